@@ -1,0 +1,2 @@
+"""nobackprop."""
+__version__ = "0.1.0"

@@ -1,0 +1,70 @@
+"""Which array module: asked of the arrays themselves, so that every kernel runs on NumPy and on CuPy."""
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .tree import Tree, tree_map
+
+Array = Any  # numpy.ndarray or cupy.ndarray; neither is a subtype of the other
+
+
+def array_module(*arrays: Array) -> ModuleType:
+    """The module that made these arrays, numpy or cupy.
+
+    Raises TypeError where they come from two modules, or are no arrays: a silent copy between host and
+    device would be slow at best.
+    """
+    names = {type(array).__module__.partition(".")[0] for array in arrays}
+    module = sys.modules[names.pop()] if len(names) == 1 else None
+    if module is None or not hasattr(module, "ndarray"):
+        kinds = ", ".join(f"{type(a).__module__}.{type(a).__name__}" for a in arrays)
+        raise TypeError(f"expected arrays of one module, numpy or cupy, got: {kinds}")
+    return module
+
+
+def open_device(device: str = "cpu") -> ModuleType:
+    """The array module behind 'cpu', 'cuda' or 'cuda:N', with that device made current.
+
+    Raises InputError where the name is unknown, or where CuPy or the GPU is missing.
+    """
+    kind, colon, number = device.partition(":")
+    if device == "cpu":
+        return np
+    if kind != "cuda" or (colon and not number.isdigit()):
+        raise InputError(f"unknown device '{device}': expected cpu, cuda or cuda:N")
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError:
+        raise InputError(f"device '{device}' needs CuPy, which is not installed: "
+                         "pip install 'nobackprop[gpu]'") from None
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise InputError(f"device '{device}' needs a CUDA GPU, and CuPy finds none: {error}") from None
+    if int(number or 0) >= count:
+        raise InputError(f"device '{device}' does not exist: this machine has {count} CUDA device(s), "
+                         "counted from 0")
+    cupy.cuda.Device(int(number or 0)).use()
+    return cupy
+
+
+def to_module(tree: Tree, xp: ModuleType) -> Tree:
+    """The same tree with its NumPy arrays moved into the memory of `xp`; NumPy arrays stay as they are."""
+    return tree_map(xp.asarray, tree)
+
+
+def to_numpy(tree: Tree) -> Tree:
+    """The same tree in host memory."""
+    return tree_map(lambda array: array if isinstance(array, np.ndarray) else array.get(), tree)
+
+
+def synchronize(xp: ModuleType) -> None:
+    """Wait until the device has done what it was asked; the host always has."""
+    if xp is not np:
+        xp.cuda.get_current_stream().synchronize()

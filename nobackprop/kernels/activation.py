@@ -1,0 +1,59 @@
+"""Activations f(a), and their derivatives as functions of the output h = f(a), so that a tape keeps h alone."""
+from __future__ import annotations
+
+from ..backend import Array, array_module
+
+
+def identity(a: Array) -> Array:
+    """a itself."""
+    return a
+
+
+def d_identity(h: Array) -> Array:
+    """1."""
+    return array_module(h).ones_like(h)
+
+
+def relu(a: Array) -> Array:
+    """max(a, 0)."""
+    return array_module(a).maximum(a, 0)
+
+
+def d_relu(h: Array) -> Array:
+    """1 where the unit is on, else 0, also at 0 exactly; as a mask, a byte for each unit."""
+    return h > 0
+
+
+def tanh(a: Array) -> Array:
+    """tanh(a)."""
+    return array_module(a).tanh(a)
+
+
+def d_tanh(h: Array) -> Array:
+    """1 - h^2."""
+    return 1 - h * h
+
+
+def sigmoid(a: Array) -> Array:
+    """1 / (1 + exp(-a)), by tanh, which cannot overflow."""
+    return (array_module(a).tanh(a / 2) + 1) / 2
+
+
+def d_sigmoid(h: Array) -> Array:
+    """h (1 - h)."""
+    return h * (1 - h)
+
+
+def softmax(a: Array) -> Array:
+    """exp(a) / sum exp(a) over the last axis, (..., F) -> (..., F)."""
+    p = array_module(a).exp(a - a.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    return p
+
+
+ACTIVATIONS = {
+    "identity": (identity, d_identity),
+    "relu": (relu, d_relu),
+    "tanh": (tanh, d_tanh),
+    "sigmoid": (sigmoid, d_sigmoid),
+}

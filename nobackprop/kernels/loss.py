@@ -1,0 +1,37 @@
+"""Losses of the network's last activation a_L (N, C) against y* (N, C), and their error e = dL/da_L.
+
+Both take the mean over the batch, so that e carries the 1/N once and every product below is a plain sum.
+"""
+from __future__ import annotations
+
+from ..backend import Array, array_module
+from .activation import softmax
+
+
+def squared(a: Array, y: Array) -> Array:
+    """Half the squared distance, the output layer being linear; a scalar."""
+    d = a - y
+    return (d * d).sum() / (2 * len(y))
+
+
+def d_squared(a: Array, y: Array) -> Array:
+    """e = (y - y*) / N with y = a_L."""
+    return (a - y) / len(y)
+
+
+def cross_entropy(a: Array, y: Array) -> Array:
+    """-sum y* log softmax(a); a scalar.  The rows of y* sum to 1."""
+    a = a - a.max(-1, keepdims=True)
+    xp = array_module(a, y)
+    return (xp.log(xp.exp(a).sum(-1)) - (y * a).sum(-1)).sum() / len(y)
+
+
+def d_cross_entropy(a: Array, y: Array) -> Array:
+    """e = (y - y*) / N with y = softmax(a_L)."""
+    e = softmax(a)
+    e -= y
+    e /= len(y)
+    return e
+
+
+LOSSES = {"squared": (squared, d_squared), "cross_entropy": (cross_entropy, d_cross_entropy)}

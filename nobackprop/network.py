@@ -1,0 +1,111 @@
+"""A network, its tape, and the one backward walk of this package."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+
+from .backend import Array
+from .kernels.loss import LOSSES
+from .layers import Layer, Shape
+from .tree import Tree, tree_map
+
+
+@dataclass(frozen=True)
+class Network:
+    """Blocks from the input up, and the loss on the last one's output.
+
+    Block boundaries are where a rule may act: one (dense, activation) pair a block gives the papers' fully
+    connected equations.  The last block is linear: softmax belongs to the loss.
+    """
+
+    blocks: tuple[Layer, ...]
+    loss: str = "cross_entropy"
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.blocks)
+
+    @overload
+    def __getitem__(self, i: int) -> Layer: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> Network: ...
+
+    def __getitem__(self, i: int | slice) -> Layer | Network:
+        return replace(self, blocks=self.blocks[i]) if isinstance(i, slice) else self.blocks[i]
+
+    def value(self, a: Array, y: Array) -> Array:
+        """The loss of a_L (N, C) against y* (N, C), a scalar: the mean over the batch."""
+        return LOSSES[self.loss][0](a, y)
+
+    def error(self, a: Array, y: Array) -> Array:
+        """e = dL/da_L, (N, C)."""
+        return LOSSES[self.loss][1](a, y)                                          # LAS (5)
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What one forward pass leaves: h[0] = x, h[i] the output of block i - 1 (the papers' h_i), and the caches."""
+
+    h: list[Array]
+    caches: list[Any]
+
+    @property
+    def output(self) -> Array:
+        """a_L, (N, C)."""
+        return self.h[-1]
+
+    def above(self, i: int) -> Tape:
+        """The tape of the network net[i:]."""
+        return Tape(self.h[i:], self.caches[i:])
+
+
+def init(net: Network, rng: np.random.Generator, shape: Shape,
+         dtype: str = "float32") -> tuple[Tree, list[Shape]]:
+    """Parameters on the host, and the shape of one sample at the input and behind every block.
+
+    Drawn in float64 and rounded, so that networks of two dtypes start from the same numbers.
+    """
+    params, shapes = [], [tuple(shape)]
+    for block in net:
+        p, out = block.init(rng, shapes[-1])
+        params.append(tree_map(lambda array: array.astype(dtype), p))
+        shapes.append(out)
+    return params, shapes
+
+
+def forward(net: Network, params: Tree, x: Array, train: bool = True) -> Tape:
+    """The forward pass of x (N, ...) that learning needs: everything recorded."""
+    tape = Tape([x], [])
+    for block, p in zip(net, params, strict=True):
+        h, cache = block.forward(p, tape.h[-1], train)
+        tape.h.append(h)
+        tape.caches.append(cache)
+    return tape
+
+
+def predict(net: Network, params: Tree, x: Array) -> Array:
+    """a_L (N, C), nothing recorded."""
+    for block, p in zip(net, params, strict=True):
+        x, _ = block.forward(p, x, False)
+    return x
+
+
+def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> list[Tree]:
+    """Walk the blocks down and return their gradients.
+
+    feedback: the tree that carries errors down; the parameters themselves make it backpropagation.
+    signals: {block: dL/dh at its output}; a block without one listens to the block above.
+    """
+    grads: list[Tree] = [None] * len(net)
+    down: Array | None = None
+    for i in reversed(range(len(net))):
+        delta = signals.get(i, down)
+        down, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta,
+                                         want_down=i > 0 and i - 1 not in signals)
+    return grads

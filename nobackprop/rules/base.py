@@ -1,0 +1,43 @@
+"""What a learning rule is: four pure functions, of which most rules need two."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import network
+from ..backend import Array
+from ..network import Network, Tape
+from ..tree import Tree
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What the output error drives: gradients of the parameters, and of the state where it learns so."""
+
+    grads: Tree
+    state: Tree = None
+
+
+class Rule:
+    """A learning rule.  Rules return gradients, e = y - y*, and never see a learning rate.
+
+    `params` is what prediction needs; `state` is what only learning needs (feedback weights, local modules).
+    """
+
+    def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
+        """The state, drawn on the host; shapes[i] is that of one sample of h[i]."""
+        return None
+
+    def forward(self, net: Network, params: Tree, state: Tree, x: Array) -> Tape:
+        """The one forward pass of a step."""
+        return network.forward(net, params, x)
+
+    def align(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+              rng: np.random.Generator) -> Tree:
+        """The state's gradients that need no output error, or None."""
+        return None
+
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+        """The gradients that the output error drives, `state` being already aligned."""
+        raise NotImplementedError
