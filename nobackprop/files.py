@@ -3,26 +3,24 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 
-class atomic:
-    """A context that gives a name to write to, and moves that file to `path` at the end, or removes it."""
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name to write to, of the same ending as `path`; at the end that file takes the place of `path`.
 
-    def __init__(self, path: str | os.PathLike[str]):
-        self.path = Path(path)
-
-    def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(dir=self.path.parent, suffix=self.path.suffix)
-        os.close(handle)
-        os.chmod(name, 0o644)
-        self.partial = Path(name)
-        return self.partial
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        if kind is None:
-            os.replace(self.partial, self.path)
-        else:
-            self.partial.unlink(missing_ok=True)
+    Where anything fails, `path` stays as it was and the other file goes.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)  # mkstemp makes files that nobody else can read
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

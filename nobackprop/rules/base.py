@@ -1,7 +1,9 @@
 """What a learning rule is: four pure functions, of which most rules need two."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,7 +25,10 @@ class Rule:
     """A learning rule.  Rules return gradients, e = y - y*, and never see a learning rate.
 
     `params` is what prediction needs; `state` is what only learning needs (feedback weights, local modules).
+    `defaults` are training settings that the rule needs other than the data set's own.
     """
+
+    defaults: ClassVar[Mapping[str, object]] = {}
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """The state, drawn on the host; shapes[i] is that of one sample of h[i]."""

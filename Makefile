@@ -1,0 +1,57 @@
+# `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-gpu theorems lint types docs equations notebooks bench golden clean
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "nobackprop needs Python 3.11 or newer; found $$($(PYTHON) --version). Say: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(STAMP)
+
+setup: $(STAMP)  ## make .venv with everything in it (the other targets do this themselves)
+
+demo: $(STAMP)  ## the main job: six learning rules side by side on real digits, a table and a figure
+	@$(BIN)/nobackprop compare
+
+test: $(STAMP) lint types  ## lint, types, and every test that needs no GPU
+	$(BIN)/python -m pytest -m 'not gpu'
+
+test-gpu: $(STAMP)  ## the tests that need CuPy and a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
+theorems: $(STAMP)  ## the theorems alone, with ten times as many examples
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/theorems
+
+# ruff reads no setup.cfg, so its settings stand here
+lint: $(STAMP)  ## ruff
+	$(BIN)/ruff check --line-length 110 --select E,F,I,B,UP,W nobackprop tests
+
+types: $(STAMP)  ## mypy
+	$(BIN)/mypy nobackprop tests
+
+docs: equations  ## write the generated pages again
+
+equations: $(STAMP)  ## docs/equations.md: where each equation stands in code, tests and notebooks
+	$(BIN)/python -m nobackprop.equations docs/equations.md
+
+notebooks: $(STAMP)  ## run every notebook and store what it shows
+	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+bench: $(STAMP)  ## time a training step, and its ratio to straight-line NumPy
+	$(BIN)/nobackprop bench --rule bp
+	$(BIN)/python -m tests.reference.fused
+
+golden: $(STAMP)  ## write the golden loss curves again, after a change that was meant
+	$(BIN)/python tests/test_golden.py
+
+clean:  ## remove .venv and caches
+	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

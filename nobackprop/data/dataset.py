@@ -1,0 +1,200 @@
+"""A data set in memory: three parts, checked, split and standardised by the training part alone."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Inputs `(N, *shape)` in float32 and labels `(N,)` in int64 of the three parts of a data set."""
+
+    name: str
+    classes: int
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_validation: np.ndarray
+    y_validation: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input: `(H, W, C)` or `(F,)`."""
+        return self.x_train.shape[1:]
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.y_train)} + {len(self.y_validation)} + {len(self.y_test)}"
+        return f"Dataset({self.name!r}, {sizes} inputs of shape {self.shape}, {self.classes} classes)"
+
+
+def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = "float32") -> np.ndarray:
+    """Labels `(N,)` as rows `(N, classes)` of zeros with a single one.
+
+    Raises InputError for labels that are not integers from 0 to classes - 1.
+
+    >>> one_hot([2, 0], 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    y = _labels("labels", labels, classes)
+    rows = np.zeros((len(y), classes), dtype)
+    rows[np.arange(len(y)), y] = 1
+    return rows
+
+
+def from_arrays(
+    name: str,
+    x_train: ArrayLike,
+    y_train: ArrayLike,
+    x_test: ArrayLike,
+    y_test: ArrayLike,
+    *,
+    classes: int | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+    standardise: bool = True,
+) -> Dataset:
+    """A Dataset from images `(N, H, W, C)` or vectors `(N, F)` with integer labels `(N,)`.
+
+    A stratified part of the training rows becomes the validation part: a share of them where
+    `validation` is below 1, else that number of rows. With `standardise`, every channel of the images
+    or feature of the vectors has mean 0 and standard deviation 1 over the training part.
+
+    Raises InputError for arrays that do not fit this or each other.
+
+    >>> x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    >>> from_arrays("mine", x, y, x, y, validation=4)
+    Dataset('mine', 16 + 4 + 20 inputs of shape (2,), 2 classes)
+    """
+    x, x_test = _inputs("x_train", x_train), _inputs("x_test", x_test)
+    if x.shape[1:] != x_test.shape[1:]:
+        raise InputError(
+            f"x_test holds inputs of shape {x_test.shape[1:]}, expected {x.shape[1:]} as in x_train"
+        )
+    y = _labels("y_train", y_train, classes)
+    classes = _count(y) if classes is None else int(classes)
+    y_test = _labels("y_test", y_test, classes)
+    for part, inputs, labels in (("train", x, y), ("test", x_test, y_test)):
+        if len(inputs) != len(labels):
+            raise InputError(
+                f"y_{part} holds {len(labels)} labels, expected {len(inputs)}, as many as inputs in x_{part}"
+            )
+    train, held_out = _split(y, validation, seed)
+    parts = {"x_train": x[train], "x_validation": x[held_out], "x_test": x_test}
+    mean, scale = _statistics(parts["x_train"]) if standardise else (0.0, 1.0)
+    ready = {part: _standardised(part, inputs, mean, scale) for part, inputs in parts.items()}
+    return Dataset(name, classes, y_train=y[train], y_validation=y[held_out], y_test=y_test, **ready)
+
+
+def _inputs(name: str, x: ArrayLike) -> np.ndarray:
+    """Finite real numbers of shape `(N, F)` or `(N, H, W, C)`, at least one, in the type they came in."""
+    x = _array(name, x)
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"{name} has type {x.dtype}, expected real numbers")
+    if x.ndim not in (2, 4):
+        raise InputError(f"{name} has shape {x.shape}, expected vectors (N, F) or images (N, H, W, C)")
+    if x.size == 0:
+        raise InputError(f"{name} has shape {x.shape}, expected at least one number")
+    _finite(name, x)
+    return x
+
+
+def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
+    """Labels `(N,)` from 0 to classes - 1 in int64; without classes, from 0 on."""
+    if classes is not None and (not isinstance(classes, Integral) or classes < 2):
+        raise InputError(f"classes is {classes!r}, expected an integer from 2 on")
+    y = _array(name, y)
+    if y.ndim != 1 or len(y) == 0:
+        raise InputError(f"{name} has shape {y.shape}, expected (N,) with at least one label")
+    if y.dtype.kind not in "iu":
+        raise InputError(f"{name} has type {y.dtype}, expected integer labels")
+    low, high = int(y.min()), int(y.max())
+    last = 2**63 - 1 if classes is None else classes - 1
+    if low < 0 or high > last:
+        wanted = "0 on" if classes is None else f"0 to {last}"
+        raise InputError(f"{name} holds the label {low if low < 0 else high}, expected labels from {wanted}")
+    return y.astype(np.int64)
+
+
+def _array(name: str, values: ArrayLike) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name} has rows of different shapes, expected an array") from error
+
+
+def _count(y: np.ndarray) -> int:
+    """The number of classes in labels `(N,)`, all of which must occur."""
+    seen = np.unique(y)
+    # labels that start at 1 would otherwise pass, with a class that nothing belongs to
+    if len(seen) != seen[-1] + 1:
+        gap = next(i for i, label in enumerate(seen) if i != label)
+        raise InputError(
+            f"y_train holds labels up to {seen[-1]} but no {gap}, expected every label from 0 on, "
+            "or the number of classes as an argument"
+        )
+    if len(seen) < 2:
+        raise InputError("y_train holds the label 0 only, expected at least 2 classes")
+    return len(seen)
+
+
+def _finite(name: str, x: np.ndarray) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        # the extremes tell, and unlike isfinite(x) need no array of x's size
+        if np.isfinite(np.array([x.min(), x.max()]).astype(np.float32)).all():
+            return
+        good = np.isfinite(x.astype(np.float32)).reshape(len(x), -1).all(axis=1)
+    raise InputError(
+        f"{name} holds NaN or numbers beyond float32 (first in row {good.argmin()}), expected finite numbers"
+    )
+
+
+def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the training and of the validation rows, the classes equally frequent in both."""
+    from sklearn.model_selection import train_test_split  # a second to import: only where it is needed
+
+    share = isinstance(validation, Real) and 0 < validation < 1
+    if not share and not (isinstance(validation, Integral) and 0 < validation < len(y)):
+        raise InputError(
+            f"validation is {validation!r}, expected a share between 0 and 1 "
+            f"or a number of rows below {len(y)}"
+        )
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed!r}, expected an integer from 0 to 2**32 - 1")
+    rows = round(len(y) * validation) if share else int(validation)
+    seen, counts = np.unique(y, return_counts=True)
+    if counts.min() < 2:
+        raise InputError(
+            f"y_train holds the label {seen[counts.argmin()]} once, expected every label twice, "
+            "to train on and to validate on"
+        )
+    if not len(seen) <= rows <= len(y) - len(seen):
+        raise InputError(
+            f"validation={validation!r} makes {rows} of {len(y)} rows the validation part, "
+            f"expected from {len(seen)} to {len(y) - len(seen)}, one row per class or more in both parts"
+        )
+    train, held_out = train_test_split(np.arange(len(y)), test_size=rows, stratify=y, random_state=seed)
+    return train, held_out
+
+
+def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and scale `(C,)` of images or `(F,)` of vectors: the scale is 1 where all values are equal."""
+    axes = tuple(range(x.ndim - 1))
+    mean, deviation = x.mean(axes, dtype=np.float64), x.std(axes, dtype=np.float64)
+    # equal values have a deviation of rounding errors, not of 0: dividing by it would blow them up
+    varies = (x.min(axes) < x.max(axes)) & (deviation > 0)
+    return mean, np.where(varies, deviation, 1.0)
+
+
+def _standardised(name: str, x: np.ndarray, mean: ArrayLike, scale: ArrayLike) -> np.ndarray:
+    """`(x - mean) / scale` in float32, worked out in float64 as means may be far larger than deviations."""
+    out = np.subtract(x, mean, dtype=np.float64)
+    out /= scale
+    _finite(f"{name}, standardised,", out)
+    return out.astype(np.float32)

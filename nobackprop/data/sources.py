@@ -1,0 +1,107 @@
+"""The data sets by name, each with the training settings that suit it."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from .dataset import Dataset, from_arrays
+from .mnist import fashion_mnist, mnist
+from ..errors import unknown
+
+XOR_NOISE = 0.4  # of each hidden sign, as a standard deviation
+XOR_FEATURES = 30
+XOR_REPEATS = 375  # of the 16 sign patterns: 6,000 inputs
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that can be loaded: `load(data_dir=None, download=False)` makes it."""
+
+    load: Callable[..., Dataset]
+    shape: tuple[int, ...]
+    classes: int
+    summary: str
+    defaults: Mapping[str, object]
+
+
+def digits() -> Dataset:
+    """The 1,797 small handwritten digits of scikit-learn, images `(N, 8, 8, 1)`: 70, 10 and 20 percent."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    bunch = load_digits()
+    x, x_test, y, y_test = train_test_split(
+        bunch.images[..., None], bunch.target, test_size=0.2, stratify=bunch.target, random_state=0
+    )
+    return from_arrays("digits", x, y, x_test, y_test, classes=10, validation=180)
+
+
+def xor(seed: int = 0) -> Dataset:
+    """Two noisy XORs hidden in vectors `(N, 30)`: no linear rule beats chance at its four classes.
+
+    Class 2 [s1 != s2] + [s3 != s4] of four signs; the input is the signs with noise, next to 26 features
+    of nothing but noise, all of it rotated so that no coordinate is special.
+    """
+    from sklearn.model_selection import train_test_split
+
+    generator = np.random.default_rng(seed)
+    signs = np.repeat(list(product((-1.0, 1.0), repeat=4)), XOR_REPEATS, axis=0)
+    labels = 2 * (signs[:, 0] != signs[:, 1]) + (signs[:, 2] != signs[:, 3])
+    noisy = signs + XOR_NOISE * generator.standard_normal(signs.shape)
+    noise = generator.standard_normal((len(signs), XOR_FEATURES - 4))
+    rotation, triangle = np.linalg.qr(generator.standard_normal((XOR_FEATURES, XOR_FEATURES)))
+    # a QR decomposition is unique up to signs, which differ between builds of LAPACK
+    inputs = np.hstack([noisy, noise]) @ (rotation * np.sign(np.diag(triangle)))
+    x, x_test, y, y_test = train_test_split(
+        inputs, labels, test_size=1000, stratify=labels, random_state=seed
+    )
+    return from_arrays("xor", x, y, x_test, y_test, classes=4, validation=500, seed=seed)
+
+
+def _made(make: Callable[[], Dataset]) -> Callable[..., Dataset]:
+    """A loader that needs neither folder nor network and takes both, so that all are called alike."""
+
+    def load(data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
+        return make()
+
+    return load
+
+
+COMMON = {
+    "epochs": 30, "batch_size": 64, "optimizer": "adam", "lr": 1e-3, "schedule": "constant", "threads": 1
+}
+# threads None: all cores, which only networks of this width make use of
+WIDE = {
+    **COMMON, "model": "mlp:1024,1024", "activation": "relu", "epochs": 5, "schedule": "step", "threads": None
+}
+
+DATASETS: dict[str, Source] = {
+    "digits": Source(
+        _made(digits), (8, 8, 1), 10, "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
+        {**COMMON, "model": "mlp:128,128", "activation": "relu"},
+    ),
+    "xor": Source(
+        _made(xor), (XOR_FEATURES,), 4, "6,000 vectors of 30 features that hide two noisy XORs, computed",
+        {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"},
+    ),
+    "mnist": Source(
+        mnist, (28, 28, 1), 10, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE
+    ),
+    "fashion-mnist": Source(
+        fashion_mnist, (28, 28, 1), 10, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE
+    ),
+}
+
+
+def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
+    """The data set of that name, from files in data_dir or a download where it needs them.
+
+    Raises InputError for a name not in DATASETS and where its files are missing or wrong.
+    """
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    return DATASETS[name].load(data_dir=data_dir, download=download)

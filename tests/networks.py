@@ -1,0 +1,55 @@
+"""Small networks for tests, in float64, and the derivative by complex step that they are held against."""
+from __future__ import annotations
+
+import numpy as np
+
+from nobackprop import network
+from nobackprop.backend import Array
+from nobackprop.models import mlp
+from nobackprop.network import Network, Tape
+from nobackprop.rules import Rule
+from nobackprop.tree import Tree, leaves, tree_map
+
+
+class Case:
+    """A network, its parameters, a rule's state and one batch, all drawn from one seed."""
+
+    def __init__(self, rule: Rule, seed: int, sizes: tuple[int, ...] = (6, 5, 4), inputs: int = 5, classes: int = 3,
+                 samples: int = 7, activation: str = "tanh", loss: str = "cross_entropy", biases: bool = True):
+        self.rng = np.random.default_rng(seed)
+        self.rule = rule
+        self.net: Network = mlp((inputs,), classes, sizes, activation, loss)
+        params, self.shapes = network.init(self.net, self.rng, (inputs,), "float64")
+        self.params: Tree = [self._with_biases(p) for p in params] if biases else params
+        self.state: Tree = rule.init(np.random.default_rng([seed, 1]), self.net, self.params, self.shapes)
+        self.x: Array = self.rng.standard_normal((samples, inputs))
+        self.y: Array = (np.eye(classes)[self.rng.integers(classes, size=samples)] if loss == "cross_entropy"
+                         else self.rng.standard_normal((samples, classes)))
+
+    def _with_biases(self, p: Tree) -> Tree:
+        """Biases away from 0, or a wrong bias would not show."""
+        return tree_map(lambda w: w if w.ndim > 1 else self.rng.standard_normal(w.shape), p)
+
+    def tape(self) -> Tape:
+        return self.rule.forward(self.net, self.params, self.state, self.x)
+
+    def align(self) -> Tree:
+        return self.rule.align(self.net, self.params, self.state, self.tape(), self.y, self.rng)
+
+    def grads(self) -> Tree:
+        return self.rule.credit(self.net, self.params, self.state, self.tape(), self.y).grads
+
+
+def slope(f, tree: Tree, direction: Tree) -> float:
+    """df(tree + t direction)/dt at 0, by complex step: no cancellation, so good to the last digits."""
+    return f(tree_map(lambda w, v: w + 1e-20j * v, tree, direction)).imag / 1e-20
+
+
+def inner(a: Tree, b: Tree) -> float:
+    """<a, b> over all leaves."""
+    return sum(float((u * v).sum()) for (_, u), (_, v) in zip(leaves(a), leaves(b), strict=True))
+
+
+def like(tree: Tree, rng: np.random.Generator) -> Tree:
+    """A random direction in the space of a tree."""
+    return tree_map(lambda w: rng.standard_normal(w.shape), tree)

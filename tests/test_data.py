@@ -1,0 +1,782 @@
+"""The data sets: IDX files, splits and statistics, the built-in tasks, and where MNIST is looked for."""
+from __future__ import annotations
+
+import functools
+import gzip
+import http.server
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from nobackprop.data import DATASETS, Dataset, from_arrays, load, one_hot, read_idx, sources, write_idx
+from nobackprop.data import mnist as module
+from nobackprop.data.sources import XOR_NOISE, digits, xor
+from nobackprop.errors import InputError
+
+PARTS = ("train", "validation", "test")
+
+
+def sentence(call, *args, **kwargs):
+    """What a wrong call is told, which must be a single line."""
+    with pytest.raises(InputError) as caught:
+        call(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- IDX
+
+IDX_TYPES = st.sampled_from(["u1", "i1", "<i2", ">i2", "<i4", ">i4", "<f4", ">f4", "<f8", ">f8"])
+IDX_ARRAYS = IDX_TYPES.flatmap(
+    lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=5, min_side=0, max_side=4))
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("idx")
+
+
+@given(array=IDX_ARRAYS, suffix=st.sampled_from(["", ".gz", ".idx"]))
+@settings(deadline=None, database=None)
+def test_idx_round_trip(folder, array, suffix):
+    path = folder / f"array{suffix}"
+    write_idx(path, array)
+    back = read_idx(path)
+    native = array.astype(array.dtype.newbyteorder("="))
+    assert back.dtype == native.dtype and back.dtype.isnative and back.shape == array.shape
+    assert back.tobytes() == native.tobytes()  # as bytes, so that NaN counts as equal to itself
+    assert back.flags.writeable
+    assert path.read_bytes().startswith(b"\x1f\x8b") == (suffix == ".gz")
+
+
+def test_idx_bytes_are_those_of_the_format(tmp_path):
+    path = tmp_path / "a"
+    write_idx(path, np.array([[1, -2, 3]], np.int16))
+    assert path.read_bytes() == bytes.fromhex("00000b02 00000001 00000003 0001 fffe 0003")
+    path.write_bytes(bytes.fromhex("00000d01 00000002 3f800000 c0000000"))
+    assert read_idx(path).tolist() == [1.0, -2.0]
+
+
+def test_gzip_is_told_by_content_not_by_name(tmp_path):
+    write_idx(tmp_path / "a.gz", np.arange(5, dtype=np.uint8))
+    os.replace(tmp_path / "a.gz", tmp_path / "a")
+    write_idx(tmp_path / "b", np.arange(5, dtype=np.uint8))
+    os.replace(tmp_path / "b", tmp_path / "b.gz")
+    assert read_idx(tmp_path / "a").tolist() == read_idx(str(tmp_path / "b.gz")).tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("name", ["a", "a.gz"])
+def test_idx_cut_short_anywhere_or_too_long_is_one_sentence(tmp_path, name):
+    path = tmp_path / name
+    write_idx(path, np.arange(12, dtype=np.int32).reshape(2, 3, 2))
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        assert str(path) in sentence(read_idx, path)
+    path.write_bytes(whole + b"x")
+    assert str(path) in sentence(read_idx, path)
+
+
+def test_gzip_with_a_changed_byte_is_told_or_harmless(tmp_path):
+    path, array = tmp_path / "a.gz", np.arange(60, dtype=np.uint8).reshape(3, 20)
+    write_idx(path, array)
+    whole, told = path.read_bytes(), 0
+    for place in range(2, len(whole)):
+        for bit in range(8):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+            try:
+                back = read_idx(path)
+            except InputError as error:
+                told += "damaged" in str(error)
+            else:  # a date or the name of an operating system
+                assert np.array_equal(back, array)
+    assert told > 8 * 60
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"", "not an IDX file: it starts with ''"),
+        (b"\x89PNG\r\n", "not an IDX file: it starts with '89 50 4e 47'"),
+        (b"\0\0\x0a\1\0\0\0\0", "expected '00 00', a type code from 08 to 0e"),
+        (b"\0\0\x08\0\1", "the number of dimensions"),
+        (b"\0\0\x08\2\0\0\0\1", "cut short: 8 bytes, expected a header of 12"),
+        (b"\0\0\x0d\1\0\0\0\2abcdefg", "cut short: 7 bytes of data, expected 8 for float32 of shape (2,)"),
+        (b"\0\0\x08\1\0\0\0\2abc", "too long: 3 bytes of data, expected 2 for uint8 of shape (2,)"),
+        (b"\0\0\x08\4" + 16 * b"\xff", "cut short"),
+        (b"\0\0\x08\5\0\0\0\0" + 16 * b"\xff", "expected one that NumPy can hold"),
+        (b"\0\0\x08\xff" + 255 * b"\0\0\0\1" + b"x", "expected one that NumPy can hold"),
+        (b"\x1f\x8b", "damaged: expected a whole gzip file, got one of 2 bytes"),
+        (gzip.compress(b"PNG"), "not an IDX file: it starts with '50 4e 47'"),
+        (gzip.compress(b"\0\0\x08\1\0\0\0\2abc", mtime=0), "too long: 3 bytes"),
+    ],
+    ids=lambda value: "file" if isinstance(value, bytes) else None,
+)
+def test_idx_sentences(tmp_path, content, words):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    said = sentence(read_idx, path)
+    assert words in said and str(path) in said
+
+
+def test_idx_missing_file_and_folder(tmp_path):
+    assert "No such file or directory, expected an IDX file" in sentence(read_idx, tmp_path / "none")
+    assert f"cannot read {tmp_path}" in sentence(read_idx, tmp_path)
+
+
+def test_idx_that_cannot_be_written(tmp_path):
+    path = tmp_path / "a"
+    assert "array of int64: expected one of uint8, int8, int16" in sentence(write_idx, path, np.arange(3))
+    assert "shape ()" in sentence(write_idx, path, np.float32(1))
+    assert "below 2**32" in sentence(write_idx, path, np.empty((0, 2**32), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+    small = np.zeros(2, np.uint8)
+    assert "cannot write" in sentence(write_idx, tmp_path / "none" / "a", small)
+    path.write_bytes(b"")
+    assert "cannot write" in sentence(write_idx, path / "a", small)
+
+
+def test_idx_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    write_idx(path, np.zeros(2, np.uint8))
+    before = path.read_bytes()
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    assert "No space left on device" in sentence(write_idx, path, np.ones(9, np.uint8))
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_equal_arrays_make_equal_gzip_files(tmp_path):
+    for name in ("a.gz", "b.gz"):
+        write_idx(tmp_path / name, np.arange(9, dtype=np.uint8))
+    assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert (tmp_path / "a.gz").read_bytes()[4:8] == bytes(4)  # the date
+
+
+# ---------------------------------------------------------------- data sets from arrays
+
+
+def task(n=60, shape=(3,), classes=3, seed=0, **kwargs):
+    """Arguments of from_arrays that are right, but for those given."""
+    generator = np.random.default_rng(seed)
+    good = {
+        "name": "task",
+        "x_train": generator.normal(5, 3, (n, *shape)),
+        "y_train": np.arange(n) % classes,
+        "x_test": generator.normal(5, 3, (n // 2, *shape)),
+        "y_test": np.arange(n // 2) % classes,
+    }
+    return good | kwargs
+
+
+def arrays_of(data):
+    return {f"{kind}_{part}": getattr(data, f"{kind}_{part}") for kind in "xy" for part in PARTS}
+
+
+def same(a, b):
+    return a.dtype == b.dtype and np.array_equal(a, b)
+
+
+def test_from_arrays_sizes_types_and_repr():
+    data = from_arrays(**task(n=60, shape=(4, 5, 2)))
+    assert (len(data.x_train), len(data.x_validation), len(data.x_test)) == (54, 6, 30)
+    assert all(x.dtype == ("float32" if name[0] == "x" else "int64") for name, x in arrays_of(data).items())
+    assert all(len(getattr(data, f"x_{part}")) == len(getattr(data, f"y_{part}")) for part in PARTS)
+    assert data.shape == (4, 5, 2) and data.classes == 3 and type(data.classes) is int
+    assert repr(data) == "Dataset('task', 54 + 6 + 30 inputs of shape (4, 5, 2), 3 classes)"
+    with pytest.raises(AttributeError):
+        data.name = "other"
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 5, 2)])
+def test_training_part_has_mean_0_and_deviation_1_per_feature_or_channel(shape):
+    scales = np.arange(1, shape[-1] + 1) ** 3
+    arguments = task(n=200, shape=shape)
+    arguments["x_train"] = arguments["x_train"] * scales
+    x = from_arrays(**arguments).x_train.astype(np.float64)
+    axes = tuple(range(x.ndim - 1))
+    assert x.mean(axes) == pytest.approx(0, abs=1e-6) and x.std(axes) == pytest.approx(1, abs=1e-6)
+    if len(shape) == 3:  # one pair of numbers per channel: pixels must keep their differences
+        assert np.ptp(x.mean(0)) > 0.05
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 5, 2)])
+def test_statistics_come_from_the_training_rows_alone(shape):
+    arguments = task(shape=shape, seed=1)
+    tags = np.arange(60.0).reshape(60, 1)
+    tagged = from_arrays(**arguments | {"x_train": tags, "x_test": tags[:30]}, standardise=False)
+    train = tagged.x_train[:, 0].astype(int)
+    held_out = tagged.x_validation[:, 0].astype(int)
+    assert sorted([*train, *held_out]) == list(range(60))
+    before = from_arrays(**arguments)
+    x, x_test = arguments["x_train"], arguments["x_test"]
+    axes = tuple(range(x.ndim - 1))
+    mean, deviation = x[train].mean(axes), x[train].std(axes)
+    for part, raw in (("train", x[train]), ("validation", x[held_out]), ("test", x_test)):
+        assert np.allclose(getattr(before, f"x_{part}"), (raw - mean) / deviation, atol=1e-6)
+    changed = x.copy()
+    changed[held_out] = 1000 - 3 * changed[held_out]
+    for other in ({"x_train": changed}, {"x_test": -100 * x_test}, {"y_test": arguments["y_test"][::-1]}):
+        after = from_arrays(**arguments | other)
+        assert same(after.x_train, before.x_train) and same(after.y_train, before.y_train)
+        untouched = "validation" if "x_test" in other else "test"
+        if "y_test" not in other:
+            assert same(getattr(after, f"x_{untouched}"), getattr(before, f"x_{untouched}"))
+            moved = "test" if "x_test" in other else "validation"
+            assert not same(getattr(after, f"x_{moved}"), getattr(before, f"x_{moved}"))
+
+
+def test_constant_features_are_only_centred():
+    x = np.random.default_rng(0).normal(size=(90, 3))
+    x[:, 1] = 0.1  # no binary fraction: its mean and deviation come with rounding errors
+    x[:, 2] = 7
+    x_test = np.tile([0.0, 0.6, 9.0], (3, 1))
+    data = from_arrays(**task(n=90, x_train=x, x_test=x_test, y_test=[0, 1, 2]))
+    assert np.abs(data.x_train[:, 1:]).max() < 1e-12 and np.abs(data.x_validation[:, 1:]).max() < 1e-12
+    assert data.x_test[:, 1:] == pytest.approx(np.tile([0.5, 2.0], (3, 1)))
+
+
+def test_means_far_above_deviations_keep_their_digits():
+    x = 1e9 + np.arange(60.0).reshape(60, 1) % 7
+    x_train = from_arrays(**task(x_train=x, x_test=x[:30])).x_train
+    assert len(np.unique(x_train)) == 7 and x_train.std() == pytest.approx(1, abs=1e-5)
+
+
+def test_deviations_below_the_smallest_number_are_left_alone():
+    x = 1e-200 * np.arange(60.0).reshape(60, 1)
+    assert not from_arrays(**task(x_train=x, x_test=x[:30])).x_train.any()
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float32"])
+def test_inputs_of_any_real_type(dtype):
+    x = (np.arange(120).reshape(60, 2) % 5 > 1).astype(dtype)
+    data = from_arrays(**task(x_train=x, x_test=x[:30]))
+    wide = from_arrays(**task(x_train=x.astype(float), x_test=x[:30].astype(float)))
+    assert all(same(a, b) for a, b in zip(arrays_of(data).values(), arrays_of(wide).values(), strict=True))
+
+
+def test_callers_arrays_stay_as_they_are():
+    arguments = task()
+    before = {name: np.copy(value) for name, value in arguments.items()}
+    data = from_arrays(**arguments, standardise=False)
+    data.x_train[:], data.x_test[:], data.y_train[:], data.y_test[:] = 0, 0, 0, 0
+    assert all(np.array_equal(arguments[name], before[name]) for name in arguments)
+
+
+@given(
+    counts=st.lists(st.integers(20, 60), min_size=2, max_size=5),
+    share=st.floats(0.1, 0.5),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(deadline=None, database=None, max_examples=30)
+def test_split_is_stratified_disjoint_complete_and_fixed(counts, share, seed):
+    y = np.repeat(np.arange(len(counts)), counts)
+    x = np.arange(len(y)).reshape(-1, 1)
+    make = functools.partial(
+        from_arrays, "t", x, y, x, y, validation=share, seed=seed, standardise=False
+    )
+    data = make()
+    assert sorted([*data.x_train[:, 0], *data.x_validation[:, 0]]) == list(range(len(y)))
+    assert len(data.y_validation) == round(share * len(y))
+    for part in ("train", "validation"):
+        rows = getattr(data, f"x_{part}")[:, 0].astype(int)
+        assert np.array_equal(y[rows], getattr(data, f"y_{part}"))
+    got = np.bincount(data.y_validation, minlength=len(counts))
+    assert np.abs(got - len(data.y_validation) * np.array(counts) / len(y)).max() <= 1
+    assert all(same(a, b) for a, b in zip(arrays_of(data).values(), arrays_of(make()).values(), strict=True))
+
+
+def test_another_seed_is_another_split():
+    a, b = (from_arrays(**task(), seed=seed, standardise=False) for seed in (0, 1))
+    assert not same(a.x_validation, b.x_validation)
+
+
+def test_validation_as_a_number_of_rows():
+    assert len(from_arrays(**task(), validation=7).y_validation) == 7
+    assert len(from_arrays(**task(), validation=0.25).y_validation) == 15
+
+
+def test_global_random_state_is_left_alone():
+    before = np.random.get_state()
+    from_arrays(**task())
+    xor()
+    digits()
+    after = np.random.get_state()
+    assert np.array_equal(before[1], after[1]) and before[2:] == after[2:]
+
+
+def poisoned(value):
+    x = task()["x_train"]
+    x[17, 1] = value
+    return x
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        ({"x_train": poisoned(np.nan)}, "x_train holds NaN or numbers beyond float32 (first in row 17)"),
+        ({"x_train": poisoned(-np.inf)}, "x_train holds NaN or numbers beyond float32 (first in row 17)"),
+        ({"x_train": poisoned(1e39)}, "x_train holds NaN or numbers beyond float32 (first in row 17)"),
+        ({"x_test": np.full((30, 3), np.inf)}, "x_test holds NaN or numbers beyond float32 (first in row 0)"),
+        ({"x_test": np.full((30, 3), 1e30), "x_train": 1e-20 * task()["x_train"]},
+         "x_test, standardised, holds NaN or numbers beyond float32 (first in row 0)"),
+        ({"x_train": np.zeros((60, 3), complex)}, "x_train has type complex128, expected real numbers"),
+        ({"x_train": [["a", "b", "c"]] * 60}, "x_train has type <U1, expected real numbers"),
+        ({"x_train": [[1, 2, 3], [1]]}, "x_train has rows of different shapes, expected an array"),
+        ({"x_train": np.zeros(60)}, "x_train has shape (60,), expected vectors (N, F) or images (N, H, W"),
+        ({"x_train": np.zeros((60, 3, 1))}, "x_train has shape (60, 3, 1), expected vectors"),
+        ({"x_test": np.zeros((0, 3))}, "x_test has shape (0, 3), expected at least one number"),
+        ({"x_train": np.zeros((60, 0))}, "x_train has shape (60, 0), expected at least one number"),
+        ({"x_test": np.zeros((30, 4))}, "x_test holds inputs of shape (4,), expected (3,) as in x_train"),
+        ({"y_train": np.arange(59) % 3}, "y_train holds 59 labels, expected 60, as many as inputs in x_tr"),
+        ({"y_test": np.arange(31) % 3}, "y_test holds 31 labels, expected 30, as many as inputs in x_test"),
+        ({"y_train": np.arange(60) % 3 / 2}, "y_train has type float64, expected integer labels"),
+        ({"y_test": np.ones(30, bool)}, "y_test has type bool, expected integer labels"),
+        ({"y_train": np.eye(3, dtype=int)[np.arange(60) % 3]}, "y_train has shape (60, 3), expected (N,)"),
+        ({"y_test": []}, "y_test has shape (0,), expected (N,) with at least one label"),
+        ({"y_train": np.arange(60) % 3 - 1}, "y_train holds the label -1, expected labels from 0 on"),
+        ({"y_train": np.full(60, 2**63, np.uint64)}, f"y_train holds the label {2**63}, expected labels"),
+        ({"y_train": np.arange(60) % 3 + 1}, "y_train holds labels up to 3 but no 0, expected every label"),
+        ({"y_train": np.arange(60) % 3 * 2}, "y_train holds labels up to 4 but no 1, expected every label"),
+        ({"y_train": np.zeros(60, int)}, "y_train holds the label 0 only, expected at least 2 classes"),
+        ({"y_test": np.full(30, 3)}, "y_test holds the label 3, expected labels from 0 to 2"),
+        ({"classes": 2}, "y_train holds the label 2, expected labels from 0 to 1"),
+        ({"classes": 1}, "classes is 1, expected an integer from 2 on"),
+        ({"classes": 3.0}, "classes is 3.0, expected an integer from 2 on"),
+        ({"validation": 0}, "validation is 0, expected a share between 0 and 1 or a number of rows below 60"),
+        ({"validation": 60}, "validation is 60, expected"),
+        ({"validation": -0.1}, "validation is -0.1, expected"),
+        ({"validation": 1.5}, "validation is 1.5, expected"),
+        ({"validation": float("nan")}, "validation is nan, expected"),
+        ({"validation": "0.1"}, "validation is '0.1', expected"),
+        ({"validation": 2}, "validation=2 makes 2 of 60 rows the validation part, expected from 3 to 57"),
+        ({"validation": 0.99}, "validation=0.99 makes 59 of 60 rows the validation part, expected from 3 to"),
+        ({"y_train": np.r_[np.arange(59) % 2, 2]}, "y_train holds the label 2 once, expected every label"),
+        ({"seed": -1}, "seed is -1, expected an integer from 0 to 2**32 - 1"),
+        ({"seed": 0.5}, "seed is 0.5, expected an integer"),
+    ],
+)
+def test_from_arrays_sentences(wrong, words):
+    assert words in sentence(from_arrays, **(task() | wrong))
+
+
+def test_classes_that_no_row_belongs_to_need_to_be_asked_for():
+    assert from_arrays(**task(), classes=5).classes == 5
+
+
+def test_one_hot():
+    rows = one_hot(np.array([2, 0, 2], np.uint8), 4)
+    assert rows.dtype == "float32" and rows.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
+    assert one_hot([0], 2, "float64").dtype == "float64"
+    assert "labels holds the label 2, expected labels from 0 to 1" in sentence(one_hot, [0, 2], 2)
+    assert "labels holds the label -1" in sentence(one_hot, [-1], 2)
+    assert "labels has type float64" in sentence(one_hot, [1.0], 2)
+    assert "labels has shape (1, 2)" in sentence(one_hot, [[0, 1]], 2)
+
+
+# ---------------------------------------------------------------- built in
+
+
+def rows_of(data):
+    return [{row.tobytes() for row in getattr(data, f"x_{part}")} for part in PARTS]
+
+
+@pytest.mark.parametrize(
+    "name, sizes", [("digits", (1257, 180, 360)), ("xor", (4500, 500, 1000))]
+)
+def test_built_in_sets_are_split_once_and_for_all(name, sizes):
+    data = load(name)
+    assert tuple(len(getattr(data, f"y_{part}")) for part in PARTS) == sizes
+    train, validation, test = rows_of(data)
+    assert len(train | validation | test) == sum(sizes)  # no row twice, neither within a part nor across
+    whole = np.concatenate([getattr(data, f"y_{part}") for part in PARTS])
+    for part, size in zip(PARTS, sizes, strict=True):
+        counts = np.bincount(getattr(data, f"y_{part}"), minlength=data.classes)
+        expected = np.bincount(whole) * size / sum(sizes)
+        assert np.abs(counts - expected).max() <= 1.5
+    again = load(name)
+    assert all(same(a, b) for a, b in zip(arrays_of(data).values(), arrays_of(again).values(), strict=True))
+    source = DATASETS[name]
+    assert (data.name, data.shape, data.classes) == (name, source.shape, source.classes)
+
+
+def test_digits_are_those_of_scikit_learn():
+    from sklearn.datasets import load_digits
+
+    data, bunch = digits(), load_digits()
+    x = np.concatenate([getattr(data, f"x_{part}") for part in PARTS])[..., 0]
+    y = np.concatenate([getattr(data, f"y_{part}") for part in PARTS])
+    assert np.array_equal(np.bincount(y), np.bincount(bunch.target))
+    step = np.diff(np.unique(x)).mean()  # pixels are integers from 0 to 16
+    raw = np.rint((x - x.min()) / step)
+    pairs = {(image.tobytes(), label) for image, label in zip(bunch.images, bunch.target, strict=True)}
+    assert {(image.tobytes(), label) for image, label in zip(raw.astype(float), y, strict=True)} == pairs
+
+
+def test_xor_is_beyond_linear_rules_but_not_beyond_one_that_knows_the_signs(monkeypatch):
+    from sklearn.linear_model import LogisticRegression
+
+    data = xor()
+    assert np.bincount(np.concatenate([data.y_train, data.y_validation, data.y_test])).tolist() == [1500] * 4
+    linear = LogisticRegression().fit(data.x_train, data.y_train)
+    assert linear.score(data.x_test, data.y_test) < 0.35
+    # no coordinate is special: all look alike, and none is a mixture of two peaks
+    assert np.abs(np.corrcoef(data.x_train.T) - np.eye(30)).max() < 0.2
+    assert (data.x_train**4).mean(0).min() > 2.5  # 3 for a normal one, 1.5 for a sign with this noise
+    # without the rotation the first four features are the signs
+    monkeypatch.setattr(np.linalg, "qr", lambda a: (np.eye(len(a)), np.eye(len(a))))
+    plain = xor()
+    positive = plain.x_test > 0
+    told = 2 * (positive[:, 0] != positive[:, 1]) + (positive[:, 2] != positive[:, 3])
+    assert (told == plain.y_test).mean() > 0.95
+    assert XOR_NOISE < 1
+
+
+def test_xor_seed_is_all_that_it_depends_on():
+    a, b = xor(seed=1), xor(seed=1)
+    assert all(same(x, y) for x, y in zip(arrays_of(a).values(), arrays_of(b).values(), strict=True))
+    assert not same(a.x_train, xor(seed=2).x_train)
+
+
+def test_xor_is_only_rotated(monkeypatch):
+    monkeypatch.setattr(sources, "from_arrays", lambda name, x, *rest, **kwargs: x)  # before standardising
+    rotated = xor()
+    monkeypatch.setattr(np.linalg, "qr", lambda a: (np.eye(len(a)), np.eye(len(a))))
+    plain = xor()
+    assert not np.allclose(rotated, plain)
+    assert np.allclose(rotated @ rotated.T, plain @ plain.T)  # all lengths and angles
+
+
+def test_registry():
+    assert list(DATASETS) == ["digits", "xor", "mnist", "fashion-mnist"]
+    keys = {"model", "activation", "epochs", "batch_size", "optimizer", "lr", "schedule", "threads"}
+    for source in DATASETS.values():
+        assert set(source.defaults) == keys
+        assert source.summary and "\n" not in source.summary
+    assert DATASETS["xor"].defaults["activation"] == "tanh" and DATASETS["mnist"].defaults["threads"] is None
+    assert "unknown data set 'minst': did you mean 'mnist'?" in sentence(load, "minst")
+
+
+# ---------------------------------------------------------------- MNIST and Fashion-MNIST
+
+
+def forged(n=48, seed=0):
+    """What the four files hold, much smaller."""
+    generator = np.random.default_rng(seed)
+    held = []
+    for size in (n, n // 2):
+        held.append(generator.integers(0, 256, (size, 28, 28), np.uint8))
+        held.append((np.arange(size) % 4).astype(np.uint8))
+    return held
+
+
+def lay_out(folder, contents=None, suffix=".gz"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, array in zip(module.FILES, contents or forged(), strict=True):
+        write_idx(folder / f"{file}{suffix}", array)
+    return folder
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """An empty cache, no variable and no network; gives the cache's folder."""
+    cache = tmp_path / "cache" / "nobackprop"
+    monkeypatch.delenv("NOBACKPROP_DATA", raising=False)
+    monkeypatch.setattr("pooch.os_cache", lambda project: cache.with_name(project))
+    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    with socket.socket() as deaf:  # holds a port and does not listen on it
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+        unreachable = {name: replace(origin, url=url) for name, origin in module.ORIGINS.items()}
+        monkeypatch.setattr(module, "ORIGINS", unreachable)
+        yield cache
+
+
+PLACES = [
+    (name, folder, suffix)
+    for name, own in (("mnist", "MNIST/raw"), ("fashion-mnist", "FashionMNIST/raw"))
+    for folder in (".", name, own)
+    for suffix in ("", ".gz")
+]
+
+
+@pytest.mark.parametrize("name, folder, suffix", PLACES)
+def test_files_are_found_in_a_data_folder(nowhere, tmp_path, monkeypatch, name, folder, suffix):
+    lay_out(tmp_path / "d" / folder, suffix=suffix)
+    data = load(name, data_dir=str(tmp_path / "d"))
+    assert isinstance(data, Dataset) and data.name == name and data.classes == 10
+    assert data.x_train.shape == (44, 28, 28, 1) and data.x_train.dtype == "float32"
+    assert len(data.y_validation) == 4 and data.x_test.shape == (24, 28, 28, 1)
+    monkeypatch.setenv("NOBACKPROP_DATA", str(tmp_path / "d"))
+    assert same(load(name).x_train, data.x_train)
+
+
+def test_one_mean_and_deviation_for_all_pixels(nowhere, tmp_path):
+    contents = forged()
+    data = load("mnist", data_dir=lay_out(tmp_path / "d", contents))
+    assert data.x_train.mean(dtype=float) == pytest.approx(0, abs=1e-6)
+    assert data.x_train.std(dtype=float) == pytest.approx(1, abs=1e-6)
+    # the test part is the official one, in its order, and goes through the same straight line
+    raw = contents[2][..., None].astype(float)
+    slope, height = np.polyfit(raw.ravel(), data.x_test.ravel(), 1)
+    assert data.x_test == pytest.approx(slope * raw + height, abs=1e-5)
+    assert data.y_test.tolist() == contents[3].tolist()
+
+
+def test_files_may_be_packed_or_not_one_by_one(nowhere, tmp_path):
+    folder = lay_out(tmp_path / "d")
+    (folder / f"{module.FILES[0]}.gz").unlink()
+    write_idx(folder / module.FILES[0], forged()[0])
+    assert load("mnist", data_dir=folder).shape == (28, 28, 1)
+
+
+def test_order_of_places(nowhere, tmp_path, monkeypatch):
+    places = [tmp_path / "named", tmp_path / "variable", nowhere / "mnist"]
+    for seed, place in enumerate(places):
+        lay_out(place, forged(seed=seed))
+    expected = [load("mnist", data_dir=place).x_train for place in places]
+    monkeypatch.setenv("NOBACKPROP_DATA", str(tmp_path / "variable"))
+    assert same(load("mnist", data_dir=tmp_path / "named").x_train, expected[0])
+    assert same(load("mnist").x_train, expected[1])
+    for variable in (str(tmp_path), ""):  # with nothing in it, the cache comes next
+        monkeypatch.setenv("NOBACKPROP_DATA", variable)
+        assert same(load("mnist").x_train, expected[2])
+    assert not any(same(expected[i], expected[j]) for i, j in ((0, 1), (1, 2), (0, 2)))
+    # a set's own folder comes before files that may as well be the other's
+    lay_out(tmp_path / "named" / "fashion-mnist", forged(seed=9))
+    assert not same(load("fashion-mnist", data_dir=tmp_path / "named").x_train, expected[0])
+    assert same(load("mnist", data_dir=tmp_path / "named").x_train, expected[0])
+
+
+def test_home_is_understood(nowhere, tmp_path, monkeypatch):
+    lay_out(tmp_path / "d")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert load("mnist", data_dir="~/d").name == "mnist"
+
+
+def test_missing_files_name_the_folders_and_the_ways_out(nowhere, tmp_path, monkeypatch):
+    said = sentence(load, "mnist")
+    assert str(nowhere / "mnist") in said
+    assert all(way in said for way in ("--data-dir DIR", "NOBACKPROP_DATA", "--download"))
+    monkeypatch.setenv("NOBACKPROP_DATA", str(tmp_path / "none"))
+    assert str(tmp_path / "none") in sentence(load, "mnist")
+    assert not nowhere.exists()  # looking leaves nothing behind
+
+
+def test_a_named_folder_is_never_passed_over(nowhere, tmp_path, monkeypatch):
+    lay_out(nowhere / "mnist")
+    monkeypatch.setenv("NOBACKPROP_DATA", str(lay_out(tmp_path / "variable")))
+    folder = lay_out(tmp_path / "named")
+    (folder / f"{module.FILES[3]}.gz").unlink()  # three of four are not enough
+    for download in (False, True):
+        said = sentence(load, "mnist", data_dir=folder, download=download)
+        assert str(folder) in said and str(folder / "MNIST/raw") in said and module.FILES[3] in said
+
+
+def test_contents_are_checked_against_each_other(nowhere, tmp_path):
+    images, labels, test_images, test_labels = forged()
+    cases = [
+        ([images, labels[:-1], test_images, test_labels], "holds 48 images, but the labels beside it"),
+        ([images, labels, test_images, labels], "holds 24 images, but the labels beside it have shape (48,)"),
+        ([images[:, :27], labels, test_images, test_labels], "expected uint8 of shape (N, 28, 28)"),
+        ([labels, labels, test_images, test_labels], "expected uint8 of shape (N, 28, 28)"),
+        ([images.astype(np.float32), labels, test_images, test_labels], "holds float32 of shape"),
+        ([images, labels + 7, test_images, test_labels], "y_train holds the label 10, expected labels"),
+    ]
+    for contents, words in cases:
+        assert words in sentence(load, "mnist", data_dir=lay_out(tmp_path / "d", contents))
+    (tmp_path / "d" / f"{module.FILES[0]}.gz").write_bytes(b"<html>")
+    assert "not an IDX file" in sentence(load, "mnist", data_dir=tmp_path / "d")
+
+
+def test_the_two_are_not_taken_for_each_other(nowhere, tmp_path):
+    images, labels, *test = forged()
+    for name, other in (("mnist", "fashion-mnist"), ("fashion-mnist", "mnist")):
+        labels[:10] = module.ORIGINS[name].first_labels
+        labels[10:] = np.arange(38) % 10
+        folder = lay_out(tmp_path / name, [images, labels, *test])
+        assert f"are {name}, expected {other}" in sentence(load, other, data_dir=folder)
+        with pytest.raises(InputError, match="one row per class"):  # got past the labels: too few rows
+            load(name, data_dir=folder)
+
+
+# ---------------------------------------------------------------- downloads
+
+
+@contextmanager
+def served(folder, cut=None):
+    """The address of a server of a folder's files, whole or cut short, and what it was asked for."""
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, form, *args):
+            asked.append(self.path)
+
+        def copyfile(self, source, outputfile):
+            outputfile.write(source.read()[:cut])
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def published(nowhere, tmp_path, monkeypatch):
+    """Forged files on a server that stands in for the publisher's: their folder and the requests made."""
+    folder = lay_out(tmp_path / "published")
+    packed = [(folder / f"{file}.gz").read_bytes() for file in module.FILES]
+    sums = tuple(f"sha256:{sha256(content).hexdigest()}" for content in packed)
+    with served(folder) as (url, asked):
+        origin = replace(module.ORIGINS["mnist"], url=url, checksums=sums)
+        monkeypatch.setattr(module, "ORIGINS", module.ORIGINS | {"mnist": origin})
+        yield folder, asked
+
+
+def left_in(cache):
+    return sorted(path.name for path in cache.rglob("*") if path.is_file())
+
+
+def test_download_fills_the_cache_once(nowhere, published, tmp_path):
+    folder, asked = published
+    data = load("mnist", download=True)
+    assert same(data.x_train, load("mnist", data_dir=folder).x_train)
+    assert left_in(nowhere) == sorted(f"{file}.gz" for file in module.FILES)
+    assert asked == [f"/{file}.gz" for file in module.FILES]
+    for download in (False, True):
+        assert same(load("mnist", download=download).x_train, data.x_train)
+    assert len(asked) == 4
+
+
+def test_download_is_not_needed_where_the_files_are(nowhere, published, monkeypatch):
+    folder, asked = published
+    monkeypatch.setenv("NOBACKPROP_DATA", str(folder))
+    load("mnist", download=True)
+    load("mnist", data_dir=folder, download=True)
+    assert asked == []
+
+
+def test_no_download_unless_asked_for(nowhere, published):
+    assert "--download" in sentence(load, "mnist")
+    assert published[1] == []
+
+
+def test_download_mends_a_damaged_cache(nowhere, published):
+    load("mnist", download=True)
+    path = nowhere / "mnist" / f"{module.FILES[0]}.gz"
+    path.write_bytes(path.read_bytes()[:50])
+    assert "damaged" in sentence(load, "mnist")
+    load("mnist", download=True)
+    assert len(published[1]) == 5 and load("mnist").name == "mnist"
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_wrong_checksum_is_one_sentence_and_leaves_no_file(nowhere, published, place):
+    file = f"{module.FILES[place]}.gz"
+    path = published[0] / file
+    path.write_bytes(path.read_bytes() + b"\0")  # gzip would not mind
+    said = sentence(load, "mnist", download=True)
+    assert f"{file} is not the file it should be: expected the checksum sha256:" in said
+    assert left_in(nowhere) == sorted(f"{name}.gz" for name in module.FILES[:place])
+
+
+def test_failed_download_is_one_sentence_and_leaves_no_file(nowhere, published):
+    (published[0] / f"{module.FILES[0]}.gz").unlink()
+    said = sentence(load, "mnist", download=True)
+    assert f"cannot download {module.ORIGINS['mnist'].url}{module.FILES[0]}.gz" in said
+    assert "HTTPError" in said
+    assert left_in(nowhere) == []
+
+
+def test_broken_connection_is_one_sentence_and_leaves_no_file(nowhere, published, monkeypatch):
+    with served(published[0], cut=100) as (url, _):
+        broken = replace(module.ORIGINS["mnist"], url=url)
+        monkeypatch.setattr(module, "ORIGINS", {"mnist": broken})
+        assert f"cannot download {url}{module.FILES[0]}.gz" in sentence(load, "mnist", download=True)
+    assert left_in(nowhere) == []
+
+
+def test_no_network_is_one_sentence(nowhere):
+    said = sentence(load, "fashion-mnist", download=True)
+    assert "ConnectionError" in said and "--data-dir DIR" in said
+    assert left_in(nowhere) == []
+
+
+def test_cache_that_cannot_be_written_is_one_sentence(nowhere, published):
+    nowhere.parent.mkdir(parents=True)
+    nowhere.write_text("a file where the folder should be")
+    assert "cannot download" in sentence(load, "mnist", download=True)
+
+
+def test_publishers_are_whole():
+    for origin in module.ORIGINS.values():
+        assert origin.url.startswith("http") and origin.url.endswith("/")
+        for checksum in origin.checksums:
+            kind, digits = checksum.split(":")
+            assert len(bytes.fromhex(digits)) == {"sha256": 32, "md5": 16}[kind]
+
+
+# ---------------------------------------------------------------- the real one
+
+
+@pytest.fixture(scope="module")
+def real():
+    shared = Path(__file__).resolve().parents[2] / "shared" / "data"
+    root = Path(os.environ.get("NOBACKPROP_DATA") or shared)
+    if module._complete(module._folders("mnist", root)) is None:
+        pytest.skip(f"no MNIST in {root}: set NOBACKPROP_DATA to a folder that has it")
+    return root
+
+
+@pytest.mark.data
+def test_mnist_itself(real):
+    data = load("mnist", data_dir=real)
+    assert repr(data) == "Dataset('mnist', 55000 + 5000 + 10000 inputs of shape (28, 28, 1), 10 classes)"
+    assert data.shape == DATASETS["mnist"].shape
+    assert np.bincount(data.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    official = np.array([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
+    held_out = np.bincount(data.y_validation)
+    assert np.array_equal(np.bincount(data.y_train) + held_out, official)
+    assert np.abs(held_out - official / 12).max() < 1
+    assert data.x_train.mean(dtype=float) == pytest.approx(0, abs=1e-5)
+    assert data.x_train.std(dtype=float) == pytest.approx(1, abs=1e-5)
+    assert -0.43 < data.x_train.min() < -0.42 and 2.81 < data.x_train.max() < 2.83  # (0 - 33.3) / 78.6
+    assert not {row.tobytes() for row in data.x_train} & {row.tobytes() for row in data.x_validation}
+
+
+@pytest.mark.data
+def test_mnist_is_not_fashion(real):
+    found = module._complete(module._folders("mnist", real))
+    assert "are mnist, expected fashion-mnist" in sentence(load, "fashion-mnist", data_dir=found[0].parent)
+
+
+@pytest.mark.data
+def test_mnist_packed_and_unpacked_are_the_same(real, tmp_path):
+    path = module._complete(module._folders("mnist", real))[2]
+    images = read_idx(path)
+    assert images.shape == (10000, 28, 28)
+    # of the unpacked file, as published
+    write_idx(tmp_path / "plain", images)
+    digest = sha256((tmp_path / "plain").read_bytes()).hexdigest()
+    assert digest == "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
