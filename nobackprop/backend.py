@@ -21,7 +21,7 @@ def array_module(*arrays: Array) -> ModuleType:
     device would be slow at best.
     """
     names = {type(array).__module__.partition(".")[0] for array in arrays}
-    module = sys.modules[names.pop()] if len(names) == 1 else None
+    module = sys.modules.get(names.pop()) if len(names) == 1 else None
     if module is None or not hasattr(module, "ndarray"):
         kinds = ", ".join(f"{type(a).__module__}.{type(a).__name__}" for a in arrays)
         raise TypeError(f"expected arrays of one module, numpy or cupy, got: {kinds}")

@@ -25,7 +25,7 @@ from .backend import Array
 from .heads import DenseHead, Head
 from .kernels import linear
 from .kernels.activation import ACTIVATIONS
-from .tree import Tree
+from .tree import Tree, leaves
 
 Shape = tuple[int, ...]
 
@@ -139,7 +139,7 @@ class Sequential:
         grads: list[Tree] = [None] * len(self.layers)
         down: Array | None = delta
         for i in reversed(range(len(self.layers))):
-            more = want_down or any(below is not None for below in feedback[:i])
+            more = want_down or any(True for _ in leaves(feedback[:i]))
             down, grads[i] = self.layers[i].backward(feedback[i], cache[i], down, more)
             if not more:
                 return None, grads

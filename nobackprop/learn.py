@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -108,12 +108,13 @@ class Run:
         losses, batch = [], self.settings.batch_size
         for opt in self.optimizers:
             opt.lr = self.settings.lr * SCHEDULES[self.settings.schedule](len(self.history) / self.settings.epochs)
+        opt, opt_state = self.optimizers
         order = self.xp.asarray(self.rng.permutation(len(self.x)))
         start = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):
             for i in range(0, len(order), batch):
                 x, y = self.x[order[i:i + batch]], self.y[order[i:i + batch]]
-                tape = step(self.net, self.rule, self.params, self.state, *self.optimizers, x, y, self.rng)
+                tape = step(self.net, self.rule, self.params, self.state, opt, opt_state, x, y, self.rng)
                 losses.append(self.net.value(tape.output, y))
         loss = to_numpy(self.xp.stack(losses))
         self.seconds += time.perf_counter() - start

@@ -49,10 +49,12 @@ class Optimizer:
                 self.scratch[w.dtype] = xp.empty(HOST_BLOCK if xp is np else DEVICE_BLOCK, w.dtype)
 
     def __call__(self, grads: Tree) -> None:
-        for path, g in leaves(grads):
+        given = list(leaves(grads))
+        for path, g in given:
             if path not in self.slots or self.slots[path][0].shape != g.shape:
                 raise ValueError(f"a gradient {g.shape} came for {path}, expected "
                                  f"{self.slots[path][0].shape if path in self.slots else 'none there'}")
+        for path, g in given:
             w, memories = self.slots[path]
             scratch = self.scratch[w.dtype]
             self.steps[path] += 1

@@ -60,7 +60,8 @@ def same_structure(a: Tree, b: Tree, path: str = "") -> None:
     """Raises ValueError, naming the path, where two trees differ in anything but their arrays."""
     here = path or "the root"
     below_a, below_b = _children(a), _children(b)
-    if (below_a is None) != (below_b is None) or (a is None) != (b is None):
+    nodes = below_a is not None or below_b is not None
+    if (nodes and type(a) is not type(b)) or (a is None) != (b is None):
         raise ValueError(f"trees differ at {here}: {_kind(a)} against {_kind(b)}")
     if below_a is None or below_b is None:
         return
@@ -94,8 +95,13 @@ def _fill(outline: Any, arrays: Iterator[Any]) -> Tree:
 
 
 def save(path: str | os.PathLike[str], tree: Tree) -> None:
-    """Write a tree of NumPy arrays to an .npz file, all of it or nothing; without pickle."""
+    """Write a tree of NumPy arrays to an .npz file, all of it or nothing.
+
+    Raises ValueError for arrays of Python objects, which only pickle could write.
+    """
     arrays = [np.asarray(array) for _, array in leaves(tree)]
+    if any(array.dtype.hasobject for array in arrays):
+        raise ValueError("expected arrays of numbers, got one of Python objects")
     with atomic(path) as partial, open(partial, "wb") as file:
         np.savez(file, outline=np.array(json.dumps(_outline(tree))),
                  **{f"{i}": array for i, array in enumerate(arrays)})  # type: ignore[arg-type]
@@ -107,8 +113,13 @@ def load(path: str | os.PathLike[str]) -> Tree:
     Raises InputError where the file is missing or is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = [file[f"{i}"] for i in range(len(file.files) - 1)]
-            return _fill(json.loads(str(file["outline"])), iter(arrays))
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path}: expected a tree saved by nobackprop, got: {error}") from None
+        # opened here, as np.load leaves the file open where it is no zip file
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
+            arrays = iter([file[f"{i}"] for i in range(len(file.files) - 1)])
+            tree = _fill(json.loads(str(file["outline"])), arrays)
+            if next(arrays, None) is not None:
+                raise ValueError("more arrays than its outline has places for")
+            return tree
+    except Exception as error:  # files of other kinds fail in as many ways as there are kinds
+        came = str(error) or type(error).__name__
+        raise InputError(f"{path}: expected a tree saved by nobackprop, got: {came}") from None

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import InputError
 from .dataset import Dataset, from_arrays
 from .idx import read_idx
-from ..errors import InputError
 
 FILES = (
     "train-images-idx3-ubyte",

@@ -8,9 +8,9 @@ from itertools import product
 
 import numpy as np
 
+from ..errors import unknown
 from .dataset import Dataset, from_arrays
 from .mnist import fashion_mnist, mnist
-from ..errors import unknown
 
 XOR_NOISE = 0.4  # of each hidden sign, as a standard deviation
 XOR_FEATURES = 30

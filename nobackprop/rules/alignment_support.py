@@ -50,7 +50,7 @@ class LAS(Rule):
         e = net.error(tape.output, y)                                              # LAS (22)
         signals = {i: head.send(b, e, h.shape)                                     # LAS (24)
                    for i, (head, b, h) in enumerate(zip(self.heads(net), B, tape.h[1:]))}
-        return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (23)
+        return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (23)-(24)
 
 
 @dataclass(frozen=True)

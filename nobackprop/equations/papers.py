@@ -1,0 +1,7 @@
+"""The papers, in the order in which they are shown."""
+from __future__ import annotations
+
+from .las import LAS
+from .paper import Paper
+
+PAPERS: tuple[Paper, ...] = (LAS,)

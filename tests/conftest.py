@@ -1,0 +1,61 @@
+"""What all tests share: the array modules present, the data folder, and that no global generator moves."""
+from __future__ import annotations
+
+import os
+import random
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import fakecupy
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("dev", max_examples=30, deadline=None)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.register_profile("thorough", max_examples=300, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(scope="session")
+def cupy() -> ModuleType:
+    """CuPy with a GPU behind it; skips the test where either is missing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = pytest.importorskip("cupy", reason="CuPy is not installed")
+    try:
+        module.cuda.runtime.getDeviceCount()
+    except module.cuda.runtime.CUDARuntimeError as error:
+        pytest.skip(f"CuPy finds no GPU: {error}")
+    return module
+
+
+@pytest.fixture(scope="session", params=["numpy", "fakecupy", pytest.param("cupy", marks=pytest.mark.gpu)])
+def xp(request: pytest.FixtureRequest) -> ModuleType:
+    """Every array module: NumPy, CuPy, and the stand-in for CuPy."""
+    return {"numpy": np, "fakecupy": fakecupy}.get(request.param) or request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of data sets: NOBACKPROP_DATA, else ../shared/data beside the repository."""
+    folder = Path(os.environ.get("NOBACKPROP_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no data sets: {folder} is no folder; name one in NOBACKPROP_DATA")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_global_random_state() -> Iterator[None]:
+    """Fails a test that moves Python's or NumPy's global generator; Hypothesis puts them back by itself."""
+    before = _global_states()
+    yield
+    moved = _global_states() != before  # apart from the assert, which would print both
+    assert not moved, "the test moved a global generator: use numpy.random.default_rng"
+
+
+def _global_states() -> tuple[object, ...]:
+    name, keys, *rest = np.random.get_state(legacy=True)
+    return random.getstate(), name, np.asarray(keys).tobytes(), *rest

@@ -1,0 +1,184 @@
+"""The layers: shapes as promised, exact adjoints, nothing computed that nobody wants."""
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from hypothesis import given
+from networks import inner, like, slope
+from strategies import seeds
+
+from nobackprop import layers
+from nobackprop.backend import to_module, to_numpy
+from nobackprop.heads import head_beside
+from nobackprop.kernels import linear
+from nobackprop.kernels.activation import ACTIVATIONS
+from nobackprop.layers import Activation, Dense, Flatten, Layer, Sequential, Shape
+from nobackprop.tree import leaves, same_structure, tree_map
+
+pair = Sequential((Dense(4), Activation("tanh")))
+LAYERS: dict[str, tuple[Layer, Shape]] = {
+    "dense": (Dense(4), (5,)),
+    **{name: (Activation(name), (2, 3)) for name in ACTIVATIONS},
+    "flatten": (Flatten(), (2, 3, 2)),
+    "flatten of vectors": (Flatten(), (5,)),
+    "pair": (pair, (5,)),
+    "deep": (Sequential((Flatten(), Dense(6), Activation("sigmoid"), Dense(3), Activation("relu"))), (2, 3)),
+    "nested": (Sequential((Sequential((Flatten(),)), pair, Sequential((pair, Dense(2))))), (2, 2)),
+    "empty": (Sequential(()), (3,)),
+}
+WITH_WEIGHTS = ("dense", "pair", "deep", "nested")
+EVERY = pytest.mark.parametrize("name", LAYERS)
+
+
+def case(name: str, seed: int = 0, samples: int = 7):
+    """A layer, parameters away from where they start, an input and a signal at the output."""
+    (layer, shape), rng = LAYERS[name], np.random.default_rng(seed)
+    params, out = layer.init(rng, shape)
+    params = like(params, rng)
+    return layer, params, rng.standard_normal((samples, *shape)), rng.standard_normal((samples, *out))
+
+
+def test_every_layer_is_tested():
+    of_module = {f for _, f in inspect.getmembers(layers, inspect.isclass)
+                 if f.__module__ == layers.__name__ and f is not layers.Layer}
+    assert of_module == {type(layer) for layer, _ in LAYERS.values()}
+
+
+@EVERY
+def test_init_promises_the_shape_that_forward_gives(xp, name):
+    layer, params, x, delta = case(name)
+    params, x, delta = (to_module(tree, xp) for tree in (params, x, delta))
+    for train in (True, False):
+        h, cache = layer.forward(params, x, train)
+        assert h.shape == delta.shape
+    down, grads = layer.backward(params, cache, delta)
+    assert down.shape == x.shape
+    same_structure(params, grads)
+    tree_map(lambda p, g: np.testing.assert_equal(g.shape, p.shape), params, grads)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@EVERY
+def test_dtypes_are_kept_and_inputs_untouched(name, dtype):
+    layer, params, x, delta = case(name)
+    params, x, delta = (tree_map(lambda array: array.astype(dtype), tree) for tree in (params, x, delta))
+    for _, array in leaves([params, x, delta]):
+        array.setflags(write=False)
+    h, cache = layer.forward(params, x, True)
+    down, grads = layer.backward(params, cache, delta)
+    assert {array.dtype for _, array in leaves([h, down, grads])} == {np.dtype(dtype)}
+
+
+@EVERY
+@given(seed=seeds)
+def test_backward_is_the_exact_adjoint(name, seed):
+    layer, params, x, delta = case(name, seed)
+    direction = like([params, x], np.random.default_rng([seed, 1]))
+    expected = slope(lambda at: (delta * layer.forward(at[0], at[1], True)[0]).sum(), [params, x], direction)
+    down, grads = layer.backward(params, layer.forward(params, x, True)[1], delta)
+    terms = inner([tree_map(np.abs, grads), np.abs(down)], tree_map(np.abs, direction))
+    assert abs(inner([grads, down], direction) - expected) <= 1e-12 * (1 + terms)
+
+
+def test_dense_is_an_affine_map(xp):
+    layer, params, x, delta = case("dense")
+    h, cache = layer.forward(to_module(params, xp), xp.asarray(x), True)
+    np.testing.assert_allclose(to_numpy(h), x @ params["W"].T + params["b"], rtol=1e-12, atol=1e-12)
+    assert to_numpy(cache).tobytes() == x.tobytes()
+    _, grads = layer.backward(to_module(params, xp), cache, xp.asarray(delta))
+    np.testing.assert_allclose(to_numpy(grads["b"]), delta.sum(0), rtol=1e-12)
+    np.testing.assert_allclose(to_numpy(grads["W"]), np.einsum("nf,nk->fk", delta, x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("gain", [1.0, 2.0])
+def test_dense_starts_with_the_variance_that_its_gain_says(gain):
+    params, _ = Dense(200, gain).init(np.random.default_rng(0), (300,))
+    # 60,000 draws: the relative error of a variance is about sqrt(2 / 60,000) = 0.6 %
+    assert abs(params["W"].var() * 300 / gain - 1) < 0.03 and abs(params["W"].mean()) < 0.002
+    assert not params["b"].any()
+
+
+# What is fed back
+
+
+def test_the_error_goes_down_through_the_feedback_and_nothing_else_of_it_is_read():
+    layer, params, x, delta = case("dense")
+    B = np.random.default_rng(9).standard_normal(params["W"].shape)
+    cache = layer.forward(params, x, True)[1]
+    down, grads = layer.backward({"W": B, "b": np.full(4, np.nan)}, cache, delta)
+    np.testing.assert_array_equal(down, linear.feedback(B, delta))
+    _, exact = layer.backward(params, cache, delta)
+    tree_map(np.testing.assert_array_equal, grads, exact)
+
+
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
+def test_backward_reads_the_feedback_in_the_place_of_the_parameters(name):
+    layer, params, x, delta = case(name)
+    cache, feedback = layer.forward(params, x, True)[1], tree_map(np.copy, params)
+    expected = layer.backward(feedback, cache, delta)
+    tree_map(lambda w: w.fill(np.nan), params)
+    came = layer.backward(feedback, cache, delta)
+    tree_map(np.testing.assert_array_equal, list(came), list(expected))
+    assert np.isfinite(came[0]).all()
+
+
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
+def test_the_lowest_feedback_weights_serve_only_what_goes_below(name):
+    layer, params, x, delta = case(name)
+    cache = layer.forward(params, x, True)[1]
+    _, exact = layer.backward(params, cache, delta)
+    poisoned = tree_map(np.copy, params)
+    lowest = poisoned
+    while isinstance(lowest, list):
+        lowest = next(below for below in lowest if below is not None and below != [None])
+    lowest["W"].fill(np.nan)
+    down, grads = layer.backward(poisoned, cache, delta)
+    tree_map(np.testing.assert_array_equal, grads, exact)
+    assert np.isnan(down).all()
+
+
+@pytest.mark.parametrize("name, products", [
+    ("dense", 1), ("pair", 1), ("deep", 2), ("nested", 3), ("flatten", 0), ("empty", 0),
+])
+def test_a_product_that_nobody_wants_is_spared(monkeypatch, name, products):
+    layer, params, x, delta = case(name)
+    cache = layer.forward(params, x, True)[1]
+    calls, feedback = [], linear.feedback
+
+    def counted(B, delta):
+        calls.append(B.shape)
+        return feedback(B, delta)
+    monkeypatch.setattr(linear, "feedback", counted)
+    _, expected = layer.backward(params, cache, delta)
+    assert len(calls) == products
+    calls.clear()
+    _, grads = layer.backward(params, cache, delta, want_down=False)
+    assert len(calls) == max(products - 1, 0)
+    assert [path for path, _ in leaves(grads)] == [path for path, _ in leaves(expected)]
+    for (_, came), (_, wanted) in zip(leaves(grads), leaves(expected), strict=True):
+        np.testing.assert_array_equal(came, wanted)
+    if products:
+        assert layer.backward(params, cache, delta, want_down=False)[0] is None
+
+
+# Heads
+
+
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
+def test_a_head_stands_beside_whatever_has_weights(xp, name):
+    layer, _, _, delta = case(name)
+    head, rng = head_beside(layer), np.random.default_rng(1)
+    B = head.init(rng, delta.shape[1:], 3, lambda rng, shape: rng.integers(-4, 5, shape).astype(float))
+    h, e = (rng.integers(-4, 5, shape).astype(float) for shape in (delta.shape, (len(delta), 3)))
+    B, h, e = map(xp.asarray, (B, h, e))
+    said, sent, grad = head.forward(B, h), head.send(B, e, h.shape), head.grad(B, h, e)
+    assert (said.shape, sent.shape, grad.shape) == (e.shape, h.shape, B.shape)
+    assert float((e * said).sum()) == float((sent * h).sum()) == float((grad * B).sum())
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name not in WITH_WEIGHTS])
+def test_no_head_stands_beside_what_has_none(name):
+    with pytest.raises(ValueError, match="no head stands beside"):
+        head_beside(LAYERS[name][0])

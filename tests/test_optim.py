@@ -1,0 +1,271 @@
+"""The optimisers against the textbook, and what they leave alone; the schedules at their marks."""
+from __future__ import annotations
+
+import math
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nobackprop import optim
+from nobackprop.backend import to_module, to_numpy
+from nobackprop.errors import InputError
+from nobackprop.optim import OPTIMIZERS, SCHEDULES, SGD, Adam, Momentum, bind, constant, cosine, step
+from nobackprop.tree import leaves, tree_map
+
+LR, DECAY, STEPS = 0.05, 0.1, 5
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(optim, "HOST_BLOCK", 8)
+    monkeypatch.setattr(optim, "DEVICE_BLOCK", 8)
+
+
+def drawn(seed: int) -> dict:
+    """A tree with leaves of less than a block, of one, and of several and a part."""
+    rng = np.random.default_rng(seed)
+    return {"below": [{"W": rng.standard_normal((5, 7)), "b": rng.standard_normal(5)}, None],
+            "gamma": rng.standard_normal(19), "beta": rng.standard_normal(8),
+            "W": rng.standard_normal((2, 2, 2, 2))}
+
+
+# The textbook: one array, one step at a time, as printed
+
+
+def sgd(w, gradients):
+    for g in gradients:
+        w = w - LR * g(w)
+    return w
+
+
+def momentum(w, gradients):
+    v = np.zeros_like(w)
+    for g in gradients:
+        v = 0.9 * v + g(w)
+        w = w - LR * v
+    return w
+
+
+def nesterov(w, gradients):
+    v = np.zeros_like(w)
+    for g in gradients:
+        now = g(w)
+        v = 0.9 * v + now
+        w = w - LR * (now + 0.9 * v)
+    return w
+
+
+def adam(w, gradients, shrink=1.0):
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t, g in enumerate(gradients, start=1):
+        now = g(w)
+        m = 0.9 * m + 0.1 * now
+        v = 0.999 * v + 0.001 * now**2
+        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
+        w = shrink * w - LR * m_hat / (np.sqrt(v_hat) + 1e-8)
+    return w
+
+
+TEXTBOOK: dict[str, Callable[..., np.ndarray]] = {
+    "sgd": sgd, "momentum": momentum, "nesterov": nesterov, "adam": adam, "adamw": adam}
+
+
+def by_the_book(name: str, w: np.ndarray, gradients: list[np.ndarray], decay: float) -> np.ndarray:
+    if name == "adamw":
+        return adam(w, [lambda w, g=g: g for g in gradients], shrink=1 - LR * decay)
+    return TEXTBOOK[name](w, [lambda w, g=g: g + decay * w for g in gradients])
+
+
+@pytest.mark.parametrize("decay", [0.0, DECAY])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimiser_does_what_the_textbook_says(small_blocks, xp, name, decay):
+    start, gradients = drawn(0), [drawn(seed) for seed in range(1, STEPS + 1)]
+    params = to_module(tree_map(np.copy, start), xp)
+    opt = bind(name, params, LR, decay)
+    for g in gradients:
+        opt(to_module(g, xp))
+    series = [dict(leaves(g)) for g in gradients]
+    for (path, w), (_, came) in zip(leaves(start), leaves(to_numpy(params)), strict=True):
+        decays = path.rpartition("/")[2] == "W"
+        expected = by_the_book(name, w, [g[path] for g in series], decay if decays else 0.0)
+        np.testing.assert_allclose(came, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name, make", [("sgd", SGD), ("momentum", Momentum)])
+def test_decoupled_decay_shrinks_the_weights_alone(small_blocks, name, make):
+    """As one textbook step from weights that were shrunk before."""
+    params, g = drawn(0), drawn(1)
+    shrunk = params["W"] * (1 - LR * DECAY)
+    free = params["gamma"].copy()
+    make(params, LR, DECAY, decoupled=True)(g)
+    np.testing.assert_allclose(params["W"], by_the_book(name, shrunk, [g["W"]], 0.0), rtol=1e-12)
+    np.testing.assert_allclose(params["gamma"], by_the_book(name, free, [g["gamma"]], 0.0), rtol=1e-12)
+
+
+@given(seed=st.integers(0, 1000), split=st.integers(1, 40))
+def test_the_size_of_the_blocks_changes_no_bit(seed, split):
+    results = []
+    for block in (split, 1 << 15):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(optim, "HOST_BLOCK", block)
+            params = drawn(seed)
+            opt = Adam(params, LR, DECAY)
+        opt(drawn(seed + 1))
+        opt(drawn(seed + 2))
+        results.append(params)
+    tree_map(np.testing.assert_array_equal, *results)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_rate_may_change_between_steps(name):
+    params = {"W": np.ones(3)}
+    opt = bind(name, params, LR)
+    opt.lr = 0.0
+    opt({"W": np.ones(3)})
+    np.testing.assert_array_equal(params["W"], 1)
+
+
+# What is left alone
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_gradients_are_not_written_to(small_blocks, name):
+    g = drawn(1)
+    kept = tree_map(np.ndarray.tobytes, g)
+    for _, array in leaves(g):
+        array.setflags(write=False)
+    opt = bind(name, drawn(0), LR, DECAY)
+    opt(g)
+    opt(g)
+    assert tree_map(np.ndarray.tobytes, g) == kept
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_where_there_is_no_gradient_nothing_moves(small_blocks, name):
+    params = drawn(0)
+    opt = bind(name, params, LR, DECAY)
+    opt(drawn(1))
+
+    def all_of_it() -> dict:
+        return {path: (w.tobytes(), [m.tobytes() for m in memories], opt.steps[path])
+                for path, (w, memories) in opt.slots.items()}
+    before = all_of_it()
+    opt(None)
+    opt({"below": None})
+    assert all_of_it() == before
+    partly = drawn(2)
+    partly["below"][0]["W"] = None
+    partly["gamma"] = None
+    opt(partly)
+    still = {path for path, value in all_of_it().items() if value == before[path]}
+    assert still == {"below/0/W", "gamma"}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_leaf_counts_its_own_steps(name):
+    """One that was left out at first then moves as if training began there."""
+    params = {"W": np.ones(5), "V": np.ones(5)}
+    opt, g = bind(name, params, LR), np.arange(5.0)
+    opt({"V": g, "W": None})
+    first = params["V"].copy()
+    opt({"W": g, "V": None})
+    np.testing.assert_array_equal(params["W"], first)
+
+
+def test_a_tree_of_nothing_is_served():
+    opt = bind("adam", None, LR)
+    opt(None)
+    assert not opt.slots
+
+
+@pytest.mark.parametrize("grads, sentence", [
+    ({"below": [{"W": np.ones((7, 5))}, None]}, r"a gradient \(7, 5\) came for below/0/W, expected \(5, 7\)"),
+    ({"below": [None, np.ones(3)]}, r"a gradient \(3,\) came for below/1, expected none there"),
+    ({"other": np.ones(3)}, r"came for other, expected none there"),
+    ({"gamma": np.ones(18)}, r"a gradient \(18,\) came for gamma, expected \(19,\)"),
+    (np.ones(3), "expected none there"),
+])
+def test_a_gradient_that_fits_nowhere_is_refused_with_its_path(grads, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        SGD(drawn(0), LR)(grads)
+
+
+def test_a_leaf_that_cannot_be_written_into_is_refused_with_its_path(xp):
+    with pytest.raises(ValueError, match="the leaf 0/W is not contiguous"):
+        SGD([{"W": xp.asarray(np.ones((3, 4))).T}], LR)
+    with pytest.raises(ValueError, match="the leaf b is not contiguous"):
+        Adam({"b": xp.asarray(np.ones(6))[::2]}, LR)
+
+
+def test_a_gradient_need_not_be_contiguous(xp):
+    params, host = {"W": xp.asarray(np.zeros((3, 4)))}, np.arange(12.0).reshape(4, 3)
+    SGD(params, lr=1.0)({"W": xp.asarray(host).T})
+    np.testing.assert_array_equal(to_numpy(params["W"]), -host.T)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_dtype_of_a_leaf_is_that_of_its_memories(xp, name, dtype):
+    params = {"W": xp.asarray(np.ones(20, dtype))}
+    opt = bind(name, params, LR, DECAY)
+    opt({"W": xp.asarray(np.ones(20, dtype))})
+    w, memories = opt.slots["W"]
+    assert w is params["W"] and {array.dtype for array in (w, *memories)} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("decay", [0.0, DECAY])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_no_temporary_is_as_large_as_the_weights(name, decay):
+    params, g = {"W": np.ones(2_000_000)}, {"W": np.ones(2_000_000)}
+    opt = bind(name, params, LR, decay)
+    tracemalloc.start()
+    try:
+        opt(g)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * optim.HOST_BLOCK * g["W"].itemsize
+
+
+# Names and schedules
+
+
+def test_every_optimiser_has_a_page_in_the_textbook():
+    assert set(TEXTBOOK) == set(OPTIMIZERS)
+
+
+def test_an_optimiser_of_no_known_name():
+    with pytest.raises(InputError, match="unknown optimizer 'adm': did you mean 'adam'"):
+        bind("adm", {}, LR)
+
+
+@pytest.mark.parametrize("percent, value", [
+    (0, 1), (49.9, 1), (50, 0.25), (74.9, 0.25), (75, 0.25**2), (88.9, 0.25**2), (89, 0.25**3),
+    (93.9, 0.25**3), (94, 0.25**4), (100, 0.25**4),
+])
+def test_the_steps_come_at_their_marks(percent, value):
+    assert step(percent / 100) == value
+
+
+def test_over_100_epochs_the_steps_come_at_their_marks():
+    values = [step(epoch / 100) for epoch in range(100)]
+    assert [epoch for epoch in range(1, 100) if values[epoch] < values[epoch - 1]] == [50, 75, 89, 94]
+
+
+def test_the_cosine_runs_from_1_to_0():
+    assert cosine(0.0) == 1 and cosine(1.0) == 0 and math.isclose(cosine(0.5), 0.5)
+    assert math.isclose(cosine(1 / 3), 0.75)
+
+
+def test_constant_is_constant():
+    assert {constant(progress / 10) for progress in range(11)} == {1.0}
+
+
+@given(st.sampled_from(sorted(SCHEDULES)), st.floats(0, 1), st.floats(0, 1))
+def test_no_schedule_goes_up_or_leaves_0_to_1(name, a, b):
+    early, late = sorted((a, b))
+    assert 0 <= SCHEDULES[name](late) <= SCHEDULES[name](early) <= 1 == SCHEDULES[name](0.0)
