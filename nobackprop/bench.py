@@ -1,0 +1,211 @@
+"""How long a training step takes, how much arithmetic it does and how much memory it needs.
+
+The inputs are random arrays of a data set's shape and classes: the time of a step depends on shapes alone, so
+no data set need be present.
+"""
+from __future__ import annotations
+
+import itertools
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from . import models, rules
+from .backend import synchronize
+from .compare import cores
+from .data import DATASETS, Dataset
+from .errors import InputError, unknown
+from .learn import Run, Settings, step
+from .tree import tree_map
+
+POOL = 4096  # samples that batches are gathered from
+WARM_UP = 5
+SECONDS, FEWEST, MOST = 3.0, 20, 500  # of timed steps, where nobody says how many
+
+
+def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp", batch_size: int = 64,
+            optimizer: str = "adam", device: str = "cpu", threads: int | None = None,
+            steps: int | None = None) -> dict[str, Any]:
+    """What one training step costs: `learn.step` on a batch gathered from random inputs.
+
+    threads: of the matrix products; None stands for all cores that the process may use.  steps: how many to
+    time, one by one; None stands for as many as fit in about 3 s, from 20 to 500.
+
+    Returns, beside what was asked for, "ms_per_step" ("median", "min", "max", and "spread", the interquartile
+    range), "steps", "gflop_per_step" (counted on a step), "matmul_gflops" (GFLOP/s of large float32 products
+    on this machine, with as many threads), "share_of_matmul_rate" (what a median step reaches of that), and
+    "peak_bytes" (allocated during a step, on top of parameters, state, optimiser and inputs).
+
+    Raises InputError for an unknown name, and where a number is below 1.
+    """
+    threads = cores() if threads is None else threads
+    for name, value in (("batch_size", batch_size), ("threads", threads), ("steps", steps)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
+
+    def prepare(device: str) -> Run:
+        return random_run(model, data, rule, batch_size, optimizer, device)
+
+    with threadpool_limits(threads, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+        run = prepare(device)
+        one_step = stepper(run)
+        ms = 1e3 * time_steps(one_step, run.xp, steps)
+        peak = peak_bytes(one_step, run.xp)
+        rate = matmul_gflops(run.xp)
+        gflop = count_flops(prepare("cpu")).total() / 1e9
+    low, quarter, median, three_quarters, high = map(float, np.quantile(ms, (0, 0.25, 0.5, 0.75, 1)))
+    return {"rule": rule, "model": model, "data": data, "optimizer": optimizer, "batch_size": batch_size,
+            "threads": threads, "device": device,
+            "ms_per_step": {"median": median, "min": low, "max": high, "spread": three_quarters - quarter},
+            "steps": len(ms), "gflop_per_step": gflop, "matmul_gflops": rate,
+            "share_of_matmul_rate": gflop / (median / 1e3) / rate, "peak_bytes": peak}
+
+
+def describe(result: dict[str, Any]) -> str:
+    """The lines that tell a person what `measure` found."""
+    ms, gflop = result["ms_per_step"], result["gflop_per_step"]
+    return "\n".join(f"{name:<7} {text}" for name, text in {
+        "step": f"rule {result['rule']}, {result['model']} on inputs as of {result['data']}, "
+                f"batch size {result['batch_size']}, {result['optimizer']}",
+        "machine": f"{result['device']}, threads: {result['threads']}",
+        "time": f"{ms['median']:.3g} ms a step, the median of {result['steps']} "
+                f"({ms['min']:.3g} to {ms['max']:.3g} ms, interquartile range {ms['spread']:.2g} ms)",
+        "work": f"{gflop:.3g} GFLOP a step",
+        "rate": f"{gflop / ms['median'] * 1e3:.3g} GFLOP/s, {result['share_of_matmul_rate']:.0%} of the "
+                f"{result['matmul_gflops']:.3g} GFLOP/s of a large matrix product",
+        "memory": f"{result['peak_bytes'] / 1e6:.3g} MB at the peak of a step, on top of what stays",
+    }.items())
+
+
+def random_run(model: str, data: str, rule: str, batch_size: int, optimizer: str, device: str = "cpu") -> Run:
+    """A run on inputs drawn at random, a whole number of batches of them.
+
+    Raises InputError for an unknown name.
+    """
+    if data not in DATASETS:
+        raise unknown("data set", data, DATASETS)
+    source, the_rule = DATASETS[data], rules.get(rule)
+    settings = {**source.defaults, **the_rule.defaults}
+    net = models.build(model, source.shape, source.classes, str(settings["activation"]))
+    rng = np.random.default_rng(0)
+    samples = batch_size * max(1, POOL // batch_size)
+    x = rng.standard_normal((samples, *source.shape), dtype=np.float32)
+    y = rng.integers(source.classes, size=samples)
+    noise = Dataset(data, source.classes, x, y, x[:1], y[:1], x[:1], y[:1])
+    how = Settings(batch_size=batch_size, optimizer=optimizer)
+    return Run(net, the_rule, noise, how, device=device, name=rule)
+
+
+def stepper(run: Run) -> Callable[[], None]:
+    """A function that takes the next step of a run, over its batches again and again."""
+    order = run.xp.asarray(run.rng.permutation(len(run.x)))
+    batches = itertools.cycle(order.reshape(-1, run.settings.batch_size))
+    opt, opt_state = run.optimizers
+
+    def one_step() -> None:
+        i = next(batches)
+        step(run.net, run.rule, run.params, run.state, opt, opt_state, run.x[i], run.y[i], run.rng)
+    return one_step
+
+
+def time_steps(one_step: Callable[[], None], xp: ModuleType, steps: int | None = None) -> np.ndarray:
+    """Seconds of each step, (steps,), after some that do not count."""
+    def timed() -> float:
+        start = time.perf_counter()
+        one_step()
+        synchronize(xp)
+        return time.perf_counter() - start
+
+    synchronize(xp)
+    usual = min(timed() for _ in range(WARM_UP))
+    steps = steps or min(max(int(SECONDS / usual), FEWEST), MOST)
+    return np.array([timed() for _ in range(steps)])
+
+
+def peak_bytes(one_step: Callable[[], None], xp: ModuleType) -> int:
+    """The most memory that a step holds on top of what is held before it.
+
+    On the host from tracemalloc, which NumPy tells of its arrays; on a device by how much the pool grows.
+    """
+    if xp is not np:
+        pool = xp.get_default_memory_pool()
+        pool.free_all_blocks()
+        before = pool.total_bytes()
+        one_step()
+        synchronize(xp)
+        return pool.total_bytes() - before
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    try:
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        one_step()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not tracing:
+            tracemalloc.stop()
+
+
+def matmul_gflops(xp: ModuleType, size: int | None = None, repeats: int = 8) -> float:
+    """GFLOP/s of the fastest of several float32 products of two square matrices."""
+    size = size or (1024 if xp is np else 4096)
+    a = xp.asarray(np.random.default_rng(0).standard_normal((size, size), dtype=np.float32))
+    out = xp.empty_like(a)
+    seconds = time_steps(lambda: xp.matmul(a, a, out=out), xp, repeats)
+    return 2 * size**3 / float(seconds.min()) / 1e9
+
+
+def counting(flops: Counter[str]) -> type[np.ndarray]:
+    """A kind of array whose ufuncs add the floating-point operations they do to `flops`, each by its name.
+
+    A product of matrices counts two for each pair of numbers it multiplies, a reduction its input's size, any
+    other ufunc its output's; comparisons count nothing.  What it computes is of its own kind again, or a
+    scalar.  Raises TypeError for a product that is no ufunc, np.dot for one, as that would go uncounted.
+    """
+    class Counting(np.ndarray):
+        __module__ = "numpy"  # kernels ask for it
+
+        def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: tuple[Any, ...] = (),
+                            **kwargs: Any) -> Any:
+            bare = [_seen_as(np.ndarray, a) for a in inputs]
+            if out:
+                kwargs["out"] = tuple(_seen_as(np.ndarray, a) for a in out)
+            result = getattr(ufunc, method)(*bare, **kwargs)
+            if result.dtype.kind == "f":
+                if ufunc.signature:
+                    flops[ufunc.__name__] += 2 * result.size * bare[0].shape[-1]
+                else:
+                    flops[ufunc.__name__] += (bare[0] if method == "reduce" else result).size
+            return out[0] if out else _seen_as(Counting, result)
+
+        def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+            if function in (np.dot, np.inner, np.vdot, np.tensordot, np.einsum):
+                raise TypeError(f"np.{function.__name__} cannot be counted, use np.matmul")
+            return super().__array_function__(function, types, args, kwargs)
+
+    return Counting
+
+
+def _seen_as(kind: type[np.ndarray], array: Any) -> Any:
+    """The same memory as an array of another kind; a scalar as it is."""
+    return array.view(kind) if isinstance(array, np.ndarray) else array
+
+
+def count_flops(run: Run) -> Counter[str]:
+    """The floating-point operations of the next step of a run on the host, by ufunc."""
+    flops: Counter[str] = Counter()
+    see = partial(_seen_as, counting(flops))
+    run.x, run.y = see(run.x), see(run.y)
+    run.params, run.state = tree_map(see, run.params), tree_map(see, run.state)
+    for opt in run.optimizers:
+        opt.slots, opt.scratch = tree_map(see, opt.slots), tree_map(see, opt.scratch)
+    stepper(run)()
+    return flops

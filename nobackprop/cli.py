@@ -1,0 +1,340 @@
+"""The `nobackprop` command.
+
+Exit codes: 0 done, 2 wrong use, said in one sentence, 1 anything else.
+"""
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .errors import InputError, unknown
+
+# what a command needs is imported in its handler, so that `nobackprop rules` need not wait for matplotlib
+
+
+class Parser(argparse.ArgumentParser):
+    """One that says a mistake in one line, without a page of usage, and guesses no abbreviations."""
+
+    def __init__(self, **kwargs: Any):
+        self.options: list[str] = []
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def add_argument(self, *names: str, **kwargs: Any) -> Any:
+        self.options += [name for name in names if name.startswith("--")]
+        return super().add_argument(*names, **kwargs)
+
+    def error(self, message: str) -> Any:
+        self.exit(2, f"{self.prog}: error: {_line(message)}\n")
+
+    def parse(self, argv: list[str]) -> argparse.Namespace:
+        """The arguments, all of which must be known."""
+        args, rest = self.parse_known_args(argv)
+        if rest and rest[0].startswith("--"):
+            self.error(str(unknown("option", rest[0].partition("=")[0], self.options)))
+        elif rest:
+            self.error(f"unexpected argument '{rest[0]}'")
+        return args
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line, that of the process where none is given, and return its exit code."""
+    if hasattr(sys.stdout, "reconfigure"):
+        # a terminal that cannot show a sign must not end a run
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        sys.stdout.flush()
+        print(f"nobackprop: {_line(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("nobackprop: interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # what is still buffered would be written at exit, and fail again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(argv: list[str]) -> int:
+    parser, commands = _parsers()
+    try:
+        if argv and argv[0] in commands:
+            args = commands[argv[0]].parse(argv[1:])
+            return args.handler(args)
+        if argv and not argv[0].startswith("-"):
+            raise unknown("command", argv[0], commands)
+        parser.parse(argv)
+        parser.print_help()
+        return 0
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", "\\n")
+
+
+# ---------------------------------------------------------------- what was typed
+
+
+def _integer(text: str, low: int, high: int, wanted: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = low - 1
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
+    return value
+
+
+def _count(text: str) -> int:
+    return _integer(text, 1, sys.maxsize, "an integer from 1 on")
+
+
+def _threads(text: str) -> int:
+    if text == "all":
+        from .compare import cores
+
+        return cores()
+    return _integer(text, 1, 1024, "an integer from 1 to 1024, or all")
+
+
+def _number(text: str, wanted: str, fits: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or not fits(value):
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
+    return value
+
+
+def _positive(text: str) -> float:
+    return _number(text, "a number above 0", lambda value: value > 0)
+
+
+def _not_negative(text: str) -> float:
+    return _number(text, "a number from 0 on", lambda value: value >= 0)
+
+
+def _list(text: str, wanted: str) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
+    return parts
+
+
+def _once(values: list[Any], text: str, what: str) -> list[Any]:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise argparse.ArgumentTypeError(f"got '{text}', expected every {what} once, not {value} again")
+    return values
+
+
+def _rules(text: str) -> list[str]:
+    return _once(_list(text, "names of rules with commas between, such as bp,las"), text, "rule")
+
+
+def _seeds(text: str) -> list[int]:
+    wanted = "integers from 0 on with commas between, such as 0,1,2"
+    try:
+        values = [int(part) for part in _list(text, wanted)]
+    except ValueError:
+        values = [-1]
+    if min(values) < 0:
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
+    return _once(values, text, "seed")
+
+
+# ---------------------------------------------------------------- the commands and their options
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    """The parser of the whole and that of every command."""
+    parser = Parser(prog="nobackprop", description="How networks learn without backpropagation.")
+    parser.add_argument("--version", action="version", version=f"nobackprop {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def command(name: str, handler: Callable[[argparse.Namespace], int], summary: str) -> Parser:
+        new = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        new.set_defaults(handler=handler)
+        return new
+
+    compare = command("compare", _compare, "train the same networks under several rules and compare them")
+    compare.add_argument("--rules", type=_rules, metavar="RULE,...",
+                         help="see nobackprop rules; default: bp,shallow,fa,dfa,las,ltas")
+    _training(compare)
+
+    train = command("train", _compare, "train a network under one rule")
+    train.add_argument("--rule", dest="rules", type=lambda name: [name], default=["las"], metavar="RULE",
+                       help="see nobackprop rules; default: las")
+    _training(train)
+
+    plot = command("plot", _plot, "draw the figure of a results.json again")
+    plot.add_argument("results", metavar="results.json")
+    plot.add_argument("--out", metavar="FILE", help="a .png, .svg or .pdf; default: figure.png beside it")
+
+    for name, what in (("rules", "learning rules"), ("models", "networks"), ("datasets", "data sets")):
+        command(name, {"rules": _list_rules, "models": _list_models, "datasets": _list_datasets}[name],
+                f"list the {what}")
+
+    equations = command("equations", _equations, "say where the papers' equations are in the code")
+    equations.add_argument("paper", nargs="?", metavar="PAPER")
+    equations.add_argument("number", nargs="?", metavar="NUMBER")
+
+    bench = command("bench", _bench, "measure how long a training step takes")
+    bench.add_argument("--model", default="mlp:1024,1024", help="default: %(default)s")
+    bench.add_argument("--data", default="mnist", metavar="NAME", help="whose shape; default: %(default)s")
+    bench.add_argument("--rule", default="bp", help="default: %(default)s")
+    bench.add_argument("--batch-size", type=_count, default=64, metavar="N", help="default: %(default)s")
+    bench.add_argument("--optimizer", default="adam", metavar="NAME", help="default: %(default)s")
+    bench.add_argument("--steps", type=_count, metavar="N", help="how many to time; default: enough")
+    _machine(bench, "all")
+    bench.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return parser, commands.choices
+
+
+def _training(parser: Parser) -> None:
+    """What stands in no option is the data set's default, or the rule's where it has one."""
+    parser.add_argument("--data", default="digits", metavar="NAME",
+                        help="see nobackprop datasets; default: digits")
+    parser.add_argument("--model", help="see nobackprop models, such as mlp:128,128; default, as for all to "
+                                        "--weight-decay: what suits the data set and the rule")
+    parser.add_argument("--activation", metavar="NAME", help="relu, tanh, sigmoid or identity")
+    parser.add_argument("--epochs", type=_count, metavar="N")
+    parser.add_argument("--batch-size", type=_count, metavar="N")
+    parser.add_argument("--optimizer", metavar="NAME", help="sgd, momentum, nesterov, adam or adamw")
+    parser.add_argument("--lr", type=_positive, metavar="X", help="the learning rate")
+    parser.add_argument("--schedule", metavar="NAME", help="of the learning rate: constant, step or cosine")
+    parser.add_argument("--weight-decay", type=_not_negative, metavar="X")
+    parser.add_argument("--seeds", type=_seeds, default=[0, 1, 2], metavar="N,...", help="default: 0,1,2")
+    _machine(parser, "what suits the data set")
+    parser.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
+    parser.add_argument("--download", action="store_true", help="fetch those files where they are missing")
+    parser.add_argument("--out", metavar="DIR",
+                        help="a new or empty folder; default: the first free one of runs/DATA-001, ...")
+
+
+def _machine(parser: Parser, threads: str) -> None:
+    parser.add_argument("--threads", type=_threads, metavar="N",
+                        help=f"of the matrix products, a number or all; default: {threads}")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")
+
+
+# ---------------------------------------------------------------- what the commands do
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from . import plots, results
+    from .compare import RULES, TRAINING, Comparison, resolve
+    from .learn import Diverged
+
+    typed = {key: getattr(args, key) for key in TRAINING if getattr(args, key) is not None}
+    config = resolve(args.data, args.rules or RULES, args.seeds, typed, args.device, args.threads)
+    comparison = Comparison(config, args.data_dir, args.download)
+    with results.folder(args.out, args.data) as folder:
+        print(_settings(config, folder), flush=True)
+        diverged, broken = None, None
+        try:
+            comparison.run()
+        # a reader who went away must not cost what was measured either
+        except (KeyboardInterrupt, BrokenPipeError) as error:
+            config["interrupted"], broken = True, error
+        except Diverged as error:
+            config["diverged"], diverged = str(error), error
+            comparison.results["runs"] = comparison.finished()
+        runs = comparison.results["runs"]
+        where = f"wrote {folder / 'results.json'} and {folder / 'figure.png'}" if runs else "wrote nothing"
+        if runs:
+            # written before it is shown: showing may fail, with a pipe that is closed
+            results.write(folder / "results.json", comparison.results)
+            plots.save(comparison.results, folder / "figure.png")
+            print(f"\n{results.table(comparison.results)}\n")
+        if broken:
+            print(f"interrupted after {_reached(runs)}; {where}")
+            return 1
+        if runs:
+            print(where)
+        if diverged:
+            raise diverged
+        return 0
+
+
+def _settings(config: dict[str, Any], folder: Path) -> str:
+    """One line each; what holds for one rule only, behind its name."""
+    lines = [(key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+             for key, value in config.items() if key != "rule_settings"]
+    lines += [(f"of {rule}", ", ".join(f"{key} {value}" for key, value in settings.items()))
+              for rule, settings in config["rule_settings"].items()]
+    return "\n".join(f"{key.replace('_', ' '):14}{value}" for key, value in [*lines, ("out", str(folder))])
+
+
+def _reached(runs: list[dict[str, Any]]) -> str:
+    if not runs:
+        return "less than one epoch"
+    run = runs[-1]
+    return f"epoch {len(run['history'])} of {run['rule']}, seed {run['seed']}"
+
+
+def _plot(args: argparse.Namespace) -> int:
+    from . import plots, results
+
+    out = Path(args.results).with_name("figure.png") if args.out is None else Path(args.out)
+    plots.check_ending(out)
+    plots.save(results.read(args.results), out)
+    print(f"wrote {out}")
+    return 0
+
+
+def _list_rules(args: argparse.Namespace) -> int:
+    from .rules import RULES
+
+    return _print_list({name: (inspect.getdoc(type(rule)) or "").partition("\n")[0]
+                        for name, rule in RULES.items()})
+
+
+def _list_models(args: argparse.Namespace) -> int:
+    from .models import MODELS
+
+    return _print_list({name: model.summary for name, model in MODELS.items()})
+
+
+def _list_datasets(args: argparse.Namespace) -> int:
+    from .data import DATASETS
+
+    return _print_list({name: source.summary for name, source in DATASETS.items()})
+
+
+def _print_list(summaries: dict[str, str]) -> int:
+    width = max(map(len, summaries))
+    for name, summary in summaries.items():
+        print(f"{name:{width}}  {summary}")
+    return 0
+
+
+def _equations(args: argparse.Namespace) -> int:
+    from .equations import show
+
+    print(show(args.paper, args.number))
+    return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from .bench import describe, measure
+    from .results import strict
+
+    result = measure(model=args.model, data=args.data, rule=args.rule, batch_size=args.batch_size,
+                     optimizer=args.optimizer, device=args.device, threads=args.threads, steps=args.steps)
+    print(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else describe(result))
+    return 0

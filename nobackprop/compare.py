@@ -1,0 +1,135 @@
+"""Comparing rules: the same data, networks, batches and seeds under every one of them."""
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+from tqdm import tqdm
+
+from . import __version__, metrics, models, rules
+from .backend import open_device
+from .data import DATASETS, Dataset, load
+from .errors import unknown
+from .learn import Run, Settings
+from .optim import bind
+
+RULES = ("bp", "shallow", "fa", "dfa", "las", "ltas")
+SEEDS = (0, 1, 2)
+TRAINING = ("model", "activation", "epochs", "batch_size", "optimizer", "lr", "schedule", "weight_decay")
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEEDS,
+            typed: Mapping[str, Any] | None = None, device: str = "cpu",
+            threads: int | None = None) -> dict[str, Any]:
+    """All settings of a comparison: the data set's defaults, below each rule's, below what the user typed.
+
+    typed: any of TRAINING.  What holds for one rule only stands in "rule_settings".  Raises InputError for a
+    data set or a rule that there is none of.
+    """
+    if data not in DATASETS:
+        raise unknown("data set", data, DATASETS)
+    typed = typed or {}
+    common = asdict(Settings()) | dict(DATASETS[data].defaults) | dict(typed)
+    if threads is None:
+        threads = common["threads"] or cores()
+    own = {name: {key: value for key, value in rules.get(name).defaults.items()
+                  if key not in typed and value != common[key]} for name in names}
+    return {"data": data, "rules": list(names), "seeds": list(seeds),
+            **{key: common[key] for key in (*TRAINING, "dtype")}, "device": device, "threads": threads,
+            "rule_settings": {name: settings for name, settings in own.items() if settings}}
+
+
+class Trial:
+    """One rule with its network and settings.
+
+    Raises InputError where the model, the activation, the optimiser, the schedule or a number is wrong.
+    """
+
+    def __init__(self, config: dict[str, Any], name: str):
+        chosen = config | config["rule_settings"].get(name, {})
+        source = DATASETS[config["data"]]
+        self.name, self.rule = name, rules.get(name)
+        self.net = models.build(chosen["model"], source.shape, source.classes, chosen["activation"])
+        self.settings = Settings(**{key: chosen[key] for key in asdict(Settings())})
+        bind(self.settings.optimizer, None, self.settings.lr)
+
+    def start(self, data: Dataset, seed: int, device: str) -> Run:
+        """The run of that seed, at its first epoch."""
+        return Run(self.net, self.rule, data, self.settings, seed, device, self.name)
+
+
+class Comparison:
+    """What `resolve` gave, checked as a whole; `run` fills `results`, of the form in nobackprop/results.py.
+
+    Raises InputError where anything in it, the device and the data set's files included, cannot be had.
+    """
+
+    def __init__(self, config: dict[str, Any], data_dir: str | None = None, download: bool = False):
+        self.config = config
+        self.trials = [Trial(config, name) for name in config["rules"]]
+        xp = open_device(config["device"])
+        self.data = load(config["data"], data_dir, download)
+        for trial in self.trials:
+            trial.start(self.data, config["seeds"][0], config["device"])
+        self.results: dict[str, Any] = {"config": config, "environment": environment(xp, config["threads"]),
+                                        "runs": []}
+
+    def run(self) -> None:
+        """Every rule with every seed, a bar of epochs on stderr; a line per run where that is no terminal.
+
+        After each epoch `results` holds all that was measured: stopping it by an exception loses nothing.
+        """
+        seeds, device = self.config["seeds"], self.config["device"]
+        total = len(seeds) * sum(trial.settings.epochs for trial in self.trials)
+        with (threadpool_limits(self.config["threads"], user_api="blas"),
+              tqdm(total=total, unit="epoch", disable=None, dynamic_ncols=True) as bar):
+            self.results["environment"]["threads"] = blas_threads(self.config["threads"])
+            for trial in self.trials:
+                for seed in seeds:
+                    bar.set_description(f"{trial.name} seed {seed}")
+                    accuracy = self._one(trial.start(self.data, seed, device), bar)
+                    if bar.disable:
+                        print(f"{trial.name} seed {seed}: {accuracy:.4f}", file=sys.stderr, flush=True)
+
+    def _one(self, run: Run, bar: tqdm) -> float:
+        record: dict[str, Any] = {"rule": run.name, "seed": run.seed, "parameters": metrics.size(run.params),
+                                  "seconds": 0.0, "test_accuracy": None, "history": run.history}
+        for _ in range(run.settings.epochs):
+            run.epoch()
+            record["seconds"] = run.seconds
+            if len(run.history) == 1:
+                self.results["runs"].append(record)
+            bar.update()
+        record["test_accuracy"] = run.test_accuracy()
+        return record["test_accuracy"]
+
+    def finished(self) -> list[dict[str, Any]]:
+        """The runs that reached their end."""
+        return [run for run in self.results["runs"] if run["test_accuracy"] is not None]
+
+
+def environment(xp: ModuleType, threads: int) -> dict[str, Any]:
+    """What the numbers of a run may depend on besides its settings."""
+    device = "cpu"
+    if xp is not np:
+        device = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
+    return {"nobackprop": __version__, "numpy": np.__version__, "python": platform.python_version(),
+            "platform": platform.platform(), "device": device, "threads": threads}
+
+
+def blas_threads(asked: int) -> int:
+    """How many threads the matrix products take now: fewer than asked for where the library has a limit."""
+    return max((library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"),
+               default=asked)

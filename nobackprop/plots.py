@@ -1,0 +1,118 @@
+"""The figure of a comparison, drawn from the contents of its results.json alone."""
+from __future__ import annotations
+
+import math
+import os
+from itertools import cycle, product
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from .errors import InputError
+from .files import atomic
+from .results import by_rule, column, mean, seeds
+
+ENDINGS = (".png", ".svg", ".pdf")
+# colours of Okabe and Ito, which colour-blind readers tell apart; a rule has the same one in every figure
+STYLES = {
+    "bp": ("#000000", "--"),
+    "shallow": ("#808080", "--"),
+    "fa": ("#E69F00", "-"),
+    "dfa": ("#56B4E9", "-"),
+    "las": ("#D55E00", "-"),
+    "ltas": ("#009E73", "-"),
+}
+COLOURS = ("#CC79A7", "#0072B2", "#8C6D1F", "#5B3A8E")
+FURTHER = [(colour, line) for line, colour in product(("-", "-.", ":"), COLOURS)]
+ROLES = {"bp": "bp (ceiling)", "shallow": "shallow (floor)"}
+
+
+def check_ending(path: str | os.PathLike[str]) -> None:
+    """Raises InputError where a figure cannot be written under that name."""
+    if Path(path).suffix.lower() not in ENDINGS:
+        raise InputError(f"cannot draw to '{path}': expected a name that ends in {', '.join(ENDINGS)}")
+
+
+def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Draw to a .png, .svg or .pdf file, all of it or nothing; what stood there is replaced.
+
+    Raises InputError for another ending and where the file cannot be written.
+    """
+    check_ending(path)
+    figure = draw(results)
+    try:
+        with atomic(path) as partial:
+            figure.savefig(partial, format=Path(path).suffix[1:].lower(), dpi=150)
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}): "
+                         "expected a name in a folder that can be written to") from None
+
+
+def draw(results: dict[str, Any]) -> Figure:
+    """Validation accuracy, and alignment with BP at the first hidden block, against epochs.
+
+    A line is the mean over the seeds that reached an epoch and gave a value there, its band their range.
+    """
+    figure = Figure(figsize=(10, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    rules = by_rule(results)
+    for runs, look in zip(rules.values(), looks(list(rules)), strict=True):
+        _curve(left, column(runs, "validation_accuracy"), look)
+        _curve(right, column(runs, "alignment_at_a", 0), look)
+    left.set_title("Learning")
+    left.set_ylabel("validation accuracy")
+    _finish_alignment(right)
+    last = max(len(run["history"]) for run in results["runs"])
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.set_xlim(*((1, last) if last > 1 else (0.5, 1.5)))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(color="#E6E6E6", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(_title(results))
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6), frameon=False)
+    return figure
+
+
+def looks(rules: list[str]) -> list[dict[str, Any]]:
+    """Colour, line and label of every rule; those that STYLES does not name get further ones, in order."""
+    further = cycle(FURTHER)
+    pairs = [STYLES[rule] if rule in STYLES else next(further) for rule in rules]
+    return [{"color": colour, "linestyle": line, "label": ROLES.get(rule, rule)}
+            for rule, (colour, line) in zip(rules, pairs, strict=True)]
+
+
+def _curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any]) -> None:
+    means = [mean(values) for values in epochs]
+    if not any(value is not None for value in means):
+        return
+    x, y = range(1, len(epochs) + 1), [math.nan if value is None else value for value in means]
+    there = [[value for value in values if value is not None] or [math.nan] for values in epochs]
+    if any(len(values) > 1 for values in there):
+        axes.fill_between(x, [min(values) for values in there], [max(values) for values in there],
+                          color=look["color"], alpha=0.15, linewidth=0)
+    # a line of one point would not be seen
+    axes.plot(x, y, linewidth=1.7, marker="o" if len(epochs) == 1 else "", **look)
+
+
+def _finish_alignment(axes: Axes) -> None:
+    axes.set_title("Alignment at the first hidden block")
+    axes.set_ylabel(r"cosine of $\delta_1$ with that of bp")
+    if not axes.lines:
+        axes.set_ylim(0, 1)
+        axes.text(0.5, 0.5, "no rule here sends an error\nto the first hidden block", color="#606060",
+                  ha="center", va="center", transform=axes.transAxes)
+        return
+    axes.set_ylim(min(axes.dataLim.y0, 0) - 0.04, 1.04)
+
+
+def _title(results: dict[str, Any]) -> str:
+    config, number = results["config"], seeds(results)
+    title = f"{config['data']}, {config['model']}, "
+    title += "1 seed" if number == 1 else f"mean and range of {number} seeds"
+    return title + next((f" ({end})" for end in ("interrupted", "diverged") if config.get(end)), "")

@@ -1,0 +1,1 @@
+"""Other ways to compute what nobackprop computes, to hold it against."""

@@ -1,0 +1,405 @@
+"""The command line: what it prints, what it says to wrong use, its exit codes, and how it can be stopped."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+import nobackprop
+from nobackprop import cli, learn
+from nobackprop.data import DATASETS
+from nobackprop.models import MODELS
+from nobackprop.rules import RULES
+
+ROOT = str(Path(nobackprop.__file__).parents[1])
+TINY = ["--model", "mlp:8", "--epochs", "1", "--seeds", "0"]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def command(capsys):
+    """Run a command line here; gives exit code, stdout and stderr."""
+    def run(*argv):
+        code = cli.main([str(word) for word in argv])
+        return code, *capsys.readouterr()
+    return run
+
+
+def process(*argv, **kwargs):
+    """The same as a process of its own, not yet waited for."""
+    environment = os.environ | {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-W", "error", "-m", "nobackprop", *argv], env=environment,
+                            stdout=subprocess.PIPE, **{"stderr": subprocess.PIPE, "text": True} | kwargs)
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# ---------------------------------------------------------------- what is listed
+
+
+@pytest.mark.parametrize("name, known", [("rules", RULES), ("models", MODELS), ("datasets", DATASETS)])
+def test_lists_have_a_line_for_every_name(command, name, known):
+    code, out, err = command(name)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines] == list(known)
+    assert all(len(line.split()) > 2 for line in lines)
+
+
+def test_rules_are_told_by_the_first_line_of_their_docstring(command):
+    _, out, _ = command("rules")
+    assert f"dfa      {str(RULES['dfa'].__doc__).splitlines()[0]}" in out.splitlines()
+
+
+def test_alone_it_prints_its_help(command):
+    code, out, err = command()
+    assert code == 0 and err == "" and out.startswith("usage: nobackprop")
+    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "bench"):
+        assert re.search(rf"^    {name}\b", out, re.M)
+
+
+@pytest.mark.parametrize("line", ["-h", "compare --help", "train -h", "plot -h", "equations -h", "bench -h"])
+def test_help_is_no_mistake(command, line):
+    code, out, err = command(*line.split())
+    assert code == 0 and err == "" and out.startswith("usage: nobackprop")
+
+
+def test_version(command):
+    assert command("--version") == (0, f"nobackprop {nobackprop.__version__}\n", "")
+
+
+def test_lists_wait_for_no_slow_import():
+    script = ("import sys; from nobackprop.cli import main; code = main(['rules']) + main(['datasets']); "
+              "print(code, {'matplotlib', 'sklearn', 'scipy', 'pooch'} & set(sys.modules))")
+    done = subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": ROOT},
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 set()"
+
+
+def test_nothing_imports_pyplot():
+    script = "import sys, nobackprop.plots, nobackprop.compare; print('matplotlib.pyplot' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": ROOT},
+                          capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+# ---------------------------------------------------------------- mistakes
+
+COMPARE = "nobackprop compare: error: argument "
+UNKNOWN = "nobackprop compare: error: unknown option "
+INTEGERS = "expected integers from 0 on with commas between, such as 0,1,2"
+MISTAKES = {
+    "comparre": "nobackprop: unknown command 'comparre': did you mean 'compare'?",
+    "--verbose": "nobackprop: error: unknown option '--verbose': did you mean '--version'?",
+    "rules bp": "nobackprop rules: error: unexpected argument 'bp'",
+    "compare bp": "nobackprop compare: error: unexpected argument 'bp'",
+    "compare --optimiser adam": f"{UNKNOWN}'--optimiser': did you mean '--optimizer'?",
+    "compare --seed=0": f"{UNKNOWN}'--seed': did you mean '--seeds'?",
+    "compare --epochs": f"{COMPARE}--epochs: expected one argument",
+    "compare --epochs 0": f"{COMPARE}--epochs: got '0', expected an integer from 1 on",
+    "compare --epochs 1.5": f"{COMPARE}--epochs: got '1.5', expected an integer from 1 on",
+    "compare --batch-size -3": f"{COMPARE}--batch-size: got '-3', expected an integer from 1 on",
+    "compare --lr 0": f"{COMPARE}--lr: got '0', expected a number above 0",
+    "compare --lr nan": f"{COMPARE}--lr: got 'nan', expected a number above 0",
+    "compare --lr inf": f"{COMPARE}--lr: got 'inf', expected a number above 0",
+    "compare --lr fast": f"{COMPARE}--lr: got 'fast', expected a number above 0",
+    "compare --weight-decay=-1e-3": f"{COMPARE}--weight-decay: got '-1e-3', expected a number from 0 on",
+    "compare --threads 0": f"{COMPARE}--threads: got '0', expected an integer from 1 to 1024, or all",
+    "compare --threads many": f"{COMPARE}--threads: got 'many', expected an integer from 1 to 1024, or all",
+    "compare --seeds one": f"{COMPARE}--seeds: got 'one', {INTEGERS}",
+    "compare --seeds 0,1.5": f"{COMPARE}--seeds: got '0,1.5', {INTEGERS}",
+    "compare --seeds 0,,1": f"{COMPARE}--seeds: got '0,,1', {INTEGERS}",
+    "compare --seeds=-1": f"{COMPARE}--seeds: got '-1', {INTEGERS}",
+    "compare --seeds 0,1,00": f"{COMPARE}--seeds: got '0,1,00', expected every seed once, not 0 again",
+    "compare --rules bp,las,bp": f"{COMPARE}--rules: got 'bp,las,bp', expected every rule once, not bp again",
+    "compare --rules bp,": f"{COMPARE}--rules: got 'bp,', expected names of rules with commas between",
+    "compare --rules bp,lass": "nobackprop: unknown rule 'lass': did you mean 'las'?",
+    "compare --data digit": "nobackprop: unknown data set 'digit': did you mean 'digits'?",
+    "compare --model mpl:8": "nobackprop: unknown model 'mpl': did you mean 'mlp'?",
+    "compare --model mlp:8,x": "nobackprop: model 'mlp:8,x': expected hidden layer sizes",
+    "compare --activation rely": "nobackprop: unknown activation 'rely': did you mean 'relu'?",
+    "compare --optimizer adm": "nobackprop: unknown optimizer 'adm': did you mean 'adam'?",
+    "compare --schedule cosinus": "nobackprop: unknown schedule 'cosinus': did you mean 'cosine'?",
+    "compare --device gpu": "nobackprop: unknown device 'gpu': expected cpu, cuda or cuda:N",
+    "compare --data mnist --data-dir nowhere": "nobackprop: no mnist in nowhere",
+    "compare --out file": "nobackprop: cannot write to the folder file (Not a directory)",
+    "compare --out file/below/it": "nobackprop: cannot write to the folder file/below/it (Not a directory)",
+    f"compare --out {'x' * 300}": "nobackprop: cannot write to the folder x",
+    "compare --out full": "nobackprop: the folder full is already used, expected a new or an empty one",
+    "train --rule bp,las": "nobackprop: unknown rule 'bp,las'",
+    "train --rules bp": "nobackprop train: error: unknown option '--rules': did you mean '--rule'?",
+    "plot": "nobackprop plot: error: the following arguments are required: results.json",
+    "plot nothing.json": "nobackprop: cannot read nothing.json (No such file or directory)",
+    "plot full": "nobackprop: cannot read full (Is a directory)",
+    "plot file": "nobackprop: file is not JSON, expected a results.json: ",
+    "plot full/results.json": "nobackprop: full/results.json: the key 'config' is missing",
+    "plot nothing.json --out a.jpg": "nobackprop: cannot draw to 'a.jpg': expected a name that ends in .png",
+    "bench --steps 0": "nobackprop bench: error: argument --steps: got '0', expected an integer from 1 on",
+    "bench --model mpl:8": "nobackprop: unknown model 'mpl': did you mean 'mlp'?",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(command, place, line):
+    (place / "file").touch()
+    (place / "full").mkdir()
+    (place / "full" / "results.json").write_text("{}")
+    before = everything(place)
+    code, out, err = command(*line.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(MISTAKES[line]) and err.endswith("\n") and err.count("\n") == 1
+    assert everything(place) == before
+
+
+def test_a_newline_in_what_was_typed_breaks_no_sentence(command):
+    for argv in (["compare", "--data", "a\nb"], ["compare", "--lr", "a\nb"]):
+        code, out, err = command(*argv)
+        assert (code, out, err.count("\n")) == (2, "", 1) and "a\\nb" in err
+
+
+@pytest.mark.parametrize("argv, expected", [
+    ([], 0),
+    (["models"], 0),
+    (["compare", "--lr", "0"], 2),
+    (["compare", "--data", "digit"], 2),
+])
+def test_exit_codes_of_the_process(argv, expected):
+    child = process(*argv)
+    out, err = child.communicate()
+    assert child.returncode == expected
+    assert (err.count("\n"), out) == (1, "") if expected else (err == "" and out)
+
+
+def test_an_unexpected_exception_is_not_hidden(monkeypatch):
+    monkeypatch.setattr(learn.Run, "test_accuracy", lambda run: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["train", *TINY])
+
+
+def test_a_reader_who_goes_away_is_no_error():
+    child = process("rules")
+    child.stdout.close()
+    assert child.stderr.read() == ""
+    child.stderr.close()
+    assert child.wait() == 1
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_compare_prints_settings_table_and_paths_and_draws(command):
+    code, out, err = command("compare", *TINY, "--rules", "bp,las", "--model", "mlp:8,8")
+    assert code == 0
+    settings, table, paths = re.split(r"\n\ntest accuracy.*\n.*\n\n|\n\n", out)
+    assert "rules         bp, las\nseeds         0\nmodel         mlp:8,8\n" in settings
+    assert settings.endswith("out           runs/digits-001")
+    head, bp, las = table.splitlines()
+    assert head.split() == ["rule", "test", "accuracy", "training", "loss", "delta_1", "delta_2", "s/run"]
+    assert bp.split()[0] == "bp" and bp.split()[5:7] == ["1.000", "1.000"]
+    assert las.split()[0] == "las" and re.fullmatch(r"0\.\d{4}", las.split()[1])
+    assert paths == "wrote runs/digits-001/results.json and runs/digits-001/figure.png\n"
+    assert re.fullmatch(r"bp seed 0: 0\.\d{4}\nlas seed 0: 0\.\d{4}\n", err)
+    assert Path("runs/digits-001/figure.png").read_bytes().startswith(b"\x89PNG")
+    assert everything(Path("runs/digits-001")) == ["figure.png", "results.json"]
+
+
+def test_train_is_a_comparison_of_one_rule(command):
+    code, _, err = command("train", *TINY, "--out", "here")
+    assert code == 0 and err.startswith("las seed 0: ")
+    assert command("train", *TINY, "--rule", "fa", "--out", "there")[0] == 0
+    here, there = (json.loads(Path(out, "results.json").read_text()) for out in ("here", "there"))
+    assert here["config"]["rules"] == ["las"] and [run["rule"] for run in here["runs"]] == ["las"]
+    assert there["config"]["rules"] == ["fa"] and [run["rule"] for run in there["runs"]] == ["fa"]
+
+
+def test_everything_typed_arrives(command):
+    line = ("compare --rules bp --model mlp:4 --activation tanh --epochs 2 --batch-size 100 "
+            "--optimizer momentum --lr 0.02 --schedule cosine --weight-decay 0.01 --seeds 3,5 "
+            "--threads 1 --device cpu --out o")
+    assert command(*line.split())[0] == 0
+    config = json.loads(Path("o", "results.json").read_text())["config"]
+    assert config == {
+        "data": "digits", "rules": ["bp"], "seeds": [3, 5], "model": "mlp:4", "activation": "tanh",
+        "epochs": 2, "batch_size": 100, "optimizer": "momentum", "lr": 0.02, "schedule": "cosine",
+        "weight_decay": 0.01, "dtype": "float32", "device": "cpu", "threads": 1, "rule_settings": {},
+    }
+
+
+def test_plot_draws_again_from_the_file_alone(command):
+    assert command("train", *TINY, "--out", "o")[0] == 0
+    first = Path("o/figure.png").read_bytes()
+    Path("o/figure.png").write_text("old")
+    assert command("plot", "o/results.json") == (0, "wrote o/figure.png\n", "")
+    assert Path("o/figure.png").read_bytes() == first
+    for ending, start in ((".svg", b"<?xml"), (".pdf", b"%PDF"), (".PNG", b"\x89PNG")):
+        assert command("plot", "o/results.json", "--out", f"other{ending}")[0] == 0
+        assert Path(f"other{ending}").read_bytes().startswith(start)
+    code, out, err = command("plot", "o/results.json", "--out", "nowhere/figure.png")
+    assert (code, out) == (2, "")
+    assert err.startswith("nobackprop: cannot write nowhere/figure.png (No such file or directory)")
+    assert everything(Path("o")) == ["figure.png", "results.json"]
+
+
+# ---------------------------------------------------------------- stopping
+
+
+def stopping(monkeypatch, after: int, error: BaseException):
+    """Make the epoch after so many raise, in place of being trained."""
+    epoch, left = learn.Run.epoch, iter(range(after))
+
+    def stop(run):
+        if next(left, None) is None:
+            raise error
+        return epoch(run)
+
+    monkeypatch.setattr(learn.Run, "epoch", stop)
+
+
+SHORT = ["compare", "--rules", "bp,fa", "--model", "mlp:8", "--epochs", "2", "--seeds", "0,1"]
+
+
+def test_ctrl_c_keeps_what_was_measured(command, monkeypatch):
+    stopping(monkeypatch, 3, KeyboardInterrupt())
+    code, out, _ = command(*SHORT)
+    assert code == 1
+    assert out.endswith("\ninterrupted after epoch 1 of bp, seed 1; wrote runs/digits-001/results.json and "
+                        "runs/digits-001/figure.png\n")
+    results = json.loads(Path("runs/digits-001/results.json").read_text())
+    assert results["config"]["interrupted"] is True
+    whole, part = results["runs"]
+    assert len(whole["history"]) == 2 and 0 < whole["test_accuracy"] < 1
+    assert len(part["history"]) == 1 and part["test_accuracy"] is None and part["seconds"] > 0
+    assert command("plot", "runs/digits-001/results.json")[0] == 0
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing(command, monkeypatch, place):
+    stopping(monkeypatch, 0, KeyboardInterrupt())
+    code, out, err = command(*SHORT)
+    assert (code, err) == (1, "") and out.endswith("\ninterrupted after less than one epoch; wrote nothing\n")
+    (place / "empty").mkdir()
+    assert command(*SHORT, "--out", "empty")[0] == 1
+    assert everything(place) == ["empty"]
+
+
+def test_ctrl_c_before_the_run_is_said(command, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+    monkeypatch.setattr("nobackprop.compare.load", stop)
+    assert command(*SHORT) == (1, "", "nobackprop: interrupted\n")
+
+
+def test_a_diverged_run_costs_no_other(command, monkeypatch):
+    stopping(monkeypatch, 3, learn.Diverged("the loss left"))
+    code, out, err = command(*SHORT)
+    assert code == 2 and err.splitlines()[-1] == "nobackprop: the loss left"
+    assert out.endswith("\nwrote runs/digits-001/results.json and runs/digits-001/figure.png\n")
+    results = json.loads(Path("runs/digits-001/results.json").read_text())
+    assert [(run["rule"], run["seed"]) for run in results["runs"]] == [("bp", 0)]
+    assert results["config"]["diverged"] == "the loss left"
+
+
+def test_a_run_that_really_diverges_is_one_sentence(command, place):
+    code, _, err = command("compare", *TINY, "--optimizer", "sgd", "--lr", "1e30")
+    assert code == 2 and err.startswith("nobackprop: rule bp, seed 0: the training loss became ")
+    assert err.count("\n") == 1 and everything(place) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals on this system")
+def test_a_real_ctrl_c_in_a_terminal(place):
+    """The bar on the terminal tells when an epoch is finished, so that nothing here depends on the clock."""
+    import termios
+
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    child = process("compare", *TINY, "--epochs", "100000", "--rules", "bp", "--out", "o", stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while not re.search(rb"bp seed 0.* [1-9]\d*/100000", shown):
+            shown += os.read(ours, 1000)
+        child.send_signal(signal.SIGINT)
+        # a terminal that nobody reads would fill up
+        try:
+            while shown:
+                shown = os.read(ours, 1000)
+        except OSError:
+            pass
+        out = child.stdout.read()
+        assert child.wait() == 1
+    finally:
+        child.kill()
+        child.stdout.close()
+        child.wait()
+        os.close(ours)
+    results = json.loads((place / "o" / "results.json").read_text())
+    run, = results["runs"]
+    assert results["config"]["interrupted"] is True and run["test_accuracy"] is None
+    assert [record["epoch"] for record in run["history"]] == list(range(1, len(run["history"]) + 1))
+    assert out.endswith(f"interrupted after epoch {len(run['history'])} of bp, seed 0; "
+                        "wrote o/results.json and o/figure.png\n")
+    assert everything(place / "o") == ["figure.png", "results.json"]
+
+
+def test_a_real_ctrl_c_without_a_terminal(place):
+    seeds = ",".join(map(str, range(5000)))
+    child = process("compare", *TINY, "--seeds", seeds, "--rules", "bp", "--out", "o")
+    first = child.stderr.readline()
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate()
+    assert re.fullmatch(r"bp seed 0: 0\.\d{4}\n", first) and "Traceback" not in err
+    assert child.returncode == 1 and "interrupted after epoch 1 of bp, seed " in out
+    results = json.loads((place / "o" / "results.json").read_text())
+    assert results["config"]["interrupted"] is True
+    assert results["runs"][0]["test_accuracy"] == pytest.approx(float(first.split()[-1]), abs=1e-4)
+
+
+# ---------------------------------------------------------------- commands that others answer
+
+
+def test_equations_asks_for_what_was_typed(command, monkeypatch):
+    module = SimpleNamespace(show=lambda paper, number: f"{paper} {number}")
+    monkeypatch.setitem(sys.modules, "nobackprop.equations", module)
+    assert command("equations") == (0, "None None\n", "")
+    assert command("equations", "LAS") == (0, "LAS None\n", "")
+    assert command("equations", "LAS", "24") == (0, "LAS 24\n", "")
+
+
+@pytest.fixture
+def bench(monkeypatch) -> ModuleType:
+    """A bench that measures nothing and gives back what it was asked for."""
+    from nobackprop import bench
+
+    monkeypatch.setattr(bench, "measure", lambda **asked: asked | {"share": float("nan")})
+    monkeypatch.setattr(bench, "describe", lambda result: f"step of {result['model']}")
+    return bench
+
+
+def test_bench_asks_for_what_was_typed(command, bench):
+    line = "bench --model mlp:4 --data xor --rule fa --batch-size 7 --optimizer sgd --steps 3 --threads 2"
+    assert command(*line.split()) == (0, "step of mlp:4\n", "")
+    code, out, _ = command(*line.split(), "--json")
+    assert code == 0 and json.loads(out, parse_constant=pytest.fail) == {
+        "model": "mlp:4", "data": "xor", "rule": "fa", "batch_size": 7, "optimizer": "sgd", "device": "cpu",
+        "threads": 2, "steps": 3, "share": None}
+
+
+def test_bench_alone_measures_the_large_network(command, bench):
+    _, out, _ = command("bench", "--json")
+    assert json.loads(out) == {
+        "model": "mlp:1024,1024", "data": "mnist", "rule": "bp", "batch_size": 64, "optimizer": "adam",
+        "device": "cpu", "threads": None, "steps": None, "share": None}

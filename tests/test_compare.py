@@ -1,0 +1,373 @@
+"""Comparisons: how settings are resolved, what is measured, what results.json holds and a reader refuses."""
+from __future__ import annotations
+
+import copy
+import json
+import os
+import statistics
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from nobackprop import compare, results
+from nobackprop.compare import RULES, TRAINING, Comparison, resolve
+from nobackprop.data import DATASETS, load
+from nobackprop.errors import InputError
+from nobackprop.learn import Settings, fit
+from nobackprop.metrics import size
+from nobackprop.models import build
+from nobackprop.rules import FA
+from nobackprop.rules import RULES as ALL_RULES
+
+TINY = {"model": "mlp:8,8", "epochs": 2, "batch_size": 200}
+
+
+def run(names=("bp", "shallow", "las"), seeds=(0, 1), **typed):
+    comparison = Comparison(resolve("digits", names, seeds, TINY | typed))
+    comparison.run()
+    return comparison.results
+
+
+@pytest.fixture(scope="module")
+def done():
+    return run()
+
+
+# ---------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize("data", DATASETS)
+def test_defaults_are_those_of_the_data_set(data):
+    config = resolve(data)
+    for key, value in (vars(Settings()) | dict(DATASETS[data].defaults)).items():
+        assert config[key] == (compare.cores() if value is None else value)
+    assert config["rules"] == ["bp", "shallow", "fa", "dfa", "las", "ltas"] and config["seeds"] == [0, 1, 2]
+    assert config["device"] == "cpu"
+
+
+class Own(FA):
+    """A rule with defaults of its own, one of which is that of digits."""
+
+    defaults = {"lr": 0.5, "optimizer": "sgd", "epochs": 30}
+
+
+@pytest.fixture
+def own(monkeypatch):
+    monkeypatch.setitem(ALL_RULES, "own", Own())
+
+
+def test_typed_before_rule_before_data_set(own):
+    config = resolve("digits", ["bp", "own"], typed={"lr": 0.1})
+    assert config["lr"] == 0.1 and config["optimizer"] == "adam"
+    assert config["rule_settings"] == {"own": {"optimizer": "sgd"}}
+    config = resolve("digits", ["bp", "own"])
+    assert config["lr"] == 1e-3 and config["rule_settings"] == {"own": {"lr": 0.5, "optimizer": "sgd"}}
+    settings = {trial.name: trial.settings for trial in Comparison(config).trials}
+    assert (settings["bp"].lr, settings["bp"].optimizer) == (1e-3, "adam")
+    assert (settings["own"].lr, settings["own"].optimizer) == (0.5, "sgd")
+
+
+def test_a_rules_own_model_and_epochs_are_used(monkeypatch, own):
+    monkeypatch.setattr(Own, "defaults", {"model": "mlp:4", "epochs": 1})
+    comparison = Comparison(resolve("digits", ["bp", "own"], [0], {"batch_size": 500}) | {
+        "epochs": 2, "model": "mlp:8,8"})
+    comparison.run()
+    bp, ours = comparison.results["runs"]
+    assert [len(bp["history"]), len(ours["history"])] == [2, 1]
+    assert [len(run["history"][0]["alignment"]) for run in (bp, ours)] == [2, 1]
+    # a rule with fewer blocks has no number for the others
+    assert results.table(comparison.results).splitlines()[-1].split()[-2] == "-"
+
+
+@pytest.mark.parametrize("rule", ALL_RULES)
+def test_rules_ask_only_for_settings_that_there_are(rule):
+    assert set(ALL_RULES[rule].defaults) <= set(TRAINING)
+
+
+def test_the_default_rules_exist():
+    assert set(RULES) <= set(ALL_RULES)
+
+
+def test_threads_are_limited_and_recorded(monkeypatch):
+    asked = []
+
+    class Limits(threadpool_limits):
+        def __init__(self, limits, user_api):
+            asked.append((limits, user_api))
+            super().__init__(limits, user_api)
+
+    monkeypatch.setattr(compare, "threadpool_limits", Limits)
+    comparison = Comparison(resolve("digits", ["bp"], [0], TINY, threads=1))
+    comparison.run()
+    assert asked == [(1, "blas")] and comparison.results["environment"]["threads"] == 1
+
+
+def test_all_cores_are_those_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 2, 5}, raising=False)
+    assert resolve("mnist")["threads"] == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert resolve("mnist")["threads"] == 1
+
+
+def test_a_device_is_recorded_by_its_name():
+    cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceProperties=lambda i: {"name": b"GPU %d" % i}),
+                           Device=lambda: SimpleNamespace(id=1))
+    cupy = ModuleType("cupy")
+    cupy.cuda = cuda  # type: ignore[attr-defined]
+    assert compare.environment(cupy, 1)["device"] == "GPU 1"
+    assert compare.environment(np, 1)["device"] == "cpu"
+
+
+# ---------------------------------------------------------------- what is measured
+
+
+def without_seconds(runs):
+    return [{key: value for key, value in run.items() if key != "seconds"} for run in runs]
+
+
+def test_results_have_the_agreed_keys(done):
+    assert list(done) == ["config", "environment", "runs"]
+    assert list(done["environment"]) == ["nobackprop", "numpy", "python", "platform", "device", "threads"]
+    assert [(run["rule"], run["seed"]) for run in done["runs"]] == [
+        (rule, seed) for rule in ("bp", "shallow", "las") for seed in (0, 1)]
+    for one in done["runs"]:
+        assert list(one) == ["rule", "seed", "parameters", "seconds", "test_accuracy", "history"]
+        assert one["parameters"] == 64 * 8 + 8 + 8 * 8 + 8 + 8 * 10 + 10 and one["seconds"] > 0
+        assert [record["epoch"] for record in one["history"]] == [1, 2]
+        for record in one["history"]:
+            assert list(record) == ["epoch", "train_loss", "validation_accuracy", "alignment",
+                                    "alignment_at_a"]
+            assert len(record["alignment"]) == len(record["alignment_at_a"]) == 2
+
+
+def test_a_comparison_is_what_fit_gives(done):
+    data = load("digits")
+    net = build("mlp:8,8", data.shape, data.classes)
+    alone = fit(net, ALL_RULES["las"], data, Settings(epochs=2, batch_size=200), seed=1)
+    ours, = (one for one in done["runs"] if (one["rule"], one["seed"]) == ("las", 1))
+    assert ours["history"] == alone.history and ours["test_accuracy"] == alone.test_accuracy()
+    assert ours["parameters"] == size(alone.params)
+
+
+def test_one_seed_gives_the_same_bits_again(done):
+    again = run()
+    assert without_seconds(again["runs"]) == without_seconds(done["runs"])
+    assert again["config"] == done["config"]
+
+
+def test_seeds_differ(done):
+    first, second = done["runs"][:2]
+    assert first["history"] != second["history"]
+
+
+def test_config_holds_no_paths_and_is_enough_to_run_again(done):
+    assert set(done["config"]) == {"data", "rules", "seeds", *TRAINING, "dtype", "device", "threads",
+                                   "rule_settings"}
+    again = Comparison(json.loads(json.dumps(done["config"])))
+    again.run()
+    assert without_seconds(again.results["runs"]) == without_seconds(done["runs"])
+
+
+# ---------------------------------------------------------------- the folder
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_first_free_folder(place):
+    for expected in ("digits-001", "digits-002"):
+        with results.folder(None, "digits") as path:
+            assert path == Path("runs", expected) and path.is_dir()
+            (path / "kept").touch()
+    Path("runs", "digits-003").touch()
+    with results.folder(None, "digits") as path:
+        assert path == Path("runs", "digits-004")
+    with results.folder(None, "xor") as path:
+        assert path == Path("runs", "xor-001")
+
+
+def test_a_folder_taken_in_the_same_moment_is_passed_over(place, monkeypatch):
+    mkdir, rivals = Path.mkdir, [Path("runs/digits-001")]
+
+    def late(path, *args, **kwargs):
+        if path in rivals:
+            rivals.remove(path)
+            os.makedirs(path)
+        return mkdir(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", late)
+    with results.folder(None, "digits") as path:
+        assert path == Path("runs/digits-002") and path.is_dir()
+
+
+def test_folders_that_stay_empty_go_again_with_the_parents_made_for_them(place):
+    (place / "there").mkdir()
+    with pytest.raises(ZeroDivisionError), results.folder("there/a/b", "digits") as path:
+        assert path.is_dir()
+        _ = 1 / 0
+    assert [str(path) for path in place.rglob("*")] == [str(place / "there")]
+    with results.folder("there", "digits"):
+        pass
+    assert (place / "there").is_dir()
+
+
+def test_an_empty_folder_may_be_used_and_a_full_one_not(place):
+    (place / "out").mkdir()
+    with results.folder("out", "digits") as path:
+        (path / "results.json").touch()
+    assert (place / "out" / "results.json").exists()
+    with pytest.raises(InputError, match="already used"), results.folder("out", "digits"):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_to(place, monkeypatch):
+    def refuse(dir):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(InputError, match=r"^cannot write to the folder a/b \(Permission denied\)"):
+        with results.folder("a/b", "digits"):
+            pass
+    assert list(place.iterdir()) == []
+
+
+def test_the_runs_folder_may_be_a_file(place):
+    Path("runs").touch()
+    with pytest.raises(InputError, match=r"^cannot write to the folder runs/digits-001"):
+        with results.folder(None, "digits"):
+            pass
+
+
+def test_an_error_inside_is_not_taken_for_one_of_the_folder(place):
+    with pytest.raises(BrokenPipeError), results.folder("out", "digits"):
+        raise BrokenPipeError
+
+
+# ---------------------------------------------------------------- the file
+
+
+def test_what_is_written_is_strict_and_reads_back(done, tmp_path):
+    path = tmp_path / "results.json"
+    results.write(path, done)
+    assert json.loads(path.read_text(), parse_constant=pytest.fail) == done == results.read(path)
+
+
+def test_numbers_that_are_none_are_written_as_null(tmp_path):
+    path = tmp_path / "results.json"
+    results.write(path, {"a": [float("nan"), (1.5, float("-inf"))], "b": {"c": float("inf")}})
+    assert json.loads(path.read_text()) == {"a": [None, [1.5, None]], "b": {"c": None}}
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text("old")
+    with pytest.raises(TypeError):
+        results.write(path, {"a": object()})
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+GONE = object()
+WRONG: dict[tuple[str | int, ...], list[tuple[Any, str]]] = {
+    ("config",): [(GONE, "the key 'config' is missing"), ([], "'config' is [], expected an object")],
+    ("config", "data"): [(GONE, "the key 'config.data' is missing"),
+                         (3, "'config.data' is 3, expected a text")],
+    ("config", "model"): [(GONE, "the key 'config.model' is missing")],
+    ("runs",): [(GONE, "the key 'runs' is missing"), ({}, "'runs' is {}, expected a list"),
+                ([], "'runs' is empty, expected at least one run"),
+                (["x" * 50], f"'runs[0]' is \"{'x' * 39}..., expected an object")],
+    ("runs", 0, "rule"): [(GONE, "the key 'runs[0].rule' is missing")],
+    ("runs", 1, "seed"): [(GONE, "the key 'runs[1].seed' is missing"),
+                          (0.5, "'runs[1].seed' is 0.5, expected an integer"),
+                          (True, "'runs[1].seed' is true, expected an integer")],
+    ("runs", 0, "seconds"): [(None, "'runs[0].seconds' is null, expected a number"),
+                             (10**400, f"'runs[0].seconds' is 1{'0' * 39}..., expected a number")],
+    ("runs", 0, "test_accuracy"): [("1", "'runs[0].test_accuracy' is \"1\", expected a number or null")],
+    ("runs", 0, "history"): [(GONE, "the key 'runs[0].history' is missing"),
+                             ([], "'runs[0].history' is empty, expected at least one epoch")],
+    ("runs", 0, "history", 1, "epoch"): [
+        (GONE, "the key 'runs[0].history[1].epoch' is missing")],
+    ("runs", 0, "history", 1, "train_loss"): [
+        (GONE, "the key 'runs[0].history[1].train_loss' is missing")],
+    ("runs", 0, "history", 1, "validation_accuracy"): [
+        (GONE, "the key 'runs[0].history[1].validation_accuracy' is missing"),
+        (None, "'runs[0].history[1].validation_accuracy' is null, expected a number")],
+    ("runs", 0, "history", 0, "alignment_at_a"): [
+        (GONE, "the key 'runs[0].history[0].alignment_at_a' is missing"),
+        ([1, "a"], "'runs[0].history[0].alignment_at_a[1]' is \"a\", expected a number or null")],
+}
+
+
+@pytest.mark.parametrize("at, value, sentence",
+                         [(at, *case) for at, cases in WRONG.items() for case in cases])
+def test_a_malformed_file_is_told_by_its_key(done, tmp_path, at, value, sentence):
+    wrong = copy.deepcopy(done)
+    *parents, last = at
+    node = wrong
+    for key in parents:
+        node = node[key]
+    if value is GONE:
+        del node[last]
+    else:
+        node[last] = value
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(wrong))
+    with pytest.raises(InputError) as caught:
+        results.read(path)
+    assert str(caught.value) == f"{path}: {sentence}"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000])
+def test_a_file_that_is_not_json(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is not JSON, expected a results.json"):
+        results.read(path)
+
+
+def test_a_number_that_json_cannot_hold_is_told(done, tmp_path):
+    path = tmp_path / "results.json"
+    wrong = copy.deepcopy(done)
+    wrong["runs"][0]["seconds"] = "HERE"
+    path.write_text(json.dumps(wrong).replace('"HERE"', "1e999"))
+    with pytest.raises(InputError, match=r"'runs\[0\].seconds' is Infinity, expected a number"):
+        results.read(path)
+
+
+# ---------------------------------------------------------------- the table
+
+
+def a_run(rule, seed, accuracy, loss, cosines, seconds=1.0):
+    record = {"epoch": 1, "train_loss": loss, "validation_accuracy": 0.5, "alignment_at_a": cosines}
+    return {"rule": rule, "seed": seed, "seconds": seconds, "test_accuracy": accuracy,
+            "history": [record | {"train_loss": 99.0, "alignment_at_a": [0.0] * len(cosines)}, record]}
+
+
+def test_the_table_holds_means_and_the_sample_deviation():
+    accuracies = [0.9, 0.95, 0.97]
+    runs = [a_run("las", seed, accuracy, accuracy / 10, [accuracy / 2, None if seed else 0.25], accuracy)
+            for seed, accuracy in enumerate(accuracies)]
+    text = results.table({"config": {}, "runs": [*runs, a_run("shallow", 0, None, 1.0, [None, 1.0])]})
+    title, _, _, head, las, shallow = text.splitlines()
+    assert title == "test accuracy: mean ± sample standard deviation over 3 seeds"
+    spread = statistics.stdev(accuracies)
+    assert las.split() == ["las", "0.9400", "±", f"{spread:.4f}", "0.0940", "0.470", "0.250", "0.9"]
+    assert shallow.split() == ["shallow", "-", "1.0000", "-", "1.000", "1.0"]
+    assert head.split()[-3:] == ["delta_1", "delta_2", "s/run"]
+    assert len({len(line) for line in (head, las, shallow)}) == 1
+
+
+def test_one_seed_has_no_spread_and_columns_stay_in_line():
+    runs = [a_run("bp", 0, 0.5, 1.0, [1.0] * 3), a_run("las", 0, 0.25, 1.0, [0.5] * 3)]
+    text = results.table({"runs": runs})
+    assert "over 1 seed\n" in text
+    head, *rows = text.splitlines()[3:]
+    assert rows[0].split()[1:4] == ["0.5000", "±", "-"]
+    assert {len(line) for line in rows} == {len(head)} and max(map(len, text.splitlines())) <= 100
