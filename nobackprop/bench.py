@@ -75,13 +75,19 @@ def describe(result: dict[str, Any]) -> str:
         "step": f"rule {result['rule']}, {result['model']} on inputs as of {result['data']}, "
                 f"batch size {result['batch_size']}, {result['optimizer']}",
         "machine": f"{result['device']}, threads: {result['threads']}",
-        "time": f"{ms['median']:.3g} ms a step, the median of {result['steps']} "
-                f"({ms['min']:.3g} to {ms['max']:.3g} ms, interquartile range {ms['spread']:.2g} ms)",
-        "work": f"{gflop:.3g} GFLOP a step",
-        "rate": f"{gflop / ms['median'] * 1e3:.3g} GFLOP/s, {result['share_of_matmul_rate']:.0%} of the "
-                f"{result['matmul_gflops']:.3g} GFLOP/s of a large matrix product",
-        "memory": f"{result['peak_bytes'] / 1e6:.3g} MB at the peak of a step, on top of what stays",
+        "time": f"{_short(ms['median'])} ms a step, the median of {result['steps']} "
+                f"({_short(ms['min'])} to {_short(ms['max'])} ms, "
+                f"interquartile range {_short(ms['spread'])} ms)",
+        "work": f"{_short(gflop)} GFLOP a step",
+        "rate": f"{_short(gflop / ms['median'] * 1e3)} GFLOP/s, {result['share_of_matmul_rate']:.0%} of the "
+                f"{_short(result['matmul_gflops'])} GFLOP/s of a large matrix product",
+        "memory": f"{_short(result['peak_bytes'] / 1e6)} MB at the peak of a step, on top of what stays",
     }.items())
+
+
+def _short(number: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
 
 
 def random_run(model: str, data: str, rule: str, batch_size: int, optimizer: str, device: str = "cpu") -> Run:

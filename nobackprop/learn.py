@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import metrics, network
-from .backend import Array, open_device, to_module, to_numpy
+from .backend import Array, keep_freed_memory, open_device, to_module, to_numpy
 from .data import Dataset, one_hot
 from .errors import InputError, unknown
 from .network import Network, Tape
@@ -87,6 +87,7 @@ class Run:
         self.name, self.data = name or type(rule).__name__, data
         draw_params, draw_state, self.rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
         self.xp = open_device(device)
+        keep_freed_memory()
         params, shapes = network.init(net, draw_params, data.shape, settings.dtype)
         if shapes[-1] != (data.classes,):
             raise InputError(f"the network's output has shape {shapes[-1]}, expected ({data.classes},): "

@@ -28,7 +28,7 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
 
 def _sizes(argument: str) -> tuple[int, ...]:
     parts = argument.split(",")
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not all(part.isascii() and part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"model 'mlp:{argument}': expected hidden layer sizes such as mlp:128,128, "
                          f"got '{argument}'")
     return tuple(int(part) for part in parts)

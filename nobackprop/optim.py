@@ -23,7 +23,7 @@ from .backend import Array, array_module
 from .errors import unknown
 from .tree import Tree, leaves
 
-HOST_BLOCK, DEVICE_BLOCK = 1 << 15, 1 << 22
+HOST_BLOCK, DEVICE_BLOCK = 1 << 16, 1 << 22
 
 
 class Optimizer:

@@ -65,6 +65,9 @@ def test_the_description_says_the_numbers():
     for part in ("rule las", "mlp:3", "digits", "batch size 17", "sgd", "threads: 3", "4 ms", "123",
                  "3.5 to 9.25", "0.5 ms", "0.6 GFLOP a step", "150 GFLOP/s", "50%", "300 GFLOP/s", "2.5 MB"):
         assert part in text
+    text = describe(result | {"gflop_per_step": 1234.4, "matmul_gflops": 999.4, "peak_bytes": 3_999_600_000})
+    for part in ("1,234 GFLOP a step", "308,600 GFLOP/s", "the 999 GFLOP/s", "4,000 MB"):
+        assert part in text
 
 
 def test_the_numbers_of_a_report(monkeypatch):

@@ -137,6 +137,8 @@ MISTAKES = {
     "compare --schedule cosinus": "nobackprop: unknown schedule 'cosinus': did you mean 'cosine'?",
     "compare --device gpu": "nobackprop: unknown device 'gpu': expected cpu, cuda or cuda:N",
     "compare --data mnist --data-dir nowhere": "nobackprop: no mnist in nowhere",
+    "compare --data mnist --data-dir nowhere --optimizer adm": "nobackprop: unknown optimizer 'adm'",
+    "compare --data mnist --data-dir nowhere --device gpu": "nobackprop: unknown device 'gpu'",
     "compare --out file": "nobackprop: cannot write to the folder file (Not a directory)",
     "compare --out file/below/it": "nobackprop: cannot write to the folder file/below/it (Not a directory)",
     f"compare --out {'x' * 300}": "nobackprop: cannot write to the folder x",
@@ -230,13 +232,13 @@ def test_train_is_a_comparison_of_one_rule(command):
 def test_everything_typed_arrives(command):
     line = ("compare --rules bp --model mlp:4 --activation tanh --epochs 2 --batch-size 100 "
             "--optimizer momentum --lr 0.02 --schedule cosine --weight-decay 0.01 --seeds 3,5 "
-            "--threads 1 --device cpu --out o")
+            "--threads 2 --device cpu --out o")
     assert command(*line.split())[0] == 0
     config = json.loads(Path("o", "results.json").read_text())["config"]
     assert config == {
         "data": "digits", "rules": ["bp"], "seeds": [3, 5], "model": "mlp:4", "activation": "tanh",
         "epochs": 2, "batch_size": 100, "optimizer": "momentum", "lr": 0.02, "schedule": "cosine",
-        "weight_decay": 0.01, "dtype": "float32", "device": "cpu", "threads": 1, "rule_settings": {},
+        "weight_decay": 0.01, "dtype": "float32", "device": "cpu", "threads": 2, "rule_settings": {},
     }
 
 

@@ -266,11 +266,17 @@ def test_numbers_that_are_none_are_written_as_null(tmp_path):
     assert json.loads(path.read_text()) == {"a": [None, [1.5, None]], "b": {"c": None}}
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path):
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     path = tmp_path / "results.json"
     path.write_text("old")
-    with pytest.raises(TypeError):
-        results.write(path, {"a": object()})
+
+    def half(path, text, encoding):
+        path.write_bytes(text.encode()[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="No space left"):
+        results.write(path, {"a": "b" * 100})
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
