@@ -1,0 +1,63 @@
+"""README and pages say what the code does: tables, code, commands and links."""
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nobackprop import results
+from nobackprop.rules.alignment_support import LAS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = PAGES[0].read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_the_table_of_the_stored_demo():
+    assert results.table(results.read(ROOT / "docs" / "results" / "digits.json")) in README
+
+
+@pytest.mark.parametrize("name", ["xor", "mnist"])
+def test_the_results_page_shows_the_stored_tables(name):
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert results.table(results.read(ROOT / "docs" / "results" / f"{name}.json")) in page
+
+
+def test_the_readme_shows_las_as_it_is():
+    source = inspect.getsource(LAS)
+    methods = source[source.index("    def align"):].rstrip()
+    assert methods in README
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"(```.*?```|`[^`\n]*`)", "code", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_command_of_the_readme_is_there():
+    from nobackprop.cli import _parsers
+    _, commands = _parsers()
+    named = re.findall(r"^\| (`[^|]+`) \|", README.split("## The command line")[1], re.MULTILINE)
+    assert {word.split()[0] for cell in named for word in re.findall(r"`([^`]+)`", cell)} == set(commands)
+
+
+def test_every_make_target_of_the_pages_is_there():
+    listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = {line.split()[0] for line in listed.splitlines()}
+    for page in PAGES:
+        for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", page.read_text(encoding="utf-8"), re.MULTILINE):
+            assert "".join(target) in targets, f"{page.name}: make {''.join(target)}"
+
+
+def test_the_tests_that_the_notation_page_names_are_there():
+    page = (ROOT / "docs" / "notation.md").read_text(encoding="utf-8")
+    defined = {name for file in (ROOT / "tests").rglob("*.py")
+               for name in re.findall(r"def (test_\w+)", file.read_text(encoding="utf-8"))}
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert named and named <= defined
