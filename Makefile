@@ -44,7 +44,7 @@ equations: $(STAMP)  ## docs/equations.md: where each equation stands in code, t
 	$(BIN)/python -m nobackprop.equations docs/equations.md
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
-	$(BIN)/python -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb
 
 bench: $(STAMP)  ## time a training step, and its ratio to straight-line NumPy
 	$(BIN)/nobackprop bench --rule bp
