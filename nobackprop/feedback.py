@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .backend import Array
-from .tree import Tree, tree_map
+from .tree import Tree, leaves, tree_map
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
@@ -46,3 +46,49 @@ def draw_like(rng: np.random.Generator, params: Tree, draw: Draw) -> Tree:
 def gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """N(0, 1 / fan-in), the fan-in being that of the forward map: what a W of this shape might start as."""
     return rng.standard_normal(shape) / math.sqrt(math.prod(shape[1:]))
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Uniform around 0, of the variance 1 / fan-in."""
+    bound = math.sqrt(3 / math.prod(shape[1:]))
+    return rng.uniform(-bound, bound, shape)
+
+
+def binary(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Signs, of one magnitude 1 / sqrt(fan-in): a bit a synapse.  BDFA, Han and Yoo 2019."""
+    return rng.choice((-1.0, 1.0), shape) / math.sqrt(math.prod(shape[1:]))
+
+
+def sparse(rng: np.random.Generator, shape: tuple[int, ...], fan_out: int = 1) -> Array:
+    """Each unit hears `fan_out` of the outputs, drawn at random, through weights N(0, C / (fan_out fan-in)).
+
+    SDFA, Crafton et al. 2019.
+    """
+    heard = np.argsort(rng.random(shape), axis=0) < fan_out
+    return gaussian(rng, shape) * heard * math.sqrt(shape[0] / fan_out)
+
+
+def low_rank(rng: np.random.Generator, shape: tuple[int, ...], rank: int = 2) -> Array:
+    """A product of two gaussian factors, of the variance 1 / fan-in.  Of rank `rank`, or the least side."""
+    rank = min(rank, *shape)
+    left, right = rng.standard_normal((shape[0], rank)), rng.standard_normal((rank, math.prod(shape[1:])))
+    return (left @ right).reshape(shape) / math.sqrt(rank * math.prod(shape[1:]))
+
+
+def products(params: Tree) -> list[Array]:
+    """W_L ... W_{i+1} for every hidden block i, (C, F): the direct path of a linear network.
+
+    LAS paper, section III-D: as the start value of B, identity-like.  Raises ValueError where a block has not
+    exactly one W of two axes.
+    """
+    W = []
+    for i, block in enumerate(weights(params)):
+        below = [w for _, w in leaves(block)]
+        if len(below) != 1 or below[0].ndim != 2:
+            raise ValueError(f"the product of the weights above needs one dense layer a block, block {i} has "
+                             f"{[w.shape for w in below]}")
+        W.append(below[0])
+    P = [W[-1]]
+    for w in reversed(W[1:-1]):
+        P.insert(0, P[0] @ w)
+    return P

@@ -26,6 +26,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
 
     align comes before credit as in Algorithms 1 and 2 of Yang, Lee, Park 2024: B moves, then is used.
     """
+    state = rule.refresh(rng, state)
     tape = rule.forward(net, params, state, x)
     opt_state(rule.align(net, params, state, tape, y, rng))
     credit = rule.credit(net, params, state, tape, y)

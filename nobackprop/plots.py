@@ -16,17 +16,22 @@ from .files import atomic
 from .results import by_rule, column, mean, seeds
 
 ENDINGS = (".png", ".svg", ".pdf")
-# colours of Okabe and Ito, which colour-blind readers tell apart; a rule has the same one in every figure
+# colours of Okabe and Ito, which colour-blind readers tell apart: one for a family of rules, a line for each of it
 STYLES = {
     "bp": ("#000000", "--"),
     "shallow": ("#808080", "--"),
     "fa": ("#E69F00", "-"),
-    "dfa": ("#56B4E9", "-"),
+    "usf": ("#CC79A7", "-"), "frsf": ("#CC79A7", "--"), "brsf": ("#CC79A7", ":"),
+    "wm": ("#0072B2", "-"), "kp": ("#0072B2", "--"),
+    "dfa": ("#56B4E9", "-"), "sdfa": ("#56B4E9", "--"), "bdfa": ("#56B4E9", "-."), "dfa-lowrank": ("#56B4E9", ":"),
+    "dfa-shared": ("#56B4E9", (0, (1, 3))),
+    "drtp": ("#8C6D1F", "-"),
+    "adaptive-dfa": ("#5B3A8E", "-"), "dkp": ("#5B3A8E", "--"), "fdfa": ("#5B3A8E", ":"),
     "las": ("#D55E00", "-"),
     "ltas": ("#009E73", "-"),
 }
-COLOURS = ("#CC79A7", "#0072B2", "#8C6D1F", "#5B3A8E")
-FURTHER = [(colour, line) for line, colour in product(("-", "-.", ":"), COLOURS)]
+FURTHER = list(product(("#B22222", "#556B2F", "#4682B4", "#8B4513"), ("-", "--", "-.", ":")))
+MOST_BANDS = 8  # of more than these nothing would be seen
 ROLES = {"bp": "bp (ceiling)", "shallow": "shallow (floor)"}
 
 
@@ -54,14 +59,15 @@ def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
 def draw(results: dict[str, Any]) -> Figure:
     """Validation accuracy, and alignment with BP at the first hidden block, against epochs.
 
-    A line is the mean over the seeds that reached an epoch and gave a value there, its band their range.
+    A line is the mean over the seeds that reached an epoch and gave a value there, its band their range; where
+    there are many rules, no bands.
     """
     figure = Figure(figsize=(10, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     rules = by_rule(results)
     for runs, look in zip(rules.values(), looks(list(rules)), strict=True):
-        _curve(left, column(runs, "validation_accuracy"), look)
-        _curve(right, column(runs, "alignment_at_a", 0), look)
+        _curve(left, column(runs, "validation_accuracy"), look, len(rules) <= MOST_BANDS)
+        _curve(right, column(runs, "alignment_at_a", 0), look, len(rules) <= MOST_BANDS)
     left.set_title("Learning")
     left.set_ylabel("validation accuracy")
     _finish_alignment(right)
@@ -87,13 +93,13 @@ def looks(rules: list[str]) -> list[dict[str, Any]]:
             for rule, (colour, line) in zip(rules, pairs, strict=True)]
 
 
-def _curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any]) -> None:
+def _curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], band: bool) -> None:
     means = [mean(values) for values in epochs]
     if not any(value is not None for value in means):
         return
     x, y = range(1, len(epochs) + 1), [math.nan if value is None else value for value in means]
     there = [[value for value in values if value is not None] or [math.nan] for values in epochs]
-    if any(len(values) > 1 for values in there):
+    if band and any(len(values) > 1 for values in there):
         axes.fill_between(x, [min(values) for values in there], [max(values) for values in there],
                           color=look["color"], alpha=0.15, linewidth=0)
     # a line of one point would not be seen
@@ -114,5 +120,6 @@ def _finish_alignment(axes: Axes) -> None:
 def _title(results: dict[str, Any]) -> str:
     config, number = results["config"], seeds(results)
     title = f"{config['data']}, {config['model']}, "
-    title += "1 seed" if number == 1 else f"mean and range of {number} seeds"
+    what = "mean and range" if len(by_rule(results)) <= MOST_BANDS else "mean"
+    title += "1 seed" if number == 1 else f"{what} of {number} seeds"
     return title + next((f" ({end})" for end in ("interrupted", "diverged") if config.get(end)), "")

@@ -1,4 +1,4 @@
-"""What a learning rule is: four pure functions, of which most rules need two."""
+"""What a learning rule is: five pure functions, of which most rules need two."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -33,6 +33,10 @@ class Rule:
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """The state, drawn on the host; shapes[i] is that of one sample of h[i]."""
         return None
+
+    def refresh(self, rng: np.random.Generator, state: Tree) -> Tree:
+        """The state as this step uses it, where part of it is drawn anew every time; nothing is kept of it."""
+        return state
 
     def forward(self, net: Network, params: Tree, state: Tree, x: Array) -> Tape:
         """The one forward pass of a step."""

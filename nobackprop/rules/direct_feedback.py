@@ -1,6 +1,7 @@
 """Direct feedback alignment: fixed random weights carry the output error straight to every hidden block."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,40 @@ class DFA(Rule):
 
     def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
         e = net.error(tape.output, y)                                              # LAS (15)
-        signals = {i: DenseHead().send(b, e, h.shape)                              # LAS (16)
-                   for i, (b, h) in enumerate(zip(B, tape.h[1:]))}
+        sent = self.sent(e, y)
+        signals = {i: DenseHead().send(b, sent, h.shape)                           # LAS (16)
+                   for i, (b, h) in enumerate(zip(self.matrices(B, tape), tape.h[1:]))}
         return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (16)-(18)
+
+    def matrices(self, B: Tree, tape: Tape) -> list[Array]:
+        """The feedback matrix of every hidden block, out of the state."""
+        return B
+
+    def sent(self, e: Array, y: Array) -> Array:
+        """What goes out to the hidden blocks, (N, C): the output error."""
+        return e
+
+
+@dataclass(frozen=True)
+class SharedDFA(DFA):
+    """DFA with one feedback matrix for all blocks, each using its leading columns.  Launay, Poli, Krzakala 2019.
+
+    State: B (C, the widest hidden block).
+    """
+
+    def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
+        return self.draw(rng, (shapes[-1][0], max(math.prod(shape) for shape in shapes[1:-1])))
+
+    def matrices(self, B: Tree, tape: Tape) -> list[Array]:
+        return [B[:, :h[0].size] for h in tape.h[1:-1]]
+
+
+@dataclass(frozen=True)
+class DRTP(DFA):
+    """Direct random target projection: a projection of the target stands for the error.  Frenkel et al. 2021.
+
+    State: as DFA.  No hidden block waits for the output: what it hears is -B^T y*.
+    """
+
+    def sent(self, e: Array, y: Array) -> Array:
+        return -y / len(y)

@@ -1,0 +1,25 @@
+"""Adaptive random backpropagation: each direct feedback matrix follows the product of the weights above."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backend import Array
+from ..feedback import products
+from ..network import Network, Tape
+from ..tree import Tree
+from .direct_feedback import DFA
+
+
+@dataclass(frozen=True)
+class AdaptiveDFA(DFA):
+    """Adaptive direct feedback.  Baldi, Sadowski, Lu 2018, as told in the LAS paper, sections II-C and III-D.
+
+    State: B[i] (C, F) on hidden block i, drawn at random; it moves towards W_L ... W_{i+1}, the condition of
+    exact alignment in linear networks.  That reads every weight above: weight transport, only delayed.
+    """
+
+    def align(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
+              rng: np.random.Generator) -> Tree:
+        return [b - P for b, P in zip(B, products(params))]                              # LAS (28)

@@ -1,0 +1,93 @@
+"""What no rule may depend on: the order in which hidden units are numbered."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import Case
+
+from nobackprop.feedback import weights
+from nobackprop.rules import RULES
+from nobackprop.tree import leaves, tree_map
+
+seeds = st.integers(0, 2**32 - 1)
+SIZES, INPUTS = (6, 5, 4), 7        # all different: a width names its block
+# one matrix serves every block by position, so no numbering of one block's units suits them all
+BY_POSITION = ["dfa-shared"]
+
+
+class Renumbered(np.random.Generator):
+    """Draws for the units of the block of that width come in another order."""
+
+    def __init__(self, seed: int, width: int, order):
+        super().__init__(np.random.PCG64(seed))
+        self.width, self.order = width, order
+
+    def standard_normal(self, shape):
+        noise = super().standard_normal(shape)
+        return noise[:, self.order] if shape[1] == self.width else noise
+
+
+def like_params(tree, block: int, order):
+    """A tree shaped as the parameters, or as their W leaves, with the block's units in that order."""
+    if tree is None:
+        return None
+
+    def renumber(path: str, w):
+        i, leaf = int(path.partition("/")[0]), path.rpartition("/")[2]
+        return w[order] if i == block else w[:, order] if i == block + 1 and leaf == "W" else w
+
+    flat = iter([renumber(path, w) for path, w in leaves(tree)])
+    return tree_map(lambda w: next(flat).copy(), tree)
+
+
+def renumbered_state(case: Case, state, block: int, order):
+    """The state with the block's units in that order: feedback like W, or a head (C, F) on each block."""
+    if state is None:
+        return None
+    if [path for path, _ in leaves(state)] == [path for path, _ in leaves(weights(case.params))]:
+        return like_params(state, block, order)
+    assert isinstance(state, list) and all(isinstance(b, np.ndarray) for b in state), \
+        f"how do units stand in the state of {case.rule}?"
+    return [b[:, order].copy() if i == block else b for i, b in enumerate(state)]
+
+
+def learnt(case: Case, rng: np.random.Generator):
+    """(gradients of the parameters, those of the state without the error, those with it)."""
+    tape = case.tape()
+    align = case.rule.align(case.net, case.params, case.state, tape, case.y, rng)
+    credit = case.rule.credit(case.net, case.params, case.state, tape, case.y)
+    return credit.grads, align, credit.state
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name not in BY_POSITION])
+@given(seed=seeds, block=st.integers(0, 2))
+def test_renumbering_hidden_units_renumbers_their_gradients_and_no_others(name, seed, block):
+    case = Case(RULES[name], seed, sizes=SIZES, inputs=INPUTS)
+    order = case.rng.permutation(SIZES[block])
+    grads, align, state = learnt(case, np.random.default_rng(seed))
+    expected = [like_params(grads, block, order),
+                *(renumbered_state(case, tree, block, order) for tree in (align, state))]
+    case.state = renumbered_state(case, case.state, block, order)
+    case.params = like_params(case.params, block, order)
+    found = learnt(case, Renumbered(seed, SIZES[block], order))
+    for ours, theirs in zip(found, expected, strict=True):
+        for (path, u), (_, v) in zip(leaves(ours), leaves(theirs), strict=True):
+            # differences divided by a small step lose as many digits
+            np.testing.assert_allclose(u, v, rtol=0, atol=1e-12 if name != "fdfa" else 1e-10, err_msg=path)
+
+
+@given(seed=seeds)
+def test_one_matrix_for_all_blocks_knows_units_by_their_position(seed):
+    """Its columns follow the units of the first block, or stay for the others: not both."""
+    case = Case(RULES["dfa-shared"], seed, sizes=(5, 5), inputs=INPUTS)
+    order = np.roll(np.arange(5), 1)
+    before = case.grads()
+    case.params = like_params(case.params, 0, order)
+    expected = like_params(before, 0, order)
+    for B, right, wrong in ((case.state, 1, 0), (case.state[:, order], 0, 1)):
+        case.state = B
+        found = case.grads()
+        np.testing.assert_allclose(found[right][0]["b"], expected[right][0]["b"], rtol=0, atol=1e-12)
+        assert np.abs(found[wrong][0]["b"] - expected[wrong][0]["b"]).max() > 1e-6

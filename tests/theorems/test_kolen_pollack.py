@@ -1,0 +1,199 @@
+"""Kolen-Pollack: what weight decay alone does to D = W - B when both are fed the same gradients.
+
+`lam` is the optimiser's weight decay, so that plain descent forgets eta lam a step.
+"""
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import Case
+
+from nobackprop import learn
+from nobackprop.feedback import weights
+from nobackprop.optim import SGD, Adam, Momentum, bind, cosine
+from nobackprop.rules import RULES
+from nobackprop.tree import leaves, tree_map
+
+seeds = st.integers(0, 2**32 - 1)
+forgetting = st.floats(1e-3, 1.0)       # eta lam, what one step forgets
+rates = st.floats(1e-3, 1.0)
+
+DECOUPLED = {
+    "sgd": SGD,                         # where coupled and decoupled decay are the same thing
+    "sgd, decoupled": partial(SGD, decoupled=True),
+    "momentum": partial(Momentum, decoupled=True),
+    "nesterov": partial(Momentum, decoupled=True, nesterov=True),
+    "adamw": partial(Adam, decoupled=True),
+}
+
+
+class Pair:
+    """W and B, started apart, and their difference at every step; `largest` is the largest number so far."""
+
+    def __init__(self, optimizer, seed: int, lr: float, weight_decay: float, shape=(3, 4), start: float = 1.0):
+        self.rng = np.random.default_rng(seed)
+        self.W, self.B = start * self.rng.standard_normal((2, *shape))
+        self.opts = [optimizer({"W": w}, lr=lr, weight_decay=weight_decay) for w in (self.W, self.B)]
+        self.D, self.largest = [self.W - self.B], 1.0
+
+    def learn(self, gradients) -> Pair:
+        for R in gradients:
+            for opt in self.opts:
+                opt({"W": R})
+            self.D.append(self.W - self.B)
+            self.largest = max(self.largest, *(np.abs(a).max() for a in (self.W, self.B, R)))
+        return self
+
+    def random(self, steps: int):
+        """Gradients that know nothing of W and B, of sizes over six orders of magnitude."""
+        for _ in range(steps):
+            yield self.rng.standard_normal(self.W.shape) * 10 ** self.rng.uniform(-4, 2)
+
+    def ratio(self) -> float:
+        return np.linalg.norm(self.D[-1]) / np.linalg.norm(self.D[0])
+
+
+def cos(u, v) -> float:
+    return (u * v).sum() / np.sqrt((u * u).sum() * (v * v).sum())
+
+
+# Any gradients at all
+
+@pytest.mark.parametrize("name", DECOUPLED)
+@given(seed=seeds, lr=rates, forgets=forgetting)
+def test_the_difference_shrinks_by_one_factor_whatever_the_gradients(name, seed, lr, forgets):
+    pair = Pair(DECOUPLED[name], seed, lr, forgets / lr)
+    pair.learn(pair.random(40))
+    for t, D in enumerate(pair.D):
+        np.testing.assert_allclose(D, (1 - forgets)**t * pair.D[0], rtol=0,        # ASAP (2.7)
+                                   atol=1e-14 * pair.largest / forgets)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@given(seed=seeds, lr=rates, forgets=forgetting, mu=st.floats(0, 0.95))
+def test_under_momentum_with_coupled_decay_it_follows_a_linear_recurrence(nesterov, seed, lr, forgets, mu):
+    """(D, eta v) moves by one matrix, v being the difference of the two momenta."""
+    pair = Pair(partial(Momentum, mu=mu, nesterov=nesterov), seed, lr, forgets / lr)
+    pair.learn(pair.random(40))
+    v = np.array([forgets, mu])
+    step = np.array([[1, 0] - (forgets * np.array([1, 0]) + mu * v if nesterov else v), v])
+    for t, D in enumerate(pair.D):
+        np.testing.assert_allclose(D, np.linalg.matrix_power(step, t)[0, 0] * pair.D[0], rtol=0,
+                                   atol=1e-12 * pair.largest / forgets)
+
+
+@pytest.mark.parametrize("name, optimizer, bound", [
+    ("sgd", SGD, 2.0), ("heavy ball", partial(Momentum, mu=0.9), 3.8), ("heavy ball", partial(Momentum, mu=0.5), 3.0)])
+@given(seed=seeds)
+def test_it_vanishes_up_to_a_largest_decay_and_beyond_it_diverges(name, optimizer, bound, seed):
+    """eta lam < 2 for descent, < 2 (1 + mu) for the heavy ball."""
+    def after(forgets: float) -> float:
+        pair = Pair(optimizer, seed, 0.1, forgets / 0.1)
+        return pair.learn([np.zeros((3, 4))] * 300).ratio()
+
+    assert after(0.98 * bound) < 1e-2 and after(1.05 * bound) > 1e2
+
+
+@given(seed=seeds, lam=st.floats(1e-2, 1.0))
+def test_a_learning_rate_that_falls_too_fast_leaves_a_difference(seed, lam):
+    """D_t is the product of the 1 - eta_t lam, which goes to 0 only where the sum of the eta_t has no limit."""
+    pair = Pair(SGD, seed, 0.5, lam)
+    for t in range(200):
+        for opt in pair.opts:
+            opt.lr = 0.5 * 0.5**t
+        pair.learn(pair.random(1))
+    expected = np.prod(1 - lam * 0.5 * 0.5**np.arange(200))
+    assert pair.ratio() == pytest.approx(expected, rel=1e-9) and expected > 0.28
+
+
+@pytest.mark.parametrize("lr, left", [(1e-4, 0.98), (3e-3, 0.56), (3e-2, 0.0028)])
+def test_over_a_usual_training_it_may_hardly_shrink(lr, left):
+    """The thesis's own settings: momentum 0.9, decay 5e-4, cosine, 200 epochs of 391 steps: never 1e-17."""
+    D, u = 1.0, 0.0
+    for epoch in range(200):
+        for _ in range(391):
+            u = 0.9 * u + lr * cosine(epoch / 200) * 5e-4 * D
+            D -= u
+    assert D == pytest.approx(left, rel=0.05) and (1 - 5e-4)**(200 * 391) < 1e-16
+
+
+# A network that learns by the rule
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@given(seed=seeds, forgets=st.floats(1e-3, 0.5))
+def test_in_a_network_under_kp_every_difference_shrinks_by_that_factor(optimizer, activation, seed, forgets):
+    case, lr = Case(RULES["kp"], seed, activation=activation), 1e-2
+    apart = difference(case)
+    opts = [bind(optimizer, tree, lr, forgets / lr) for tree in (case.params, case.state)]
+    for _ in range(30):
+        learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
+    for D, D0 in zip(difference(case), apart, strict=True):
+        np.testing.assert_allclose(D, (1 - forgets)**30 * D0, rtol=0, atol=1e-12 / forgets)  # ASAP (2.7)
+
+
+@given(seed=seeds)
+def test_feedback_and_forward_weights_have_one_gradient(seed):
+    case = Case(RULES["kp"], seed)
+    credit = case.rule.credit(case.net, case.params, case.state, case.tape(), case.y)
+    for (path, b), (_, w) in zip(leaves(credit.state), leaves(weights(credit.grads)), strict=True):
+        np.testing.assert_array_equal(b, w, err_msg=path)                          # ASAP (2.7)
+
+
+def difference(case: Case) -> list[np.ndarray]:
+    return [D for _, D in leaves(tree_map(np.subtract, weights(case.params), case.state))]
+
+
+# Where it fails
+
+@given(seed=seeds, lr=rates)
+def test_without_decay_the_difference_stays_for_ever(seed, lr):
+    """(2.7) as printed."""
+    pair = Pair(SGD, seed, lr, 0.0)
+    pair.learn(pair.random(200))
+    np.testing.assert_allclose(pair.D[-1], pair.D[0], rtol=0, atol=1e-14 * 200 * pair.largest)  # ASAP (2.7)
+
+
+@given(seed=seeds)
+def test_without_decay_the_angle_shrinks_all_the_same(seed):
+    """What W and B have in common grows: so a test of their cosine would not miss the decay."""
+    pair = Pair(SGD, seed, 1.0, 0.0)
+    R = pair.rng.standard_normal(pair.W.shape)
+    R /= np.linalg.norm(R)
+    pair.learn([R] * 400)
+    assert pair.ratio() == pytest.approx(1, rel=1e-12) and cos(pair.W, pair.B) > 0.99
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_adam_with_coupled_decay_does_not_keep_it(seed):
+    """The decay is scaled like a gradient, so how fast W and B meet hangs on the gradients."""
+    lr, lam, steps = 1e-2, 1.0, 500
+    left = {}
+    for size in (1e-3, 1e3):
+        pair = Pair(Adam, seed, lr, lam)
+        left[size] = pair.learn(size * pair.rng.standard_normal(pair.W.shape) for _ in range(steps)).ratio()
+    assert left[1e3] > 0.3 > 0.2 > left[1e-3] and left[1e3] > 40 * (1 - lr * lam)**steps
+
+
+@given(seed=seeds)
+def test_clipping_must_come_before_the_decay(seed):
+    """Clipped together with it, W and B no longer forget alike."""
+    def train(decay_first: bool) -> float:
+        pair, lr, lam = Pair(SGD, seed, 0.1, 0.0, start=10.0), 0.1, 1.0
+        pair.W *= 3
+        D0 = np.linalg.norm(pair.W - pair.B)
+        for R in pair.random(60):
+            for w, opt in zip((pair.W, pair.B), pair.opts, strict=True):
+                opt({"W": clipped(R + lam * w) if decay_first else clipped(R) + lam * w})
+        return np.linalg.norm(pair.W - pair.B) / D0 / (1 - lr * lam)**60
+
+    assert train(decay_first=False) == pytest.approx(1, rel=1e-9)
+    assert train(decay_first=True) > 10
+
+
+def clipped(g):
+    return g / max(1.0, np.linalg.norm(g))
