@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gpu theorems lint types docs equations notebooks bench golden clean
+.PHONY: help setup demo test test-gpu theorems lint types docs equations locality notebooks bench golden clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -38,10 +38,13 @@ lint: $(STAMP)  ## ruff
 types: $(STAMP)  ## mypy
 	$(BIN)/mypy nobackprop
 
-docs: equations  ## write the generated pages again
+docs: equations locality  ## write the generated pages again
 
 equations: $(STAMP)  ## docs/equations.md: where each equation stands in code, tests and notebooks
 	$(BIN)/python -m nobackprop.equations docs/equations.md
+
+locality: $(STAMP)  ## docs/locality.md: what each rule reads, measured
+	$(BIN)/python -m nobackprop.locality docs/locality.md
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
 	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb

@@ -5,7 +5,6 @@ Exit codes: 0 done, 2 wrong use, said in one sentence, 1 anything else.
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import math
 import os
@@ -193,6 +192,8 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     equations.add_argument("paper", nargs="?", metavar="PAPER")
     equations.add_argument("number", nargs="?", metavar="NUMBER")
 
+    command("locality", _locality, "show what each rule reads: weight transport, locking, pairing")
+
     bench = command("bench", _bench, "measure how long a training step takes")
     bench.add_argument("--model", default="mlp:1024,1024", help="default: %(default)s")
     bench.add_argument("--data", default="mnist", metavar="NAME", help="whose shape; default: %(default)s")
@@ -298,10 +299,9 @@ def _plot(args: argparse.Namespace) -> int:
 
 
 def _list_rules(args: argparse.Namespace) -> int:
-    from .rules import RULES
+    from .rules import RULES, summary
 
-    return _print_list({name: (inspect.getdoc(type(rule)) or "").partition("\n")[0]
-                        for name, rule in RULES.items()})
+    return _print_list({name: summary(name) for name in RULES})
 
 
 def _list_models(args: argparse.Namespace) -> int:
@@ -327,6 +327,13 @@ def _equations(args: argparse.Namespace) -> int:
     from .equations import show
 
     print(show(args.paper, args.number))
+    return 0
+
+
+def _locality(args: argparse.Namespace) -> int:
+    from .locality.pages import show
+
+    print(show())
     return 0
 
 

@@ -63,13 +63,14 @@ def test_lists_have_a_line_for_every_name(command, name, known):
 
 def test_rules_are_told_by_the_first_line_of_their_docstring(command):
     _, out, _ = command("rules")
-    assert f"dfa      {str(RULES['dfa'].__doc__).splitlines()[0]}" in out.splitlines()
+    assert f"{'dfa':{max(map(len, RULES))}}  {str(RULES['dfa'].__doc__).splitlines()[0]}" in out.splitlines()
+    assert any(line.startswith("sdfa ") and line.endswith(" Here: draw sparse.") for line in out.splitlines())
 
 
 def test_alone_it_prints_its_help(command):
     code, out, err = command()
     assert code == 0 and err == "" and out.startswith("usage: nobackprop")
-    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "bench"):
+    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "locality", "bench"):
         assert re.search(rf"^    {name}\b", out, re.M)
 
 
