@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nobackprop import results
+from nobackprop.rules import RULES
 from nobackprop.rules.alignment_support import LAS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +21,7 @@ def test_the_readme_shows_the_table_of_the_stored_demo():
     assert results.table(results.read(ROOT / "docs" / "results" / "digits.json")) in README
 
 
-@pytest.mark.parametrize("name", ["xor", "mnist"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "docs" / "results").glob("*.json")))
 def test_the_results_page_shows_the_stored_tables(name):
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert results.table(results.read(ROOT / "docs" / "results" / f"{name}.json")) in page
@@ -40,6 +41,12 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
+def test_the_readme_names_every_rule():
+    section = README.split("## The rules")[1].split("\n## ")[0]
+    named = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\|.*\|(.*)\|$", section, re.MULTILINE)))
+    assert set(named) == set(RULES)
+
+
 def test_every_command_of_the_readme_is_there():
     from nobackprop.cli import _parsers
     _, commands = _parsers()
@@ -53,11 +60,3 @@ def test_every_make_target_of_the_pages_is_there():
     for page in PAGES:
         for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", page.read_text(encoding="utf-8"), re.MULTILINE):
             assert "".join(target) in targets, f"{page.name}: make {''.join(target)}"
-
-
-def test_the_tests_that_the_notation_page_names_are_there():
-    page = (ROOT / "docs" / "notation.md").read_text(encoding="utf-8")
-    defined = {name for file in (ROOT / "tests").rglob("*.py")
-               for name in re.findall(r"def (test_\w+)", file.read_text(encoding="utf-8"))}
-    named = set(re.findall(r"`(test_\w+)`", page))
-    assert named and named <= defined

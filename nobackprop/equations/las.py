@@ -95,7 +95,6 @@ EQUATIONS = (
         r"\delta_i^{\text{frSF}} = \left(\left(\mathbf M_{i+1} \odot \text{sign}\left(\mathbf "
         r"W_{i+1}^T\right)\right) \delta_{i+1}^{\text{frSF}}\right) \odot f_i'(\mathbf a_i)",
         "Feedback weights with the signs of the forward weights and fixed random magnitudes M > 0.",
-        later="sign symmetry is not among the library's rules yet",
     ),
 
     # Direct feedback

@@ -1,7 +1,8 @@
 """The papers, in the order in which they are shown."""
 from __future__ import annotations
 
+from .asap import ASAP
 from .las import LAS
 from .paper import Paper
 
-PAPERS: tuple[Paper, ...] = (LAS,)
+PAPERS: tuple[Paper, ...] = (LAS, ASAP)

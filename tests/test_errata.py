@@ -1,0 +1,147 @@
+"""The page of errata names tests that exist, and treats exactly the equations that are marked as printed wrongly."""
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from nobackprop.equations import PAPERS
+from nobackprop.equations.tags import ROOT, parse
+
+PAGE = ROOT / "docs" / "errata.md"
+FIELDS = ["Printed", "Computed", "Why", "Tests"]
+UNDECIDED = re.compile(r"No test can decide this: .{20,}", re.DOTALL)
+LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
+
+
+def items(page: str) -> dict[str, str]:
+    """The text of every item by its heading."""
+    _, *parts = re.split(r"^### ", re.sub(r"^## .*$", "", page, flags=re.MULTILINE), flags=re.MULTILINE)
+    return {heading: text for heading, _, text in (part.partition("\n") for part in parts)}
+
+
+def fields(text: str) -> dict[str, str]:
+    parts = re.split(r"^- \*(\w+):\*\s*", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def wrong(text: str) -> list[tuple[str, str]]:
+    """The (paper, number) pairs that an item says are printed wrongly."""
+    return [pair for line in re.findall(r"^\*\*Printed wrongly:\*\* (.*)$", text, re.MULTILINE)
+            for pair in parse(f"# {line}")]
+
+
+def names_in(path: Path) -> set[str]:
+    return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
+
+
+# What must hold of the page, as lists of what is wrong
+
+def misshapen(page: str) -> list[str]:
+    return [heading for heading, text in items(page).items()
+            if list(fields(text)) != FIELDS or not all(fields(text).values())]
+
+
+def undecided(page: str) -> list[str]:
+    """Items that name no test and do not say why there is none."""
+    return [heading for heading, text in items(page).items()
+            if not re.search(r"\]\(\.\./tests/", fields(text)["Tests"])
+            and not UNDECIDED.match(fields(text)["Tests"])]
+
+
+def broken(page: str, folder: Path = PAGE.parent) -> list[str]:
+    """Links to no file, to no test, and to a test of another name than is shown."""
+    found = []
+    for shown, target in LINK.findall(page):
+        path, _, name = target.partition("#")
+        file = folder / path
+        if not file.is_file() or (name and (shown != f"`{name}`" or name not in names_in(file))):
+            found.append(target)
+    return found
+
+
+def unlinked(page: str) -> list[str]:
+    return re.findall(r"(?<!\[`)\btest_\w+", LINK.sub("", page))
+
+
+def untreated(page: str, papers) -> set[tuple[str, str]]:
+    """Equations that the lists mark as wrong and the page does not, or the other way round."""
+    listed = [(paper.key, e.number) for paper in papers for e in paper.equations if e.corrected]
+    treated = [pair for text in items(page).values() for pair in wrong(text)]
+    twice = {pair for pair in treated if treated.count(pair) > 1}
+    return set(listed) ^ set(treated) | twice
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return PAGE.read_text(encoding="utf-8")
+
+
+def test_every_item_says_what_is_printed_what_is_computed_and_why(page):
+    assert len(items(page)) > 20 and not misshapen(page)
+
+
+def test_items_are_numbered_through(page):
+    heads = [re.match(r"([A-Z]+) (\d+)\. \S", heading) for heading in items(page)]
+    assert all(heads)
+    for key in {head[1] for head in heads}:
+        numbers = [int(head[2]) for head in heads if head[1] == key]
+        assert numbers == list(range(1, len(numbers) + 1)), key
+
+
+def test_every_item_names_a_test_or_says_why_none_can_decide(page):
+    assert not undecided(page)
+
+
+def test_every_test_that_is_named_exists(page):
+    assert not broken(page) and not unlinked(page)
+
+
+def test_an_equation_is_marked_wrong_if_and_only_if_it_is_treated(page):
+    assert not untreated(page, PAPERS)
+
+
+# That these checks can fail
+
+ITEM = ("# Errata\n\n## A paper\n\n### LAS 1. A title\n\n**Printed wrongly:** LAS (21)\n\n- *Printed:* a\n"
+        "- *Computed:* b\n- *Why:* c\n- *Tests:* [`test_a`](../tests/test_a.py#test_a)\n\n## Another\n")
+
+
+@pytest.fixture
+def docs(tmp_path) -> Path:
+    for folder in ("docs", "tests"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text("def test_a():\n    pass\n")
+    return tmp_path / "docs"
+
+
+def test_an_item_in_order_passes(docs):
+    assert list(items(ITEM)) == ["LAS 1. A title"] and wrong(ITEM) == [("LAS", "21")]
+    assert not misshapen(ITEM) and not undecided(ITEM) and not broken(ITEM, docs) and not unlinked(ITEM)
+
+
+@pytest.mark.parametrize("was, becomes, check", [
+    ("- *Why:* c\n", "", misshapen),
+    ("- *Why:* c\n", "- *Why:*\n", misshapen),
+    ("[`test_a`](../tests/test_a.py#test_a)", "none", undecided),
+    ("[`test_a`](../tests/test_a.py#test_a)", "No test can decide this.", undecided),
+    ("[`test_a`](../tests/test_a.py#test_a)", "`test_a`", unlinked),
+])
+def test_what_is_missing_is_found(was, becomes, check):
+    assert check(ITEM.replace(was, becomes)) and not check(ITEM)
+
+
+@pytest.mark.parametrize("was, becomes", [
+    ("test_a.py#", "test_b.py#"), ("#test_a", "#test_b"), ("`test_a`", "`test_b`")])
+def test_a_link_that_leads_nowhere_is_found(docs, was, becomes):
+    assert broken(ITEM.replace(was, becomes), docs)
+
+
+def test_an_equation_that_is_missing_or_too_many_is_found(page):
+    assert untreated(ITEM, PAPERS) > {("LAS", "20"), ("ASAP", "2.7")}
+    assert untreated(page.replace("LAS (20), (25)", "LAS (20)"), PAPERS) == {("LAS", "25")}
+    assert untreated(page.replace("LAS (20), (25)", "LAS (20), (24), (25)"), PAPERS) == {("LAS", "24")}
+    assert untreated(page.replace("LAS (20), (25)", "LAS (20), (22), (25)"), PAPERS) == {("LAS", "22")}
