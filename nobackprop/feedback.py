@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .backend import Array
+from .errors import InputError
 from .tree import Tree, leaves, tree_map
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -78,17 +79,14 @@ def low_rank(rng: np.random.Generator, shape: tuple[int, ...], rank: int = 2) ->
 def products(params: Tree) -> list[Array]:
     """W_L ... W_{i+1} for every hidden block i, (C, F): the direct path of a linear network.
 
-    LAS paper, section III-D: as the start value of B, identity-like.  Raises ValueError where a block has not
-    exactly one W of two axes.
+    LAS paper, section III-D: as the start value of B, identity-like.  Raises InputError where a block is
+    anything but one dense layer.
     """
-    W = []
-    for i, block in enumerate(weights(params)):
-        below = [w for _, w in leaves(block)]
-        if len(below) != 1 or below[0].ndim != 2:
-            raise ValueError(f"the product of the weights above needs one dense layer a block, block {i} has "
-                             f"{[w.shape for w in below]}")
-        W.append(below[0])
-    P = [W[-1]]
-    for w in reversed(W[1:-1]):
+    W = [[w for _, w in leaves(block)] for block in weights(params)]
+    if any(len(w) != 1 for w in W) or any(low[0].shape[0] != up[0].shape[1] for low, up in zip(W, W[1:])):
+        raise InputError("the product of the weights above needs one dense layer a block, got weights of shapes "
+                         f"{[[w.shape for w in block] for block in W]}")
+    P = [W[-1][0]]
+    for w, in reversed(W[1:-1]):
         P.insert(0, P[0] @ w)
     return P

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from .backend import Array
+from .backend import Array, array_module
 from .feedback import Draw
-from .kernels import linear
+from .kernels import convolution, linear
+from .kernels.unfold import groups, out_size, unfold
 
 if TYPE_CHECKING:
     from .layers import Layer
@@ -54,6 +55,84 @@ class DenseHead:
         return linear.outer(error, h.reshape(len(h), -1))
 
 
+@dataclass(frozen=True)
+class ConvHead:
+    """A convolution with C planes and the global average of each, B (C, k k planes).  LAS paper, section III-C.
+
+    The average of a convolution is linear in the mean patch, so the head is a dense one on that: no convolution is
+    ever computed.  Its adjoint, the feedback path, is one matrix (C, H W planes): the kernel flipped, channels
+    exchanged and 1 / (H' W'), which the paper does not print.  With `average` False that factor is left out of the
+    feedback, as the paper's published code does; then `send` is not the adjoint of `forward`.
+    """
+
+    kernel: int
+    stride: int = 1
+    pad: int = 0
+    average: bool = True
+
+    def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
+        return draw(rng, (classes, self.kernel**2 * shape[-1]))
+
+    def forward(self, B: Array, h: Array) -> Array:
+        return linear.forward(B, self.patch(h))                                    # LAS (19)
+
+    def send(self, B: Array, e: Array, shape: tuple[int, ...]) -> Array:
+        _, height, width, planes = shape
+        spread = self.spread(B, height, width)
+        scale = 1 if self.average else self.positions(height, width)
+        kernel = (scale * spread.T) @ B.reshape(len(B), self.kernel**2, planes)    # (C, H W, planes)
+        return linear.feedback(kernel.reshape(len(B), -1), e).reshape(shape)       # LAS (24)
+
+    def grad(self, B: Array, h: Array, error: Array) -> Array:
+        return linear.outer(error, self.patch(h))                                  # LAS (21), (27)
+
+    def patch(self, h: Array) -> Array:
+        """The mean over all patches of h (N, H, W, planes), (N, k k planes)."""
+        n, height, width, planes = h.shape
+        mean = self.spread(h, height, width) @ h.reshape(n, height * width, planes)
+        return mean.reshape(n, self.kernel**2 * planes)
+
+    def spread(self, like: Array, height: int, width: int) -> Array:
+        """What each position of an image weighs in each place of the mean patch, (k k, H W)."""
+        rows, columns = (out_size(size, self.kernel, self.stride, self.pad) for size in (height, width))
+        xp, k, pad = array_module(like), self.kernel, self.pad
+        R = xp.zeros((k, k, height + 2 * pad, width + 2 * pad), like.dtype)
+        for i in range(k):
+            for j in range(k):
+                part = R[i, j, i:i + self.stride * rows:self.stride, j:j + self.stride * columns:self.stride]
+                part += 1 / (rows * columns)
+        return R[:, :, pad:pad + height, pad:pad + width].reshape(k * k, height * width)
+
+    def positions(self, height: int, width: int) -> int:
+        """How many the convolution's output has, H' W'."""
+        return math.prod(out_size(size, self.kernel, self.stride, self.pad) for size in (height, width))
+
+
+@dataclass(frozen=True)
+class MaxConvHead(ConvHead):
+    """As ConvHead with the global maximum in the place of the average: what the LAS paper's published code does.
+
+    It learns by the exact gradient, through the positions that win.  What it sends is not its adjoint, which a maximum
+    has none of: the adjoint of the average, without the 1 / (H' W').
+    """
+
+    average: bool = False
+
+    def forward(self, B: Array, h: Array) -> Array:
+        a = convolution.forward(B, h, self.kernel, self.stride, self.pad)
+        return a.max((1, 2))
+
+    def grad(self, B: Array, h: Array, error: Array) -> Array:
+        xp = array_module(B, h, error)
+        G = xp.zeros((len(B), 1, B.shape[1]), B.dtype)
+        for part in groups(h, self.positions(*h.shape[1:3]) * B.shape[1]):
+            patches = unfold(h[part], self.kernel, self.stride, self.pad).reshape(len(h[part]), -1, B.shape[1])
+            won = linear.forward(B, patches).argmax(1)
+            # (C, 1, n) times (C, n, k k planes): each class has winners of its own
+            G += xp.matmul(error[part].T[:, None], xp.take_along_axis(patches, won[:, :, None], 1).swapaxes(0, 1))
+        return G[:, 0]
+
+
 def head_beside(block: Layer) -> Head:
     """The head shaped like the block's first layer with weights.
 
@@ -63,3 +142,9 @@ def head_beside(block: Layer) -> Head:
     if head is None:
         raise ValueError(f"no head stands beside {block}: it has no layer with weights")
     return head
+
+
+def published_beside(block: Layer) -> Head:
+    """The head that the LAS paper's published code has there: MaxConvHead beside a convolution."""
+    head = head_beside(block)
+    return MaxConvHead(head.kernel, head.stride, head.pad) if isinstance(head, ConvHead) else head

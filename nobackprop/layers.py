@@ -10,41 +10,51 @@ A layer is a frozen dataclass with three methods:
 layer has no parameters.  `backward` receives a *feedback* tree of the same structure: handing it the
 parameters is the special case called backpropagation.  `delta` is dL/dh at the layer's output, and
 `want_down=False` spares the product that would carry it below.  The cache of a layer with weights is its
-input activation and nothing more.  A fourth method, `head`, names the linear map that a local module beside
-the layer is made of (None where it has no weights).
+input activation and nothing more: a convolution's patches are made again where they are needed.  Images are
+(N, H, W, C).
 """
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from .backend import Array
-from .heads import DenseHead, Head
-from .kernels import linear
+from .errors import InputError
+from .heads import ConvHead, DenseHead, Head
+from .kernels import convolution, linear, normalize, pool
 from .kernels.activation import ACTIVATIONS
+from .kernels.unfold import out_size
 from .tree import Tree, leaves
 
 Shape = tuple[int, ...]
 
 
-class Layer(Protocol):
-    """The four methods above."""
+class Layer:
+    """The three methods above, to be filled in, and two that most layers leave as they are."""
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]: ...
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        raise NotImplementedError
 
-    def forward(self, params: Tree, h: Array, train: bool) -> tuple[Array, Any]: ...
+    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        raise NotImplementedError
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
-                 want_down: bool = True) -> tuple[Array | None, Tree]: ...
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        raise NotImplementedError
 
-    def head(self) -> Head | None: ...
+    def head(self) -> Head | None:
+        """The linear map that a local module beside the layer is made of; None where it has no weights."""
+        return None
+
+    def remember(self, params: Tree, cache: Any) -> None:
+        """Fold what a training pass has seen into running statistics, in place."""
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Layer):
     """a = W h + b with W (units, F), b (units,): (N, F) -> (N, units).
 
     W starts as N(0, gain / F): He et al. 2015 for gain 2; b starts at 0.
@@ -74,7 +84,149 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Activation:
+class Conv(Layer):
+    """A convolution with W (planes, k k C) and b (planes,): (N, H, W, C) -> (N, H', W', planes).
+
+    The kernel is not flipped.  W starts as N(0, gain / (k k C)).
+    """
+
+    planes: int
+    kernel: int
+    stride: int = 1
+    pad: int = 0
+    gain: float = 2.0
+    bias: bool = True
+
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        fan_in = self.kernel**2 * shape[-1]
+        W = rng.standard_normal((self.planes, fan_in)) * math.sqrt(self.gain / fan_in)
+        return {"W": W} | ({"b": np.zeros(self.planes)} if self.bias else {}), (*_pooled(self, shape), self.planes)
+
+    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        a = convolution.forward(params["W"], h, self.kernel, self.stride, self.pad)  # LAS (2)
+        if self.bias:
+            a += params["b"]                                                       # LAS (2)
+        return a, h
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        how = self.kernel, self.stride, self.pad
+        grads = {"W": convolution.outer(delta, cache, *how)}                       # LAS (8)
+        if self.bias:
+            grads["b"] = delta.sum((0, 1, 2))                                      # LAS (9)
+        down = convolution.feedback(feedback["W"], delta, cache.shape, *how) if want_down else None  # LAS (7)
+        return down, grads
+
+    def head(self) -> Head | None:
+        return ConvHead(self.kernel, self.stride, self.pad)
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Batch normalisation over batch and positions, with gamma and beta (C,).  Ioffe and Szegedy 2015.
+
+    Prediction uses the running `mean` and `var`, leaves without gradients, which follow a batch's by `momentum`.
+    Under every rule gamma and beta learn by the exact gradient inside their block.
+    """
+
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        channels = shape[-1]
+        return {"gamma": np.ones(channels), "beta": np.zeros(channels),
+                "mean": np.zeros(channels), "var": np.ones(channels)}, shape
+
+    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        mean, var = normalize.statistics(h) if train else (params["mean"], params["var"])
+        return normalize.batchnorm(h, params["gamma"], params["beta"], mean, var, self.eps), (h, mean, var)
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        h, mean, var = cache
+        down, gamma, beta = normalize.d_batchnorm(delta, h, feedback["gamma"], mean, var, self.eps)
+        return down, {"gamma": gamma, "beta": beta}
+
+    def remember(self, params: Tree, cache: Any) -> None:
+        h, mean, var = cache
+        count = h.size // h.shape[-1]
+        # the sample variance, which prediction on other data needs
+        for running, seen in ((params["mean"], mean), (params["var"], var * (count / max(count - 1, 1)))):
+            running *= 1 - self.momentum
+            running += self.momentum * seen
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    """The largest of every window of size x size; of equal ones the first.  The stride is the size where not given."""
+
+    size: int
+    stride: int | None = None
+    pad: int = 0
+
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        return None, (*_pooled(self, shape), shape[-1])
+
+    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        out, place = pool.max_pool(h, self.size, self.stride or self.size, self.pad)
+        return out, (place, h.shape)
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        place, shape = cache
+        return pool.d_max_pool(delta, place, shape, self.size, self.stride or self.size, self.pad), None
+
+
+@dataclass(frozen=True)
+class AvgPool(Layer):
+    """The mean of every window of size x size, padding counting as zeros; the stride is the size where not given."""
+
+    size: int
+    stride: int | None = None
+    pad: int = 0
+
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        return None, (*_pooled(self, shape), shape[-1])
+
+    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        return pool.avg_pool(h, self.size, self.stride or self.size, self.pad), h.shape
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        return pool.d_avg_pool(delta, cache, self.size, self.stride or self.size, self.pad), None
+
+
+@dataclass(frozen=True)
+class GlobalPool(Layer):
+    """The mean over all positions, (N, H, W, C) -> (N, C)."""
+
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        return None, shape[-1:]
+
+    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        return pool.global_pool(h), h.shape
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        return pool.d_global_pool(delta, cache), None
+
+
+def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape) -> tuple[int, int]:
+    """Height and width behind a layer with windows.
+
+    Raises InputError where no window fits, or where there is no image.
+    """
+    if len(shape) != 3:
+        raise InputError(f"{layer} got samples of shape {shape}, expected images (H, W, C)")
+    kernel = layer.kernel if isinstance(layer, Conv) else layer.size
+    rows, columns = (out_size(size, kernel, layer.stride or kernel, layer.pad) for size in shape[:2])
+    if min(rows, columns) < 1:
+        raise InputError(f"{layer} got images of {shape[0]} x {shape[1]}, smaller than its window")
+    return rows, columns
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
     """h = f(a), element by element; f is a name in kernels.activation.ACTIVATIONS."""
 
     name: str
@@ -92,12 +244,9 @@ class Activation:
         _, d_f = ACTIVATIONS[self.name]
         return delta * d_f(cache), None                                            # LAS (7)
 
-    def head(self) -> Head | None:
-        return None
-
 
 @dataclass(frozen=True)
-class Flatten:
+class Flatten(Layer):
     """(N, ...) -> (N, F)."""
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
@@ -110,12 +259,9 @@ class Flatten:
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         return delta.reshape(cache), None
 
-    def head(self) -> Head | None:
-        return None
-
 
 @dataclass(frozen=True)
-class Sequential:
+class Sequential(Layer):
     """Layers one after another, a layer itself; so a gradient *inside* a block is exact under every rule."""
 
     layers: tuple[Layer, ...]
@@ -147,3 +293,52 @@ class Sequential:
 
     def head(self) -> Head | None:
         return next((head for head in (layer.head() for layer in self.layers) if head is not None), None)
+
+    def remember(self, params: Tree, cache: Any) -> None:
+        for layer, p, c in zip(self.layers, params, cache, strict=True):
+            layer.remember(p, c)
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """body(h) + shortcut(h); without a shortcut layer, body(h) + h.  He et al. 2016.
+
+    The activation behind the sum is a layer of its own.
+    """
+
+    body: Layer
+    shortcut: Layer | None = None
+
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        body, out = self.body.init(rng, shape)
+        if self.shortcut is None:
+            short, beside = None, shape
+        else:
+            short, beside = self.shortcut.init(rng, shape)
+        if out != beside:
+            raise InputError(f"a residual block's body makes {out} of {shape}, expected {beside} as its shortcut")
+        return {"body": body, "shortcut": short}, out
+
+    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        out, body = self.body.forward(params["body"], h, train)
+        if self.shortcut is None:
+            return out + h, (body, None)
+        beside, short = self.shortcut.forward(params["shortcut"], h, train)
+        return out + beside, (body, short)
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        down, body = self.body.backward(feedback["body"], cache[0], delta, want_down)
+        if self.shortcut is None:
+            beside, short = delta, None
+        else:
+            beside, short = self.shortcut.backward(feedback["shortcut"], cache[1], delta, want_down)
+        return None if down is None else down + beside, {"body": body, "shortcut": short}
+
+    def head(self) -> Head | None:
+        return self.body.head()
+
+    def remember(self, params: Tree, cache: Any) -> None:
+        self.body.remember(params["body"], cache[0])
+        if self.shortcut is not None:
+            self.shortcut.remember(params["shortcut"], cache[1])

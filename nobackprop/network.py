@@ -96,6 +96,12 @@ def predict(net: Network, params: Tree, x: Array) -> Array:
     return x
 
 
+def remember(net: Network, params: Tree, tape: Tape) -> None:
+    """Fold what a training pass has seen into the running statistics that prediction uses, in place."""
+    for block, p, cache in zip(net, params, tape.caches):
+        block.remember(p, cache)
+
+
 def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> list[Tree]:
     """Walk the blocks down and return their gradients.
 

@@ -80,7 +80,7 @@ def _device(value: Any) -> Any:
 
 
 def _call(name: str, f: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    unknown = options.keys() & {"where", "initial", "subok"}
+    unknown = options.keys() & ({"initial", "subok"} | ({"where"} if name != "copyto" else set()))
     if unknown:
         raise TypeError(f"{name} got an unexpected keyword argument '{unknown.pop()}'")
     if (isinstance(f, np.ufunc) or name in METHODS) and args and isinstance(args[0], list | tuple):
@@ -241,6 +241,13 @@ class Device:
     def use(self) -> None:
         """Make it current."""
 
+
+def _as_strided(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> ndarray:
+    _use("lib.stride_tricks.as_strided")
+    return ndarray(np.lib.stride_tricks.as_strided(x._host, shape, strides))
+
+
+lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 
 cuda = SimpleNamespace(
     Device=Device,

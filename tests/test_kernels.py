@@ -80,14 +80,38 @@ def _kernels() -> dict[str, Callable[..., Array]]:
                for info in pkgutil.iter_modules(kernels.__path__)]
     return {f"{module.__name__.rpartition('.')[2]}.{name}": f for module in modules
             for name, f in inspect.getmembers(module, inspect.isfunction)
-            if f.__module__ == module.__name__ and not name.startswith("_")}
+            if f.__module__ == module.__name__ and not name.startswith("_") and name not in ("out_size", "groups")}
 
 
 KERNELS = _kernels()
 N, F, K = 4, 3, 5
 # what arguments of these names are; a kernel that calls something else so says it under its own name
 SHAPES = {"a": (N, F), "h": (N, F), "y": (N, F), "u": (2, N, K), "delta": (2, N, F), "W": (F, K), "B": (F, K)}
-EXAMPLES: dict[str, Callable[[np.random.Generator], tuple[object, ...]]] = {}
+IMAGES, PLACES = (2, 5, 6, 3), (2, 2, 3, 3)
+
+
+def _images(*more: object) -> Callable[[np.random.Generator], tuple[object, ...]]:
+    return lambda rng: (rng.standard_normal(IMAGES), *more)
+
+
+EXAMPLES: dict[str, Callable[[np.random.Generator], tuple[object, ...]]] = {
+    "unfold.padded": _images(2), "unfold.unpadded": _images(1), "unfold.windows": _images(0, 1, 2, 3, 2),
+    "unfold.unfold": _images(3, 2, 1),
+    "unfold.fold": lambda rng: (rng.standard_normal((2, 3, 3, 27)), IMAGES, 3, 2, 1),
+    "convolution.forward": lambda rng: (rng.standard_normal((4, 27)), rng.standard_normal(IMAGES), 3, 2, 1),
+    "convolution.feedback": lambda rng: (rng.standard_normal((4, 27)), rng.standard_normal((2, 3, 3, 4)), IMAGES,
+                                         3, 2, 1),
+    "convolution.outer": lambda rng: (rng.standard_normal((2, 3, 3, 4)), rng.standard_normal(IMAGES), 3, 2, 1),
+    "pool.max_pool": _images(2, 2), "pool.avg_pool": _images(3, 2, 1), "pool.global_pool": _images(),
+    "pool.d_max_pool": lambda rng: (rng.standard_normal(PLACES), rng.integers(4, size=PLACES, dtype="uint8"),
+                                    IMAGES, 2, 2),
+    "pool.d_avg_pool": lambda rng: (rng.standard_normal((2, 3, 3, 3)), IMAGES, 3, 2, 1),
+    "pool.d_global_pool": lambda rng: (rng.standard_normal((2, 3)), IMAGES),
+    "normalize.statistics": _images(),
+    "normalize.batchnorm": lambda rng: (rng.standard_normal(IMAGES), *rng.standard_normal((3, 3)), np.ones(3), 1e-5),
+    "normalize.d_batchnorm": lambda rng: (*rng.standard_normal((2, *IMAGES)), *rng.standard_normal((2, 3)), np.ones(3),
+                                          1e-5),
+}
 MASKS = {"activation.d_relu"}
 
 
@@ -119,7 +143,8 @@ def test_a_kernel_keeps_the_dtype_and_writes_to_no_input(xp, name, dtype):
                 value.flags.writeable = False
     result = KERNELS[name](*arguments)
     for part in result if isinstance(result, tuple) else (result,):
-        assert part.dtype == (bool if name in MASKS else dtype)
+        if part.dtype != "uint8":  # places in a window
+            assert part.dtype == (bool if name in MASKS else dtype)
     for before, value in zip(kept, arguments, strict=True):
         assert not isinstance(before, bytes) or to_numpy(value).tobytes() == before
 
@@ -192,7 +217,7 @@ def test_activations_are_what_their_names_say(xp):
     host = np.linspace(-3, 3, 13)
     a = xp.asarray(host)
     expected = {"identity": host, "relu": np.where(host > 0, host, 0), "tanh": np.tanh(host),
-                "sigmoid": 1 / (1 + np.exp(-host))}
+                "sigmoid": 1 / (1 + np.exp(-host)), "elu": np.where(host > 0, host, np.exp(host) - 1)}
     assert set(expected) == set(ACTIVATIONS)
     for name, (f, _) in ACTIVATIONS.items():
         np.testing.assert_allclose(to_numpy(f(a)), expected[name], rtol=1e-12, atol=1e-15)

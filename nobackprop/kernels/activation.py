@@ -44,6 +44,17 @@ def d_sigmoid(h: Array) -> Array:
     return h * (1 - h)
 
 
+def elu(a: Array) -> Array:
+    """a where it is positive, else exp(a) - 1."""
+    xp = array_module(a)
+    return xp.where(a > 0, a, xp.expm1(xp.minimum(a, 0)))
+
+
+def d_elu(h: Array) -> Array:
+    """1 where h is positive, else h + 1."""
+    return array_module(h).minimum(h, 0) + 1
+
+
 def softmax(a: Array) -> Array:
     """exp(a) / sum exp(a) over the last axis, (..., F) -> (..., F)."""
     p = array_module(a).exp(a - a.max(-1, keepdims=True))
@@ -56,4 +67,5 @@ ACTIVATIONS = {
     "relu": (relu, d_relu),
     "tanh": (tanh, d_tanh),
     "sigmoid": (sigmoid, d_sigmoid),
+    "elu": (elu, d_elu),
 }

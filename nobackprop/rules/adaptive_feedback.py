@@ -18,7 +18,12 @@ class AdaptiveDFA(DFA):
 
     State: B[i] (C, F) on hidden block i, drawn at random; it moves towards W_L ... W_{i+1}, the condition of
     exact alignment in linear networks.  That reads every weight above: weight transport, only delayed.
+    Raises InputError for any network but a chain of dense layers.
     """
+
+    def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
+        products(params)  # says at once where there are none to follow
+        return super().init(rng, net, params, shapes)
 
     def align(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:

@@ -1,6 +1,7 @@
 """Local alignment support: the direct feedback weights are those of local modules that learn."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..backend import Array
 from ..feedback import Draw, gaussian
 from ..heads import Head, head_beside
 from ..kernels.loss import d_squared
+from ..layers import Layer
 from ..network import Network, Tape, backward
 from ..tree import Tree
 from .base import Credit, Rule
@@ -21,13 +23,15 @@ class LAS(Rule):
     State: B[i] (C, F), the module on hidden block i for all but the last; the paper's B_{i+1}, transposed.
     Deviations from print: the loss (20) has the factor 1/2 that makes (21) its gradient; (21) descends
     it, where the printed sign ascends; (22) is y - y*, as (5) has it.  A module has no bias (19).
+    `beside` picks the modules; heads.published_beside has those of the paper's published code on convolutions.
     """
 
     draw: Draw = gaussian
+    beside: Callable[[Layer], Head] = head_beside
 
     def heads(self, net: Network) -> list[Head]:
         """One for each hidden block but the last, shaped like the layer that it stands beside."""
-        return [head_beside(block) for block in net[1:-1]]
+        return [self.beside(block) for block in net[1:-1]]
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         return [head.init(rng, shape, shapes[-1][0], self.draw)

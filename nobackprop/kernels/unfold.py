@@ -1,0 +1,71 @@
+"""Unfolding an image into its patches (im2col), and the adjoint (col2im): what makes a convolution a dense layer.
+
+Images are (N, H, W, C); patches are (N, H', W', k k C), ordered (row, column, channel) within a patch.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..backend import Array, array_module
+
+HOST_BYTES, DEVICE_BYTES = 2 << 20, 1 << 29
+
+
+def out_size(size: int, kernel: int, stride: int, pad: int) -> int:
+    """How many windows fit along an axis of that size."""
+    return (size + 2 * pad - kernel) // stride + 1
+
+
+def padded(h: Array, pad: int, value: float = 0.0) -> Array:
+    """h (N, H, W, C) in a frame of `value`, `pad` wide; h itself where that is 0."""
+    if not pad:
+        return h
+    n, height, width, channels = h.shape
+    out = array_module(h).full((n, height + 2 * pad, width + 2 * pad, channels), value, h.dtype)
+    out[:, pad:-pad, pad:-pad] = h
+    return out
+
+
+def unpadded(h: Array, pad: int) -> Array:
+    """h (N, H, W, C) without its frame: the adjoint of `padded`."""
+    return h[:, pad:-pad, pad:-pad] if pad else h
+
+
+def windows(h: Array, i: int, j: int, height: int, width: int, stride: int) -> Array:
+    """The view (N, height, width, C) of what stands at place (i, j) of every window of h, which is padded."""
+    return h[:, i:i + stride * (height - 1) + 1:stride, j:j + stride * (width - 1) + 1:stride]
+
+
+def unfold(h: Array, kernel: int, stride: int = 1, pad: int = 0) -> Array:
+    """Every patch of h (N, H, W, C) that a kernel sees, (N, H', W', k k C)."""
+    n, height, width, channels = h.shape
+    rows, columns = (out_size(size, kernel, stride, pad) for size in (height, width))
+    h = array_module(h).ascontiguousarray(padded(h, pad))
+    s_n, s_row, s_column, s_channel = h.strides
+    # one row of a patch is k C numbers side by side in memory: copied once, out of one strided view
+    view = array_module(h).lib.stride_tricks.as_strided(
+        h, (n, rows, columns, kernel, kernel * channels), (s_n, stride * s_row, stride * s_column, s_row, s_channel))
+    return view.reshape(n, rows, columns, kernel * kernel * channels)
+
+
+def fold(u: Array, shape: tuple[int, ...], kernel: int, stride: int = 1, pad: int = 0) -> Array:
+    """The adjoint of `unfold`: patches u (N, H', W', k k C) added up into an image of `shape` (N, H, W, C)."""
+    n, height, width, channels = shape
+    rows, columns = u.shape[1:3]
+    u = u.reshape(n, rows, columns, kernel, kernel, channels)
+    out = array_module(u).zeros((n, height + 2 * pad, width + 2 * pad, channels), u.dtype)
+    for i in range(kernel):
+        for j in range(kernel):
+            part = windows(out, i, j, rows, columns, stride)
+            part += u[:, :, :, i, j]
+    return unpadded(out, pad)
+
+
+def groups(h: Array, numbers: int) -> Iterator[slice]:
+    """Slices of a batch h (N, ...) of which each sample needs so many `numbers` of work space.
+
+    Small enough for the processor's cache on the host; large ones on a device.
+    """
+    room = HOST_BYTES if array_module(h).__name__ == "numpy" else DEVICE_BYTES
+    size = max(1, room // max(numbers * h.dtype.itemsize, 1))
+    return (slice(start, start + size) for start in range(0, len(h), size))

@@ -1,0 +1,277 @@
+"""Convolution, pooling and batch normalisation against twins written from their definitions, and as exact adjoints."""
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import integers
+
+from nobackprop import learn, metrics, models, network
+from nobackprop.backend import to_numpy
+from nobackprop.errors import InputError
+from nobackprop.feedback import gaussian
+from nobackprop.heads import ConvHead, DenseHead, MaxConvHead, published_beside
+from nobackprop.kernels import convolution, normalize, pool
+from nobackprop.kernels import unfold as unfold_kernels
+from nobackprop.kernels.unfold import fold, out_size, unfold
+from nobackprop.layers import AvgPool, BatchNorm, Conv, Dense, GlobalPool, MaxPool, Residual, Sequential
+from nobackprop.optim import SGD
+from nobackprop.rules import LAS
+from nobackprop.tree import leaves
+
+
+@st.composite
+def images(draw, low=1):
+    """An image batch (N, H, W, C) of integers, and a kernel, stride and padding of which a window fits."""
+    kernel, stride, pad = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(0, 2))
+    side = st.integers(max(low, kernel - 2 * pad), 6)
+    shape = draw(st.integers(1, 3)), draw(side), draw(side), draw(st.integers(1, 3))
+    return draw(integers(shape)), kernel, stride, pad
+
+
+def framed(h, pad, value=0.0):
+    return np.pad(h, ((0, 0), (pad, pad), (pad, pad), (0, 0)), constant_values=value)
+
+
+def places(h, kernel, stride, pad):
+    """(row, column, the window's rows and columns) of every output position, by counting."""
+    for y in range(out_size(h.shape[1], kernel, stride, pad)):
+        for x in range(out_size(h.shape[2], kernel, stride, pad)):
+            yield y, x, slice(y * stride, y * stride + kernel), slice(x * stride, x * stride + kernel)
+
+
+def naive_convolution(W, h, kernel, stride, pad):
+    """Sums over everything, in loops."""
+    n, _, _, channels = h.shape
+    K = W.reshape(len(W), kernel, kernel, channels)
+    out = np.zeros((n, out_size(h.shape[1], kernel, stride, pad), out_size(h.shape[2], kernel, stride, pad), len(W)))
+    for y, x, rows, columns in places(h, kernel, stride, pad):
+        for s, f in itertools.product(range(n), range(len(W))):
+            out[s, y, x, f] = (framed(h, pad)[s, rows, columns] * K[f]).sum()
+    return out
+
+
+@given(case=images(), planes=st.integers(1, 3), data=st.data())
+def test_convolution_is_what_its_definition_says(xp, case, planes, data):
+    h, *how = case
+    W = data.draw(integers((planes, how[0]**2 * h.shape[-1])))
+    came = to_numpy(convolution.forward(xp.asarray(W), xp.asarray(h), *how))
+    np.testing.assert_array_equal(came, naive_convolution(W, h, *how))
+
+
+@given(case=images(), planes=st.integers(1, 3), data=st.data())
+def test_its_three_kernels_are_derivatives_of_one_form(xp, case, planes, data):
+    h, *how = case
+    W = data.draw(integers((planes, how[0]**2 * h.shape[-1])))
+    delta = data.draw(integers((*naive_convolution(W, h, *how).shape,)))
+    W, h, delta = map(xp.asarray, (W, h, delta))
+    a, down, G = (convolution.forward(W, h, *how), convolution.feedback(W, delta, h.shape, *how),
+                  convolution.outer(delta, h, *how))
+    assert (a.shape, down.shape, G.shape) == (delta.shape, h.shape, W.shape)
+    assert float((delta * a).sum()) == float((down * h).sum()) == float((W * G).sum())
+
+
+@pytest.mark.parametrize("size", [1, 3000, 10**6])
+def test_groups_of_samples_change_nothing(monkeypatch, size):
+    rng = np.random.default_rng(0)
+    h, W, delta = (rng.integers(-4, 5, shape).astype(float) for shape in ((5, 6, 6, 2), (3, 18), (5, 6, 6, 3)))
+    kernels = [lambda: convolution.forward(W, h, 3, 1, 1), lambda: convolution.feedback(W, delta, h.shape, 3, 1, 1),
+               lambda: convolution.outer(delta, h, 3, 1, 1)]
+    expected = [kernel() for kernel in kernels]
+    monkeypatch.setattr(unfold_kernels, "HOST_BYTES", size)
+    for kernel, before in zip(kernels, expected, strict=True):
+        np.testing.assert_array_equal(kernel(), before)
+
+
+@given(case=images(), data=st.data())
+def test_fold_is_the_adjoint_of_unfold(xp, case, data):
+    h, *how = case
+    u = data.draw(integers(unfold(h, *how).shape))
+    h, u = xp.asarray(h), xp.asarray(u)
+    assert float((u * unfold(h, *how)).sum()) == float((fold(u, h.shape, *how) * h).sum())
+
+
+# Pooling
+
+
+@given(case=images())
+def test_max_pool_takes_the_largest_and_of_equal_ones_the_first(xp, case):
+    h, size, stride, pad = case
+    pad = min(pad, size - 1)  # a window of nothing but padding has no largest
+    if min(out_size(n, size, stride, pad) for n in h.shape[1:3]) < 1:
+        h = np.repeat(np.repeat(h, 4, 1), 4, 2)
+    best, place = map(to_numpy, pool.max_pool(xp.asarray(h), size, stride, pad))
+    for y, x, rows, columns in places(h, size, stride, pad):
+        flat = framed(h, pad, -np.inf)[:, rows, columns].reshape(len(h), -1, h.shape[-1])
+        np.testing.assert_array_equal(best[:, y, x], flat.max(1))
+        np.testing.assert_array_equal(place[:, y, x], flat.argmax(1))
+
+
+@given(case=images(), data=st.data())
+def test_pooling_adjoints(xp, case, data):
+    h, size, stride, pad = case
+    pad = 0 if min(h.shape[1:3]) >= size else size - 1
+    out = pool.avg_pool(h, size, stride, pad)
+    delta = data.draw(integers(out.shape))
+    h_, delta_ = xp.asarray(h), xp.asarray(delta)
+    best, place = pool.max_pool(h_, size, stride, pad)
+    put = pool.d_max_pool(delta_, place, h.shape, size, stride, pad)
+    assert float((delta_ * best).sum()) == float((put * h_).sum())
+    assert float(put.sum()) == delta.sum()
+    spread = pool.d_avg_pool(delta_, h.shape, size, stride, pad)
+    assert float((delta_ * pool.avg_pool(h_, size, stride, pad)).sum()) == pytest.approx(float((spread * h_).sum()))
+    np.testing.assert_allclose(out[:, 0, 0], framed(h, pad)[:, :size, :size].mean((1, 2)), rtol=1e-13, atol=1e-13)
+
+
+def test_a_tie_passes_the_signal_once():
+    h = np.zeros((1, 2, 2, 1))
+    _, place = pool.max_pool(h, 2, 2)
+    np.testing.assert_array_equal(pool.d_max_pool(np.ones((1, 1, 1, 1)), place, h.shape, 2, 2)[0, ..., 0],
+                                  [[1, 0], [0, 0]])
+
+
+# Batch normalisation
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (4, 3, 2, 5)])
+def test_batchnorm_is_what_its_definition_says(xp, shape):
+    rng = np.random.default_rng(0)
+    h, gamma, beta = 3 + 2 * rng.standard_normal(shape), *rng.standard_normal((2, shape[-1]))
+    mean, variance = map(to_numpy, normalize.statistics(xp.asarray(h)))
+    out = to_numpy(normalize.batchnorm(*map(xp.asarray, (h, gamma, beta, mean, variance)), 1e-5))
+    flat = h.reshape(-1, shape[-1])
+    for c in range(shape[-1]):
+        m, v = sum(flat[:, c]) / len(flat), sum((flat[:, c] - flat[:, c].mean())**2) / len(flat)
+        assert mean[c] == pytest.approx(m, rel=1e-12) and variance[c] == pytest.approx(v, rel=1e-12)
+        expected = gamma[c] * (h[..., c] - m) / np.sqrt(v + 1e-5) + beta[c]
+        np.testing.assert_allclose(out[..., c], expected, rtol=1e-11, atol=1e-11)
+
+
+def test_running_statistics_follow_the_batches_and_serve_prediction():
+    layer, rng = BatchNorm(momentum=0.25), np.random.default_rng(0)
+    params, _ = layer.init(rng, (3,))
+    mean, var = np.zeros(3), np.ones(3)
+    for _ in range(4):
+        h = 5 + rng.standard_normal((9, 3))
+        layer.remember(params, layer.forward(params, h, True)[1])
+        mean, var = 0.75 * mean + 0.25 * h.mean(0), 0.75 * var + 0.25 * h.var(0, ddof=1)
+    np.testing.assert_allclose(params["mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(params["var"], var, rtol=1e-12)
+    one, _ = layer.forward(params, h[:1], False)
+    np.testing.assert_allclose(one, (h[:1] - mean) / np.sqrt(var + 1e-5), rtol=1e-12)
+
+
+def test_a_step_remembers_once_through_blocks_and_shortcuts():
+    body = Sequential((Conv(2, 3, 1, 1), BatchNorm()))
+    block = Residual(body, Sequential((Conv(2, 1), BatchNorm())))
+    net = network.Network((Sequential((block, GlobalPool(), Dense(3))),))
+    params, _ = network.init(net, np.random.default_rng(0), (4, 4, 2), "float64")
+    x = np.random.default_rng(1).standard_normal((6, 4, 4, 2))
+    network.remember(net, params, network.forward(net, params, x))
+    for path in ("body", "shortcut"):
+        seen = convolution.forward(params[0][0][path][0]["W"], x, *((3, 1, 1) if path == "body" else (1,)))
+        np.testing.assert_allclose(params[0][0][path][1]["mean"], 0.1 * seen.mean((0, 1, 2)), rtol=1e-10, atol=1e-14)
+
+
+# The convolutional head
+
+
+@given(case=images(), classes=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_the_head_is_a_convolution_and_a_global_average(xp, case, classes, seed):
+    h, *how = case
+    head, rng = ConvHead(*how), np.random.default_rng(seed)
+    B = head.init(rng, h.shape[1:], classes, gaussian)
+    expected = naive_convolution(B, h, *how).mean((1, 2))                          # LAS (19)
+    np.testing.assert_allclose(to_numpy(head.forward(xp.asarray(B), xp.asarray(h))), expected, rtol=1e-12, atol=1e-12)
+
+
+@given(case=images(), classes=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_what_it_sends_and_learns_are_the_adjoints(xp, case, classes, seed):
+    h, *how = case
+    head, rng = ConvHead(*how), np.random.default_rng(seed)
+    B, e = head.init(rng, h.shape[1:], classes, gaussian), rng.standard_normal((len(h), classes))
+    B, e, h = map(xp.asarray, (B, e, h))
+    said, sent, grad = head.forward(B, h), head.send(B, e, h.shape), head.grad(B, h, e)
+    scale = 1e-12 * (1 + float(abs(h).sum()) * float(abs(B).sum()))
+    assert abs(float((e * said).sum()) - float((sent * h).sum())) <= scale         # LAS (24)
+    assert abs(float((e * said).sum()) - float((grad * B).sum())) <= scale         # LAS (21)
+
+
+def test_without_the_factor_of_the_average_it_is_no_adjoint():
+    """What the published code sends: larger by the number of positions."""
+    rng = np.random.default_rng(0)
+    B, e = rng.standard_normal((3, 18)), rng.standard_normal((2, 3))
+    exact, published = (ConvHead(3, 1, 1, average).send(B, e, (2, 6, 6, 2)) for average in (True, False))
+    np.testing.assert_allclose(published, 36 * exact, rtol=1e-12)
+
+
+def test_flip_channel_exchange_and_scale_are_all_needed():
+    """The feedback as the paper describes it: the error spread over the map and correlated with the flipped kernel."""
+    rng = np.random.default_rng(0)
+    k, n, planes, side = 3, 2, 4, 6
+    B, e = rng.standard_normal((5, k * k * planes)), rng.standard_normal((n, 5))
+    exact = ConvHead(k, 1, 1).send(B, e, (n, side, side, planes))
+    spread = np.broadcast_to(e[:, None, None], (n, side, side, 5)) / side**2
+    kernel = B.reshape(5, k, k, planes)
+    flipped = kernel[:, ::-1, ::-1].transpose(3, 1, 2, 0).reshape(planes, -1)
+    np.testing.assert_allclose(naive_convolution(flipped, spread, k, 1, k - 1 - 1), exact, rtol=1e-11, atol=1e-13)
+    straight = kernel.transpose(3, 1, 2, 0).reshape(planes, -1)
+    assert np.abs(naive_convolution(straight, spread, k, 1, 1) - exact).max() > 1e-3
+
+
+@given(case=images(), classes=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
+def test_the_published_head_takes_the_maximum_and_learns_its_exact_gradient(xp, case, classes, seed):
+    h, *how = case
+    head, rng = MaxConvHead(*how), np.random.default_rng(seed)
+    h = h + rng.standard_normal(h.shape)  # no ties
+    B, e = head.init(rng, h.shape[1:], classes, gaussian), rng.standard_normal((len(h), classes))
+    said = naive_convolution(B, h, *how).max((1, 2))
+    np.testing.assert_allclose(to_numpy(head.forward(xp.asarray(B), xp.asarray(h))), said, rtol=1e-11, atol=1e-12)
+    grad = to_numpy(head.grad(*map(xp.asarray, (B, h, e))))
+    assert (grad * B).sum() == pytest.approx((e * said).sum(), rel=1e-9, abs=1e-10)
+    step = 1e-7 * rng.standard_normal(B.shape)
+    moved = ((naive_convolution(B + step, h, *how).max((1, 2)) - said) * e).sum()
+    assert (grad * step).sum() == pytest.approx(moved, rel=1e-4, abs=1e-11)
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize("layer, shape, sentence", [
+    (Conv(2, 5), (3, 3, 1), "smaller than its window"), (MaxPool(4), (3, 3, 1), "smaller than its window"),
+    (AvgPool(2), (8,), "expected images"), (Conv(2, 3), (8,), "expected images"),
+    (Residual(Conv(3, 3, 1, 1)), (4, 4, 2), "as its shortcut"),
+])
+def test_what_does_not_fit_is_said(layer, shape, sentence):
+    with pytest.raises(InputError, match=sentence):
+        layer.init(np.random.default_rng(0), shape)
+
+
+def test_the_tape_keeps_no_patches():
+    """One array a layer: a convolution's input, never the k k times larger patches."""
+    net = network.Network((Conv(4, 5, 1, 2), Sequential((GlobalPool(), Dense(3)))))
+    params, _ = network.init(net, np.random.default_rng(0), (16, 16, 3))
+    x = np.ones((8, 16, 16, 3), "float32")
+    tape = network.forward(net, params, x)
+    assert tape.caches[0] is x and tape.h[1].shape == (8, 16, 16, 4)
+
+
+def test_size_counts_no_running_statistics():
+    params, _ = BatchNorm().init(np.random.default_rng(0), (3,))
+    assert metrics.size([params]) == 6
+
+
+def test_published_modules_stand_beside_convolutions_only():
+    assert published_beside(Conv(4, 5, 1, 2)) == MaxConvHead(5, 1, 2)
+    assert published_beside(Dense(3)) == DenseHead()
+    rule = LAS(beside=published_beside)
+    net = models.build("conv-small", (8, 8, 1), 10)
+    params, shapes = network.init(net, np.random.default_rng(0), (8, 8, 1), "float64")
+    state = rule.init(np.random.default_rng(1), net, params, shapes)
+    x, y = np.random.default_rng(2).standard_normal((5, 8, 8, 1)), np.eye(10)[:5]
+    opts = SGD(params, lr=0.01), SGD(state, lr=0.01)
+    learn.step(net, rule, params, state, *opts, x, y, np.random.default_rng(3))
+    assert all(np.isfinite(array).all() for _, array in leaves([params, state]))
