@@ -1,0 +1,34 @@
+"""Fully connected networks: mlp:128,128."""
+from __future__ import annotations
+
+from ..errors import InputError
+from ..layers import Activation, Dense, Flatten, Layer, Sequential, Shape
+from ..network import Network
+from .parts import gain
+
+
+def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
+        loss: str = "cross_entropy") -> Network:
+    """Hidden layers of the given sizes, one (dense, activation) pair a block, and a linear output block.
+
+    W starts with gain 2 under relu (He et al. 2015) and elu, else 1.
+    """
+    hidden = [Sequential((Dense(size, gain(activation)), Activation(activation))) for size in sizes]
+    blocks: list[Layer] = [*hidden, Dense(classes, gain=1.0)]
+    if len(shape) > 1:
+        first = blocks[0]
+        inner = first.layers if isinstance(first, Sequential) else (first,)
+        blocks[0] = Sequential((Flatten(), *inner))
+    return Network(tuple(blocks), loss)
+
+
+def sizes(argument: str) -> tuple[int, ...]:
+    """The hidden sizes that stand behind the model's name.
+
+    Raises InputError where they are no positive whole numbers.
+    """
+    parts = argument.split(",")
+    if not all(part.isascii() and part.isdecimal() and int(part) > 0 for part in parts):
+        raise InputError(f"model 'mlp:{argument}': expected hidden layer sizes such as mlp:128,128, "
+                         f"got '{argument}'")
+    return tuple(int(part) for part in parts)
