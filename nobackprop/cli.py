@@ -201,6 +201,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     bench.add_argument("--batch-size", type=_count, default=64, metavar="N", help="default: %(default)s")
     bench.add_argument("--optimizer", default="adam", metavar="NAME", help="default: %(default)s")
     bench.add_argument("--steps", type=_count, metavar="N", help="how many to time; default: enough")
+    bench.add_argument("--against", metavar="torch", help="measure PyTorch's backpropagation by turns with it")
     _machine(bench, "all")
     bench.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser, commands.choices
@@ -219,6 +220,8 @@ def _training(parser: Parser) -> None:
     parser.add_argument("--lr", type=_positive, metavar="X", help="the learning rate")
     parser.add_argument("--schedule", metavar="NAME", help="of the learning rate: constant, step or cosine")
     parser.add_argument("--weight-decay", type=_not_negative, metavar="X")
+    parser.add_argument("--augment", metavar="NAME,...",
+                        help="of training images: flip, crop:4, jitter:2, cutout:8, randaugment:2:9; default: none")
     parser.add_argument("--seeds", type=_seeds, default=[0, 1, 2], metavar="N,...", help="default: 0,1,2")
     _machine(parser, "what suits the data set")
     parser.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
@@ -342,6 +345,7 @@ def _bench(args: argparse.Namespace) -> int:
     from .results import strict
 
     result = measure(model=args.model, data=args.data, rule=args.rule, batch_size=args.batch_size,
-                     optimizer=args.optimizer, device=args.device, threads=args.threads, steps=args.steps)
+                     optimizer=args.optimizer, device=args.device, threads=args.threads, steps=args.steps,
+                     against=args.against)
     print(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else describe(result))
     return 0

@@ -22,7 +22,8 @@ from .optim import bind
 
 RULES = ("bp", "shallow", "fa", "dfa", "las", "ltas")
 SEEDS = (0, 1, 2)
-TRAINING = ("model", "activation", "epochs", "batch_size", "optimizer", "lr", "schedule", "weight_decay")
+TRAINING = ("model", "activation", "epochs", "batch_size", "optimizer", "lr", "schedule", "weight_decay",
+            "augment")
 
 
 def cores() -> int:
@@ -57,11 +58,10 @@ class Trial:
     Raises InputError where the model, the activation, the optimiser, the schedule or a number is wrong.
     """
 
-    def __init__(self, config: dict[str, Any], name: str):
+    def __init__(self, config: dict[str, Any], name: str, shape: tuple[int, ...], classes: int):
         chosen = config | config["rule_settings"].get(name, {})
-        source = DATASETS[config["data"]]
         self.name, self.rule = name, rules.get(name)
-        self.net = models.build(chosen["model"], source.shape, source.classes, chosen["activation"])
+        self.net = models.build(chosen["model"], shape, classes, chosen["activation"])
         self.settings = Settings(**{key: chosen[key] for key in asdict(Settings())})
         bind(self.settings.optimizer, None, self.settings.lr)
 
@@ -77,14 +77,18 @@ class Comparison:
     """
 
     def __init__(self, config: dict[str, Any], data_dir: str | None = None, download: bool = False):
-        self.config = config
-        self.trials = [Trial(config, name) for name in config["rules"]]
+        self.config, source = config, DATASETS[config["data"]]
+        for name in config["rules"]:  # so that mistakes are said before anything is read
+            Trial(config, name, source.shape, source.classes)
         xp = open_device(config["device"])
         self.data = load(config["data"], data_dir, download)
+        # files may hold fewer classes than the publisher's
+        self.trials = [Trial(config, name, self.data.shape, self.data.classes) for name in config["rules"]]
         for trial in self.trials:
             trial.start(self.data, config["seeds"][0], config["device"])
-        self.results: dict[str, Any] = {"config": config, "environment": environment(xp, config["threads"]),
-                                        "runs": []}
+        self.results: dict[str, Any] = {
+            "config": config, "environment": environment(xp, config["threads"]) | {"dataset": self.data.name},
+            "runs": []}
 
     def run(self) -> None:
         """Every rule with every seed, a bar of epochs on stderr; a line per run where that is no terminal.

@@ -11,6 +11,7 @@ import numpy as np
 from . import metrics, network
 from .backend import Array, keep_freed_memory, open_device, to_module, to_numpy
 from .data import Dataset, one_hot
+from .data.augment import parse
 from .errors import InputError, unknown
 from .network import Network, Tape
 from .optim import SCHEDULES, Optimizer, bind
@@ -32,6 +33,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     credit = rule.credit(net, params, state, tape, y)
     opt_state(credit.state)
     opt(credit.grads)
+    network.remember(net, params, tape)
     return tape
 
 
@@ -48,6 +50,7 @@ class Settings:
     lr: float = 1e-3
     schedule: str = "constant"
     weight_decay: float = 0.0
+    augment: str = ""
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
@@ -61,6 +64,8 @@ class Settings:
                                  f"got {value}")
         if self.schedule not in SCHEDULES:
             raise unknown("schedule", self.schedule, SCHEDULES)
+        if self.augment:
+            parse(self.augment)
 
 
 class History(list[dict[str, Any]]):
@@ -78,15 +83,20 @@ class Diverged(InputError):
 class Run:
     """One network learning under one rule: `epoch()` goes on by one; everything reached so far stands in it.
 
-    The seed draws three independent streams, for parameters, for the rule and for the order of samples, so
-    that rules with one seed start from the same network and see the same batches.
+    The seed draws four independent streams, for parameters, for the rule, for the order of samples and for
+    augmentation, so that rules with one seed start from the same network and see the same batches.
     """
 
     def __init__(self, net: Network, rule: Rule, data: Dataset, settings: Settings, seed: int = 0,
                  device: str = "cpu", name: str = ""):
         self.net, self.rule, self.settings, self.seed = net, rule, settings, seed
         self.name, self.data = name or type(rule).__name__, data
-        draw_params, draw_state, self.rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
+        draw_params, draw_state, self.rng, self.draw_augment = map(
+            np.random.default_rng, np.random.SeedSequence(seed).spawn(4))
+        if settings.augment and len(data.shape) != 3:
+            raise InputError(f"augment '{settings.augment}' needs images (N, H, W, C), {data.name} has samples of "
+                             f"shape {data.shape}")
+        self.augment = parse(settings.augment) if settings.augment else None
         self.xp = open_device(device)
         keep_freed_memory()
         params, shapes = network.init(net, draw_params, data.shape, settings.dtype)
@@ -111,11 +121,11 @@ class Run:
         for opt in self.optimizers:
             opt.lr = self.settings.lr * SCHEDULES[self.settings.schedule](len(self.history) / self.settings.epochs)
         opt, opt_state = self.optimizers
-        order = self.xp.asarray(self.rng.permutation(len(self.x)))
+        order = self.rng.permutation(len(self.y))
         start = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):
             for i in range(0, len(order), batch):
-                x, y = self.x[order[i:i + batch]], self.y[order[i:i + batch]]
+                x, y = self._batch(order[i:i + batch])
                 tape = step(self.net, self.rule, self.params, self.state, opt, opt_state, x, y, self.rng)
                 losses.append(self.net.value(tape.output, y))
         loss = to_numpy(self.xp.stack(losses))
@@ -127,6 +137,14 @@ class Run:
                            f"{self.settings.lr:g}")
         self.history.append({"epoch": len(self.history) + 1, "train_loss": float(loss.mean())} | self._measure())
         return self.history[-1]
+
+    def _batch(self, rows: np.ndarray) -> tuple[Array, Array]:
+        there = self.xp.asarray(rows)
+        if self.augment is None:
+            return self.x[there], self.y[there]
+        # images are changed on the host, where the generator is
+        images = self.augment(self.draw_augment, self.data.x_train[rows].astype(self.settings.dtype, copy=False))
+        return self.xp.asarray(images), self.y[there]
 
     def _measure(self) -> dict[str, Any]:
         x, y = self.probe
@@ -152,7 +170,7 @@ def fit(net: Network, rule: Rule, data: Dataset, settings: Settings | None = Non
     return run
 
 
-def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 1000) -> dict[str, float]:
+def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 256) -> dict[str, float]:
     """Accuracy and mean loss of x (N, ...) with one-hot targets y (N, C).
 
     Raises InputError where the lengths differ or there is nothing to evaluate.

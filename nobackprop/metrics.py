@@ -29,7 +29,7 @@ def cosine(u: Array, v: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Listener:
+class Listener(Layer):
     """A block that notes the signal dL/dh arriving at its output, and else is the block it stands for."""
 
     block: Layer
@@ -86,5 +86,5 @@ def _number(u: Array | None, v: Array | None) -> float | None:
 
 
 def size(params: Tree) -> int:
-    """How many numbers a tree holds."""
-    return sum(array.size for _, array in leaves(params))
+    """How many numbers a tree of parameters holds, running statistics not counted."""
+    return sum(array.size for path, array in leaves(params) if path.rpartition("/")[2] not in ("mean", "var"))

@@ -132,7 +132,7 @@ def without_seconds(runs):
 
 def test_results_have_the_agreed_keys(done):
     assert list(done) == ["config", "environment", "runs"]
-    assert list(done["environment"]) == ["nobackprop", "numpy", "python", "platform", "device", "threads"]
+    assert list(done["environment"]) == ["nobackprop", "numpy", "python", "platform", "device", "threads", "dataset"]
     assert [(run["rule"], run["seed"]) for run in done["runs"]] == [
         (rule, seed) for rule in ("bp", "shallow", "las") for seed in (0, 1)]
     for one in done["runs"]:
@@ -351,9 +351,11 @@ def test_a_number_that_json_cannot_hold_is_told(done, tmp_path):
 
 
 def a_run(rule, seed, accuracy, loss, cosines, seconds=1.0):
-    record = {"epoch": 1, "train_loss": loss, "validation_accuracy": 0.5, "alignment_at_a": cosines}
+    record = {"epoch": 1, "train_loss": loss, "validation_accuracy": 0.5, "alignment": cosines,
+              "alignment_at_a": cosines}
     return {"rule": rule, "seed": seed, "seconds": seconds, "test_accuracy": accuracy,
-            "history": [record | {"train_loss": 99.0, "alignment_at_a": [0.0] * len(cosines)}, record]}
+            "history": [record | {"train_loss": 99.0, "alignment": [0.0] * len(cosines),
+                                  "alignment_at_a": [0.0] * len(cosines)}, record]}
 
 
 def test_the_table_holds_means_and_the_sample_deviation():

@@ -462,7 +462,8 @@ def test_xor_is_only_rotated(monkeypatch):
 
 
 def test_registry():
-    assert list(DATASETS) == ["digits", "xor", "mnist", "fashion-mnist"]
+    photos = ["cifar-10", "cifar-100", "svhn", "tiny-imagenet", "tiny-imagenet-32"]
+    assert list(DATASETS) == ["digits", "xor", "mnist", "fashion-mnist", *photos]
     keys = {"model", "activation", "epochs", "batch_size", "optimizer", "lr", "schedule", "threads"}
     for source in DATASETS.values():
         assert set(source.defaults) == keys
@@ -608,7 +609,7 @@ def test_contents_are_checked_against_each_other(nowhere, tmp_path):
 def test_the_two_are_not_taken_for_each_other(nowhere, tmp_path):
     images, labels, *test = forged()
     for name, other in (("mnist", "fashion-mnist"), ("fashion-mnist", "mnist")):
-        labels[:10] = module.ORIGINS[name].first_labels
+        labels[:10] = module.FIRST_LABELS[name]
         labels[10:] = np.arange(38) % 10
         folder = lay_out(tmp_path / name, [images, labels, *test])
         assert f"are {name}, expected {other}" in sentence(load, other, data_dir=folder)
@@ -649,7 +650,8 @@ def published(nowhere, tmp_path, monkeypatch):
     packed = [(folder / f"{file}.gz").read_bytes() for file in module.FILES]
     sums = tuple(f"sha256:{sha256(content).hexdigest()}" for content in packed)
     with served(folder) as (url, asked):
-        origin = replace(module.ORIGINS["mnist"], url=url, checksums=sums)
+        downloads = dict(zip(module.ORIGINS["mnist"].downloads, sums, strict=True))
+        origin = replace(module.ORIGINS["mnist"], url=url, downloads=downloads)
         monkeypatch.setattr(module, "ORIGINS", module.ORIGINS | {"mnist": origin})
         yield folder, asked
 
@@ -732,7 +734,7 @@ def test_cache_that_cannot_be_written_is_one_sentence(nowhere, published):
 def test_publishers_are_whole():
     for origin in module.ORIGINS.values():
         assert origin.url.startswith("http") and origin.url.endswith("/")
-        for checksum in origin.checksums:
+        for checksum in origin.downloads.values():
             kind, digits = checksum.split(":")
             assert len(bytes.fromhex(digits)) == {"sha256": 32, "md5": 16}[kind]
 
@@ -740,11 +742,15 @@ def test_publishers_are_whole():
 # ---------------------------------------------------------------- the real one
 
 
+def complete(name, root):
+    return module.ORIGINS[name].complete(module.ORIGINS[name].folders_in(root))
+
+
 @pytest.fixture(scope="module")
 def real():
     shared = Path(__file__).resolve().parents[2] / "shared" / "data"
     root = Path(os.environ.get("NOBACKPROP_DATA") or shared)
-    if module._complete(module._folders("mnist", root)) is None:
+    if complete("mnist", root) is None:
         pytest.skip(f"no MNIST in {root}: set NOBACKPROP_DATA to a folder that has it")
     return root
 
@@ -767,13 +773,13 @@ def test_mnist_itself(real):
 
 @pytest.mark.data
 def test_mnist_is_not_fashion(real):
-    found = module._complete(module._folders("mnist", real))
+    found = complete("mnist", real)
     assert "are mnist, expected fashion-mnist" in sentence(load, "fashion-mnist", data_dir=found[0].parent)
 
 
 @pytest.mark.data
 def test_mnist_packed_and_unpacked_are_the_same(real, tmp_path):
-    path = module._complete(module._folders("mnist", real))[2]
+    path = complete("mnist", real)[2]
     images = read_idx(path)
     assert images.shape == (10000, 28, 28)
     # of the unpacked file, as published

@@ -173,3 +173,37 @@ def test_one_hot_feeds_the_loss_that_is_recorded(small):
     x, y = small.x_train.astype("float64"), one_hot(small.y_train, 4, "float64")
     expected = learn.evaluate(run.net, run.params, x, y)["loss"]
     assert run.epoch()["train_loss"] == pytest.approx(expected, rel=1e-12)
+
+
+# Augmentation
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(0)
+    return from_arrays("pictures", rng.standard_normal((60, 6, 6, 1)), np.arange(60) % 3,
+                       rng.standard_normal((20, 6, 6, 1)), np.arange(20) % 3)
+
+
+def test_augmentation_changes_training_batches_alone_and_from_its_own_stream(pictures, monkeypatch):
+    seen, net = [], models.build("mlp:8", pictures.shape, 3)
+    step = learn.step
+    monkeypatch.setattr(learn, "step", lambda *a: seen.append(a[6]) or step(*a))
+    runs = [learn.Run(net, rules.get("bp"), pictures, learn.Settings(batch_size=54, augment=augment))
+            for augment in ("", "flip", "flip")]
+    for run in runs:
+        run.epoch()
+    plain, flipped, again = seen
+    np.testing.assert_array_equal(flipped, again)
+    turned = (flipped != plain).any((1, 2, 3))
+    assert 0 < turned.sum() < len(plain)
+    np.testing.assert_array_equal(flipped[turned], plain[turned][:, :, ::-1])
+    assert runs[0].rng.bit_generator.state == runs[1].rng.bit_generator.state
+    np.testing.assert_array_equal(runs[0].validation[0], runs[1].validation[0])
+
+
+def test_augmentation_that_cannot_be_is_said(small):
+    with pytest.raises(InputError, match="flip"):
+        learn.Settings(augment="flop")
+    with pytest.raises(InputError, match=r"needs images \(N, H, W, C\), small has samples of shape \(6,\)"):
+        learn.Run(build(small), rules.get("bp"), small, learn.Settings(augment="flip"))

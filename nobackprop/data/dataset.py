@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..errors import InputError
 
+CHUNK = 2**22  # numbers
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -144,14 +146,15 @@ def _count(y: np.ndarray) -> int:
     return len(seen)
 
 
-def _finite(name: str, x: np.ndarray) -> None:
+def _finite(name: str, x: np.ndarray, first: int = 0) -> None:
+    """Raises InputError where x, whose first row is that of a larger array, is beyond float32."""
     with np.errstate(over="ignore", invalid="ignore"):
         # the extremes tell, and unlike isfinite(x) need no array of x's size
         if np.isfinite(np.array([x.min(), x.max()]).astype(np.float32)).all():
             return
         good = np.isfinite(x.astype(np.float32)).reshape(len(x), -1).all(axis=1)
     raise InputError(
-        f"{name} holds NaN or numbers beyond float32 (first in row {good.argmin()}), expected finite numbers"
+        f"{name} holds NaN or numbers beyond float32 (first in row {first + good.argmin()}), expected finite numbers"
     )
 
 
@@ -183,10 +186,18 @@ def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.
     return train, held_out
 
 
+def _chunks(x: np.ndarray) -> list[slice]:
+    """Rows of x, so few at a time that copies of them in float64 are small beside 50,000 images."""
+    rows = max(1, CHUNK // x[0].size)
+    return [slice(i, i + rows) for i in range(0, len(x), rows)]
+
+
 def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and scale `(C,)` of images or `(F,)` of vectors: the scale is 1 where all values are equal."""
     axes = tuple(range(x.ndim - 1))
-    mean, deviation = x.mean(axes, dtype=np.float64), x.std(axes, dtype=np.float64)
+    mean = x.mean(axes, dtype=np.float64)
+    squares = sum(np.square(np.subtract(x[rows], mean, dtype=np.float64)).sum(axes) for rows in _chunks(x))
+    deviation = np.sqrt(squares / (x.size // x.shape[-1]))
     # equal values have a deviation of rounding errors, not of 0: dividing by it would blow them up
     varies = (x.min(axes) < x.max(axes)) & (deviation > 0)
     return mean, np.where(varies, deviation, 1.0)
@@ -194,7 +205,10 @@ def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _standardised(name: str, x: np.ndarray, mean: ArrayLike, scale: ArrayLike) -> np.ndarray:
     """`(x - mean) / scale` in float32, worked out in float64 as means may be far larger than deviations."""
-    out = np.subtract(x, mean, dtype=np.float64)
-    out /= scale
-    _finite(f"{name}, standardised,", out)
-    return out.astype(np.float32)
+    out = np.empty(x.shape, np.float32)
+    for rows in _chunks(x):
+        part = np.subtract(x[rows], mean, dtype=np.float64)
+        part /= scale
+        _finite(f"{name}, standardised,", part, rows.start)
+        out[rows] = part
+    return out

@@ -9,8 +9,11 @@ from itertools import product
 import numpy as np
 
 from ..errors import unknown
+from .cifar import cifar10, cifar100
 from .dataset import Dataset, from_arrays
 from .mnist import fashion_mnist, mnist
+from .svhn import svhn
+from .tiny_imagenet import CLASSES, tiny_imagenet, tiny_imagenet_32
 
 XOR_NOISE = 0.4  # of each hidden sign, as a standard deviation
 XOR_FEATURES = 30
@@ -19,7 +22,10 @@ XOR_REPEATS = 375  # of the 16 sign patterns: 6,000 inputs
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that can be loaded: `load(data_dir=None, download=False)` makes it."""
+    """A data set that can be loaded: `load(data_dir=None, download=False)` makes it.
+
+    Its classes are those of the published data set: a folder may hold fewer, which the Dataset then says.
+    """
 
     load: Callable[..., Dataset]
     shape: tuple[int, ...]
@@ -78,6 +84,7 @@ COMMON = {
 WIDE = {
     **COMMON, "model": "mlp:1024,1024", "activation": "relu", "epochs": 5, "schedule": "step", "threads": None
 }
+PHOTOS = {**WIDE, "model": "conv3:0.25"}
 
 DATASETS: dict[str, Source] = {
     "digits": Source(
@@ -93,6 +100,21 @@ DATASETS: dict[str, Source] = {
     ),
     "fashion-mnist": Source(
         fashion_mnist, (28, 28, 1), 10, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE
+    ),
+    "cifar-10": Source(
+        cifar10, (32, 32, 3), 10, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS
+    ),
+    "cifar-100": Source(
+        cifar100, (32, 32, 3), 100, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS
+    ),
+    "svhn": Source(
+        svhn, (32, 32, 3), 10, "99,289 digits of house numbers of 32 x 32 pixels, from MATLAB files", PHOTOS
+    ),
+    "tiny-imagenet": Source(
+        tiny_imagenet, (64, 64, 3), CLASSES, "110,000 photographs of 64 x 64 pixels, from JPEG files", PHOTOS
+    ),
+    "tiny-imagenet-32": Source(
+        tiny_imagenet_32, (32, 32, 3), CLASSES, "the same averaged down to 32 x 32 pixels", PHOTOS
     ),
 }
 
