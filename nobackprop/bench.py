@@ -6,10 +6,11 @@ no data set need be present.
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import models, rules
+from . import models, rules, torch_twin
 from .backend import synchronize
 from .compare import cores
 from .data import DATASETS, Dataset
@@ -28,27 +29,35 @@ from .tree import tree_map
 POOL = 4096  # samples that batches are gathered from
 WARM_UP = 5
 SECONDS, FEWEST, MOST = 3.0, 20, 500  # of timed steps, where nobody says how many
+AGAINST = ("torch",)
 
 
 def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp", batch_size: int = 64,
             optimizer: str = "adam", device: str = "cpu", threads: int | None = None,
-            steps: int | None = None) -> dict[str, Any]:
+            steps: int | None = None, against: str | None = None) -> dict[str, Any]:
     """What one training step costs: `learn.step` on a batch gathered from random inputs.
 
     threads: of the matrix products; None stands for all cores that the process may use.  steps: how many to
-    time, one by one; None stands for as many as fit in about 3 s, from 20 to 500.
+    time, one by one; None stands for as many as fit in about 3 s, from 20 to 500.  against: "torch" takes turns
+    with PyTorch doing backpropagation, whatever the rule, on the same network, inputs, optimiser and threads.
 
     Returns, beside what was asked for, "ms_per_step" ("median", "min", "max", and "spread", the interquartile
     range), "steps", "gflop_per_step" (counted on a step), "matmul_gflops" (GFLOP/s of large float32 products
     on this machine, with as many threads), "share_of_matmul_rate" (what a median step reaches of that), and
-    "peak_bytes" (allocated during a step, on top of parameters, state, optimiser and inputs).
+    "peak_bytes" (allocated during a step, on top of parameters, state, optimiser and inputs).  With `against`
+    also "against": its "name", "version" and "ms_per_step", and "ratio", the time of a step to that of its step
+    in the same turn ("median", and the quartiles "low" and "high").
 
-    Raises InputError for an unknown name, and where a number is below 1.
+    Raises InputError for an unknown name, where a number is below 1, and where PyTorch is asked for and not
+    installed, or on a device.
     """
     threads = cores() if threads is None else threads
     for name, value in (("batch_size", batch_size), ("threads", threads), ("steps", steps)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
+
+    if against is not None:
+        _can_race(against, device)
 
     def prepare(device: str) -> Run:
         return random_run(model, data, rule, batch_size, optimizer, device)
@@ -56,22 +65,50 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     with threadpool_limits(threads, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
         run = prepare(device)
         one_step = stepper(run)
-        ms = 1e3 * time_steps(one_step, run.xp, steps)
+        beside: dict[str, Any] = {}
+        if against is None:
+            ms = 1e3 * time_steps(one_step, run.xp, steps)
+        else:
+            ms, beside["against"] = race_torch(run, one_step, threads, steps)
         peak = peak_bytes(one_step, run.xp)
         rate = matmul_gflops(run.xp)
         gflop = count_flops(prepare("cpu")).total() / 1e9
-    low, quarter, median, three_quarters, high = map(float, np.quantile(ms, (0, 0.25, 0.5, 0.75, 1)))
+    spent = _summary(ms)
     return {"rule": rule, "model": model, "data": data, "optimizer": optimizer, "batch_size": batch_size,
             "threads": threads, "device": device,
-            "ms_per_step": {"median": median, "min": low, "max": high, "spread": three_quarters - quarter},
-            "steps": len(ms), "gflop_per_step": gflop, "matmul_gflops": rate,
-            "share_of_matmul_rate": gflop / (median / 1e3) / rate, "peak_bytes": peak}
+            "ms_per_step": spent, "steps": len(ms), "gflop_per_step": gflop, "matmul_gflops": rate,
+            "share_of_matmul_rate": gflop / (spent["median"] / 1e3) / rate, "peak_bytes": peak, **beside}
+
+
+def _summary(ms: np.ndarray) -> dict[str, float]:
+    low, quarter, median, three_quarters, high = map(float, np.quantile(ms, (0, 0.25, 0.5, 0.75, 1)))
+    return {"median": median, "min": low, "max": high, "spread": three_quarters - quarter}
+
+
+def _can_race(against: str, device: str) -> None:
+    """Raises InputError where there is nothing of that name to measure, or not on that device."""
+    if against not in AGAINST:
+        raise unknown("library to measure against", against, AGAINST)
+    if device != "cpu":
+        raise InputError(f"a comparison with PyTorch runs on the cpu, not on '{device}'")
+    torch_twin.load()
+
+
+def race_torch(run: Run, one_step: Callable[[], None], threads: int,
+               steps: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    """Milliseconds of each of the run's steps, (steps,), and what `measure` reports of PyTorch's between them."""
+    torch = torch_twin.load()
+    with torch_twin.threads_of(torch, threads):
+        ours, theirs = 1e3 * time_in_turns([one_step, torch_twin.stepper(run)], steps)
+    low, median, high = map(float, np.quantile(ours / theirs, (0.25, 0.5, 0.75)))
+    return ours, {"name": "torch", "version": str(torch.__version__), "ms_per_step": _summary(theirs),
+                  "ratio": {"median": median, "low": low, "high": high}}
 
 
 def describe(result: dict[str, Any]) -> str:
     """The lines that tell a person what `measure` found."""
     ms, gflop = result["ms_per_step"], result["gflop_per_step"]
-    return "\n".join(f"{name:<7} {text}" for name, text in {
+    lines = {
         "step": f"rule {result['rule']}, {result['model']} on inputs as of {result['data']}, "
                 f"batch size {result['batch_size']}, {result['optimizer']}",
         "machine": f"{result['device']}, threads: {result['threads']}",
@@ -82,7 +119,14 @@ def describe(result: dict[str, Any]) -> str:
         "rate": f"{_short(gflop / ms['median'] * 1e3)} GFLOP/s, {result['share_of_matmul_rate']:.0%} of the "
                 f"{_short(result['matmul_gflops'])} GFLOP/s of a large matrix product",
         "memory": f"{_short(result['peak_bytes'] / 1e6)} MB at the peak of a step, on top of what stays",
-    }.items())
+    }
+    if "against" in result:
+        other, ratio = result["against"], result["against"]["ratio"]
+        lines[other["name"]] = (
+            f"{_short(other['ms_per_step']['median'])} ms a step of backpropagation in version {other['version']}; "
+            f"by turns, a step here takes {ratio['median']:.2f} times as long "
+            f"(quartiles {ratio['low']:.2f} and {ratio['high']:.2f})")
+    return "\n".join(f"{name:<7} {text}" for name, text in lines.items())
 
 
 def _short(number: float) -> str:
@@ -131,8 +175,29 @@ def time_steps(one_step: Callable[[], None], xp: ModuleType, steps: int | None =
 
     synchronize(xp)
     usual = min(timed() for _ in range(WARM_UP))
-    steps = steps or min(max(int(SECONDS / usual), FEWEST), MOST)
+    steps = steps or _fitting(usual)
     return np.array([timed() for _ in range(steps)])
+
+
+def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = None) -> np.ndarray:
+    """Seconds of a step of each on the host, (functions, rounds), so that all see the machine in the same state."""
+    def timed(one_step: Callable[[], None]) -> float:
+        one_step()  # finds the arrays of another in the cache, and so is not counted
+        start = time.perf_counter()
+        one_step()
+        return time.perf_counter() - start
+
+    def turn() -> list[float]:
+        return [timed(one_step) for one_step in functions]
+
+    usual = min(sum(turn()) for _ in range(WARM_UP))
+    rounds = rounds or _fitting(usual)
+    return np.array([turn() for _ in range(rounds)]).T
+
+
+def _fitting(seconds: float) -> int:
+    """How many steps, where nobody says."""
+    return min(max(int(SECONDS / seconds), FEWEST), MOST)
 
 
 def peak_bytes(one_step: Callable[[], None], xp: ModuleType) -> int:
@@ -174,10 +239,11 @@ def counting(flops: Counter[str]) -> type[np.ndarray]:
 
     A product of matrices counts two for each pair of numbers it multiplies, a reduction its input's size, any
     other ufunc its output's; comparisons count nothing.  What it computes is of its own kind again, or a
-    scalar.  Raises TypeError for a product that is no ufunc, np.dot for one, as that would go uncounted.
+    scalar; so are the arrays that a kernel makes with the module of such an array, `_Numpy`.  Raises TypeError
+    for a product that is no ufunc, np.dot for one, as that would go uncounted.
     """
     class Counting(np.ndarray):
-        __module__ = "numpy"  # kernels ask for it
+        __module__ = f"numpy_{id(flops)}"  # kernels ask for it
 
         def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: tuple[Any, ...] = (),
                             **kwargs: Any) -> Any:
@@ -200,6 +266,22 @@ def counting(flops: Counter[str]) -> type[np.ndarray]:
     return Counting
 
 
+class _Numpy(ModuleType):
+    """NumPy as the arrays of a kind know it: what its functions make, np.empty for one, is of that kind too."""
+
+    def __init__(self, module: ModuleType, kind: type[np.ndarray]):
+        super().__init__(module.__name__)
+        self._module, self._kind = module, kind
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._module, name)
+        if isinstance(attribute, ModuleType):
+            return _Numpy(attribute, self._kind)
+        if not callable(attribute) or isinstance(attribute, type | np.ufunc):
+            return attribute
+        return lambda *args, **how: _seen_as(self._kind, attribute(*args, **how))
+
+
 def _seen_as(kind: type[np.ndarray], array: Any) -> Any:
     """The same memory as an array of another kind; a scalar as it is."""
     return array.view(kind) if isinstance(array, np.ndarray) else array
@@ -208,10 +290,15 @@ def _seen_as(kind: type[np.ndarray], array: Any) -> Any:
 def count_flops(run: Run) -> Counter[str]:
     """The floating-point operations of the next step of a run on the host, by ufunc."""
     flops: Counter[str] = Counter()
-    see = partial(_seen_as, counting(flops))
+    kind = counting(flops)
+    see = partial(_seen_as, kind)
     run.x, run.y = see(run.x), see(run.y)
     run.params, run.state = tree_map(see, run.params), tree_map(see, run.state)
     for opt in run.optimizers:
         opt.slots, opt.scratch = tree_map(see, opt.slots), tree_map(see, opt.scratch)
-    stepper(run)()
+    sys.modules[kind.__module__] = _Numpy(np, kind)
+    try:
+        stepper(run)()
+    finally:
+        del sys.modules[kind.__module__]
     return flops

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from itertools import cycle, product
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from .errors import InputError
 from .files import atomic
-from .results import by_rule, column, mean, seeds
+from .results import by_rule, column, cosine, mean, seeds
 
 ENDINGS = (".png", ".svg", ".pdf")
 # colours of Okabe and Ito, which colour-blind readers tell apart: one for a family of rules, a line for each of it
@@ -66,8 +68,8 @@ def draw(results: dict[str, Any]) -> Figure:
     left, right = figure.subplots(1, 2)
     rules = by_rule(results)
     for runs, look in zip(rules.values(), looks(list(rules)), strict=True):
-        _curve(left, column(runs, "validation_accuracy"), look, len(rules) <= MOST_BANDS)
-        _curve(right, column(runs, "alignment_at_a", 0), look, len(rules) <= MOST_BANDS)
+        _curve(left, column(runs, itemgetter("validation_accuracy")), look, len(rules) <= MOST_BANDS)
+        _curve(right, column(runs, partial(cosine, block=0)), look, len(rules) <= MOST_BANDS)
     left.set_title("Learning")
     left.set_ylabel("validation accuracy")
     _finish_alignment(right)
@@ -119,7 +121,7 @@ def _finish_alignment(axes: Axes) -> None:
 
 def _title(results: dict[str, Any]) -> str:
     config, number = results["config"], seeds(results)
-    title = f"{config['data']}, {config['model']}, "
+    title = f"{results.get('environment', {}).get('dataset', config['data'])}, {config['model']}, "
     what = "mean and range" if len(by_rule(results)) <= MOST_BANDS else "mean"
     title += "1 seed" if number == 1 else f"{what} of {number} seeds"
     return title + next((f" ({end})" for end in ("interrupted", "diverged") if config.get(end)), "")

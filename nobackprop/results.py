@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -39,6 +39,7 @@ FORM: Any = {
             "epoch": int,
             "train_loss": NUMBER,
             "validation_accuracy": NUMBER,
+            "alignment": [NUMBER_OR_NULL],
             "alignment_at_a": [NUMBER_OR_NULL],
         }],
     }],
@@ -168,22 +169,31 @@ def mean(values: list[float | None]) -> float | None:
     return statistics.fmean(there) if there else None
 
 
-def column(runs: list[dict[str, Any]], name: str, block: int | None = None) -> list[list[float | None]]:
-    """For every epoch, that quantity of all runs that reached it; of one block where it is a list of them."""
-    series = [[record[name] for record in run["history"]] for run in runs]
-    if block is not None:
-        series = [[value[block] if block < len(value) else None for value in values] for values in series]
+def cosine(record: dict[str, Any], block: int) -> float | None:
+    """Of one block's error signal with that of BP: of the papers' delta = dL/da where the block ends in an activation.
+
+    Of dL/dh at its output where it does not, a convolutional block that ends in pooling for one.
+    """
+    return next((record[name][block] for name in ("alignment_at_a", "alignment")
+                 if block < len(record[name]) and record[name][block] is not None), None)
+
+
+def column(runs: list[dict[str, Any]], of: Callable[[dict[str, Any]], float | None]) -> list[list[float | None]]:
+    """For every epoch, that quantity of its record, of all runs that reached it."""
+    series = [[of(record) for record in run["history"]] for run in runs]
     return [[values[i] for values in series if i < len(values)] for i in range(max(map(len, series)))]
 
 
 def table(results: dict[str, Any]) -> str:
     """The comparison as plain text, a line per rule."""
     rules = by_rule(results)
-    blocks = max(len(run["history"][-1]["alignment_at_a"]) for run in results["runs"])
-    heads = ["rule", "test accuracy", "training loss", *(f"delta_{i + 1}" for i in range(blocks)), "s/run"]
+    number = max(len(run["history"][-1]["alignment"]) for run in results["runs"])
+    # of a deep network five, the first and the last among them: more would not fit a terminal
+    blocks = sorted({round(i * (number - 1) / 4) for i in range(5)}) if number > 5 else list(range(number))
+    heads = ["rule", "test accuracy", "training loss", *(f"delta_{i + 1}" for i in blocks), "s/run"]
     rows = [[rule, _accuracy(runs),
              _text(mean([run["history"][-1]["train_loss"] for run in runs]), ".4f"),
-             *(_text(mean([_at(run, i) for run in runs]), ".3f") for i in range(blocks)),
+             *(_text(mean([cosine(run["history"][-1], i) for run in runs]), ".3f") for i in blocks),
              _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in rules.items()]
     widths = [max(map(len, cells)) for cells in zip(heads, *rows, strict=True)]
     lines = ["  ".join([cells[0].ljust(widths[0]),
@@ -194,11 +204,6 @@ def table(results: dict[str, Any]) -> str:
         f"test accuracy: mean ± sample standard deviation over {number} seed{'s' * (number != 1)}",
         "training loss, and cosine of delta_i with that of bp at hidden block i: mean at the last epoch",
         "", *lines])
-
-
-def _at(run: dict[str, Any], block: int) -> float | None:
-    cosines = run["history"][-1]["alignment_at_a"]
-    return cosines[block] if block < len(cosines) else None
 
 
 def _accuracy(runs: list[dict[str, Any]]) -> str:

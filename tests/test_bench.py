@@ -14,9 +14,11 @@ import pytest
 from reference import fused
 from reference.fused import Fused
 
-from nobackprop import bench, learn, models, network, rules
+from nobackprop import bench, learn, models, network, rules, torch_twin
 from nobackprop.bench import count_flops, counting, describe, measure, peak_bytes, random_run, stepper
 from nobackprop.errors import InputError
+from nobackprop.layers import Activation, Conv, Dense, Flatten, Sequential
+from nobackprop.network import Network
 from nobackprop.optim import OPTIMIZERS, bind
 from nobackprop.tree import leaves
 
@@ -129,6 +131,8 @@ def test_a_device_has_done_its_work_before_the_clock_is_read(monkeypatch):
     ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     ({"steps": 0}, "steps must be at least 1, got 0"),
     ({"threads": 0}, "threads must be at least 1, got 0"),
+    ({"against": "trch"}, "unknown library to measure against 'trch': did you mean 'torch'?"),
+    ({"against": "torch", "device": "cuda:1"}, "a comparison with PyTorch runs on the cpu, not on 'cuda:1'"),
 ])
 def test_a_mistake_is_one_sentence(wrong, words):
     with pytest.raises(InputError) as caught:
@@ -141,6 +145,72 @@ def test_batches_are_whole_and_of_every_sample():
     assert run.x.shape == (4000, 30) and run.y.shape == (4000, 4)
     big = random_run("mlp:3", "xor", "bp", 5000, "sgd")
     assert len(big.x) == 5000
+
+
+# Against PyTorch
+
+
+def test_the_report_against_pytorch(small_products):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    result = measure(**SMALL | {"rule": "las", "against": "torch"})
+    assert set(result) == KEYS | {"against"} and result["steps"] == 2
+    other = result["against"]
+    assert (other["name"], other["version"]) == ("torch", torch.__version__)
+    assert set(other["ms_per_step"]) == {"median", "min", "max", "spread"} and other["ms_per_step"]["min"] > 0
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert describe(result).splitlines()[-1].startswith("torch   ")
+
+
+def test_the_ratio_is_of_the_times_of_a_turn(monkeypatch):
+    threads = []
+    torch = SimpleNamespace(__version__="9.8", get_num_threads=lambda: 3, set_num_threads=threads.append)
+    monkeypatch.setattr(torch_twin, "load", lambda: torch)
+    monkeypatch.setattr(torch_twin, "stepper", lambda run: f"their {run}")
+
+    def turns(functions, rounds):
+        assert (functions, rounds, threads) == (["our step", "their run"], 5, [2])
+        return np.array([[1.0, 2, 3, 4, 50], [4.0, 4, 4, 4, 4]]) / 1e3
+
+    monkeypatch.setattr(bench, "time_in_turns", turns)
+    run: Any = "run"
+    one_step: Any = "our step"
+    ours, other = bench.race_torch(run, one_step, 2, 5)
+    assert threads == [2, 3]
+    np.testing.assert_allclose(ours, [1, 2, 3, 4, 50])
+    assert other == {"name": "torch", "version": "9.8", "ratio": {"median": 0.75, "low": 0.5, "high": 1.0},
+                     "ms_per_step": {"median": 4.0, "min": 4.0, "max": 4.0, "spread": 0.0}}
+    result = {"rule": "las", "model": "mlp:3", "data": "digits", "optimizer": "sgd", "batch_size": 17,
+              "threads": 3, "device": "cpu", "steps": 5, "peak_bytes": 1, "gflop_per_step": 1.0,
+              "ms_per_step": other["ms_per_step"], "matmul_gflops": 300.0, "share_of_matmul_rate": 0.5}
+    told = describe(result | {"against": other}).splitlines()
+    assert told[:-1] == describe(result).splitlines()
+    for part in ("4 ms a step", "version 9.8", "0.75 times", "quartiles 0.50 and 1.00"):
+        assert part in told[-1]
+
+
+def test_steps_take_turns(monkeypatch):
+    log: list[str] = []
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: noted(log, "|", float(len(log))))
+    seconds = bench.time_in_turns([partial(log.append, "a"), partial(log.append, "b")], 3)
+    assert "".join(log) == "a|a|b|b|" * (bench.WARM_UP + 3)
+    assert seconds.shape == (2, 3) and (seconds == 2).all()
+
+
+@pytest.mark.parametrize("usual, rounds", [(1.0, 20), (0.05, 30), (1e-6, 500)])
+def test_as_many_turns_as_fit_in_the_time(monkeypatch, usual, rounds):
+    clock = iter(np.arange(5000) * usual)
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: next(clock))
+    assert bench.time_in_turns([lambda: None] * 2).shape == (2, rounds)
+
+
+def test_without_pytorch_nothing_is_measured(monkeypatch):
+    def missing():
+        raise InputError("not installed")
+
+    monkeypatch.setattr(torch_twin, "load", missing)
+    monkeypatch.setattr(bench, "random_run", lambda *asked: pytest.fail("a run was made"))
+    with pytest.raises(InputError, match="^not installed$"):
+        measure(**SMALL | {"against": "torch"})
 
 
 # Floating-point operations
@@ -170,6 +240,21 @@ def test_shallow_learning_spares_the_outer_products_below():
     forward = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
     flops = count_flops(random_run("mlp:9,8,7", "xor", "shallow", 5, "adam"))
     assert flops["matmul"] == 2 * 5 * (forward + 2 * 7 * 4 + 8 * 7)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_products_of_convolutions_count_too(monkeypatch, stride):
+    planes, n = (4, 5), 3
+    sizes = [6, 4] if stride == 1 else [3, 1]  # of 8 x 8, behind each convolution
+    net = Network((Sequential((Conv(planes[0], 3, stride), Activation("relu"))),
+                   Sequential((Conv(planes[1], 3, stride), Flatten())), Dense(10)))
+    monkeypatch.setattr(models, "build", lambda *asked: net)
+    flops = count_flops(random_run("", "digits", "bp", n, "adam"))
+    first, second = (2 * n * size**2 * 9 * c * f for size, c, f in zip(sizes, (1, *planes), planes))
+    down = flops["matmul"] - products((sizes[1]**2 * planes[1], 10), n, (0,)) - 2 * (first + second)
+    # at stride 1 the adjoint may multiply some of the zeros around delta
+    assert second <= down <= 2 * second if stride == 1 else down == second
+    assert not [name for name in sys.modules if name.startswith("numpy_")]
 
 
 @pytest.mark.parametrize("optimizer, multiply, add, subtract", [

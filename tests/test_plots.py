@@ -12,7 +12,8 @@ from nobackprop.plots import STYLES, draw, looks
 
 def a_run(rule, seed, accuracies, cosines):
     history = [
-        {"epoch": i, "train_loss": 1.0, "validation_accuracy": accuracy, "alignment_at_a": [cosine, 0.9]}
+        {"epoch": i, "train_loss": 1.0, "validation_accuracy": accuracy, "alignment": [cosine and 0.3, 0.3],
+         "alignment_at_a": [cosine, 0.9]}
         for i, (accuracy, cosine) in enumerate(zip(accuracies, cosines, strict=True), 1)]
     return {"rule": rule, "seed": seed, "seconds": 1.0, "test_accuracy": None, "history": history}
 
@@ -113,9 +114,16 @@ def test_no_alignment_at_all_is_said():
     assert not right.lines and "no rule here" in right.texts[0].get_text()
 
 
+def test_where_a_block_ends_in_no_activation_its_output_counts():
+    run = a_run("las", 0, [0.2, 0.3], [0.1, 0.2])
+    for record in run["history"]:
+        record["alignment_at_a"] = [None, 0.9]
+    same(lines(draw(some_results(run)).axes[1]), {"las": ([1, 2], [0.3, 0.3])})
+
+
 def test_a_network_without_hidden_blocks_draws():
     run = a_run("bp", 0, [0.2], [0.1])
-    run["history"][0]["alignment_at_a"] = []
+    run["history"][0]["alignment_at_a"] = run["history"][0]["alignment"] = []
     assert not draw(some_results(run)).axes[1].lines
 
 

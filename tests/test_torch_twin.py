@@ -1,0 +1,153 @@
+"""PyTorch's twin of a network: the same loss, gradients, running statistics and steps."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nobackprop import learn, network, rules, torch_twin
+from nobackprop.bench import random_run, stepper
+from nobackprop.errors import InputError
+from nobackprop.layers import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalPool,
+    Layer,
+    MaxPool,
+    Residual,
+    Sequential,
+)
+from nobackprop.network import Network
+from nobackprop.optim import OPTIMIZERS, bind
+from nobackprop.tree import Tree, leaves, tree_map
+
+POOLED = Network((
+    Sequential((Conv(6, 5, pad=2), BatchNorm(eps=1e-3, momentum=0.3), Activation("relu"), MaxPool(3, 2, 1))),
+    Residual(Sequential((Conv(7, 3, 2, 1, bias=False), Activation("elu"), Conv(5, 1))), Conv(5, 1, 2)),
+    Residual(Sequential((Conv(5, 3, pad=1), Activation("identity")))),
+    Sequential((AvgPool(3, 1, 1), MaxPool(2), Activation("tanh"))),
+    Sequential((GlobalPool(), Dense(8), BatchNorm(), Activation("sigmoid"))),
+    Dense(4),
+))
+FLAT = Network((Sequential((Conv(3, 2), AvgPool(2))), Sequential((Flatten(), Dense(9), Activation("relu"))), Dense(4)),
+               "squared")
+
+
+@pytest.fixture(scope="module")
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch is not installed")
+
+
+def gradients(layer: Layer, params: Tree) -> Tree:
+    """What the twin's parameters have gathered, in the library's shapes; None where there is none."""
+    if isinstance(layer, Sequential):
+        return [gradients(inner, p) for inner, p in zip(layer.layers, params, strict=True)]
+    if isinstance(layer, Residual):
+        shortcut = None if layer.shortcut is None else gradients(layer.shortcut, params["shortcut"])
+        return {"body": gradients(layer.body, params["body"]), "shortcut": shortcut}
+    return tree_map(lambda w: None if w.grad is None else flat(w.grad), params)
+
+
+def flat(w) -> np.ndarray:
+    """A tensor as the library has it, a kernel (F, C, k, k) as (F, k k C)."""
+    return w.detach().numpy() if w.ndim < 4 else w.detach().numpy().transpose(0, 2, 3, 1).reshape(len(w), -1)
+
+
+@pytest.mark.parametrize("net", [POOLED, FLAT], ids=["pooled", "flat"])
+def test_the_twin_computes_what_the_library_does(torch, net):
+    rng = np.random.default_rng(5)
+    params, _ = network.init(net, rng, (10, 10, 3), "float64")
+    params = tree_map(lambda w: w if w.ndim > 1 else rng.uniform(0.5, 1.5, w.shape), params)
+    x = rng.standard_normal((7, 10, 10, 3))
+    labels = rng.integers(4, size=7)
+    y = np.eye(4)[labels]
+
+    whole = Sequential(net.blocks)
+    twin = torch_twin.tensors(torch, whole, params)
+    target = torch.from_numpy(labels if net.loss == "cross_entropy" else y)
+    loss = torch_twin.loss(torch, net, twin, torch.from_numpy(x), target)
+    loss.backward()
+
+    tape = network.forward(net, params, x)
+    grads = network.backward(net, params, tape, {len(net) - 1: net.error(tape.output, y)})
+    network.remember(net, params, tape)
+    np.testing.assert_allclose(float(loss.detach()), net.value(tape.output, y), rtol=1e-12)
+    expected = dict(leaves(grads))
+    assert len(expected) > 5
+    found = dict(leaves(gradients(whole, twin)))
+    assert found.keys() == expected.keys()
+    for path, g in expected.items():
+        np.testing.assert_allclose(found[path], g, rtol=1e-10, atol=1e-10, err_msg=path)
+    # the batch's statistics have moved the running ones
+    for (path, w), (_, ours) in zip(leaves(twin), leaves(params), strict=True):
+        np.testing.assert_allclose(flat(w), ours, rtol=1e-10, atol=1e-10, err_msg=path)
+
+
+def test_the_twin_has_its_own_memory_and_lies_as_the_library_does(torch):
+    params, _ = network.init(POOLED, np.random.default_rng(0), (10, 10, 3))
+    twin = dict(leaves(torch_twin.tensors(torch, Sequential(POOLED.blocks), params)))
+    for path, w in leaves(params):
+        assert not np.shares_memory(w, twin[path].detach().numpy())
+        assert twin[path].requires_grad == (path.rpartition("/")[2] not in ("mean", "var"))
+        np.testing.assert_array_equal(flat(twin[path]), w)
+    assert twin["0/0/W"].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_its_steps_are_the_librarys(torch, monkeypatch, optimizer):
+    run = random_run("mlp:6,5", "xor", "las", 8, optimizer)
+    run.params = tree_map(lambda w: w.astype("float64"), run.params)
+    run.x, run.y = run.x.astype("float64"), run.y.astype("float64")
+    kept = []
+    make = torch_twin.tensors
+    monkeypatch.setattr(torch_twin, "tensors", lambda *a: [kept.append(make(*a)), kept[-1]][1])
+    one_step = torch_twin.stepper(run)
+    opt, none = bind(optimizer, run.params, run.settings.lr), bind(optimizer, None, 1.0)
+    order = np.random.default_rng(0).permutation(len(run.x)).reshape(-1, 8)
+    for i in order[:3]:
+        one_step()
+        learn.step(run.net, rules.get("bp"), run.params, None, opt, none, run.x[i], run.y[i], run.rng)
+    for (path, w), (_, ours) in zip(leaves(kept[-1]), leaves(run.params), strict=True):
+        np.testing.assert_allclose(w.detach().numpy(), ours, rtol=1e-9, atol=1e-12, err_msg=path)
+
+
+def test_it_leaves_the_run_as_it_was(torch):
+    alone, beside = (random_run("mlp:6", "xor", "bp", 8, "adam") for _ in range(2))
+    torch_twin.stepper(beside)()
+    for run in alone, beside:
+        stepper(run)()
+    for (path, w), (_, v) in zip(leaves(alone.params), leaves(beside.params), strict=True):
+        np.testing.assert_array_equal(w, v, err_msg=path)
+
+
+def test_the_threads_are_put_back(torch):
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), torch_twin.threads_of(torch, before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise KeyError
+    assert torch.get_num_threads() == before
+
+
+def test_a_layer_that_it_does_not_know(torch):
+    class Own(Layer):
+        def __repr__(self):
+            return "Own()"
+
+    with pytest.raises(InputError, match=r"has no layer like Own\(\)$"):
+        torch_twin.forward(torch, Own(), None, torch.zeros(2, 3))
+
+
+def test_every_optimizer_has_one_there():
+    assert torch_twin.OPTIMIZERS.keys() == OPTIMIZERS.keys()
+
+
+def test_without_pytorch_one_sentence(monkeypatch):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(torch_twin.importlib, "import_module", missing)
+    with pytest.raises(InputError, match=r"needs it installed, and it is not: pip install 'nobackprop\[torch\]'$"):
+        torch_twin.load()
