@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import like
 from strategies import integers
 
 from nobackprop import learn, metrics, models, network
@@ -20,7 +21,7 @@ from nobackprop.kernels.unfold import fold, out_size, unfold
 from nobackprop.layers import AvgPool, BatchNorm, Conv, Dense, GlobalPool, MaxPool, Residual, Sequential
 from nobackprop.optim import SGD
 from nobackprop.rules import LAS
-from nobackprop.tree import leaves
+from nobackprop.tree import leaves, tree_map
 
 
 @st.composite
@@ -235,6 +236,26 @@ def test_the_published_head_takes_the_maximum_and_learns_its_exact_gradient(xp, 
     step = 1e-7 * rng.standard_normal(B.shape)
     moved = ((naive_convolution(B + step, h, *how).max((1, 2)) - said) * e).sum()
     assert (grad * step).sum() == pytest.approx(moved, rel=1e-4, abs=1e-11)
+
+
+# Whole networks
+
+
+@pytest.mark.parametrize("spec", ["conv-small:0.2", "conv3-bn:0.03", "resnet18:0.03", "resnet20:0.2", "vgg:0.01"])
+def test_a_convolutional_networks_gradient_is_its_derivative(spec):
+    """By complex step, through convolutions, pooling, batch statistics and shortcuts at once."""
+    rng, net = np.random.default_rng(0), models.build(spec, (16, 16, 2), 3, "tanh")
+    params, _ = network.init(net, rng, (16, 16, 2), "float64")
+    x, y = rng.standard_normal((4, 16, 16, 2)), np.eye(3)[[0, 1, 2, 0]]
+    tape = network.forward(net, params, x)
+    grads = network.backward(net, params, tape, {len(net) - 1: net.error(tape.output, y)})  # LAS (6)-(9)
+    direction = dict(leaves(like(params, rng)))
+    learned = dict(leaves(grads))
+    moved = {path: 1e-20j * direction[path] if path in learned else 0 for path, _ in leaves(params)}
+    paths = iter([path for path, _ in leaves(params)])
+    shifted = tree_map(lambda w: w + moved[next(paths)], params)
+    expected = net.value(network.forward(net, shifted, x.astype(complex)).output, y).imag / 1e-20
+    assert sum((learned[path] * direction[path]).sum() for path in learned) == pytest.approx(expected, rel=1e-10)
 
 
 # Mistakes
