@@ -74,17 +74,17 @@ class ConvHead:
         return draw(rng, (classes, self.kernel**2 * shape[-1]))
 
     def forward(self, B: Array, h: Array) -> Array:
-        return linear.forward(B, self.patch(h))                                    # LAS (19)
+        return linear.forward(B, self.patch(h))
 
     def send(self, B: Array, e: Array, shape: tuple[int, ...]) -> Array:
         _, height, width, planes = shape
         spread = self.spread(B, height, width)
         scale = 1 if self.average else self.positions(height, width)
         kernel = (scale * spread.T) @ B.reshape(len(B), self.kernel**2, planes)    # (C, H W, planes)
-        return linear.feedback(kernel.reshape(len(B), -1), e).reshape(shape)       # LAS (24)
+        return linear.feedback(kernel.reshape(len(B), -1), e).reshape(shape)
 
     def grad(self, B: Array, h: Array, error: Array) -> Array:
-        return linear.outer(error, self.patch(h))                                  # LAS (21), (27)
+        return linear.outer(error, self.patch(h))
 
     def patch(self, h: Array) -> Array:
         """The mean over all patches of h (N, H, W, planes), (N, k k planes)."""
