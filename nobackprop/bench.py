@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import models, rules, torch_twin
+from . import models, rules, torch_twin, workers
 from .backend import synchronize
 from .compare import cores
 from .data import DATASETS, Dataset
@@ -37,7 +37,7 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
             steps: int | None = None, against: str | None = None) -> dict[str, Any]:
     """What one training step costs: `learn.step` on a batch gathered from random inputs.
 
-    threads: of the matrix products; None stands for all cores that the process may use.  steps: how many to
+    threads: how many workers; None stands for all cores that the process may use.  steps: how many to
     time, one by one; None stands for as many as fit in about 3 s, from 20 to 500.  against: "torch" takes turns
     with PyTorch doing backpropagation, whatever the rule, on the same network, inputs, optimiser and threads.
 
@@ -62,7 +62,7 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     def prepare(device: str) -> Run:
         return random_run(model, data, rule, batch_size, optimizer, device)
 
-    with threadpool_limits(threads, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+    with workers.limit(threads), np.errstate(over="ignore", invalid="ignore"):
         run = prepare(device)
         one_step = stepper(run)
         beside: dict[str, Any] = {}
@@ -71,8 +71,9 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
         else:
             ms, beside["against"] = race_torch(run, one_step, threads, steps)
         peak = peak_bytes(one_step, run.xp)
-        rate = matmul_gflops(run.xp)
         gflop = count_flops(prepare("cpu")).total() / 1e9
+    with threadpool_limits(threads, user_api="blas"):
+        rate = matmul_gflops(run.xp)
     spent = _summary(ms)
     return {"rule": rule, "model": model, "data": data, "optimizer": optimizer, "batch_size": batch_size,
             "threads": threads, "device": device,

@@ -10,10 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
-from . import __version__, metrics, models, rules
+from . import __version__, metrics, models, rules, workers
 from .backend import open_device
 from .data import DATASETS, Dataset, load
 from .errors import unknown
@@ -97,9 +96,8 @@ class Comparison:
         """
         seeds, device = self.config["seeds"], self.config["device"]
         total = len(seeds) * sum(trial.settings.epochs for trial in self.trials)
-        with (threadpool_limits(self.config["threads"], user_api="blas"),
+        with (workers.limit(self.config["threads"]),
               tqdm(total=total, unit="epoch", disable=None, dynamic_ncols=True) as bar):
-            self.results["environment"]["threads"] = blas_threads(self.config["threads"])
             for trial in self.trials:
                 for seed in seeds:
                     bar.set_description(f"{trial.name} seed {seed}")
@@ -131,9 +129,3 @@ def environment(xp: ModuleType, threads: int) -> dict[str, Any]:
         device = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
     return {"nobackprop": __version__, "numpy": np.__version__, "python": platform.python_version(),
             "platform": platform.platform(), "device": device, "threads": threads}
-
-
-def blas_threads(asked: int) -> int:
-    """How many threads the matrix products take now: fewer than asked for where the library has a limit."""
-    return max((library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"),
-               default=asked)

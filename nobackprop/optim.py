@@ -5,7 +5,8 @@
 
 `grads` has the tree's structure; where it has None, nothing moves.  Every optimiser works through a leaf in
 blocks that stay in the processor's cache, with one scratch array of a block's size: a temporary as large as
-the weights costs more in page faults than the arithmetic does.
+the weights costs more in page faults than the arithmetic does.  Workers, where there are several, share the blocks
+of a large leaf, each with a scratch array of its own.
 
 Weight decay is `coupled` (lam w is added to the gradient, and then scaled as the gradient is: L2) or
 `decoupled` (w shrinks by the factor 1 - lr lam).  The leaves b, gamma and beta, local to a neuron, never decay.
@@ -22,8 +23,10 @@ import numpy as np
 from .backend import Array, array_module
 from .errors import unknown
 from .tree import Tree, leaves
+from .workers import share
 
 HOST_BLOCK, DEVICE_BLOCK = 1 << 16, 1 << 22
+ALONE = 8  # a leaf of fewer blocks is not worth sharing
 
 
 class Optimizer:
@@ -56,22 +59,29 @@ class Optimizer:
                                  f"{self.slots[path][0].shape if path in self.slots else 'none there'}")
         for path, g in given:
             w, memories = self.slots[path]
-            scratch = self.scratch[w.dtype]
             self.steps[path] += 1
             decay = 0.0 if path.rpartition("/")[2] in ("b", "gamma", "beta") else self.weight_decay
-            self.leaf(path, decay, w.reshape(-1), g.reshape(-1), scratch, memories)
+            self.leaf(path, decay, w.reshape(-1), g.reshape(-1), memories)
 
-    def leaf(self, path: str, decay: float, w: Array, g: Array, scratch: Array, memories: list[Array]) -> None:
-        update = self.rule(self.steps[path])
-        for start in range(0, w.size, scratch.size):
-            part = slice(start, start + scratch.size)
-            w_part, g_part = w[part], g[part]
-            s = scratch[:w_part.size]
-            if decay and self.decoupled:
-                w_part *= 1 - self.lr * decay
-            elif decay:
-                g_part = g_part + decay * w_part
-            update(w_part, g_part, s, *(m[part] for m in memories))
+    def leaf(self, path: str, decay: float, w: Array, g: Array, memories: list[Array]) -> None:
+        update, common = self.rule(self.steps[path]), self.scratch[w.dtype]
+
+        def some(blocks: slice) -> None:
+            scratch = common if blocks.start == 0 else array_module(w).empty_like(common)
+            for block in range(blocks.start, blocks.stop):
+                part = slice(block * scratch.size, (block + 1) * scratch.size)
+                w_part, g_part = w[part], g[part]
+                s = scratch[:w_part.size]
+                if decay and self.decoupled:
+                    w_part *= 1 - self.lr * decay
+                elif decay:
+                    g_part = g_part + decay * w_part
+                update(w_part, g_part, s, *(m[part] for m in memories))
+        blocks = math.ceil(w.size / common.size)
+        if blocks < ALONE:
+            some(slice(0, blocks))
+        else:
+            share(some, blocks, w)
 
     def rule(self, step: int) -> Callable[..., None]:
         """The update of one block, f(w, g, scratch, *memories), at that step, counted from 1."""

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from reference import fused
 from reference.fused import Fused
+from threadpoolctl import threadpool_info
 
-from nobackprop import bench, learn, models, network, rules, torch_twin
+from nobackprop import bench, learn, models, network, rules, torch_twin, workers
 from nobackprop.bench import count_flops, counting, describe, measure, peak_bytes, random_run, stepper
 from nobackprop.errors import InputError
 from nobackprop.layers import Activation, Conv, Dense, Flatten, Sequential
@@ -24,7 +25,7 @@ from nobackprop.tree import leaves
 
 KEYS = {"rule", "model", "data", "optimizer", "batch_size", "threads", "device", "ms_per_step", "steps",
         "gflop_per_step", "matmul_gflops", "share_of_matmul_rate", "peak_bytes"}
-SMALL: dict[str, Any] = {"model": "mlp:8,7", "data": "xor", "batch_size": 5, "threads": 1, "steps": 2}
+SMALL: dict[str, Any] = {"model": "mlp:7,7", "data": "xor", "batch_size": 5, "threads": 1, "steps": 2}
 
 
 @pytest.fixture
@@ -91,16 +92,26 @@ def test_the_rate_of_products_is_the_best(monkeypatch):
 
 
 def test_all_cores_unless_told(small_products, monkeypatch):
+    """Workers for the steps; for the rate of products, threads of the BLAS library."""
     seen = []
 
-    def limits(*args, limits=bench.threadpool_limits, **how):
-        seen.append((*args, how))
-        return limits(*args, **how)
+    def time_steps(*asked, time_steps=bench.time_steps):
+        blas = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+        seen.append((workers.count(np.ones(1)), blas))
+        return time_steps(*asked)
 
-    monkeypatch.setattr(bench, "threadpool_limits", limits)
+    monkeypatch.setattr(bench, "time_steps", time_steps)
     monkeypatch.setattr(bench, "cores", lambda: 2)
     assert measure(**SMALL | {"threads": None})["threads"] == 2
-    assert seen == [(2, {"user_api": "blas"})]
+    assert seen == [(2, {1}), (1, {2})]
+
+
+def test_the_counted_operations_are_those_of_one_worker():
+    counts = []
+    for threads in (1, 2):
+        with workers.limit(threads):
+            counts.append(count_flops(random_run("mlp:1200,1000", "mnist", "las", 10, "adam")))
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("usual, steps", [(1.0, 20), (0.1, 30), (1e-6, 500)])
@@ -277,7 +288,7 @@ def test_every_other_operation_too(optimizer, multiply, add, subtract):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("rule", rules.RULES)
 def test_counting_changes_nothing(rule, optimizer):
-    plain, counted = (random_run("mlp:8,7,6", "digits", rule, 5, optimizer) for _ in range(2))
+    plain, counted = (random_run("mlp:8,7,8", "digits", rule, 5, optimizer) for _ in range(2))
     stepper(plain)()
     count_flops(counted)
     for tree in "params", "state":

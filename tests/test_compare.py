@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
-from nobackprop import compare, results
+from nobackprop import compare, results, workers
 from nobackprop.compare import RULES, TRAINING, Comparison, resolve
 from nobackprop.data import DATASETS, load
 from nobackprop.errors import InputError
@@ -92,18 +91,19 @@ def test_the_default_rules_exist():
     assert set(RULES) <= set(ALL_RULES)
 
 
-def test_threads_are_limited_and_recorded(monkeypatch):
-    asked = []
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_limited_and_recorded(monkeypatch, threads):
+    counts = []
 
-    class Limits(threadpool_limits):
-        def __init__(self, limits, user_api):
-            asked.append((limits, user_api))
-            super().__init__(limits, user_api)
+    class Counted(compare.Run):
+        def epoch(self):
+            counts.append(workers.count(self.x))
+            return super().epoch()
 
-    monkeypatch.setattr(compare, "threadpool_limits", Limits)
-    comparison = Comparison(resolve("digits", ["bp"], [0], TINY, threads=1))
+    monkeypatch.setattr(compare, "Run", Counted)
+    comparison = Comparison(resolve("digits", ["bp"], [0], TINY, threads=threads))
     comparison.run()
-    assert asked == [(1, "blas")] and comparison.results["environment"]["threads"] == 1
+    assert set(counts) == {threads} and comparison.results["environment"]["threads"] == threads
 
 
 def test_all_cores_are_those_the_process_may_use(monkeypatch):

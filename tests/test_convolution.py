@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from networks import like
 from strategies import integers
 
-from nobackprop import learn, metrics, models, network
+from nobackprop import learn, metrics, models, network, workers
 from nobackprop.backend import to_numpy
 from nobackprop.errors import InputError
 from nobackprop.feedback import gaussian
@@ -75,16 +75,18 @@ def test_its_three_kernels_are_derivatives_of_one_form(xp, case, planes, data):
     assert float((delta * a).sum()) == float((down * h).sum()) == float((W * G).sum())
 
 
+@pytest.mark.parametrize("threads", [1, 2, 9])
 @pytest.mark.parametrize("size", [1, 3000, 10**6])
-def test_groups_of_samples_change_nothing(monkeypatch, size):
+def test_groups_of_samples_change_nothing(monkeypatch, size, threads):
     rng = np.random.default_rng(0)
     h, W, delta = (rng.integers(-4, 5, shape).astype(float) for shape in ((5, 6, 6, 2), (3, 18), (5, 6, 6, 3)))
     kernels = [lambda: convolution.forward(W, h, 3, 1, 1), lambda: convolution.feedback(W, delta, h.shape, 3, 1, 1),
                lambda: convolution.outer(delta, h, 3, 1, 1)]
     expected = [kernel() for kernel in kernels]
     monkeypatch.setattr(unfold_kernels, "HOST_BYTES", size)
-    for kernel, before in zip(kernels, expected, strict=True):
-        np.testing.assert_array_equal(kernel(), before)
+    with workers.limit(threads):
+        for kernel, before in zip(kernels, expected, strict=True):
+            np.testing.assert_array_equal(kernel(), before)
 
 
 @given(case=images(), data=st.data())

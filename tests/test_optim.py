@@ -4,13 +4,14 @@ from __future__ import annotations
 import math
 import tracemalloc
 from collections.abc import Callable
+from threading import Barrier
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nobackprop import optim
+from nobackprop import optim, workers
 from nobackprop.backend import to_module, to_numpy
 from nobackprop.errors import InputError
 from nobackprop.optim import OPTIMIZERS, SCHEDULES, SGD, Adam, Momentum, bind, constant, cosine, step
@@ -118,6 +119,48 @@ def test_the_size_of_the_blocks_changes_no_bit(seed, split):
         opt(drawn(seed + 2))
         results.append(params)
     tree_map(np.testing.assert_array_equal, *results)
+
+
+@pytest.mark.parametrize("decay", [0.0, DECAY])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_number_of_workers_changes_no_bit(small_blocks, monkeypatch, name, decay):
+    monkeypatch.setattr(optim, "ALONE", 2)
+    results = []
+    for threads in (1, 2, 5):
+        params = drawn(0)
+        opt = bind(name, params, LR, decay)
+        with workers.limit(threads):
+            for seed in range(1, STEPS + 1):
+                opt(drawn(seed))
+        results.append(params)
+    for other in results[1:]:
+        tree_map(np.testing.assert_array_equal, results[0], other)
+
+
+def test_workers_have_scratch_arrays_of_their_own(small_blocks, monkeypatch):
+    monkeypatch.setattr(optim, "ALONE", 2)
+    meet = Barrier(2, timeout=60)
+
+    class Watched(SGD):
+        def rule(self, step):
+            def update(w, g, s):
+                s[:] = w[0]
+                meet.wait()
+                assert (s == w[0]).all()
+                meet.wait()
+            return update
+
+    with workers.limit(2):
+        Watched({"W": np.arange(48.0)}, LR)({"W": np.ones(48)})
+
+
+def test_small_leaves_are_left_to_the_caller(small_blocks, monkeypatch):
+    lengths = []
+    monkeypatch.setattr(optim, "share", lambda work, length, *arrays: lengths.append(length))
+    params = {"W": np.ones(8 * optim.ALONE), "V": np.ones(8 * optim.ALONE - 8)}
+    with workers.limit(2):
+        SGD(params, lr=1.0)(tree_map(np.copy, params))
+    assert lengths == [optim.ALONE] and not params["V"].any()
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

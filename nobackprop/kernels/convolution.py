@@ -1,7 +1,8 @@
 """Convolution: the three linear kernels on patches, a few samples at a time.
 
 W and B are (F, k k C), h is (N, H, W, C), delta (N, H', W', F).  Patches are made, used and forgotten in groups of
-samples that stay in the processor's cache: nothing of the size of all patches ever exists.
+samples that stay in the processor's cache: nothing of the size of all patches ever exists.  Workers, where there are
+several, have samples of their own.
 
 Where the stride is 1 and a row of a patch is not narrower than F, patches are unfolded along the width alone, and
 each of the k rows of the kernel is a product by itself, on rows that lie side by side in memory: k times fewer
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 
 from ..backend import Array, array_module
 from . import linear
-from .unfold import fold, groups, out_size, unfold
+from .unfold import each, fold, out_size, total, unfold
 
 
 def forward(W: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> Array:
@@ -23,21 +24,24 @@ def forward(W: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> A
     xp = array_module(W, h)
     a = xp.empty((n, rows, columns, len(W)), h.dtype)
     if stride > 1 or kernel * channels < len(W):
-        for part in groups(h, rows * columns * W.shape[1]):
+        def whole(part: slice) -> None:
             a[part] = linear.forward(W, unfold(h[part], kernel, stride, pad))
+        each(whole, h, rows * columns * W.shape[1])
         return a
     W_rows = _by_rows(W, kernel)
-    for part in groups(h, height * columns * kernel * channels):
+
+    def by_rows(part: slice) -> None:
         u = _unfold_width(h[part], kernel, pad)
         # the kernel's middle row reaches furthest, most often everywhere: its product is what the others add to
         (i, to, of), *others = sorted(_reach(height, rows, kernel, pad), key=lambda row: row[1].start - row[1].stop)
-        total = linear.forward(W_rows[i], u[of])
-        if len(total) < rows:
-            total, part_of = xp.zeros((rows, *total.shape[1:]), h.dtype), total
-            total[to] = part_of
+        out = linear.forward(W_rows[i], u[of])
+        if len(out) < rows:
+            out, part_of = xp.zeros((rows, *out.shape[1:]), h.dtype), out
+            out[to] = part_of
         for i, to, of in others:
-            total[to] += linear.forward(W_rows[i], u[of])
-        a[part] = total.reshape(rows, -1, columns, len(W)).swapaxes(0, 1)
+            out[to] += linear.forward(W_rows[i], u[of])
+        a[part] = out.reshape(rows, -1, columns, len(W)).swapaxes(0, 1)
+    each(by_rows, h, height * columns * kernel * channels)
     return a
 
 
@@ -50,28 +54,31 @@ def feedback(B: Array, delta: Array, shape: tuple[int, ...], kernel: int, stride
         flipped = array_module(B).ascontiguousarray(flipped).reshape(channels, -1)
         return forward(flipped, delta, kernel, 1, kernel - 1 - pad)
     down = array_module(B, delta).empty(shape, delta.dtype)
-    for part in groups(delta, delta[0, :, :, 0].size * B.shape[1]):
+
+    def some(part: slice) -> None:
         u = linear.feedback(B, delta[part])
         down[part] = fold(u, (len(u), *shape[1:]), kernel, stride, pad)
+    each(some, delta, delta[0, :, :, 0].size * B.shape[1])
     return down
 
 
 def outer(delta: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> Array:
     """The adjoint of `forward` in W: delta times the patches of h, summed over samples and positions, (F, k k C)."""
-    n, rows, columns, planes = delta.shape
+    _, rows, columns, planes = delta.shape
     height, channels = h.shape[1], h.shape[3]
     xp, row = array_module(delta, h), kernel * channels
     if stride > 1 or row < planes:
-        G = xp.zeros((planes, kernel * row), delta.dtype)
-        for part in groups(h, rows * columns * G.shape[1]):
-            G += linear.outer(delta[part], unfold(h[part], kernel, stride, pad))
-        return G
-    G_rows = xp.zeros((kernel, planes, row), delta.dtype)
-    for part in groups(h, height * columns * row):
+        return total(lambda part: linear.outer(delta[part], unfold(h[part], kernel, stride, pad)), h,
+                     rows * columns * kernel * row)
+
+    def by_rows(part: slice) -> Array:
         u = _unfold_width(h[part], kernel, pad)
         d = xp.ascontiguousarray(delta[part].swapaxes(0, 1)).reshape(rows, -1, planes)
+        G = xp.zeros((kernel, planes, row), delta.dtype)
         for i, to, of in _reach(height, rows, kernel, pad):
-            G_rows[i] += linear.outer(d[to], u[of])
+            G[i] = linear.outer(d[to], u[of])
+        return G
+    G_rows = total(by_rows, h, height * columns * row)
     return xp.ascontiguousarray(G_rows.swapaxes(0, 1)).reshape(planes, -1)
 
 

@@ -5,29 +5,45 @@ Shapes: u (..., K), delta (..., F), W and B (F, K); the leading axes are batch a
 from __future__ import annotations
 
 from ..backend import Array, array_module
+from ..workers import count, share
+
+ALONE = 1 << 23  # a product of fewer multiplications is not worth sharing
 
 
 def forward(W: Array, u: Array) -> Array:
     """W u, shape (..., F)."""
-    xp, rows = array_module(W, u), _rows(u)
+    rows = _rows(u)
     if 4 * len(rows) <= len(W):
         # OpenBLAS multiplies a tall matrix by a narrow one a third faster than their transposes
-        a = xp.ascontiguousarray(xp.matmul(W, rows.T).T)
+        a = array_module(W, u).ascontiguousarray(_product(W, rows.T).T)
     else:
-        a = xp.matmul(rows, W.T)
+        a = _product(rows, W.T)
     return a.reshape(*u.shape[:-1], len(W))
 
 
 def feedback(B: Array, delta: Array) -> Array:
     """B^T delta, shape (..., K); B has the shape of the forward map that it stands for."""
-    return array_module(B, delta).matmul(_rows(delta), B).reshape(*delta.shape[:-1], B.shape[1])
+    return _product(_rows(delta), B).reshape(*delta.shape[:-1], B.shape[1])
 
 
 def outer(delta: Array, u: Array) -> Array:
     """delta u^T summed over every leading axis, shape (F, K)."""
-    return array_module(delta, u).matmul(_rows(delta).T, _rows(u))
+    return _product(_rows(delta).T, _rows(u))
 
 
 def _rows(u: Array) -> Array:
     """(..., K) as (N, K): one matrix product instead of a batch of small ones."""
     return u.reshape(-1, u.shape[-1])
+
+
+def _product(A: Array, B: Array) -> Array:
+    """A B, (M, K) times (K, N); the workers share the rows of a large one, or its columns where those are more."""
+    xp, (rows, inner), columns = array_module(A, B), A.shape, B.shape[1]
+    if count(A, B) == 1 or rows * inner * columns < ALONE:
+        return xp.matmul(A, B)
+    out = xp.empty((rows, columns), xp.result_type(A, B))
+    if rows >= columns:
+        share(lambda part: xp.matmul(A[part], B, out=out[part]), rows, A, B)
+    else:
+        share(lambda part: xp.matmul(A, B[:, part], out=out[:, part]), columns, A, B)
+    return out

@@ -5,51 +5,83 @@ size: the input, which a tape has anyway, and (C,) statistics are enough for the
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..backend import Array, array_module
-from .unfold import groups
+from .unfold import each, total
+
+WIDE = 512
 
 
 def statistics(h: Array) -> tuple[Array, Array]:
     """Mean and variance (C,) of h (..., C) over all its leading axes."""
-    rows = h.reshape(-1, h.shape[-1])
-    mean = sum(rows[part].sum(0) for part in groups(rows, h.shape[-1])) / len(rows)
-    variance = 0
-    for part in groups(rows, h.shape[-1]):
-        t = rows[part] - mean
+    rows, tile, gather = _wide(h)
+    count, width = h.size // h.shape[-1], rows.shape[1]
+    mean = gather(total(lambda part: rows[part].sum(0), rows, width)) / count
+    wide_mean = tile(mean)
+
+    def squares(part: slice) -> Array:
+        t = rows[part] - wide_mean
         t *= t
-        variance = variance + t.sum(0)
-    return mean, variance / len(rows)
+        return t.sum(0)
+    return mean, gather(total(squares, rows, width)) / count
 
 
 def batchnorm(h: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
     """gamma (h - mean) / sqrt(variance + eps) + beta, (..., C)."""
-    xp, rows = array_module(h), h.reshape(-1, h.shape[-1])
-    out, scale = xp.empty_like(rows), gamma / xp.sqrt(variance + eps)
-    for part in groups(rows, h.shape[-1]):
+    xp, (rows, tile, _) = array_module(h), _wide(h)
+    out = xp.empty_like(rows)
+    mean, scale, shift = tile(mean), tile(gamma / xp.sqrt(variance + eps)), tile(beta)
+
+    def some(part: slice) -> None:
         y = out[part]
         xp.subtract(rows[part], mean, out=y)
         y *= scale
-        y += beta
+        y += shift
+    each(some, rows, rows.shape[1])
     return out.reshape(h.shape)
 
 
 def d_batchnorm(delta: Array, h: Array, gamma: Array, mean: Array, variance: Array,
                 eps: float) -> tuple[Array, Array, Array]:
     """The adjoints in h (..., C), gamma and beta (C,), `mean` and `variance` being those of h."""
-    xp, channels = array_module(delta, h), h.shape[-1]
-    rows, d = h.reshape(-1, channels), delta.reshape(-1, channels)
-    inverse = 1 / xp.sqrt(variance + eps)
-    d_gamma = d_beta = 0
-    for part in groups(rows, channels):
-        t = rows[part] - mean
+    xp, (rows, tile, gather) = array_module(delta, h), _wide(h)
+    d, width, count = delta.reshape(rows.shape), rows.shape[1], h.size // h.shape[-1]
+    inverse, wide_mean = 1 / xp.sqrt(variance + eps), tile(mean)
+
+    def sums(part: slice) -> Array:
+        t = rows[part] - wide_mean
         t *= d[part]
-        d_gamma, d_beta = d_gamma + t.sum(0), d_beta + d[part].sum(0)
+        return xp.stack((t.sum(0), d[part].sum(0)))
+    d_gamma, d_beta = gather(total(sums, rows, width))
     d_gamma = d_gamma * inverse
-    down, through_mean, through_variance = xp.empty_like(d), d_beta / len(d), d_gamma * inverse / len(d)
-    for part in groups(rows, channels):
-        t, q = rows[part] - mean, down[part]
+    down, scale = xp.empty_like(d), tile(gamma * inverse)
+    through_mean, through_variance = tile(d_beta / count), tile(d_gamma * inverse / count)
+
+    def some(part: slice) -> None:
+        t, q = rows[part] - wide_mean, down[part]
         t *= through_variance
         xp.subtract(d[part], t, out=q)
         q -= through_mean
-        q *= gamma * inverse
+        q *= scale
+    each(some, rows, width)
     return down.reshape(h.shape), d_gamma, d_beta
+
+
+def _wide(h: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
+    """h (..., C) as rows of several pixels each, and the two ways between (C,) and such a row.
+
+    tile repeats (C,) along a row; gather, its adjoint, adds up a row's (..., C).  NumPy's inner loops run along a
+    row: with the few channels of a small network they would be all overhead.
+    """
+    xp, channels = array_module(h), h.shape[-1]
+    pixels = 1
+    while pixels * channels < WIDE and h.size % (2 * pixels * channels) == 0:
+        pixels *= 2
+
+    def tile(a: Array) -> Array:
+        return xp.concatenate([a] * pixels) if pixels > 1 else a
+
+    def gather(a: Array) -> Array:
+        return a.reshape(*a.shape[:-1], pixels, channels).sum(-2) if pixels > 1 else a
+    return h.reshape(-1, pixels * channels), tile, gather

@@ -4,7 +4,7 @@ from __future__ import annotations
 from itertools import product
 
 from ..backend import Array, array_module
-from .unfold import groups, out_size, padded, unpadded, windows
+from .unfold import each, out_size, padded, unpadded, windows
 
 
 def max_pool(h: Array, size: int, stride: int, pad: int = 0) -> tuple[Array, Array]:
@@ -15,7 +15,8 @@ def max_pool(h: Array, size: int, stride: int, pad: int = 0) -> tuple[Array, Arr
     xp, (rows, columns) = array_module(h), (out_size(n, size, stride, pad) for n in h.shape[1:3])
     best = xp.empty((len(h), rows, columns, h.shape[3]), h.dtype)
     place = xp.zeros(best.shape, "uint8")
-    for part in groups(h, h[0].size):
+
+    def some(part: slice) -> None:
         image, m, p = padded(h[part], pad, -xp.inf), best[part], place[part]
         m[...] = windows(image, 0, 0, rows, columns, stride)
         for t, (i, j) in enumerate(product(range(size), repeat=2)):
@@ -26,6 +27,7 @@ def max_pool(h: Array, size: int, stride: int, pad: int = 0) -> tuple[Array, Arr
                 won *= t
                 xp.maximum(p, won, out=p)
                 xp.maximum(m, other, out=m)
+    each(some, h, h[0].size)
     return best, place
 
 
@@ -33,13 +35,15 @@ def d_max_pool(delta: Array, place: Array, shape: tuple[int, ...], size: int, st
     """The adjoint at the windows' winners: delta (N, H', W', C) put back to where each came from, in `shape`."""
     xp, (rows, columns) = array_module(delta, place), delta.shape[1:3]
     down = xp.empty(shape, delta.dtype)
-    for part in groups(down, down[0].size):
+
+    def some(part: slice) -> None:
         d, p = delta[part], place[part]
         out = xp.zeros((len(d), shape[1] + 2 * pad, shape[2] + 2 * pad, shape[3]), delta.dtype)
         for t, (i, j) in enumerate(product(range(size), repeat=2)):
             spot = windows(out, i, j, rows, columns, stride)
             spot += d * (p == t)
         down[part] = unpadded(out, pad)
+    each(some, down, down[0].size)
     return down
 
 

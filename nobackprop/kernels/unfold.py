@@ -4,9 +4,10 @@ Images are (N, H, W, C); patches are (N, H', W', k k C), ordered (row, column, c
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..backend import Array, array_module
+from ..workers import share
 
 HOST_BYTES, DEVICE_BYTES = 2 << 20, 1 << 29
 
@@ -61,11 +62,38 @@ def fold(u: Array, shape: tuple[int, ...], kernel: int, stride: int = 1, pad: in
     return unpadded(out, pad)
 
 
-def groups(h: Array, numbers: int) -> Iterator[slice]:
-    """Slices of a batch h (N, ...) of which each sample needs so many `numbers` of work space.
+def groups(h: Array, numbers: int, samples: slice = slice(None)) -> Iterator[slice]:
+    """Slices of `samples` of a batch h (N, ...) of which each needs so many `numbers` of work space.
 
     Small enough for the processor's cache on the host; large ones on a device.
     """
     room = HOST_BYTES if array_module(h).__name__ == "numpy" else DEVICE_BYTES
     size = max(1, room // max(numbers * h.dtype.itemsize, 1))
-    return (slice(start, start + size) for start in range(0, len(h), size))
+    first, end, _ = samples.indices(len(h))
+    return (slice(start, min(start + size, end)) for start in range(first, end, size))
+
+
+def each(work: Callable[[slice], None], h: Array, numbers: int) -> None:
+    """work(part) for every group of a batch h (N, ...), the workers having samples of their own."""
+    def some(samples: slice) -> None:
+        for part in groups(h, numbers, samples):
+            work(part)
+    share(some, len(h), h)
+
+
+def total(work: Callable[[slice], Array], h: Array, numbers: int) -> Array:
+    """The sum of work(part) over the groups of a batch h (N, ...), each worker's by itself and then theirs, in order.
+
+    The results of `work` are added up in place, and there is at least one sample.
+    """
+    def some(samples: slice) -> Array:
+        return _added(work(part) for part in groups(h, numbers, samples))
+    return _added(share(some, len(h), h))
+
+
+def _added(parts: Iterable[Array]) -> Array:
+    parts = iter(parts)
+    first = next(parts)
+    for part in parts:
+        first += part
+    return first

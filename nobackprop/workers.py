@@ -1,0 +1,71 @@
+"""Worker threads, which share the samples of a kernel, the rows of a product or the blocks of an optimiser.
+
+    with workers.limit(2):
+        learn.step(...)
+
+Without `limit` there is one worker, the caller, and no thread is made.  Who does what depends on the number of
+workers and on shapes alone, and sums are added up in the workers' order: the same bits come out every time.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from typing import Any, TypeVar
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from .backend import Array, array_module
+from .errors import InputError
+
+T = TypeVar("T")
+
+# how to hand work to each of the others; of a context, so that neither a worker nor a thread of a user's has any
+_others: ContextVar[tuple[Callable[..., Future[Any]], ...]] = ContextVar("others", default=())
+
+
+@contextmanager
+def limit(threads: int) -> Iterator[None]:
+    """So many workers inside the block, the caller being one; each multiplies matrices on one BLAS thread, its own.
+
+    Raises InputError where there would be none.
+    """
+    if threads < 1:
+        raise InputError(f"threads must be at least 1, got {threads}")
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, threads - 1)) as pool:
+        outside = _others.set((pool.submit,) * (threads - 1))
+        try:
+            yield
+        finally:
+            _others.reset(outside)
+
+
+def count(*arrays: Array) -> int:
+    """How many workers share the work on these arrays: one on a device, and where a worker shares its own share."""
+    return 1 + len(_others.get()) if array_module(*arrays) is np else 1
+
+
+def share(work: Callable[[slice], T], length: int, *arrays: Array) -> list[T]:
+    """work(part) by every worker for its part of 0..length, at the same time; what they return, in order.
+
+    There are `count(*arrays)` parts, or `length` if that is less, and at least one.  Where workers fail, the first
+    one's exception is raised when all have ended.
+    """
+    workers = max(1, min(count(*arrays), length))
+    mine, *theirs = (slice(i * length // workers, (i + 1) * length // workers) for i in range(workers))
+    if not theirs:
+        return [work(mine)]
+    # in copies of this context np.errstate goes along
+    futures = [submit(copy_context().run, _alone, work, part) for submit, part in zip(_others.get(), theirs)]
+    try:
+        first = copy_context().run(_alone, work, mine)
+    finally:
+        wait(futures)
+    return [first, *(future.result() for future in futures)]
+
+
+def _alone(work: Callable[[slice], T], part: slice) -> T:
+    _others.set(())
+    return work(part)

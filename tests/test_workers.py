@@ -1,0 +1,300 @@
+"""The workers: who does what, that nothing they compute depends on who, and that nobody waits for ever."""
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from threading import Barrier, current_thread
+
+import fakecupy
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
+
+from nobackprop import bench, learn, models, network, optim, rules, workers
+from nobackprop.bench import counting
+from nobackprop.errors import InputError
+from nobackprop.kernels import convolution, linear, normalize, pool
+from nobackprop.kernels import unfold as unfold_kernels
+from nobackprop.optim import bind
+from nobackprop.tree import leaves, tree_map
+
+HOST = np.ones(1)
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+# Who does what
+
+
+@given(length=st.integers(0, 20), threads=st.integers(1, 6))
+def test_the_parts_are_all_of_it_in_order_and_as_equal_as_can_be(length, threads):
+    with workers.limit(threads):
+        parts = workers.share(lambda part: (part.start, part.stop), length, HOST)
+    assert len(parts) == max(1, min(threads, length))
+    assert [i for start, stop in parts for i in range(start, stop)] == list(range(length))
+    sizes = [stop - start for start, stop in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_they_work_at_the_same_time_each_in_a_thread_and_the_caller_in_its_own():
+    meet = Barrier(3, timeout=60)
+
+    def work(part):
+        meet.wait()
+        return current_thread()
+
+    with workers.limit(3):
+        for _ in range(5):
+            who = workers.share(work, 3, HOST)
+            assert who[0] is current_thread() and len(set(who)) == 3
+
+
+def test_without_a_limit_the_caller_does_it_all():
+    before = threading.enumerate()
+    for one in (lambda work: workers.share(work, 9, HOST), limited_to_one):
+        assert one(lambda part: (part, current_thread())) == [(slice(0, 9), current_thread())]
+        assert workers.count(HOST) == 1 and threading.enumerate() == before
+
+
+def limited_to_one(work):
+    with workers.limit(1):
+        return workers.share(work, 9, HOST)
+
+
+def test_a_limit_holds_in_its_block_and_leaves_no_thread():
+    before, blas = threading.enumerate(), blas_threads()
+    with workers.limit(3):
+        assert workers.count(HOST) == 3 and blas_threads() == {1}
+        with workers.limit(2):
+            assert workers.count(HOST) == 2
+            workers.share(lambda part: None, 2, HOST)
+        assert workers.count(HOST) == 3
+        with pytest.raises(KeyError), workers.limit(4):
+            raise KeyError
+        assert workers.count(HOST) == 3
+    assert workers.count(HOST) == 1 and threading.enumerate() == before and blas_threads() == blas
+
+
+def test_a_worker_has_no_workers_so_that_nobody_waits_for_itself():
+    def inner(part):
+        return part, current_thread()
+
+    with workers.limit(2):
+        came = workers.share(lambda part: [workers.count(HOST), current_thread(), *workers.share(inner, 8, HOST)],
+                             2, HOST)
+        assert workers.count(HOST) == 2
+    for workers_there, who, *parts in came:
+        assert workers_there == 1 and parts == [(slice(0, 8), who)]
+
+
+def test_a_thread_of_somebody_else_has_one_worker():
+    seen = []
+    with workers.limit(2):
+        thread = threading.Thread(target=lambda: seen.append(workers.count(HOST)))
+        thread.start()
+        thread.join()
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_there_is_at_least_one(threads):
+    with pytest.raises(InputError, match=f"threads must be at least 1, got {threads}"), workers.limit(threads):
+        pass
+
+
+# Mistakes, and what floating point should do about its own
+
+
+@pytest.mark.parametrize("wrong", [{0}, {1}, {2}, {1, 2}, {0, 1, 2}])
+def test_the_first_mistake_reaches_the_caller_when_all_have_ended(wrong):
+    meet, ended = Barrier(3, timeout=60), []
+
+    def work(part):
+        meet.wait()
+        if part.start in wrong:
+            raise KeyError(part.start)
+        ended.append(sum(range(100_000)))
+
+    with workers.limit(3):
+        with pytest.raises(KeyError) as caught:
+            workers.share(work, 3, HOST)
+        assert caught.value.args == (min(wrong),) and len(ended) == 3 - len(wrong)
+        assert workers.share(lambda part: part.start, 3, HOST) == [0, 1, 2]
+        assert workers.count(HOST) == 3
+
+
+def test_a_kernels_mistake_reaches_the_caller():
+    with workers.limit(2), pytest.raises(ValueError):
+        convolution.forward(np.ones((3, 19)), np.ones((4, 6, 6, 2)), 3, 1, 1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("part_at_fault", [0, 1])
+def test_what_floating_point_errors_do_is_as_the_caller_said(part_at_fault):
+    def divide(part):
+        return np.ones(2) / np.full(2, float(part.start != part_at_fault))
+
+    with workers.limit(2):
+        with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+            workers.share(divide, 2, HOST)
+        with np.errstate(divide="ignore"):
+            assert np.isinf(workers.share(divide, 2, HOST)[part_at_fault]).all()
+
+
+# Devices and counted arrays
+
+
+def test_only_numpys_own_arrays_are_shared():
+    with workers.limit(4):
+        assert workers.count(fakecupy.ones(3)) == 1
+        assert workers.share(lambda part: (part, current_thread()), 8, fakecupy.ones(3)) == [
+            (slice(0, 8), current_thread())]
+
+
+def test_what_a_step_costs_does_not_depend_on_the_workers(shared):
+    came = []
+    for threads in (1, 3):
+        with workers.limit(threads):
+            came.append(bench.count_flops(bench.random_run("conv3-bn:0.03", "cifar-10", "las", 6, "adam")))
+    assert came[0] == came[1] and came[0]["matmul"] > 0
+
+
+def test_counted_arrays_are_not_shared(monkeypatch):
+    """What is counted is a number that all threads would add to."""
+    flops: Counter[str] = Counter()
+    kind = counting(flops)
+    monkeypatch.setitem(sys.modules, kind.__module__, bench._Numpy(np, kind))
+    with workers.limit(2):
+        assert workers.count(np.ones(2).view(kind)) == 1
+
+
+# What they compute
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Everything is large enough to be shared, in groups of few samples."""
+    monkeypatch.setattr(linear, "ALONE", 1)
+    monkeypatch.setattr(unfold_kernels, "HOST_BYTES", 4000)
+    monkeypatch.setattr(optim, "ALONE", 2)
+    monkeypatch.setattr(optim, "HOST_BLOCK", 16)
+
+
+def images(draw):
+    """What each kernel makes of numbers that `draw(*shape)` gives, by its name."""
+    h, x, rows = draw(5, 8, 8, 4), draw(5, 9, 8, 1), draw(40, 4)
+    W, thin, D, u, e = draw(6, 36), draw(12, 9), draw(13, 7), draw(5, 7), draw(5, 13)
+    d, d_thin, d_by_2 = draw(5, 8, 8, 6), draw(5, 9, 8, 12), draw(5, 4, 4, 6)
+    mean, variance = rows.mean(0), rows.var(0) + 1
+    best, place = pool.max_pool(d, 3, 2, 1)
+    return {
+        "convolution by rows": lambda: convolution.forward(W, h, 3, 1, 1),
+        "convolution of thin images": lambda: convolution.forward(thin, x, 3, 1, 1),
+        "convolution by 2": lambda: convolution.forward(W, h, 3, 2, 1),
+        "feedback": lambda: convolution.feedback(W, d, h.shape, 3, 1, 1),
+        "feedback by 2": lambda: convolution.feedback(W, d_by_2, h.shape, 3, 2, 1),
+        "outer by rows": lambda: convolution.outer(d, h, 3, 1, 1),
+        "outer of thin images": lambda: convolution.outer(d_thin, x, 3, 1, 1),
+        "outer by 2": lambda: convolution.outer(d_by_2, h, 3, 2, 1),
+        "dense": lambda: linear.forward(D, u), "dense, few samples": lambda: linear.forward(D, u[:2]),
+        "dense feedback": lambda: linear.feedback(D, e), "dense outer": lambda: linear.outer(e, u),
+        "pool": lambda: np.concatenate([array.ravel() for array in pool.max_pool(d, 3, 2, 1)]),
+        "pool's adjoint": lambda: pool.d_max_pool(best, place, d.shape, 3, 2, 1),
+        "statistics": lambda: np.stack(normalize.statistics(rows)),
+        "batchnorm": lambda: normalize.batchnorm(rows, mean, mean, mean, variance, 1e-5),
+        "batchnorm's adjoint": lambda: np.concatenate([
+            array.ravel() for array in normalize.d_batchnorm(rows[::-1], rows, mean, mean, variance, 1e-5)]),
+    }
+
+
+KERNELS = tuple(images(lambda *shape: np.ones(shape)))
+SUMS_OF_REALS = ("statistics", "batchnorm", "batchnorm's adjoint")
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_of_integers_come_out_the_same_with_any_workers(shared, name, threads):
+    rng = np.random.default_rng(0)
+    kernel = images(lambda *shape: rng.integers(-4, 5, shape).astype(float))[name]
+    expected = kernel()
+    with workers.limit(threads):
+        came = kernel()
+    if name in SUMS_OF_REALS:
+        np.testing.assert_allclose(came, expected, rtol=1e-12, atol=1e-12)
+    else:
+        np.testing.assert_array_equal(came, expected)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_of_reals_come_out_the_same_every_time(shared, name):
+    rng = np.random.default_rng(0)
+    kernel = images(lambda *shape: rng.standard_normal(shape, dtype="float32"))[name]
+    with workers.limit(3):
+        expected = kernel()
+        for _ in range(5):
+            assert kernel().tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_is_shared(shared, monkeypatch, name):
+    rng, sizes = np.random.default_rng(0), []
+
+    def share(work, length, *arrays, share=workers.share):
+        results = share(work, length, *arrays)
+        sizes.append(len(results))
+        return results
+
+    for module in (unfold_kernels, linear):
+        monkeypatch.setattr(module, "share", share)
+    kernel = images(lambda *shape: rng.standard_normal(shape))[name]
+    with workers.limit(2):
+        kernel()
+    assert 2 in sizes
+
+
+@given(samples=st.integers(1, 30), threads=st.integers(1, 5), numbers=st.integers(1, 9))
+def test_every_sample_is_in_one_group(samples, threads, numbers):
+    h, seen = np.ones((samples, 2)), []
+    with pytest.MonkeyPatch.context() as patch, workers.limit(threads):
+        patch.setattr(unfold_kernels, "HOST_BYTES", 8 * 10)
+        unfold_kernels.each(lambda part: seen.append(part), h, numbers)
+        count = unfold_kernels.total(lambda part: np.array([1, part.stop - part.start]), h, numbers)
+    assert sorted(i for part in seen for i in range(part.start, part.stop)) == list(range(samples))
+    assert max(part.stop - part.start for part in seen) <= 10 // numbers
+    assert list(count) == [len(seen), samples]
+
+
+def test_small_products_are_left_to_the_caller(monkeypatch):
+    monkeypatch.setattr(linear, "share", lambda *asked: pytest.fail("shared"))
+    with workers.limit(2):
+        linear.forward(np.ones((10, 1024)), np.ones((64, 1024)))
+
+
+def after_three_steps(rule: str, threads: int, dtype: str):
+    rng = np.random.default_rng(0)
+    net = models.build("conv3-bn:0.04", (8, 8, 2), 3, "relu")
+    params, shapes = network.init(net, rng, (8, 8, 2), dtype)
+    state = tree_map(lambda array: array.astype(dtype), rules.get(rule).init(rng, net, params, shapes))
+    opt, opt_state = (bind("adam", tree, 0.01, weight_decay=0.1) for tree in (params, state))
+    with workers.limit(threads):
+        for _ in range(3):
+            x, y = rng.standard_normal((7, 8, 8, 2)).astype(dtype), np.eye(3, dtype=dtype)[rng.integers(3, size=7)]
+            learn.step(net, rules.get(rule), params, state, opt, opt_state, x, y, rng)
+    return [array for _, array in leaves([params, state])]
+
+
+@pytest.mark.parametrize("rule", ["bp", "las"])
+def test_training_comes_out_the_same_every_time(shared, rule):
+    first, again = (after_three_steps(rule, 3, "float32") for _ in range(2))
+    assert [array.tobytes() for array in first] == [array.tobytes() for array in again]
+
+
+@pytest.mark.parametrize("rule", ["bp", "las"])
+def test_training_does_not_depend_on_the_workers_but_for_rounding(shared, rule):
+    for a, b in zip(after_three_steps(rule, 1, "float64"), after_three_steps(rule, 3, "float64"), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
