@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from .backend import Array, array_module
+from .errors import InputError
 from .feedback import Draw
-from .kernels import convolution, linear
+from .kernels import convolution, linear, pool
 from .kernels.unfold import groups, out_size, unfold
 
 if TYPE_CHECKING:
@@ -131,6 +132,57 @@ class MaxConvHead(ConvHead):
             # (C, 1, n) times (C, n, k k planes): each class has winners of its own
             G += xp.matmul(error[part].T[:, None], xp.take_along_axis(patches, won[:, :, None], 1).swapaxes(0, 1))
         return G[:, 0]
+
+
+@dataclass(frozen=True)
+class PoolHead:
+    """Average pooling over windows, and a full matrix B (C, F) on what is left; without pooling on vectors (N, F).
+
+    The local classifier of Woo 2023, section 5.2.4, has 2x2 windows; that of Nokland and Eidnes 2019 as large ones as
+    leave at most so many features: with `most` the window doubles until F does not exceed it.  A window is never larger
+    than the image; rows and columns that fill no window are not seen, as usual in average pooling.  Raises InputError
+    for a size below 1.
+    """
+
+    window: int = 2
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("window", self.window), ("most", self.most)):
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+
+    def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
+        size = self.size(shape)
+        side = [n // size for n in shape[:-1]]
+        return draw(rng, (classes, math.prod(side) * shape[-1]))
+
+    def forward(self, B: Array, h: Array) -> Array:
+        return linear.forward(B, self.pooled(h))
+
+    def send(self, B: Array, e: Array, shape: tuple[int, ...]) -> Array:
+        sent, size = linear.feedback(B, e), self.size(shape[1:])
+        if size == 1:
+            return sent.reshape(shape)
+        n, height, width, planes = shape
+        return pool.d_avg_pool(sent.reshape(n, height // size, width // size, planes), shape, size, size)
+
+    def grad(self, B: Array, h: Array, error: Array) -> Array:
+        return linear.outer(error, self.pooled(h))
+
+    def pooled(self, h: Array) -> Array:
+        """The features that the matrix reads, (N, F)."""
+        size = self.size(h.shape[1:])
+        return (h if size == 1 else pool.avg_pool(h, size, size)).reshape(len(h), -1)
+
+    def size(self, shape: tuple[int, ...]) -> int:
+        """The window's side on samples of that shape; 1 is no pooling."""
+        if len(shape) == 1:
+            return 1
+        size, least = self.window, min(shape[:2])
+        while self.most is not None and size < least and math.prod(n // size for n in shape[:2]) * shape[2] > self.most:
+            size *= 2
+        return min(size, least)
 
 
 def head_beside(block: Layer) -> Head:

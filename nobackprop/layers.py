@@ -24,6 +24,7 @@ import numpy as np
 from .backend import Array
 from .errors import InputError
 from .heads import ConvHead, DenseHead, Head
+from .kept import Keep, recall
 from .kernels import convolution, linear, normalize, pool
 from .kernels.activation import ACTIVATIONS
 from .kernels.unfold import out_size
@@ -33,7 +34,7 @@ Shape = tuple[int, ...]
 
 
 class Layer:
-    """The three methods above, to be filled in, and two that most layers leave as they are."""
+    """The three methods above, to be filled in, and four that most layers leave as they are."""
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         raise NotImplementedError
@@ -51,6 +52,14 @@ class Layer:
 
     def remember(self, params: Tree, cache: Any) -> None:
         """Fold what a training pass has seen into running statistics, in place."""
+
+    def weighted(self) -> tuple[Layer, ...]:
+        """The layers with weights along the main path, which goes through the bodies of residual blocks."""
+        return ()
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        """The cache with `what` is to be kept of it, and the index of the next layer with weights."""
+        return cache, index
 
 
 @dataclass(frozen=True)
@@ -75,12 +84,18 @@ class Dense(Layer):
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        grads = {"W": linear.outer(delta, cache),                                  # LAS (8)
+        grads = {"W": linear.outer(delta, recall(cache)),                          # LAS (8)
                  "b": delta.sum(0)}                                                # LAS (9)
         return linear.feedback(feedback["W"], delta) if want_down else None, grads  # LAS (7)
 
     def head(self) -> Head | None:
         return DenseHead()
+
+    def weighted(self) -> tuple[Layer, ...]:
+        return (self,)
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        return what.before(index, cache), index + 1
 
 
 @dataclass(frozen=True)
@@ -110,15 +125,21 @@ class Conv(Layer):
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        how = self.kernel, self.stride, self.pad
-        grads = {"W": convolution.outer(delta, cache, *how)}                       # LAS (8)
+        h, how = recall(cache), (self.kernel, self.stride, self.pad)
+        grads = {"W": convolution.outer(delta, h, *how)}                           # LAS (8)
         if self.bias:
             grads["b"] = delta.sum((0, 1, 2))                                      # LAS (9)
-        down = convolution.feedback(feedback["W"], delta, cache.shape, *how) if want_down else None  # LAS (7)
+        down = convolution.feedback(feedback["W"], delta, h.shape, *how) if want_down else None  # LAS (7)
         return down, grads
 
     def head(self) -> Head | None:
         return ConvHead(self.kernel, self.stride, self.pad)
+
+    def weighted(self) -> tuple[Layer, ...]:
+        return (self,)
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        return what.before(index, cache), index + 1
 
 
 @dataclass(frozen=True)
@@ -139,17 +160,21 @@ class BatchNorm(Layer):
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         mean, var = normalize.statistics(h) if train else (params["mean"], params["var"])
-        return normalize.batchnorm(h, params["gamma"], params["beta"], mean, var, self.eps), (h, mean, var)
+        out = normalize.batchnorm(h, params["gamma"], params["beta"], mean, var, self.eps)
+        return out, (h, mean, var, h.size // h.shape[-1])
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        h, mean, var = cache
-        down, gamma, beta = normalize.d_batchnorm(delta, h, feedback["gamma"], mean, var, self.eps)
+        h, mean, var, _ = cache
+        down, gamma, beta = normalize.d_batchnorm(delta, recall(h), feedback["gamma"], mean, var, self.eps)
         return down, {"gamma": gamma, "beta": beta}
 
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        h, *statistics = cache
+        return (what.within(h), *statistics), index
+
     def remember(self, params: Tree, cache: Any) -> None:
-        h, mean, var = cache
-        count = h.size // h.shape[-1]
+        _, mean, var, count = cache
         # the sample variance, which prediction on other data needs
         for running, seen in ((params["mean"], mean), (params["var"], var * (count / max(count - 1, 1)))):
             running *= 1 - self.momentum
@@ -242,7 +267,10 @@ class Activation(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         _, d_f = ACTIVATIONS[self.name]
-        return delta * d_f(cache), None                                            # LAS (7)
+        return delta * d_f(recall(cache)), None                                    # LAS (7)
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        return what.behind(self.name, cache), index
 
 
 @dataclass(frozen=True)
@@ -298,6 +326,16 @@ class Sequential(Layer):
         for layer, p, c in zip(self.layers, params, cache, strict=True):
             layer.remember(p, c)
 
+    def weighted(self) -> tuple[Layer, ...]:
+        return tuple(leaf for layer in self.layers for leaf in layer.weighted())
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        kept = []
+        for layer, c in zip(self.layers, cache, strict=True):
+            c, index = layer.keep(c, what, index)
+            kept.append(c)
+        return kept, index
+
 
 @dataclass(frozen=True)
 class Residual(Layer):
@@ -342,3 +380,11 @@ class Residual(Layer):
         self.body.remember(params["body"], cache[0])
         if self.shortcut is not None:
             self.shortcut.remember(params["shortcut"], cache[1])
+
+    def weighted(self) -> tuple[Layer, ...]:
+        return self.body.weighted()
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        body, after = self.body.keep(cache[0], what, index)
+        short = None if self.shortcut is None else self.shortcut.keep(cache[1], what, index)[0]
+        return (body, short), after

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, array_module
+from .kept import Keep
 from .layers import Activation, Layer, Sequential, Shape
 from .network import Network
 from .rules import BP, Rule
@@ -48,6 +49,12 @@ class Listener(Layer):
 
     def head(self) -> Any:
         return self.block.head()
+
+    def weighted(self) -> tuple[Layer, ...]:
+        return self.block.weighted()
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        return self.block.keep(cache, what, index)
 
 
 def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Array) -> list[Array | None]:

@@ -1,13 +1,14 @@
 """A network, its tape, and the one backward walk of this package."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
 import numpy as np
 
 from .backend import Array
+from .kept import ALL, Keep, Kept
 from .kernels.loss import LOSSES
 from .layers import Layer, Shape
 from .tree import Tree, tree_map
@@ -50,9 +51,12 @@ class Network:
 
 @dataclass(frozen=True)
 class Tape:
-    """What one forward pass leaves: h[0] = x, h[i] the output of block i - 1 (the papers' h_i), and the caches."""
+    """What one forward pass leaves: h[0] = x, h[i] the output of block i - 1 (the papers' h_i), and the caches.
 
-    h: list[Array]
+    Where an array is not needed the tape may keep less, or something that makes it when it is called: `kept.Keep`.
+    """
+
+    h: list[Kept]
     caches: list[Any]
 
     @property
@@ -79,13 +83,16 @@ def init(net: Network, rng: np.random.Generator, shape: Shape,
     return params, shapes
 
 
-def forward(net: Network, params: Tree, x: Array, train: bool = True) -> Tape:
-    """The forward pass of x (N, ...) that learning needs: everything recorded."""
-    tape = Tape([x], [])
-    for block, p in zip(net, params, strict=True):
-        h, cache = block.forward(p, tape.h[-1], train)
-        tape.h.append(h)
+def forward(net: Network, params: Tree, x: Array, train: bool = True,
+            keep: Callable[[int], Keep] = lambda i: ALL) -> Tape:
+    """The forward pass of x (N, ...) that learning needs: of block i what keep(i) says, x and a_L in any case."""
+    tape, h, index = Tape([x], []), x, 0
+    for i, (block, p) in enumerate(zip(net, params, strict=True)):
+        h, cache = block.forward(p, h, train)
+        cache, index = block.keep(cache, keep(i), index)
+        tape.h.append(keep(i).between(h))
         tape.caches.append(cache)
+    tape.h[-1] = h
     return tape
 
 

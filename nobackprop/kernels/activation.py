@@ -1,6 +1,8 @@
 """Activations f(a), and their derivatives as functions of the output h = f(a), so that a tape keeps h alone."""
 from __future__ import annotations
 
+import math
+
 from ..backend import Array, array_module
 
 
@@ -22,6 +24,16 @@ def relu(a: Array) -> Array:
 def d_relu(h: Array) -> Array:
     """1 where the unit is on, else 0, also at 0 exactly; as a mask, a byte for each unit."""
     return h > 0
+
+
+def pack(h: Array) -> Array:
+    """Where h (...) is above 0, a bit each, eight in a byte: (ceil(h.size / 8),)."""
+    return array_module(h).packbits(d_relu(h).reshape(-1))
+
+
+def unpack(bits: Array, shape: tuple[int, ...]) -> Array:
+    """The mask of `shape` that was packed."""
+    return array_module(bits).unpackbits(bits)[:math.prod(shape)].view("bool").reshape(shape)
 
 
 def tanh(a: Array) -> Array:

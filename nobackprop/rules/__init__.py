@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
 
-from ..errors import unknown
+from ..errors import InputError, unknown
 from ..feedback import binary, low_rank, sparse
+from .activation_sharing import ASAP, ASFP, ASFPLC, ActivationSharing, FoA
 from .adaptive_feedback import AdaptiveDFA
 from .alignment_support import LAS, LTAS
 from .backprop import BP, Shallow
@@ -38,17 +39,45 @@ RULES: dict[str, Rule] = {
     "fdfa": FDFA(),
     "las": LAS(),
     "ltas": LTAS(),
+    "foa": FoA(),
+    "as": ActivationSharing(),
+    "asap": ASAP(),
+    "asfp": ASFP(),
+    "asfp-lc": ASFPLC(),
 }
 
 
-def get(name: str) -> Rule:
-    """The rule of that name.
+def get(spec: str) -> Rule:
+    """The rule that `spec`, 'NAME' or 'NAME:OPTION=VALUE:...', names: asap, asap:k=4, asap:plan=text:match=avg.
 
-    Raises InputError, with the nearest name, where there is none.
+    Raises InputError where there is none of that name, with the nearest; where it has no such option, and where the
+    value is none of the option's kind.
     """
+    name, *options = spec.split(":")
     if name not in RULES:
         raise unknown("rule", name, RULES)
-    return RULES[name]
+    rule = RULES[name]
+    known = {field.name: getattr(rule, field.name) for field in fields(rule)  # type: ignore[arg-type]
+             if isinstance(getattr(rule, field.name), str | int | float)}
+    chosen: dict[str, object] = {}
+    for option in options:
+        key, _, text = option.partition("=")
+        if key not in known:
+            raise unknown(f"option of rule {name}", key, known) if known else InputError(
+                f"rule {name} has no options, got '{option}'")
+        chosen[key] = _value(spec, key, text, known[key])
+    return replace(rule, **chosen)  # type: ignore[type-var]
+
+
+def _value(spec: str, key: str, text: str, default: object) -> object:
+    """`text` as a value of the default's kind."""
+    kinds = {bool: ("yes or no", {"yes": True, "no": False}.__getitem__), int: ("an integer", int),
+             float: ("a number", float), str: ("a name", str)}
+    wanted, read = kinds[type(default)]
+    try:
+        return read(text)  # type: ignore[operator]
+    except (KeyError, ValueError):
+        raise InputError(f"rule '{spec}': expected {wanted} for {key}, got '{text}'") from None
 
 
 def summary(name: str) -> str:
@@ -59,5 +88,4 @@ def summary(name: str) -> str:
     return " ".join([(inspect.getdoc(rule) or "").partition("\n")[0], *(f"Here: {text}." for text in own)])
 
 
-__all__ = ["BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "RULES", "USF", "AdaptiveDFA", "BrSF", "Credit",
-           "FrSF", "KolenPollack", "Rule", "Shallow", "SharedDFA", "WeightMirror", "get", "summary"]
+__all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "RULES", "USF", "ActivationSharing", "AdaptiveDFA", "BrSF", "Credit", "FoA", "FrSF", "KolenPollack", "Rule", "Shallow", "SharedDFA", "WeightMirror", "get", "summary"]
