@@ -9,14 +9,20 @@ from ..feedback import binary, low_rank, sparse
 from .activation_sharing import ASAP, ASFP, ASFPLC, ActivationSharing, FoA
 from .adaptive_feedback import AdaptiveDFA
 from .alignment_support import LAS, LTAS
+from .associated_learning import AssociatedLearning
 from .backprop import BP, Shallow
 from .base import Credit, Rule
 from .direct_feedback import DFA, DRTP, SharedDFA
 from .direct_kolen_pollack import DKP
 from .feedback_alignment import FA
 from .forward_direct_feedback import FDFA
+from .hsic_bottleneck import PHSIC
 from .kolen_pollack import KolenPollack
+from .local_classifier import LocalClassifier
+from .local_loss import LocalLoss, LocalPrediction, LocalSimilarity, PredSim
 from .sign_symmetry import USF, BrSF, FrSF
+from .spsa import SPSA
+from .target_propagation import DifferenceTargetPropagation
 from .weight_mirror import WeightMirror
 
 RULES: dict[str, Rule] = {
@@ -44,6 +50,14 @@ RULES: dict[str, Rule] = {
     "asap": ASAP(),
     "asfp": ASFP(),
     "asfp-lc": ASFPLC(),
+    "mostafa": LocalClassifier(),
+    "pred": LocalPrediction(),
+    "sim": LocalSimilarity(),
+    "predsim": PredSim(),
+    "phsic": PHSIC(),
+    "spsa": SPSA(),
+    "al": AssociatedLearning(),
+    "dtp": DifferenceTargetPropagation(),
 }
 
 
@@ -88,4 +102,8 @@ def summary(name: str) -> str:
     return " ".join([(inspect.getdoc(rule) or "").partition("\n")[0], *(f"Here: {text}." for text in own)])
 
 
-__all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "RULES", "USF", "ActivationSharing", "AdaptiveDFA", "BrSF", "Credit", "FoA", "FrSF", "KolenPollack", "Rule", "Shallow", "SharedDFA", "WeightMirror", "get", "summary"]
+__all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "PHSIC", "RULES", "SPSA",
+           "USF", "ActivationSharing", "AdaptiveDFA", "AssociatedLearning", "BrSF", "Credit",
+           "DifferenceTargetPropagation", "FoA", "FrSF", "KolenPollack", "LocalClassifier", "LocalLoss",
+           "LocalPrediction", "LocalSimilarity", "PredSim", "Rule", "Shallow", "SharedDFA", "WeightMirror", "get",
+           "summary"]

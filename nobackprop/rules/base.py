@@ -30,6 +30,10 @@ class Rule:
 
     defaults: ClassVar[Mapping[str, object]] = {}
 
+    def trial_sizes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """Hidden sizes near `sizes`, as many of them, with which the rule can be tried on a fully connected network."""
+        return sizes
+
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """The state, drawn on the host; shapes[i] is that of one sample of h[i]."""
         return None

@@ -1,0 +1,271 @@
+"""Learning without gradients: what the estimate of spsa is worth, and the two limits, size and slow convergence."""
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Case, inner
+
+from nobackprop import gradient_free as free
+from nobackprop import learn, models, network
+from nobackprop.errors import InputError
+from nobackprop.layers import Dense
+from nobackprop.network import Network
+from nobackprop.optim import SGD
+from nobackprop.rules import BP, RULES, SPSA
+from nobackprop.rules.spsa import learning, shifted
+from nobackprop.tree import leaves, same_structure, tree_map
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def estimate(case: Case):
+    return case.rule.credit(case.net, case.params, case.state, case.tape(), case.y).grads
+
+
+def gradient(case: Case):
+    return BP().credit(case.net, case.params, None, BP().forward(case.net, case.params, None, case.x), case.y).grads
+
+
+def quadratic(seed: int, c: float = 0.5) -> Case:
+    """One linear layer and the squared loss: the loss is a quadratic function of the n = 6 parameters."""
+    case = Case(SPSA(c), seed, sizes=(), inputs=2, classes=2, loss="squared")
+    assert free.flat(case.params).size == 6
+    return case
+
+
+def every_delta(case: Case):
+    """All 2^n signs, as states."""
+    for signs in itertools.product((-1.0, 1.0), repeat=free.flat(case.params).size):
+        case.state = free.unflat(case.params, np.array(signs))
+        yield case.state
+
+
+# SPSA
+
+@given(seed=seeds, c=st.floats(1e-2, 2))
+def test_on_a_quadratic_the_estimate_is_the_slope_along_delta_times_delta(seed, c):
+    """Of any length c: what is even in c cancels."""
+    case = quadratic(seed, c)
+    true = inner(gradient(case), case.state)
+    for (_, g), (_, d) in zip(leaves(estimate(case)), leaves(case.state), strict=True):
+        np.testing.assert_allclose(g, true * d, rtol=1e-10, atol=1e-11)
+
+
+@settings(max_examples=10)
+@given(seed=seeds)
+def test_on_average_it_is_the_gradient_and_its_variance_is_n_minus_1_times_its_square(seed):
+    """Over all signs, so both are exact: why it is right, and why it is slow."""
+    case = quadratic(seed)
+    true = free.flat(gradient(case))
+    found = np.array([free.flat(estimate(case)) for _ in every_delta(case)])
+    np.testing.assert_allclose(found.mean(0), true, atol=1e-11)
+    np.testing.assert_allclose(((found - true)**2).sum(1).mean(), (len(true) - 1) * true @ true, rtol=1e-9)
+
+
+@given(seed=seeds)
+def test_elsewhere_the_error_falls_as_the_square_of_c(seed):
+    errors = []
+    for c in (0.002, 0.001):
+        case = Case(SPSA(c), seed)
+        slope = estimate(case)[-1]["b"][0] * case.state[-1]["b"][0]
+        errors.append(slope - inner(gradient(case), case.state))
+    assert abs(errors[1] - errors[0] / 4) < 1e-8
+
+
+@given(seed=seeds)
+def test_every_draw_is_new_and_made_of_signs(seed):
+    case = Case(SPSA(), seed)
+    rng = np.random.default_rng(seed)
+    drawn = [case.rule.refresh(rng, case.state) for _ in range(2)]
+    for tree in (case.state, *drawn):
+        same_structure(tree, case.params)
+        assert all((abs(d) == 1).all() for _, d in leaves(tree))
+    assert not np.array_equal(free.flat(drawn[0]), free.flat(drawn[1]))
+
+
+@pytest.mark.parametrize("c", [0.0, -1.0, float("nan")])
+def test_a_step_of_no_length_is_refused(c):
+    with pytest.raises(InputError, match="c must be a positive number"):
+        SPSA(c)
+
+
+def test_running_statistics_are_not_perturbed_but_followed():
+    net, rng = models.build("resnet20:0.25", (8, 8, 2), 3), np.random.default_rng(0)
+    params, shapes = network.init(net, rng, (8, 8, 2), "float64")
+    delta = RULES["spsa"].init(rng, net, params, shapes)
+    names = {path.rpartition("/")[2] for path, _ in leaves(delta)}
+    assert names == {"W", "b", "gamma", "beta"}
+    moved = dict(leaves(shifted(params, delta, 0.5)))
+    assert all((array == moved[path]).all() == (path.rpartition("/")[2] in ("mean", "var"))
+               for path, array in leaves(params))
+    before = tree_map(np.copy, params)
+    x, y = rng.standard_normal((6, 8, 8, 2)), np.eye(3)[[0, 1, 2] * 2]
+    learn.step(net, RULES["spsa"], params, delta, SGD(params, 1e-3), SGD(delta, 1e-3), x, y, rng)
+    assert all((u != v).any() for (_, u), (_, v) in zip(leaves(params), leaves(before), strict=True))
+
+
+@settings(max_examples=10)
+@given(seed=seeds, lr=st.floats(0.01, 1))
+def test_the_trace_of_the_curvature_limits_its_steps(seed, lr):
+    """Mean loss after a step: L - lr |g|^2 + lr^2 / 2 (|g|^2 tr H + 2 g H g - 2 sum H_ii g_i^2).
+
+    Where backpropagation has g H g, so that its lr may be 2 / the largest curvature: here it is the sum of all n.
+    """
+    case = quadratic(seed)
+    start = free.flat(case.params)
+
+    def loss(row):
+        return case.net.value(network.predict(case.net, free.unflat(case.params, row), case.x), case.y)
+
+    def slope(row):
+        params = free.unflat(case.params, row)
+        return free.flat(BP().credit(case.net, params, None, network.forward(case.net, params, case.x), case.y).grads)
+
+    g = slope(start)
+    H = np.array([slope(start + row) - g for row in np.eye(len(g))])
+    expected = loss(start) - lr * g @ g + lr**2 / 2 * (g @ g * np.trace(H) + 2 * g @ H @ g - 2 * np.diag(H) @ g**2)
+    found = np.mean([loss(start - lr * free.flat(estimate(case))) for _ in every_delta(case)])
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_spsa_learns(seed):
+    case = Case(RULES["spsa"], seed, sizes=(6,), samples=20)
+    trace = free.descend(case.net, "spsa", case.params, case.x, case.y, 400, 0.05, seed)
+    assert len(trace.losses) == 200 and trace.losses[-1] < 0.8 * trace.losses[0]
+
+
+# COBYLA
+
+def small(seed: int = 0) -> Case:
+    return Case(BP(), seed, sizes=(3,), inputs=2, classes=2, samples=12)
+
+
+def test_cobyla_learns_from_losses_alone():
+    case = small()
+    before = case.net.value(network.predict(case.net, case.params, case.x), case.y)
+    kept = tree_map(np.copy, case.params)
+    trace = free.cobyla(case.net, case.params, case.x, case.y, evaluations=150)
+    assert trace.passes == list(range(1, len(trace.passes) + 1)) and len(trace.passes) <= 150
+    assert trace.losses[0] == pytest.approx(before) and trace.losses[-1] < 0.8 * before
+    assert (np.diff(trace.losses) <= 0).all()
+    after = case.net.value(network.predict(case.net, trace.params, case.x), case.y)
+    assert after == pytest.approx(trace.losses[-1], rel=1e-12)
+    assert all((u == v).all() for (_, u), (_, v) in zip(leaves(case.params), leaves(kept), strict=True))
+
+
+def test_cobyla_tries_every_parameter_once_before_it_moves(monkeypatch):
+    """The n + 1 points of its simplex come first: the price of size."""
+    case, rows, once = small(), [], free.unflat
+    monkeypatch.setattr(free, "unflat", lambda params, row: rows.append(row.copy()) or once(params, row))
+    n = free.flat(case.params).size
+    free.cobyla(case.net, case.params, case.x, case.y, n + 2, radius=0.25)
+    assert len(rows) == n + 2
+    np.testing.assert_array_equal(rows[0], free.flat(case.params))
+    for k in range(1, n + 1):
+        # one parameter is other than in a point before
+        changed = [row for row in np.array(rows[k] - rows[:k]) if np.count_nonzero(np.abs(row) > 1e-12) == 1]
+        assert changed and np.isclose(np.abs(changed).max(), 0.25)
+        assert np.linalg.matrix_rank(rows[1:k + 1] - rows[0]) == k
+
+
+def test_cobyla_ends_at_its_target():
+    case = small()
+    full = free.cobyla(case.net, case.params, case.x, case.y, evaluations=100)
+    target = full.losses[40]
+    trace = free.cobyla(case.net, case.params, case.x, case.y, evaluations=100, target=target)
+    assert trace.losses[-1] <= target and trace.losses == full.losses[:len(trace.losses)]
+    assert trace.reached(target) == len(trace.losses) and trace.reached(-1.0) is None
+
+
+def test_a_network_too_large_for_cobyla_is_refused_with_the_reason():
+    net = models.build("mlp:128,128", (8, 8, 1), 10)
+    params, _ = network.init(net, np.random.default_rng(0), (8, 8, 1))
+    with pytest.raises(InputError, match=r"26,122 parameters, 300 is the most: .* n \+ 1 points .*, 5,206 MiB"):
+        free.cobyla(net, params, np.zeros((1, 8, 8, 1), "float32"), np.eye(10)[:1])
+
+
+def test_fewer_evaluations_than_a_simplex_are_refused():
+    case = small()
+    with pytest.raises(InputError, match="at least 19 evaluations for 17 parameters, got 18"):
+        free.cobyla(case.net, case.params, case.x, case.y, 18)
+
+
+# Trees as rows
+
+def test_rows_and_trees_are_one_to_one():
+    net = models.build("resnet20:0.25", (8, 8, 2), 3)
+    params, _ = network.init(net, np.random.default_rng(0), (8, 8, 2), "float32")
+    row = free.flat(params)
+    assert row.size == sum(array.size for _, array in leaves(learning(params)))
+    back = free.unflat(params, row.astype("float64") + 1)
+    for (path, u), (_, v) in zip(leaves(params), leaves(back), strict=True):
+        assert u.dtype == v.dtype and u.shape == v.shape
+        statistic = path.rpartition("/")[2] in ("mean", "var")
+        np.testing.assert_array_equal(v, u if statistic else u + np.float32(1))
+
+
+# The comparison
+
+def test_the_task_is_white_and_has_all_classes():
+    x, y = free.task()
+    assert x.shape == (free.SAMPLES, free.FEATURES) and y.shape == (free.SAMPLES, free.CLASSES)
+    np.testing.assert_allclose(x.T @ x / len(x), np.eye(free.FEATURES), atol=1e-10)
+    assert (y.sum(0) > 30).all()
+
+
+@pytest.fixture(scope="module")
+def records():
+    return free.compare(widths=(3,), seeds=(0,), passes=60, target=0.5)
+
+
+def test_the_comparison_has_a_row_for_every_method(records):
+    assert [record["method"] for record in records] == ["bp", "spsa", "cobyla"]
+    assert {record["parameters"] for record in records} == {31}
+    bp = records[0]
+    assert bp["lr"] in free.RATES["bp"] and bp["reached"][0] < 60
+    assert free.line(bp, 60).startswith(f"| 31 | bp | {bp['lr']:g} | {bp['reached'][0]} | 1 of 1 |")
+    for record in records:
+        assert free.line(record, 60).count("|") == free.HEAD.splitlines()[0].count("|")
+
+
+def test_what_is_never_reached_is_said():
+    record = {"parameters": 31, "method": "spsa", "lr": 0.1, "ms": 0.1}
+    record |= {"reached": [None, 3, None], "loss": [0.5, 0.2, 0.6]}
+    assert free.line(record, 60) == "| 31 | spsa | 0.1 | more than 60 | 1 of 3 | 0.500 | 0.10 |"
+
+
+def test_the_figure_is_drawn(records, tmp_path):
+    free.draw(records, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_command(records, tmp_path, monkeypatch, capsys):
+    def compare(note):
+        note("| row |")
+        return records
+    monkeypatch.setattr(free, "compare", compare)
+    free.main([str(tmp_path / "figure.svg")])
+    assert capsys.readouterr().out == free.HEAD + "\n| row |\n" and (tmp_path / "figure.svg").is_file()
+    for argv, sentence in ((["a", "b"], "usage"), (["--help"], "usage"), (["x.txt"], "expected a name that ends in")):
+        with pytest.raises(SystemExit, match=sentence):
+            free.main(argv)
+
+
+def test_a_step_costs_spsa_two_passes_and_backpropagation_three(monkeypatch):
+    case, passes = Case(RULES["spsa"], 0), []
+    once = network.forward
+    monkeypatch.setattr(network, "forward", lambda *a, **k: passes.append(1) or once(*a, **k))
+    estimate(case)
+    assert len(passes) == free.COSTS["spsa"] == free.COSTS["bp"] - 1
+
+
+def test_one_linear_layer_serves_as_well():
+    net = Network((Dense(2),))
+    params, _ = network.init(net, np.random.default_rng(0), (2,), "float64")
+    x, y = np.eye(2), np.eye(2)
+    assert free.cobyla(net, params, x, y, 60).losses[-1] < 0.3
