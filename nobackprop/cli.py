@@ -127,8 +127,8 @@ def _not_negative(text: str) -> float:
     return _number(text, "a number from 0 on", lambda value: value >= 0)
 
 
-def _list(text: str, wanted: str) -> list[str]:
-    parts = [part.strip() for part in text.split(",")]
+def _list(text: str, wanted: str, between: str = ",") -> list[str]:
+    parts = [part.strip() for part in text.split(between)]
     if not all(parts):
         raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
     return parts
@@ -194,6 +194,32 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
 
     command("locality", _locality, "show what each rule reads: weight transport, locking, pairing")
 
+    papers = command("papers", _papers, "list the papers' tables and figures, or run one again")
+    papers.add_argument("action", nargs="?", choices=("list", "show", "run"), default="list",
+                        help="list them all; show what one prints and how it is read; run it; default: list")
+    papers.add_argument("name", nargs="?", metavar="NAME", help="such as asap:table-3.1")
+    papers.add_argument("--scale", default="smoke", metavar="SCALE",
+                        help="smoke (seconds to minutes, says nothing), small (what docs/results.md shows), "
+                             "full (as the paper); default: smoke")
+    papers.add_argument("--only", type=lambda text: _list(text, "labels of arms with semicolons between", ";"),
+                        metavar="ARM;...", help="some of its arms; default: all")
+    papers.add_argument("--seeds", type=_seeds, metavar="N,...", help="default: the scale's")
+    papers.add_argument("--threads", type=_threads, default=1, metavar="N", help="a number or all; default: 1")
+    papers.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")
+    papers.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
+    papers.add_argument("--download", action="store_true", help="fetch those files where they are missing")
+    papers.add_argument("--out", metavar="DIR", help="a new or empty folder; default: the first free one of "
+                                                     "runs/NAME-001, ...")
+
+    memory = command("memory", _memory, "count and measure what a step stores under backpropagation and under sharing")
+    memory.add_argument("--model", default="resnet18", help="default: %(default)s")
+    memory.add_argument("--data", default="cifar-10", metavar="NAME", help="whose shape; default: %(default)s")
+    memory.add_argument("--rule", default="asap", help="as or asap; default: %(default)s")
+    memory.add_argument("--k", type=_count, metavar="N", help="layers that share, beside 2 and 4")
+    memory.add_argument("--batch-size", type=_count, default=128, metavar="N", help="default: %(default)s")
+    memory.add_argument("--figure", metavar="FILE", help="draw it to a .png, .svg or .pdf")
+    memory.add_argument("--json", action="store_true", help="print JSON instead of text")
+
     bench = command("bench", _bench, "measure how long a training step takes")
     bench.add_argument("--model", default="mlp:1024,1024", help="default: %(default)s")
     bench.add_argument("--data", default="mnist", metavar="NAME", help="whose shape; default: %(default)s")
@@ -201,6 +227,9 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     bench.add_argument("--batch-size", type=_count, default=64, metavar="N", help="default: %(default)s")
     bench.add_argument("--optimizer", default="adam", metavar="NAME", help="default: %(default)s")
     bench.add_argument("--steps", type=_count, metavar="N", help="how many to time; default: enough")
+    bench.add_argument("--pipeline", type=_count, metavar="WORKERS",
+                       help="measure components that learn at the same time, of a rule that can, such as al")
+    bench.add_argument("--figure", metavar="FILE", help="draw what --pipeline measures to a .png, .svg or .pdf")
     bench.add_argument("--against", metavar="torch", help="measure PyTorch's backpropagation by turns with it")
     _machine(bench, "all")
     bench.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -232,7 +261,7 @@ def _training(parser: Parser) -> None:
 
 def _machine(parser: Parser, threads: str) -> None:
     parser.add_argument("--threads", type=_threads, metavar="N",
-                        help=f"of the matrix products, a number or all; default: {threads}")
+                        help=f"workers that share a step, a number or all; default: {threads}")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")
 
 
@@ -292,11 +321,12 @@ def _reached(runs: list[dict[str, Any]]) -> str:
 
 
 def _plot(args: argparse.Namespace) -> int:
-    from . import plots, results
+    from . import papers, plots, results
 
     out = Path(args.results).with_name("figure.png") if args.out is None else Path(args.out)
     plots.check_ending(out)
-    plots.save(results.read(args.results), out)
+    found = results.read(args.results)
+    plots.write(papers.draw(found), out)
     print(f"wrote {out}")
     return 0
 
@@ -340,7 +370,28 @@ def _locality(args: argparse.Namespace) -> int:
     return 0
 
 
+def _pipeline(args: argparse.Namespace) -> int:
+    from . import plots, throughput
+    from .results import strict
+
+    if args.against is not None:
+        raise InputError("--against and --pipeline measure different things: expected one of them")
+    if args.figure is not None:
+        plots.check_ending(args.figure)
+    result = throughput.measure(args.model, args.data, args.rule, args.batch_size, args.optimizer, args.device,
+                                args.pipeline, args.threads, args.steps)
+    print(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else throughput.describe(result))
+    if args.figure is not None:
+        throughput.save(result, args.figure)
+        print(f"wrote {args.figure}", file=sys.stderr)
+    return 0
+
+
 def _bench(args: argparse.Namespace) -> int:
+    if args.pipeline is not None:
+        return _pipeline(args)
+    if args.figure is not None:
+        raise InputError("--figure draws what --pipeline measures: expected both or none")
     from .bench import describe, measure
     from .results import strict
 
@@ -348,4 +399,39 @@ def _bench(args: argparse.Namespace) -> int:
                      optimizer=args.optimizer, device=args.device, threads=args.threads, steps=args.steps,
                      against=args.against)
     print(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else describe(result))
+    return 0
+
+
+def _memory(args: argparse.Namespace) -> int:
+    from . import memory, plots
+    from .results import strict
+
+    if args.figure is not None:
+        plots.check_ending(args.figure)
+    result = memory.measure(args.model, args.data, args.rule, args.k, args.batch_size)
+    print(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else memory.describe(result))
+    if args.figure is not None:
+        plots.write(memory.draw(result), args.figure)
+        print(f"wrote {args.figure}", file=sys.stderr)
+    return 0
+
+
+def _papers(args: argparse.Namespace) -> int:
+    from . import papers, plots, results
+
+    if args.action == "list":
+        return _print_list({name: exhibit.title for name, exhibit in papers.EXHIBITS.items()})
+    if args.name is None:
+        raise InputError(f"papers {args.action}: expected the name of a table or figure, see nobackprop papers")
+    exhibit = papers.get(args.name)
+    if args.action == "show":
+        print(exhibit.describe())
+        return 0
+    found = exhibit.check(args.scale, args.seeds, args.data_dir, args.download, args.threads, args.device, args.only)
+    with results.folder(args.out, args.name.replace(":", "-")) as folder:
+        done = found.run()
+        results.write(folder / "results.json", done)
+        plots.write(exhibit.draw(done), folder / "figure.png")
+        print(f"{exhibit.title} ({exhibit.name}, scale {args.scale})\n\n{papers.compare(done)}\n\n"
+              f"{results.table(done)}\n\nwrote {folder / 'results.json'} and {folder / 'figure.png'}")
     return 0

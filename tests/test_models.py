@@ -8,7 +8,7 @@ from nobackprop import data, learn, metrics, models, network, rules
 from nobackprop.errors import InputError
 from nobackprop.kernels.activation import ACTIVATIONS
 from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Layer, MaxPool, Residual, Sequential
-from nobackprop.models import IMAGE_MODELS, MODELS
+from nobackprop.models import IMAGE_MODELS, MODELS, folded
 from nobackprop.optim import bind
 from nobackprop.tree import leaves, tree_map
 
@@ -309,7 +309,8 @@ def test_a_name_that_is_none_gets_the_nearest():
 
 
 def test_the_list_has_one_line_for_each():
-    assert list(MODELS) == ["mlp", *IMAGE_MODELS] and set(BY_HAND) == set(IMAGE_MODELS) == set(PUBLISHED)
+    assert list(MODELS) == ["mlp", "mlp-bn", *IMAGE_MODELS, *folded.MODELS]
+    assert set(BY_HAND) == set(IMAGE_MODELS) == set(PUBLISHED)
     for model in MODELS.values():
         assert "\n" not in model.summary and len(model.summary) < 100 and model.summary[-1] != "."
 

@@ -69,7 +69,7 @@ def _list(paper: Paper, places: list[Place]) -> str:
 
 def _block(paper: Paper, equation: Equation, places: list[Place]) -> str:
     found = places_of(paper, equation, places)
-    lines = [f"({equation.number})".ljust(6) + (equation.corrected or equation.text)]
+    lines = [f"({equation.number}) ".ljust(6) + (equation.corrected or equation.text)]
     lines += [f"      printed wrongly: {equation.text}"] if equation.corrected else []
     lines.append(_wrap(equation.meaning))
     lines += [_wrap(f"not in scope: {equation.later}")] if equation.later else []

@@ -4,16 +4,19 @@ from __future__ import annotations
 from ..errors import InputError
 from ..layers import Activation, Dense, Flatten, Layer, Sequential, Shape
 from ..network import Network
-from .parts import gain
+from .parts import dense_block, gain, halves
 
 
 def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
         loss: str = "cross_entropy") -> Network:
     """Hidden layers of the given sizes, one (dense, activation) pair a block, and a linear output block.
 
-    W starts with gain 2 under relu (He et al. 2015) and elu, else 1.
+    Of two activations, 'elu,sigmoid', the second one is that of the upper half and of the middle layer, as a folded
+    network has them (Kao and Chen 2020).  W starts with gain 2 under relu (He et al. 2015) and elu, else 1.
     """
-    hidden = [Sequential((Dense(size, gain(activation)), Activation(activation))) for size in sizes]
+    below, above = halves(activation)
+    names = [below if i < len(sizes) // 2 else above for i in range(len(sizes))]
+    hidden = [Sequential((Dense(size, gain(name)), Activation(name))) for size, name in zip(sizes, names)]
     blocks: list[Layer] = [*hidden, Dense(classes, gain=1.0)]
     if len(shape) > 1:
         first = blocks[0]
@@ -22,8 +25,16 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
     return Network(tuple(blocks), loss)
 
 
+def mlp_bn(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
+           loss: str = "cross_entropy") -> Network:
+    """As `mlp`, with batch-norm behind each hidden layer's W h + b."""
+    hidden = [dense_block(size, activation, flatten=not i and len(shape) > 1, norm=True)
+              for i, size in enumerate(sizes)]
+    return Network((*hidden, Dense(classes, gain=1.0)), loss)
+
+
 def sizes(argument: str) -> tuple[int, ...]:
-    """The hidden sizes that stand behind the model's name.
+    """The hidden sizes that stand behind a dense model's name.
 
     Raises InputError where they are no positive whole numbers.
     """

@@ -29,6 +29,12 @@ def gain(activation: str) -> float:
     return 2.0 if activation in ("relu", "elu") else 1.0
 
 
+def halves(activation: str) -> tuple[str, str]:
+    """The activations of a folded network, 'elu,sigmoid': below its bridge, and from there on; 'elu' is both."""
+    below, comma, above = activation.partition(",")
+    return below, above if comma else below
+
+
 def scaled(width: int, factor: float) -> int:
     """So many planes or units, scaled: at least 1."""
     return max(1, round(factor * width))

@@ -1,0 +1,74 @@
+"""Networks of images that fold, for associated learning: convolutions up to the bridge, dense decoders behind it.
+
+Kao and Chen 2020 fold their convolutional networks without saying how; nothing below but the layers of the vanilla
+one is theirs.  A block is an f_i, a layer of the last bridge, or an h_i.
+"""
+from __future__ import annotations
+
+from functools import partial
+
+from ..layers import Activation, Dense, GlobalPool, MaxPool, Sequential
+from .parts import Blocks, ImageModel, conv_block, dense_block, gain, halves, scaled
+from .resnet import residual_block
+
+CODE, BRIDGE = 256, 1280
+
+
+def decoders(count: int, classes: int, activation: str, units: int) -> Blocks:
+    """h_c, ..., h_1: all but the last with an activation, and as wide as their codes."""
+    return (*(dense_block(units, activation) for _ in range(count - 1)), Dense(classes, gain=1.0))
+
+
+def folded_cnn(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
+    """The layers of `cnn`, its 8 convolutions two by two in f_1 to f_4: (N, H, W, C) -> (N, classes).
+
+    The bridge has 1280 and 256 units, and all t_i have 256, as in the authors' published code.  Deviation: the paper
+    pairs single layers, which makes a convolution's output of t_6.
+    """
+    below, above = halves(activation)
+    planes = [scaled(n, factor) for n in (32, 32, 64, 64)]
+    units, middle = scaled(CODE, factor), scaled(BRIDGE, factor)
+    return (*(Sequential((conv_block(n, 3, below), conv_block(n, 3, below, stride=1 + i % 2)))
+              for i, n in enumerate(planes)),
+            dense_block(middle, above, flatten=True), dense_block(units, above), *decoders(4, classes, above, units))
+
+
+def folded_vgg(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
+    """The convolutions of `vgg` in f_1 to f_4, dense layers as in `folded-cnn`: (N, H, W, C) -> (N, classes).
+
+    Chosen: the convolutions two, two, one and one in a component, each of which ends in 2x2 max-pooling.
+    """
+    below, above = halves(activation)
+    units, middle = scaled(CODE, factor), scaled(BRIDGE, factor)
+
+    def convolutions(*planes: int) -> Sequential:
+        *inner, last = (scaled(n, factor) for n in planes)
+        return Sequential((*(conv_block(n, 3, below, norm=True) for n in inner),
+                           conv_block(last, 3, below, norm=True, pool=MaxPool(2))))
+
+    return (convolutions(128, 256), convolutions(256, 512), convolutions(512), convolutions(512),
+            dense_block(middle, above, flatten=True), dense_block(units, above), *decoders(4, classes, above, units))
+
+
+def folded_resnet(classes: int, activation: str = "relu", factor: float = 1.0, depth: int = 3) -> Blocks:
+    """The stages of `resnet20` in f_1 to f_3, dense layers as in `folded-cnn`: (N, H, W, C) -> (N, classes).
+
+    Chosen: a stage for a component, as gradients inside one are exact; the stem is in f_1, and the bridge reads the
+    global average.
+    """
+    below, above = halves(activation)
+    planes, units, middle = [scaled(n, factor) for n in (16, 32, 64)], scaled(CODE, factor), scaled(BRIDGE, factor)
+    stages = [[residual_block(n, below, 2 if stage and not i else 1) for i in range(depth)]
+              for stage, n in enumerate(planes)]
+    stages[0].insert(0, conv_block(planes[0], 3, below, norm=True))
+    return (*(Sequential(tuple(stage)) for stage in stages),
+            Sequential((GlobalPool(), Dense(middle, gain(above)), Activation(above))), dense_block(units, above),
+            *decoders(3, classes, above, units))
+
+
+MODELS = {
+    "folded-cnn": ImageModel("AL: the layers of cnn as 4 components", folded_cnn),
+    "folded-vgg": ImageModel("AL: the convolutions of vgg as 4 components, dense decoders", folded_vgg, least=16),
+    "folded-resnet20": ImageModel("AL: the stages of resnet20 as 3 components, dense decoders", folded_resnet),
+    "folded-resnet32": ImageModel("AL: the same of resnet32", partial(folded_resnet, depth=5)),
+}

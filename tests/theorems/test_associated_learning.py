@@ -1,0 +1,375 @@
+"""The theorems of Kao and Chen 2020, of which the paper itself has none: what its components are, and what follows.
+
+sg stands for a stop-gradient: what is in it counts as a constant.  Components are counted from 1, as in the paper.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import Case, inner, like, slope
+
+from nobackprop import learn, metrics, models, network
+from nobackprop.errors import InputError
+from nobackprop.locality import nan, same_bits
+from nobackprop.network import Network, backward, forward
+from nobackprop.optim import SGD, Adam
+from nobackprop.rules import AssociatedLearning, get
+from nobackprop.rules.associated_learning import Learnt, dense
+from nobackprop.tree import leaves, tree_map
+
+AL = AssociatedLearning()
+PAPER = "mlp:1024,1024,5120,1024,1024"
+seeds = st.integers(0, 2**32 - 1)
+errors = st.sampled_from(["mean", "sum"])
+# odd and even depths; the sizes of the lower half alone are free
+folds = st.sampled_from([(4, 4), (4, 6, 4), (4, 3, 3, 4), (4, 3, 6, 3, 4), (5, 4, 3, 3, 4, 5), (5, 4, 3, 6, 3, 4, 5)])
+
+
+def folded(seed: int, sizes=(4, 3, 6, 3, 4), activation="elu,sigmoid", **options) -> Case:
+    return Case(AssociatedLearning(**options), seed, sizes=sizes, activation=activation)
+
+
+def sigmoid(a):
+    return (np.tanh(a / 2) + 1) / 2
+
+
+def elu(a):
+    return np.where(a.real > 0, a, np.expm1(a))
+
+
+def plain(p):
+    """The one {"W", "b"} of a block."""
+    return p if isinstance(p, dict) else next(layer for layer in p if layer is not None)
+
+
+def affine(p, h):
+    return h @ plain(p)["W"].T + plain(p)["b"]
+
+
+class Folded:
+    """The paper's functions, written out, from both trees; indices from 1."""
+
+    def __init__(self, both):
+        self.params, self.state = both
+        self.L, self.c = len(self.params), (len(self.params) - 1) // 2
+
+    def f(self, i, s):
+        return elu(affine(self.params[i - 1], s))
+
+    def b(self, i, s):
+        for p in self.params[self.c:self.L - self.c] if i == self.c else self.state[i - 1]["b"]:
+            s = sigmoid(affine(p, s))
+        return s
+
+    def g(self, i, t):
+        return sigmoid(affine(self.state[i - 1]["g"], t))
+
+    def h(self, i, t):
+        return sigmoid(affine(self.params[self.L - i], t))
+
+    def ladder(self, x, y):
+        """s_0, ..., s_c and t_0, ..., t_c."""
+        s, t = [x], [y]
+        for i in range(1, self.c + 1):
+            s.append(self.f(i, s[-1]))                                             # AL (4.1)
+            t.append(self.g(i, t[-1]))                                             # AL (4.4)
+        return s, t
+
+    def decode(self, t):
+        """h_1 o ... o h_c."""
+        for i in range(self.c, 0, -1):
+            t = self.h(i, t)                                                       # AL (4.5)
+        return t
+
+
+def distance(a, t, error):
+    return ((a - t)**2).sum() / len(t) / (t.shape[1] if error == "mean" else 1)
+
+
+def local(here: Folded, i, s, t, error="mean"):
+    """The two losses of component i, from s_{i-1}, t_{i-1} and, for the stop-gradients, t_i."""
+    return (distance(here.b(i, here.f(i, s[i - 1])), t[i], error),                 # AL (4.3)
+            distance(here.h(i, here.g(i, t[i - 1])), t[i - 1], error))             # AL (4.6)
+
+
+def both(case):
+    return [case.params, case.state]
+
+
+def gradients(case):
+    credit = case.rule.credit(case.net, case.params, case.state, case.tape(), case.y)
+    return [credit.grads, credit.state]
+
+
+# The gradients
+
+@given(seed=seeds, sizes=folds, error=errors)
+def test_what_is_descended_is_4_7_with_stop_gradients(seed, sizes, error):
+    case = folded(seed, sizes, error=error)
+    s, t = Folded(both(case)).ladder(case.x, case.y)
+
+    def value(trees):
+        here = Folded(trees)
+        return sum(sum(local(here, i, s, t, error)) for i in range(1, here.c + 1))  # AL (4.7)
+
+    direction = like(both(case), case.rng)
+    expected = slope(value, both(case), direction)
+    assert inner(gradients(case), direction) == pytest.approx(expected, rel=1e-10, abs=1e-13)
+
+
+@given(seed=seeds, sizes=folds)
+def test_the_printed_4_7_gives_the_encoders_another_gradient_and_them_alone(seed, sizes):
+    """t_i = g_i(t_{i-1}), so that without a stop g_i would move to meet the bridge."""
+    case = folded(seed, sizes)
+    s, t = Folded(both(case)).ladder(case.x, case.y)
+
+    def value(trees):
+        here = Folded(trees)
+        return sum(sum(local(here, i, s, [*t[:i], here.g(i, t[i - 1])])) for i in range(1, here.c + 1))  # AL (4.7)
+
+    def apart(moves):
+        """How far the two derivatives are from each other in a direction in which only some leaves move."""
+        direction = tree_map(np.zeros_like, both(case))
+        for path, v in leaves(direction):
+            if moves(path):
+                v[...] = case.rng.standard_normal(v.shape)
+        return abs(slope(value, both(case), direction) - inner(gradients(case), direction))
+
+    assert apart(lambda path: "/g/" not in path) < 1e-12
+    assert apart(lambda path: "/g/" in path) > 1e-7
+
+
+@given(seed=seeds, sizes=folds, i=st.integers(1, 3))
+def test_a_component_reads_its_own_parameters_alone(seed, sizes, i):
+    """NaN in all others changes no bit: the gradient of one component's loss with respect to another's is 0."""
+    case = folded(seed, sizes)
+    i = min(i, AL.components(case.net))
+    s, t = Folded(both(case)).ladder(case.x, case.y)
+    own = AL.blocks(case.net, i)
+    params = [p if k in own else nan(p) for k, p in enumerate(case.params)]
+    state = [p if k == i - 1 else nan(p) for k, p in enumerate(case.state)]
+    clean, poisoned = (AL.component(case.net, p, b, i, s[i - 1], t[i - 1])
+                       for p, b in ((case.params, case.state), (params, state)))
+    assert sorted(clean.grads) == own
+    for name in ("grads", "state", "t", "losses"):
+        assert same_bits([getattr(clean, name)], [getattr(poisoned, name)]), name
+    np.testing.assert_allclose(clean.tape.h[1], s[i], rtol=1e-13)
+    np.testing.assert_allclose(clean.t, t[i], rtol=1e-13)
+
+
+@given(seed=seeds, sizes=folds)
+def test_all_components_together_are_the_step(seed, sizes):
+    case = folded(seed, sizes)
+    s, t, grads, state = case.x, case.y, {}, []
+    for i in range(1, AL.components(case.net) + 1):
+        learnt = AL.component(case.net, case.params, case.state, i, s, t)
+        s, t, grads = learnt.tape.h[1], learnt.t, grads | learnt.grads
+        state.append(learnt.state)
+    assert sorted(grads) == list(range(len(case.net)))
+    assert same_bits(gradients(case), [[grads[k] for k in range(len(case.net))], state])
+
+
+@given(seed=seeds)
+def test_objectives_are_independent_in_one_direction_only(seed):
+    """Moving component 1 moves the loss of component 2 through s_1 and t_1; the other way round nothing moves."""
+    case = folded(seed)
+
+    def losses(moved):
+        trees = [tree_map(np.copy, tree) for tree in both(case)]
+        for tree in ([trees[0][k] for k in AL.blocks(case.net, moved)], trees[1][moved - 1]) if moved else ():
+            for _, array in leaves(tree):
+                array += 0.5
+        here = Folded(trees)
+        s, t = here.ladder(case.x, case.y)
+        return [local(here, i, s, t) for i in (1, 2)]
+
+    still, first, second = losses(0), losses(1), losses(2)
+    assert first[1] != still[1] and first[0] != still[0]
+    assert second[0] == still[0] and second[1] != still[1]
+
+
+# The error
+
+@given(seed=seeds, sizes=folds)
+def test_the_mean_over_units_weighs_both_losses_by_the_units_that_they_compare(seed, sizes):
+    """Those of t_i and of t_{i-1}: the two losses of a component change weight against each other."""
+    case = folded(seed, sizes)
+    s, t = Folded(both(case)).ladder(case.x, case.y)
+    for i in range(1, AL.components(case.net) + 1):
+        given_i = case.net, case.params, case.state, i, s[i - 1], t[i - 1]
+        mean, total = (AssociatedLearning(error=error).component(*given_i) for error in ("mean", "sum"))
+        here, below = t[i].shape[1], t[i - 1].shape[1]
+        decoder = len(case.net) - i
+        for u, v, units in ((mean.grads[i - 1], total.grads[i - 1], here), (mean.losses[0], total.losses[0], here),
+                            (mean.grads[decoder], total.grads[decoder], below),
+                            (mean.state["g"], total.state["g"], below), (mean.losses[1], total.losses[1], below)):
+            tree_map(lambda a, b, units=units: np.testing.assert_allclose(units * a, b, rtol=1e-12), u, v)
+
+
+def test_under_adam_that_makes_no_difference_and_under_descent_it_does():
+    """Every weight hears one of the two losses alone, and Adam does not see a factor."""
+    def trained(error, optimizer):
+        case = folded(0, error=error)
+        opts = [optimizer(tree) for tree in both(case)]
+        for _ in range(20):
+            learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
+        return np.concatenate([w.ravel() for _, w in leaves(both(case))])
+
+    by_adam = [trained(error, lambda tree: Adam(tree, 1e-2, eps=1e-30)) for error in ("mean", "sum")]
+    by_sgd = [trained(error, lambda tree: SGD(tree, 1e-2)) for error in ("mean", "sum")]
+    np.testing.assert_allclose(*by_adam, atol=1e-9)
+    assert np.abs(by_sgd[0] - by_sgd[1]).max() > 1e-3
+
+
+def test_an_error_of_no_known_name():
+    assert get("al:error=sum") == AssociatedLearning(error="sum")
+    with pytest.raises(InputError, match="unknown error 'man': did you mean 'mean'"):
+        AssociatedLearning(error="man")
+
+
+# Codes that fall together
+
+@dataclass(frozen=True)
+class Printed(AssociatedLearning):
+    """(4.7) as printed: g_i descends the associated loss, too."""
+
+    def learn(self, net, params, state, i, tape, t) -> Learnt:
+        learnt = super().learn(net, params, state, i, tape, t)
+        encoder = Network((dense(learnt.t.shape[1]),))
+        passed = forward(encoder, [state[i - 1]["g"]], t)
+        out = Folded([params, state]).b(i, learnt.tape.h[1])
+        missing, = backward(encoder, [state[i - 1]["g"]], passed, {0: self.d_distance(learnt.t, out)})  # AL (4.7)
+        g = tree_map(np.add, learnt.state["g"], missing)
+        return Learnt(learnt.tape, learnt.t, learnt.grads, {**learnt.state, "g": g}, learnt.losses)
+
+
+@given(seed=seeds)
+def test_that_is_the_derivative_of_the_printed_4_7(seed):
+    case = folded(seed)
+    case.rule = Printed()
+    s, t = Folded(both(case)).ladder(case.x, case.y)
+
+    def value(trees):
+        here = Folded(trees)
+        return sum(sum(local(here, i, s, [*t[:i], here.g(i, t[i - 1])])) for i in (1, 2))  # AL (4.7)
+
+    direction = like(both(case), case.rng)
+    expected = slope(value, both(case), direction)
+    assert inner(gradients(case), direction) == pytest.approx(expected, rel=1e-10, abs=1e-13)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_the_stop_the_codes_fall_together(seed):
+    """On random labels the bridge predicts nothing but the mean code, and encoders go there to meet it."""
+    def spread(rule):
+        case = Case(rule, seed, sizes=(24, 24, 24, 24), samples=64, activation="elu,sigmoid")
+        opts = [Adam(tree, 3e-3) for tree in both(case)]
+        rng = np.random.default_rng(seed)
+        for _ in range(300):
+            x = rng.standard_normal(case.x.shape)
+            learn.step(case.net, rule, case.params, case.state, *opts, x, case.y, rng)
+        _, t = Folded(both(case)).ladder(case.x, case.y)
+        return t[2].var(0).sum()
+
+    with_stop, without = spread(AL), spread(Printed())
+    assert without < 0.3 * with_stop, (with_stop, without)
+
+
+# Inference
+
+@given(seed=seeds, sizes=folds)
+def test_inference_is_the_folded_networks_forward_pass(seed, sizes):
+    case = folded(seed, sizes)
+    here = Folded(both(case))
+    s, _ = here.ladder(case.x, case.y)
+    yhat = here.decode(here.b(here.c, s[-1]))                                      # AL (4.8)
+    np.testing.assert_allclose(sigmoid(network.predict(case.net, case.params, case.x)), yhat, rtol=1e-12)
+    np.testing.assert_array_equal(case.tape().output, network.predict(case.net, case.params, case.x))
+
+
+@given(seed=seeds, sizes=folds, scale=st.floats(0.1, 4))
+def test_the_prediction_is_bounded_by_the_top_associated_loss_and_the_autoencoders(seed, sizes, scale):
+    """|y^ - y| <= prod Lip(h_j) |b_c(s_c) - t_c| + sum_i prod_{j<i} Lip(h_j) |h_i(g_i(t_{i-1})) - t_{i-1}|."""
+    case = folded(seed, sizes)
+    here = Folded([tree_map(lambda w: scale * w, tree) for tree in both(case)])
+    s, t = here.ladder(case.x, case.y)
+    lip = [np.linalg.norm(plain(here.params[here.L - i])["W"], 2) / 4 for i in range(1, here.c + 1)]
+    top = here.b(here.c, s[-1])
+    bound = np.prod(lip) * np.linalg.norm(top - t[-1], axis=1)                     # AL (4.3)
+    for i in range(1, here.c + 1):
+        bound += np.prod(lip[:i - 1]) * np.linalg.norm(here.h(i, here.g(i, t[i - 1])) - t[i - 1], axis=1)  # AL (4.6)
+    assert (np.linalg.norm(here.decode(top) - case.y, axis=1) <= bound * (1 + 1e-12)).all()  # AL (4.8)
+
+
+# Shapes and counts
+
+def count(spec, shape=(784,), classes=10, sizes=metrics.size):
+    class Blank:
+        def standard_normal(self, shape):
+            return np.broadcast_to(0.0, shape)
+
+    net = models.build(spec, shape, classes, "elu,sigmoid")
+    params, shapes = network.init(net, Blank(), shape, "float16")
+    return sizes(params), sizes(AL.init(Blank(), net, params, shapes))
+
+
+def test_the_papers_network_has_these_effective_and_affiliated_parameters():
+    effective, affiliated = count(PAPER)
+    layers = [(784, 1024), (1024, 1024), (1024, 5120), (5120, 1024), (1024, 1024), (1024, 10)]
+    assert effective == 13_405_194 == sum(n * m + m for n, m in layers)
+    assert effective + affiliated == 24_957_962
+
+
+def test_5120_is_inside_the_bridge_and_not_its_output():
+    """As the output of b_2 they could not be compared with t_2."""
+    net = models.build(PAPER, (784,), 10, "elu,sigmoid")
+    shapes = [(784,), *((block.layers[0].units,) for block in net.blocks[:-1]), (10,)]
+    bridge = AL.effective(net, 2)
+    assert shapes[bridge.start + 1:bridge.stop + 1] == [(1024,), (5120,), (1024,)]
+    assert shapes[bridge.stop] == shapes[len(net) - 2]                             # AL (4.3)
+
+
+@given(seed=seeds, sizes=folds)
+def test_s_and_t_of_a_component_are_alike_in_shape(seed, sizes):
+    """Without a bridge nothing else could be compared; t_0 is the one-hot y, s_0 is x."""
+    case = folded(seed, sizes)
+    s, t = Folded(both(case)).ladder(case.x, case.y)
+    assert s[0] is case.x and t[0] is case.y
+    for a, b in zip(s[1:], t[1:], strict=True):
+        assert a.shape == b.shape and np.isfinite(distance(a, b, "mean"))          # AL (4.2)
+
+
+@pytest.mark.parametrize("hidden, components, bridge", [(2, 1, 1), (3, 1, 2), (4, 2, 1), (5, 2, 2), (13, 6, 2)])
+def test_the_middle_layer_of_an_odd_network_is_the_bridges(hidden, components, bridge):
+    net = models.mlp((5,), 3, (4,) * hidden)
+    assert AL.components(net) == components
+    parts = [AL.effective(net, i) for i in range(1, components + 1)]
+    assert [part.stop - part.start for part in parts] == [1] * (components - 1) + [1 + bridge]
+    together = [block for i in range(1, components + 1) for block in AL.blocks(net, i)]
+    assert sorted(together) == list(range(hidden + 1))
+
+
+@pytest.mark.parametrize("sizes, sentence", [
+    ((4,), "at least two hidden blocks, got 1"),
+    ((), "at least two hidden blocks, got 0"),
+    ((4, 5), "read the same backwards, such as mlp:20,10,20, got 4 in block 1 and 5 in block 2"),
+    ((6, 4, 5, 3, 6), "got 4 in block 2 and 3 in block 4"),
+])
+def test_a_network_that_does_not_fold_is_refused_with_the_reason(sizes, sentence):
+    net = models.mlp((5,), 3, sizes)
+    params, shapes = network.init(net, np.random.default_rng(0), (5,))
+    with pytest.raises(InputError, match=sentence):
+        AL.init(np.random.default_rng(0), net, params, shapes)
+
+
+@given(seed=seeds)
+def test_untrained_encoders_shrink_the_spread_of_the_codes_from_one_to_the_next(seed):
+    """So that a smaller associated loss further up says little: there is less to miss."""
+    case = Case(AL, seed, sizes=(40,) * 6, classes=10, samples=60)
+    _, t = Folded(both(case)).ladder(case.x, case.y)
+    spread = [code.var(0).mean() for code in t]
+    assert spread[1] > 3 * spread[2] > 9 * spread[3]
