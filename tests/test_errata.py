@@ -1,4 +1,7 @@
-"""The page of errata names tests that exist, and treats exactly the equations that are marked as printed wrongly."""
+"""The page of errata names tests that exist, and treats exactly the equations that are marked as printed wrongly.
+
+The page of theory names tests that exist, too.
+"""
 from __future__ import annotations
 
 import ast
@@ -11,6 +14,7 @@ from nobackprop.equations import PAPERS
 from nobackprop.equations.tags import ROOT, parse
 
 PAGE = ROOT / "docs" / "errata.md"
+THEORY = ROOT / "docs" / "theory.md"
 FIELDS = ["Printed", "Computed", "Why", "Tests"]
 UNDECIDED = re.compile(r"No test can decide this: .{20,}", re.DOTALL)
 LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
@@ -34,6 +38,10 @@ def wrong(text: str) -> list[tuple[str, str]]:
 
 
 def names_in(path: Path) -> set[str]:
+    """The tests of a Python file; what code hosts make of the headings of a page."""
+    if path.suffix == ".md":
+        heads = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
     return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
@@ -52,13 +60,15 @@ def undecided(page: str) -> list[str]:
             and not UNDECIDED.match(fields(text)["Tests"])]
 
 
-def broken(page: str, folder: Path = PAGE.parent) -> list[str]:
-    """Links to no file, to no test, and to a test of another name than is shown."""
+def broken(path: Path) -> list[str]:
+    """A page's links to no file, to no test or heading, and to a test of another name than is shown."""
     found = []
-    for shown, target in LINK.findall(page):
-        path, _, name = target.partition("#")
-        file = folder / path
-        if not file.is_file() or (name and (shown != f"`{name}`" or name not in names_in(file))):
+    for shown, target in LINK.findall(path.read_text(encoding="utf-8")):
+        file, _, name = target.partition("#")
+        there = path.parent / file if file else path
+        if not there.is_file() or (name and name not in names_in(there)):
+            found.append(target)
+        elif name and there.suffix == ".py" and shown != f"`{name}`":
             found.append(target)
     return found
 
@@ -96,8 +106,18 @@ def test_every_item_names_a_test_or_says_why_none_can_decide(page):
     assert not undecided(page)
 
 
-def test_every_test_that_is_named_exists(page):
-    assert not broken(page) and not unlinked(page)
+@pytest.mark.parametrize("path", [PAGE, THEORY], ids=lambda path: path.name)
+def test_every_test_that_is_named_exists(path):
+    assert not broken(path) and not unlinked(path.read_text(encoding="utf-8"))
+
+
+def test_every_statement_of_the_theory_names_its_tests():
+    """Whatever has a proof, and every section, stands before a list of tests in its section."""
+    sections = re.split(r"^## ", THEORY.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    assert len(sections) > 10
+    for section in sections:
+        *_, last = re.split(r"^\*Tests:\*|^\| printed \|", section, flags=re.MULTILINE)
+        assert "](../tests/" in last and "*Proof.*" not in last, section.splitlines()[0]
 
 
 def test_an_equation_is_marked_wrong_if_and_only_if_it_is_treated(page):
@@ -112,15 +132,17 @@ ITEM = ("# Errata\n\n## A paper\n\n### LAS 1. A title\n\n**Printed wrongly:** LA
 
 @pytest.fixture
 def docs(tmp_path) -> Path:
+    """Where a page may stand, beside a folder of tests."""
     for folder in ("docs", "tests"):
         (tmp_path / folder).mkdir()
     (tmp_path / "tests" / "test_a.py").write_text("def test_a():\n    pass\n")
-    return tmp_path / "docs"
+    return tmp_path / "docs" / "page.md"
 
 
 def test_an_item_in_order_passes(docs):
+    docs.write_text(f"{ITEM}\nSee [here](#las-1-a-title) and [there](page.md#errata).\n")
     assert list(items(ITEM)) == ["LAS 1. A title"] and wrong(ITEM) == [("LAS", "21")]
-    assert not misshapen(ITEM) and not undecided(ITEM) and not broken(ITEM, docs) and not unlinked(ITEM)
+    assert not misshapen(ITEM) and not undecided(ITEM) and not broken(docs) and not unlinked(ITEM)
 
 
 @pytest.mark.parametrize("was, becomes, check", [
@@ -135,9 +157,11 @@ def test_what_is_missing_is_found(was, becomes, check):
 
 
 @pytest.mark.parametrize("was, becomes", [
-    ("test_a.py#", "test_b.py#"), ("#test_a", "#test_b"), ("`test_a`", "`test_b`")])
+    ("test_a.py#", "test_b.py#"), ("#test_a", "#test_b"), ("`test_a`", "`test_b`"),
+    ("\n## Another", "\n[here](#la-1-a-title)"), ("\n## Another", "\n[there](page.md#erata)")])
 def test_a_link_that_leads_nowhere_is_found(docs, was, becomes):
-    assert broken(ITEM.replace(was, becomes), docs)
+    docs.write_text(ITEM.replace(was, becomes))
+    assert broken(docs)
 
 
 def test_an_equation_that_is_missing_or_too_many_is_found(page):

@@ -1,0 +1,614 @@
+"""Forward Alignment of two linear layers: the theorem of Woo 2023, section 3.2, as it holds, and where the printed one
+does not.  docs/theory.md has the proofs.
+
+Most identities hold at every point of the weights, so they are tested at points; all quantities are polynomials in
+the weights, which central differences derive without error.
+"""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from networks import Case
+
+from nobackprop import InputError, flow
+from nobackprop.feedback import weights
+from nobackprop.flow import Task, error, integrate, velocity
+from nobackprop.optim import SGD
+from nobackprop.rules import RULES
+
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.integers(1, 5)
+rates = st.floats(1e-3, 0.5)
+
+norm = np.linalg.norm
+
+
+def spectrum(rng, rows: int, columns: int, low: float, high: float, rank: int | None = None) -> np.ndarray:
+    """A matrix with singular values in [low, high], of full rank or of that rank."""
+    k = min(rows, columns)
+    u, v = (np.linalg.qr(rng.standard_normal((n, k)))[0] for n in (rows, columns))
+    return u * rng.uniform(low, high, k) * (np.arange(k) < (k if rank is None else rank)) @ v.T
+
+
+def point(seed: int, n_x: int, n_h: int, n_o: int, white: bool = False, start: float = 1.0, rank: int | None = None):
+    """A task of bounded spectra, C of full rank unless said otherwise, and weights in [-start, start]."""
+    rng = np.random.default_rng(seed)
+    T, C = spectrum(rng, n_o, n_x, 0.3, 2), spectrum(rng, n_h, n_x, 0.5, 2, rank)
+    task = Task(T, C, None if white else covariance(rng, n_x, 0.3, 2))
+    return task, *(start * rng.uniform(-1, 1, shape) for shape in ((n_h, n_x), (n_o, n_h)))
+
+
+def covariance(rng, n: int, low: float, high: float) -> np.ndarray:
+    q, _ = np.linalg.qr(rng.standard_normal((n, n)))
+    return q * rng.uniform(low, high, n) @ q.T
+
+
+def balanced(seed: int, n_x: int, n_h: int, n_o: int, twist: float = 0.0, positive: float = 0.0):
+    """A white task where K = 2 positive C Q Q^T C^T: W_2 = U C^T, W_1 = C (U^T U / 2 + A + positive Q Q^T)."""
+    task, *_ = point(seed, n_x, n_h, n_o, white=True)
+    rng = np.random.default_rng([seed, 1])
+    U, A, Q = (rng.uniform(-1, 1, (rows, n_x)) for rows in (n_o, n_x, n_x))
+    return task, task.C @ (U.T @ U / 2 + twist * (A - A.T) + positive * Q @ Q.T), U @ task.C.T
+
+
+def derivative(f, task, W1, W2):
+    """f' along the flow, exact where f is a polynomial in the weights of degree 6 at most."""
+    V1, V2 = velocity(task, W1, W2)
+    rise = [f(task, W1 + h * V1, W2 + h * V2) - f(task, W1 - h * V1, W2 - h * V2) for h in (1, 2, 3)]
+    return (45 * rise[0] - 9 * rise[1] + rise[2]) / 60
+
+
+def scale(*arrays) -> float:
+    """A polynomial of degree 4 or so in these has no larger terms."""
+    return (1 + max(np.abs(array).max() for array in arrays))**4
+
+
+# What is conserved: any inputs, any C, any ranks
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, rank=st.integers(0, 5))
+def test_the_flow_conserves_k(seed, n_x, n_h, n_o, rank):
+    task, W1, W2 = point(seed, n_x, n_h, n_o, rank=rank)
+    V1, V2 = velocity(task, W1, W2)
+    np.testing.assert_allclose(V1 @ task.C.T, W2.T @ V2, rtol=0, atol=1e-12 * scale(W1, W2))       # ASAP (3.18)
+    symmetric = derivative(lambda *at: flow.r(*at) + flow.r(*at).T, task, W1, W2)
+    np.testing.assert_allclose(symmetric, 0, atol=1e-10 * scale(W1, W2, V1, V2))                   # ASAP (3.19)
+    np.testing.assert_allclose(derivative(flow.K, task, W1, W2), symmetric, rtol=0, atol=1e-10 * scale(W1, W2, V1, V2))
+
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, white=st.booleans())
+def test_along_the_flow_k_stays(seed, n_x, n_h, n_o, white):
+    task, W1, W2 = point(seed, n_x, n_h, n_o, white)
+    path = integrate(task, W1, W2, np.linspace(0, 5, 6))
+    for at in zip(path.W1, path.W2, strict=True):
+        np.testing.assert_allclose(flow.K(task, *at), flow.K(task, W1, W2), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("order, sign", [("simultaneous", -1), ("midpoint", 0), ("sequential", 1)])
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, rank=st.integers(0, 5), eta=rates)
+def test_a_step_changes_k_by_its_square(order, sign, seed, n_x, n_h, n_o, rank, eta):
+    task, W1, W2 = point(seed, n_x, n_h, n_o, rank=rank)
+    for _ in range(3):
+        before = flow.K(task, W1, W2)
+        dW1, dW2 = flow.step(task, W1, W2, eta, order)                             # ASAP (3.14)-(3.15)
+        W1, W2 = W1 + dW1, W2 + dW2
+        np.testing.assert_allclose(flow.K(task, W1, W2), before + sign * dW2.T @ dW2, rtol=0,
+                                   atol=1e-12 * scale(W1, W2))
+
+
+# The function that falls: needs C of full column rank alone
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 3), n_o=sizes)
+def test_h_falls_by_the_loss(seed, n_x, more, n_o):
+    task, W1, W2 = point(seed, n_x, n_x + more, n_o)
+    assert derivative(flow.H, task, W1, W2) == pytest.approx(-flow.loss(task, W1, W2), rel=1e-9, abs=1e-10)
+
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 3), n_o=sizes, eta=rates)
+def test_a_step_lowers_h_by_the_loss_up_to_its_square(seed, n_x, more, n_o, eta):
+    """So it falls as long as eta lambda_max(Sigma) |W_2|^2 < 2."""
+    task, W1, W2 = point(seed, n_x, n_x + more, n_o)
+    for _ in range(3):
+        before, miss = flow.H(task, W1, W2), flow.loss(task, W1, W2)
+        small = eta * flow.largest(task) * norm(W2, 2)**2 < 2
+        dW1, dW2 = flow.step(task, W1, W2, eta)
+        W1, W2 = W1 + dW1, W2 + dW2
+        after = flow.H(task, W1, W2)
+        assert after == pytest.approx(before - eta * miss + 0.5 * (dW1**2).sum(), rel=1e-12,
+                                      abs=1e-12 * scale(W1, W2))
+        assert not small or after <= before + 1e-12 * scale(W1, W2)
+
+
+# The theorem: from any weights E goes to 0
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, white=st.booleans(), start=st.floats(0.1, 3))
+@example(seed=0, n_x=1, more=0, n_o=1, white=False, start=2.0)  # with one weight each u starts where the bound is tight
+def test_the_flow_is_bounded_and_the_loss_has_a_finite_integral(seed, n_x, more, n_o, white, start):
+    """Far from r = 0, from which the printed theorem starts."""
+    task, W1, W2 = point(seed, n_x, n_x + more, n_o, white, start)
+    ceiling, C = flow.bound(task, W1, W2), norm(task.C)
+    a = max(0, -np.trace(flow.K(task, W1, W2))) + 2 * C * np.sqrt(2 * max(0, flow.H(task, W1, W2)))
+    b = 2 * C * np.sqrt(2 * norm(task.T @ np.linalg.pinv(task.C)))
+    assert ceiling <= max(2 * a, (2 * b)**(4 / 3)) * (1 + 1e-9)
+    path = integrate(task, W1, W2, np.linspace(0, 10, 41))
+    H = [flow.H(task, *at) for at in zip(path.W1, path.W2, strict=True)]
+    assert np.all(np.diff(H) <= 1e-7 * (1 + np.abs(H[0])))
+    for at in zip(path.W1, path.W2, strict=True):
+        assert flow.u(task, *at) <= ceiling * (1 + 1e-7)
+        assert 0.5 * (at[0]**2).sum() <= (H[0] + norm(task.T @ np.linalg.pinv(task.C)) * np.sqrt(ceiling)) * (1 + 1e-7)
+
+
+@pytest.mark.parametrize("white, near", [(True, 1e-6), (False, 1e-3)])
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes)
+def test_forward_alignment_learns_every_linear_map_from_wherever_it_starts(white, near, seed, n_x, more, n_o):
+    task, W1, W2 = point(seed, n_x, min(5, n_x + more), n_o, white)
+    eta = 0.2 / (norm(task.T @ task.C.T, 2)**(2 / 3) + norm(W1, 2) * norm(task.C, 2) + norm(W2, 2)**2)
+    eta /= flow.largest(task)
+    H = flow.H(task, W1, W2)
+    for _ in range(20000):
+        dW1, dW2 = flow.step(task, W1, W2, eta)
+        W1, W2 = W1 + dW1, W2 + dW2
+        before, H = H, flow.H(task, W1, W2)
+        assert H <= before + 1e-12 * (1 + abs(before))
+        if norm(error(task, W1, W2)) < near:
+            return
+    pytest.fail(f"|E| is still {norm(error(task, W1, W2))}")
+
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, white=st.booleans(), start=st.floats(0, 3))
+def test_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, white, start):
+    """u stays below its bound, H falls by at least half of what the loss says, whatever Sigma and the start are."""
+    task, W1, W2 = point(seed, n_x, n_x + more, n_o, white, start)
+    eta = flow.safe_rate(task, W1, W2)
+    ceiling = flow.bound(task, W1, W2, eta)
+    assert eta * flow.largest(task) * ceiling <= 1
+    for _ in range(200):
+        H, miss = flow.H(task, W1, W2), flow.loss(task, W1, W2)
+        dW1, dW2 = flow.step(task, W1, W2, eta)
+        W1, W2 = W1 + dW1, W2 + dW2
+        assert flow.u(task, W1, W2) <= ceiling * (1 + 1e-12)
+        assert flow.H(task, W1, W2) <= H - eta / 2 * miss + 1e-12 * scale(W1, W2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_at_rest_the_end_of_the_printed_proof_is_true(seed):
+    """Limits, not identities: nothing in it may be differentiated, and lim E = 0 is for t -> oo."""
+    task, W1, W2 = point(seed, 3, 4, 2, white=True)
+    path = integrate(task, W1, W2, np.array([0.0, 400.0]), rtol=1e-11)
+    W1, W2 = path.W1[-1], path.W2[-1]
+    E, (_, V2) = error(task, W1, W2), velocity(task, W1, W2)
+    assert norm(E) < 1e-7
+    assert norm(W2.T @ E @ task.C.T) < 1e-6                                        # ASAP (3.23)
+    assert norm(V2.T @ task.T @ task.C.T) < 1e-6                                   # ASAP (3.24)
+    assert norm(E.T @ task.T) < 1e-6                                               # ASAP (3.25)
+
+
+def test_at_time_zero_the_error_is_no_smaller_than_the_target():
+    """The printed limit is t -> 0."""
+    task, W1, W2 = point(0, 3, 4, 2, white=True, start=0.0)
+    np.testing.assert_array_equal(error(task, W1, W2), task.T)                     # ASAP (3.11)
+    path = integrate(task, W1, W2, np.array([0.0, 1e-6]))
+    assert norm(error(task, path.W1[1], path.W2[1]) - task.T) < 1e-6
+
+
+def test_there_is_no_rate_for_all_starts():
+    """With a large antisymmetric part in W_1 C^T the layers circle each other and learn slowly: K = 0 all the while."""
+    left = {}
+    for twist in (0.0, 3.0, 30.0):
+        task, W1, W2 = balanced(1, 4, 4, 4, twist=twist)
+        assert norm(flow.K(task, W1, W2)) < 1e-12 * (1 + twist)
+        path = integrate(task, W1, W2, np.array([0.0, 30.0]), rtol=1e-7)
+        left[twist] = norm(error(task, path.W1[-1], path.W2[-1])) / norm(error(task, W1, W2))
+    assert left[0.0] < 1e-9 < 100 * left[0.0] < left[3.0] < left[30.0] / 3
+
+
+# Where the condition on C fails
+
+@pytest.mark.parametrize("T, C, left", [
+    ([[0.0, 1.0]], [[1.0, 0.0]], 1.0),                                      # T C^T = 0
+    ([[0.0, 1.0]], [[1.0, 0.0], [0.0, 0.0]], 1.0),                          # n_h = n_x, rank C = 1
+    ([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0]], 1.0),                          # n_h < rank T
+    ([[2.0, 0.0], [0.0, 1.0]], [[0.5, 1.0]], np.sqrt(2.5)),                 # and 1 is the best that n_h = 1 could do
+    ([[1.0, 2.0]], [[1.0, 0.0]], 0.0),                                      # rank C = 1 < n_x, but T C^T != 0
+    ([[1.0, 2.0]], [[1.0, 0.0], [0.0, 3.0]], 0.0),
+])
+def test_from_zero_it_learns_what_the_range_of_t_c_holds(T, C, left):
+    """E -> T less its projection on the range of T C^T; so E -> 0 if and only if T C^T has the rank of T."""
+    task = Task(np.array(T), np.array(C))
+    W1, W2 = flow.from_zero(task, 1e4)
+    U, s, _ = np.linalg.svd(task.T @ task.C.T, full_matrices=False)
+    U = U[:, s > 1e-9]
+    np.testing.assert_allclose(error(task, W1, W2), task.T - U @ U.T @ task.T, rtol=0, atol=1e-9)
+    assert norm(error(task, W1, W2)) == pytest.approx(left, abs=1e-9)
+    path = integrate(task, np.zeros(task.C.shape), np.zeros(task.C.T.shape if len(T) == 2 else (1, len(C))),
+                     np.array([0.0, 60.0]))
+    assert norm(error(task, path.W1[-1], path.W2[-1])) == pytest.approx(left, abs=1e-6)
+
+
+def test_no_bound_is_given_where_none_is_known():
+    task, W1, W2 = point(0, 3, 2, 2)
+    for ask in (flow.bound, flow.safe_rate):
+        with pytest.raises(InputError, match="rank 2, expected 3"):
+            ask(task, W1, W2)
+
+
+# The printed (3.19): true from zero weights on white inputs
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, t=st.floats(0.1, 20))
+def test_from_zero_the_closed_form_is_the_flow(seed, n_x, n_h, n_o, t):
+    """And with it (3.19) as printed, symmetry, alignment of W_1 with C, and a loss and an M that fall: any C."""
+    task, *zero = point(seed, n_x, n_h, n_o, white=True, start=0.0)
+    W1, W2 = flow.from_zero(task, t)
+    path = integrate(task, *zero, np.array([0.0, t]), rtol=1e-11)
+    np.testing.assert_allclose(path.W1[-1], W1, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(path.W2[-1], W2, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(flow.r(task, W1, W2), 0, atol=1e-12)                                # ASAP (3.19)
+    np.testing.assert_allclose(flow.r(task, path.W1[-1], path.W2[-1]), 0, atol=1e-7)
+    assert (W1 * task.C).sum() >= -1e-14
+    assert derivative(flow.loss, task, W1, W2) <= 1e-10 and flow.dM(task, W1, W2) <= 1e-10
+
+
+@given(mu=st.floats(1e-6, 50), t=st.floats(1e-3, 50))
+def test_the_mode_solves_its_equation(mu, t):
+    h = 1e-4 * t
+    p, slope = flow.mode(mu, t), (flow.mode(mu, t + h) - flow.mode(mu, t - h)) / (2 * h)
+    assert slope == pytest.approx(1 - mu * p**3 / 2, abs=1e-6)
+    assert p == pytest.approx(min(t, (2 / mu)**(1 / 3)), rel=0.25) and flow.mode(0.0, t) == t
+
+
+@given(s=st.floats(1e-5, 1e-2), t=st.floats(1e-3, 1e3))
+def test_the_mode_keeps_its_digits_near_its_start(s, t):
+    """Where p is t (1 - s^3 / 4 + 3 s^6 / 28) and less than the last digit; s = t (mu / 2)^(1/3)."""
+    assert flow.mode(2 * (s / t)**3, t) == pytest.approx(t * (1 - s**3 / 4 + 3 * s**6 / 28), rel=2e-12)
+
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eps=st.floats(0.05, 0.6))
+def test_in_steps_from_zero_the_modes_decouple(seed, n_x, n_h, n_o, eps):
+    """p+ = p + eta (1 - mu p q), q+ = q + eta p (1 - mu p q); monotone up to eps = 0.3, convergent up to 0.6."""
+    task, W1, W2 = point(seed, n_x, n_h, n_o, white=True, start=0.0)
+    U, s, Vt = np.linalg.svd(task.T @ task.C.T, full_matrices=False)
+    eta, p, q, loss = eps / s[0]**(2 / 3), np.zeros(len(s)), np.zeros(len(s)), flow.loss(task, W1, W2)
+    for _ in range(60):
+        dW1, dW2 = flow.step(task, W1, W2, eta)
+        W1, W2 = W1 + dW1, W2 + dW2
+        p, q = p + eta * (1 - s**2 * p * q), q + eta * p * (1 - s**2 * p * q)
+        np.testing.assert_allclose(W2, U * (s * p) @ Vt, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(W1, Vt.T * (s * q) @ U.T @ task.T, rtol=0, atol=1e-9)
+        S = W1 @ task.C.T
+        np.testing.assert_allclose(S, S.T, rtol=0, atol=1e-9)
+        assert (W1 * task.C).sum() >= -1e-12
+        assert eps > 0.3 or flow.loss(task, W1, W2) <= loss + 1e-10
+        loss = flow.loss(task, W1, W2)
+    assert 1 - s[0]**2 * p[0] * q[0] < 1e-2
+
+
+@pytest.mark.parametrize("eps, ends", [(0.3, True), (0.6, True), (0.65, False)])
+def test_from_zero_steps_may_not_be_too_large(eps, ends):
+    """In units where mu = 1."""
+    p = q = 0.0
+    for _ in range(3000):
+        p, q = p + eps * (1 - p * q), q + eps * p * (1 - p * q)
+        if abs(p) > 1e3:
+            break
+    assert (abs(1 - p * q) < 1e-9) is ends
+
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes)
+def test_from_zero_only_the_midpoint_step_keeps_3_19(seed, n_x, n_h, n_o):
+    task, *zero = point(seed, n_x, n_h, n_o, white=True, start=0.0)
+    for order in flow.ORDERS:
+        W1, W2 = zero
+        for _ in range(30):
+            dW1, dW2 = flow.step(task, W1, W2, 0.2 / norm(task.T @ task.C.T, 2)**(2 / 3), order)
+            W1, W2 = W1 + dW1, W2 + dW2
+        off = np.abs(flow.r(task, W1, W2)).max()
+        assert off < 1e-12 if order == "midpoint" else off > 1e-3                                  # ASAP (3.19)
+
+
+# The printed (3.19): false elsewhere
+
+def farthest(path, task) -> float:
+    """How far r has gone from where it began."""
+    first = flow.r(task, path.W1[0], path.W2[0])
+    return max(np.abs(flow.r(task, *at) - first).max() for at in zip(path.W1, path.W2, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("case", ["r = 0 at first", "inputs not white, from zero", "any start"])
+def test_elsewhere_r_does_not_stay(case, seed):
+    """Where W_2^T W_2' is not symmetric along the path, its integral is not W_2^T W_2 / 2; K stays all the same."""
+    if case == "r = 0 at first":
+        task, W1, W2 = balanced(seed, 3, 3, 2)
+        assert np.abs(flow.r(task, W1, W2)).max() < 1e-12
+    else:
+        task, W1, W2 = point(seed, 3, 4, 2, white=case == "any start", start=1.0 * (case == "any start"))
+        if task.Sigma is not None:
+            task = Task(task.T, task.C, np.diag([0.2, 1.0, 3.0]))
+    path = integrate(task, W1, W2, np.linspace(0, 10, 41))
+    drift = max(np.abs(flow.K(task, *at) - flow.K(task, W1, W2)).max() for at in zip(path.W1, path.W2, strict=True))
+    assert farthest(path, task) > 0.02 and drift < 1e-7                                            # ASAP (3.19)
+
+
+def test_r_is_not_zero_at_a_usual_start():
+    """He's initial weights: r is as large as what it is to be small against."""
+    rng = np.random.default_rng(0)
+    W1, W2, C = (rng.standard_normal(shape) * np.sqrt(2 / shape[1]) for shape in ((10, 10), (10, 10), (10, 10)))
+    task = Task(np.zeros((10, 10)), C)
+    assert norm(flow.r(task, W1, W2)) > 0.8 * norm(W1 @ C.T)
+
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 3), n_o=sizes, twist=st.floats(-2, 2))
+def test_k_vanishes_for_these_weights_alone(seed, n_x, more, n_o, twist):
+    """W_2 = U C^T and W_1 = C (U^T U / 2 + A) with A antisymmetric."""
+    task, W1, W2 = balanced(seed, n_x, n_x + more, n_o, twist)
+    np.testing.assert_allclose(flow.K(task, W1, W2), 0, atol=1e-12 * scale(W1, W2))
+    plus = np.linalg.pinv(task.C)
+    U, Y = W2 @ plus.T, plus @ W1
+    np.testing.assert_allclose(U @ task.C.T, W2, rtol=0, atol=1e-12 * scale(W1, W2))
+    np.testing.assert_allclose(task.C @ Y, W1, rtol=0, atol=1e-12 * scale(W1, W2))
+    np.testing.assert_allclose(Y + Y.T, U.T @ U, rtol=0, atol=1e-11 * scale(W1, W2))
+
+
+# M
+
+def test_m_as_printed_is_no_lower_bounded_function():
+    """tr(E C^T C E) and tr(E C C^T E): where they can be formed at all they may be negative."""
+    E, C = np.array([[0.0, 1.0], [-1.0, 0.0]]), np.eye(2)
+    assert np.trace(E @ C.T @ C @ E) == np.trace(E @ C @ C.T @ E) == -2
+    assert flow.M(Task(E, C), np.zeros((2, 2)), np.zeros((2, 2))) == 2                             # ASAP (3.20)
+
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes)
+def test_m_is_a_squared_norm_and_its_derivative_has_a_term_with_k(seed, n_x, n_h, n_o):
+    task, W1, W2 = point(seed, n_x, n_h, n_o, white=True)
+    E, size = error(task, W1, W2), scale(W1, W2, *velocity(task, W1, W2))
+    assert flow.M(task, W1, W2) == pytest.approx(np.trace(E @ task.C.T @ task.C @ E.T))            # ASAP (3.20)
+    exact = derivative(flow.M, task, W1, W2)
+    assert flow.dM(task, W1, W2) == pytest.approx(exact, rel=1e-9, abs=1e-9 * size)                # ASAP (3.21)
+
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 3), n_o=sizes, twist=st.floats(-2, 2))
+def test_3_21_is_right_where_k_is_zero_and_m_falls_where_it_is_not_negative(seed, n_x, more, n_o, twist):
+    for positive in (0.0, 1.0):
+        task, W1, W2 = balanced(seed, n_x, n_x + more, n_o, twist, positive)
+        Z = error(task, W1, W2) @ task.C.T
+        printed = -norm(Z @ W2.T)**2 - 2 * norm(W2.T @ Z)**2
+        found = flow.dM(task, W1, W2)
+        assert found <= 1e-12 * scale(W1, W2)
+        if not positive:
+            assert found == pytest.approx(printed, rel=1e-9, abs=1e-10 * scale(W1, W2))            # ASAP (3.21)
+
+
+def test_m_may_rise():
+    """One weight each, K < 0: W_1 = -2, W_2 = 0.1, C = T = 1."""
+    task, W1, W2 = Task(np.ones((1, 1)), np.ones((1, 1))), np.array([[-2.0]]), np.array([[0.1]])
+    assert flow.M(task, W1, W2) == pytest.approx(1.44) and flow.dM(task, W1, W2) == pytest.approx(5.7312)
+    assert -norm(1.2 * W2)**2 - 2 * norm(1.2 * W2)**2 < 0                                          # ASAP (3.21)
+    assert derivative(flow.M, task, W1, W2) == pytest.approx(5.7312)
+
+
+def test_the_loss_may_rise_though_k_is_zero():
+    rising = 0
+    for seed in range(20):
+        task, W1, W2 = balanced(seed, 3, 3, 2, twist=2.0)
+        rising += derivative(flow.loss, task, W1, W2) > 1e-3
+        assert flow.dM(task, W1, W2) <= 0
+    assert rising >= 1
+
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes)
+def test_the_second_derivative_of_m_has_another_last_term(seed, n_x, more, n_o):
+    """K = 0; the printed last term lacks W_1 C^T, and two others do not fit or lack an index."""
+    task, W1, W2 = balanced(seed, n_x, n_x + more, n_o, twist=0.5)
+    Z, S = error(task, W1, W2) @ task.C.T, W1 @ task.C.T
+
+    def printed_dm(task, W1, W2):
+        Z = error(task, W1, W2) @ task.C.T
+        return -norm(Z @ W2.T)**2 - 2 * norm(W2.T @ Z)**2
+
+    def tr(*factors):
+        return np.trace(np.linalg.multi_dot(factors))
+
+    first = (2 * tr(W2, W2.T, Z, W2.T, W2, Z.T) + 2 * tr(Z, S, W2.T, W2, Z.T) - 2 * tr(Z, Z.T, W2, Z.T)
+             - 4 * tr(Z.T, Z, Z.T, W2) + 4 * tr(W2.T, W2, W2.T, Z, Z.T, W2))
+    exact = derivative(printed_dm, task, W1, W2)
+    size = scale(W1, W2, *velocity(task, W1, W2))**1.5
+    assert first + 4 * tr(W2.T, Z, S, Z.T, W2) == pytest.approx(exact, rel=1e-9, abs=1e-9 * size)
+    if n_x > 2 and n_o > 2:
+        assert abs(first + 4 * tr(W2.T, Z, Z.T, W2) - exact) > 1e-6
+
+
+# u
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, twist=st.floats(-1, 1))
+def test_with_k_zero_u_has_a_bound_without_units(seed, n_x, more, n_o, twist):
+    task, W1, W2 = balanced(seed, n_x, n_x + more, n_o, twist)
+    path, reach = integrate(task, W1, W2, np.linspace(0, 8, 33), rtol=1e-8), norm(task.T @ task.C.T)
+    found = max(flow.u(task, *at) for at in zip(path.W1, path.W2, strict=True))
+    assert found <= max(flow.u(task, W1, W2), (2 * n_o * reach)**(2 / 3)) * (1 + 1e-6)
+    assert found <= max(flow.u(task, W1, W2), reach**2, 2 * n_o) * (1 + 1e-6)
+
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes)
+def test_whatever_k_is_u_grows_no_faster_than_this(seed, n_x, n_h, n_o):
+    """u' <= 2 |T C^T| sqrt(u) + |K| u - u^2 / n_o on white inputs; printed is (u / n_o)^2, which is weaker."""
+    task, W1, W2 = point(seed, n_x, n_h, n_o, white=True)
+    u, k = flow.u(task, W1, W2), norm(flow.K(task, W1, W2), 2)
+    ceiling = 2 * norm(task.T @ task.C.T) * np.sqrt(u) + k * u - u**2 / n_o
+    assert derivative(flow.u, task, W1, W2) <= ceiling + 1e-10 * scale(W1, W2)
+    assert norm(W2 @ W2.T)**2 >= u**2 / n_o * (1 - 1e-12) >= (u / n_o)**2 * (1 - 1e-12)
+
+
+def test_the_printed_bound_on_u_fails_and_does_not_follow():
+    """u <= |T C^T| + 2 n_o lacks u(0); and 2 u - u^2 / n_o^2 < 0 takes u > 2 n_o^2."""
+    task, W1, W2 = balanced(0, 3, 3, 2)
+    U = 3 * np.linalg.pinv(task.C) @ W2.T
+    W1, W2 = task.C @ (U @ U.T / 2), U.T @ task.C.T
+    assert np.abs(flow.K(task, W1, W2)).max() < 1e-10
+    assert flow.u(task, W1, W2) > norm(task.T @ task.C.T) + 2 * 2
+    n_o, u = 4, 12
+    assert u > 2 * n_o and 2 * u - u**2 / n_o**2 == 15
+
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes)
+def test_e_is_bounded_by_m_where_c_has_a_left_inverse(seed, n_x, n_h, n_o):
+    task, W1, W2 = point(seed, n_x, n_x + n_h - 1, n_o)
+    assert norm(error(task, W1, W2)) <= norm(np.linalg.pinv(task.C), 2) * np.sqrt(flow.M(task, W1, W2)) * (1 + 1e-12)
+
+
+# The rule itself
+
+class Learner:
+    """A linear network without biases under a rule, for squared loss unless said otherwise.
+
+    `step` is the rule's and the optimiser's own; the rule's forward path C, if it has one, is the task's.
+    """
+
+    def __init__(self, name: str, seed: int, sizes: tuple[int, ...], samples: int = 7, loss: str = "squared"):
+        self.case = Case(RULES[name], seed, sizes=sizes[1:-1], inputs=sizes[0], classes=sizes[-1], samples=samples,
+                         activation="identity", loss=loss, biases=False)
+        if loss == "squared":
+            self.case.x = self.case.x * np.linspace(0.5, 2, sizes[0]) + 0.5        # neither white nor centred
+
+    @property
+    def W(self) -> list[np.ndarray]:
+        return [block["W"] for block in [*(hidden for hidden, _ in self.case.params[:-1]), self.case.params[-1]]]
+
+    @property
+    def state(self) -> list[np.ndarray]:
+        return [block["W"] for block in [*(hidden for hidden, _ in self.case.state[:-1]), self.case.state[-1]]]
+
+    def task(self, T: np.ndarray) -> Task:
+        x = self.case.x
+        return Task(T, self.state[0], x.T @ x / len(x))
+
+    def grads(self) -> list[np.ndarray]:
+        grads = self.case.grads()
+        return [block["W"] for block in [*(hidden for hidden, _ in grads[:-1]), grads[-1]]]
+
+    def step(self, eta: float) -> list[np.ndarray]:
+        before = [W.copy() for W in self.W]
+        SGD(weights(self.case.params), lr=eta)(weights(self.case.grads()))
+        return [W - old for W, old in zip(self.W, before, strict=True)]
+
+
+@given(seed=seeds, name=st.sampled_from(["bp", "fa", "foa"]))
+def test_what_approximates_which_path_in_a_linear_network(seed, name):
+    """FA puts B into the error's path, FoA puts C into the path of activities, and nothing else differs from BP."""
+    net = Learner(name, seed, (5, 4, 6, 3))
+    x, W, S = net.case.x, net.W, net.state if name != "bp" else None
+    h = [x, x @ W[0].T, x @ W[0].T @ W[1].T]                                       # ASAP (3.1), (3.4), (3.7)
+    e = (h[2] @ W[2].T - net.case.y) / len(x)
+    if name == "fa":
+        delta = [e @ S[2] @ S[1], e @ S[2], e]                                     # ASAP (3.5)
+    else:
+        delta = [e @ W[2] @ W[1], e @ W[2], e]                                     # ASAP (3.2), (3.9)
+    if name == "foa":
+        h = [x, x @ S[0].T, x @ S[0].T @ S[1].T]                                   # ASAP (3.8)
+    for G, d, before in zip(net.grads(), delta, h, strict=True):
+        np.testing.assert_allclose(G, d.T @ before, rtol=1e-11, atol=1e-13)        # ASAP (3.3), (3.6), (3.10)
+
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))
+def test_a_step_of_the_rule_is_a_step_towards_the_flow(seed, n_x, n_h, n_o, eta):
+    """On any batch: Sigma and T are the batch's own, T its least squares map where the targets are no map of x."""
+    net = Learner("foa", seed, (n_x, n_h, n_o), samples=n_x + 3)
+    task = net.task(np.linalg.lstsq(net.case.x, net.case.y)[0].T)
+    for _ in range(3):
+        expected = flow.step(task, *net.W, eta)
+        size = scale(*net.W)
+        for dW, found in zip(expected, net.step(eta), strict=True):
+            np.testing.assert_allclose(found, dW, rtol=0, atol=1e-12 * size)       # ASAP (3.12)-(3.13)
+
+
+@pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, samples=st.integers(1, 7), eta=st.floats(1e-3, 0.2))
+def test_under_the_rule_k_changes_by_the_square_of_a_step(loss, seed, n_x, n_h, n_o, samples, eta):
+    """Any inputs, any targets, any loss, any batch, any ranks."""
+    net = Learner("foa", seed, (n_x, n_h, n_o), samples, loss)
+    task = net.task(np.zeros((n_o, n_x)))
+    for _ in range(3):
+        W2, K = net.W[1].copy(), flow.K(task, *net.W)
+        dW1, dW2 = net.step(eta)
+        size = scale(W2, *net.W)
+        np.testing.assert_allclose(dW1 @ task.C.T, W2.T @ dW2, rtol=0, atol=1e-12 * size)          # ASAP (3.18)
+        np.testing.assert_allclose(flow.K(task, *net.W), K - dW2.T @ dW2, rtol=0, atol=1e-12 * size)
+
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, samples=st.integers(1, 7), eta=st.floats(1e-3, 0.1))
+def test_under_the_rule_h_falls_by_the_loss_of_the_batch(seed, n_x, more, n_o, samples, eta):
+    """H+ = H - (eta / N) |E X|^2 + |dW_1|^2 / 2, on any inputs."""
+    net = Learner("foa", seed, (n_x, n_x + more, n_o), samples)
+    rng = net.case.rng
+    net.state[0][...] = spectrum(rng, n_x + more, n_x, 0.5, 2)
+    task = net.task(rng.uniform(-1, 1, (n_o, n_x)))
+    for _ in range(3):
+        net.case.y = net.case.x @ task.T.T
+        H, miss = flow.H(task, *net.W), net.case.x @ error(task, *net.W).T
+        dW1, _ = net.step(eta)
+        expected = H - eta * (miss**2).sum() / samples + 0.5 * (dW1**2).sum()
+        assert flow.H(task, *net.W) == pytest.approx(expected, rel=1e-11, abs=1e-11 * scale(*net.W))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_rule_learns_from_mini_batches_of_any_inputs(seed):
+    """Batches smaller than the number of inputs, neither white nor centred: together they tell all of T."""
+    net = Learner("foa", seed, (3, 4, 2), samples=8)
+    x, T = net.case.x, net.case.rng.uniform(-1, 1, (2, 3))
+    net.state[0][...] = spectrum(net.case.rng, 4, 3, 0.5, 2)
+    for step in range(20000):
+        net.case.x = x[2 * (step % 4):][:2]
+        net.case.y = net.case.x @ T.T
+        net.step(0.03)
+        if norm(T - net.W[1] @ net.W[0]) < 1e-8:
+            return
+    pytest.fail(f"|E| is still {norm(T - net.W[1] @ net.W[0])}")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_noisy_targets_the_rule_ends_at_least_squares(seed):
+    net = Learner("foa", seed, (3, 4, 2), samples=8)
+    net.state[0][...] = spectrum(net.case.rng, 4, 3, 0.5, 2)
+    net.case.y = 3 * net.case.y
+    T = np.linalg.lstsq(net.case.x, net.case.y)[0].T
+    assert norm(net.case.x @ T.T - net.case.y) > 1
+    for _ in range(20000):
+        net.step(0.02)
+        if norm(T - net.W[1] @ net.W[0]) < 1e-7:
+            return
+    pytest.fail(f"|E| is still {norm(T - net.W[1] @ net.W[0])}")
+
+
+@given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))
+def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
+    """Both rules as they are: T and T^T, C and B = C^T, W_1 and W_2^T, on white inputs, for a hundred steps."""
+    foa, fa = Learner("foa", seed, (n_x, n_h, n_o)), Learner("fa", seed, (n_o, n_h, n_x))
+    T = foa.case.rng.uniform(-1, 1, (n_o, n_x))
+    for net, target in ((foa, T), (fa, T.T)):
+        columns = target.shape[1]
+        q, _ = np.linalg.qr(net.case.rng.standard_normal((columns + 2, columns)))
+        net.case.x = np.sqrt(len(q)) * q
+        net.case.y = net.case.x @ target.T
+    fa.state[1][...], fa.W[0][...], fa.W[1][...] = foa.state[0].T, foa.W[1].T, foa.W[0].T
+    for _ in range(100):
+        foa.step(eta)
+        fa.step(eta)
+    for ours, theirs in zip(foa.W, reversed(fa.W), strict=True):
+        np.testing.assert_allclose(ours, theirs.T, rtol=0, atol=1e-12 * scale(ours))
+
+
+# What a user may get wrong
+
+@pytest.mark.parametrize("wrong, said", [
+    (lambda: Task(np.ones((2, 3)), np.ones((4, 2))), "one column per input"),
+    (lambda: Task(np.ones((2, 3)), np.ones((4, 3)), np.eye(2)), r"of shape \(3, 3\)"),
+    (lambda: flow.step(Task(np.ones((1, 1)), np.ones((1, 1))), np.ones((1, 1)), np.ones((1, 1)), 0.1, "first"),
+     "unknown order 'first'"),
+    (lambda: integrate(Task(np.ones((1, 1)), np.ones((1, 1))), np.ones((1, 1)), np.ones((1, 1)), np.array([1.0, 2.0])),
+     "must begin at 0"),
+    (lambda: flow.from_zero(Task(np.ones((1, 1)), np.ones((1, 1)), np.eye(1)), 1.0), "white inputs"),
+])
+def test_mistakes_are_said_in_one_sentence(wrong, said):
+    with pytest.raises(InputError, match=said):
+        wrong()
