@@ -31,6 +31,11 @@ STYLES = {
     "adaptive-dfa": ("#5B3A8E", "-"), "dkp": ("#5B3A8E", "--"), "fdfa": ("#5B3A8E", ":"),
     "las": ("#D55E00", "-"),
     "ltas": ("#009E73", "-"),
+    "foa": ("#7A9E3B", "-"), "as": ("#7A9E3B", "--"),
+    "mostafa": ("#4A6FA5", "-"), "pred": ("#4A6FA5", "--"), "sim": ("#4A6FA5", "-."), "predsim": ("#4A6FA5", ":"),
+    "phsic": ("#C0794A", "-"), "spsa": ("#B0A020", "-"),
+    "al": ("#2E8B8B", "-"), "dtp": ("#2E8B8B", "--"),
+    "asap": ("#A8327E", "-"), "asfp": ("#A8327E", "--"), "asfp-lc": ("#A8327E", ":"),
 }
 FURTHER = list(product(("#B22222", "#556B2F", "#4682B4", "#8B4513"), ("-", "--", "-.", ":")))
 MOST_BANDS = 8  # of more than these nothing would be seen
@@ -48,8 +53,15 @@ def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
 
     Raises InputError for another ending and where the file cannot be written.
     """
+    write(draw(results), path)
+
+
+def write(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure to a .png, .svg or .pdf file, all of it or nothing; what stood there is replaced.
+
+    Raises InputError for another ending and where the file cannot be written.
+    """
     check_ending(path)
-    figure = draw(results)
     try:
         with atomic(path) as partial:
             figure.savefig(partial, format=Path(path).suffix[1:].lower(), dpi=150)

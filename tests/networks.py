@@ -11,6 +11,13 @@ from nobackprop.rules import Rule
 from nobackprop.tree import Tree, leaves, tree_map
 
 
+def untrained(name: str, hidden: int) -> list[int]:
+    """The hidden blocks, counted from 0, that a rule by its nature leaves as they are."""
+    if name == "shallow":
+        return list(range(hidden - 1))
+    return [0] if name in ("as", "asap", "asfp", "asfp-lc") else []
+
+
 class Case:
     """A network, its parameters, a rule's state and one batch, all drawn from one seed."""
 
@@ -18,6 +25,7 @@ class Case:
                  samples: int = 7, activation: str = "tanh", loss: str = "cross_entropy", biases: bool = True):
         self.rng = np.random.default_rng(seed)
         self.rule = rule
+        sizes = rule.trial_sizes(sizes)
         self.net: Network = mlp((inputs,), classes, sizes, activation, loss)
         params, self.shapes = network.init(self.net, self.rng, (inputs,), "float64")
         self.params: Tree = [self._with_biases(p) for p in params] if biases else params

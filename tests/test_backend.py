@@ -221,7 +221,7 @@ def test_the_gpu(cupy):
 def three_steps(xp, rule, optimizer: str):
     """Parameters and state after three steps, on the host, and what the steps did on the stand-in."""
     rng = np.random.default_rng(0)
-    net = models.build("mlp:7,6,5", (2, 2, 1), 3, "tanh")
+    net = models.build("mlp:7,6,7", (2, 2, 1), 3, "tanh")
     params, shapes = network.init(net, rng, (2, 2, 1), "float64")
     state = to_module(rule.init(rng, net, params, shapes), xp)
     params = to_module(params, xp)
@@ -260,7 +260,7 @@ def data(samples: int) -> Dataset:
 
 def run(name: str, samples: int, device: str):
     part = data(samples)
-    return learn.Run(models.build("mlp:6,5", part.shape, 3, "tanh"), RULES[name], part,
+    return learn.Run(models.build("mlp:6,6", part.shape, 3, "tanh"), RULES[name], part,
                      learn.Settings(epochs=2, batch_size=8), device=device, name=name)
 
 

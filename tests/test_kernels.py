@@ -74,13 +74,16 @@ def test_trees_are_made_of_what_trees_are_made_of(tree):
 # Every kernel
 
 
+SCAFFOLDING = ("out_size", "groups", "each", "total")
+
+
 def _kernels() -> dict[str, Callable[..., Array]]:
     """All public functions of the package by 'module.function'."""
     modules = [importlib.import_module(f"{kernels.__name__}.{info.name}")
                for info in pkgutil.iter_modules(kernels.__path__)]
     return {f"{module.__name__.rpartition('.')[2]}.{name}": f for module in modules
             for name, f in inspect.getmembers(module, inspect.isfunction)
-            if f.__module__ == module.__name__ and not name.startswith("_") and name not in ("out_size", "groups")}
+            if f.__module__ == module.__name__ and not name.startswith("_") and name not in SCAFFOLDING}
 
 
 KERNELS = _kernels()
@@ -95,6 +98,7 @@ def _images(*more: object) -> Callable[[np.random.Generator], tuple[object, ...]
 
 
 EXAMPLES: dict[str, Callable[[np.random.Generator], tuple[object, ...]]] = {
+    "activation.unpack": lambda rng: (rng.integers(256, size=2, dtype="uint8"), (3, 5)),
     "unfold.padded": _images(2), "unfold.unpadded": _images(1), "unfold.windows": _images(0, 1, 2, 3, 2),
     "unfold.unfold": _images(3, 2, 1),
     "unfold.fold": lambda rng: (rng.standard_normal((2, 3, 3, 27)), IMAGES, 3, 2, 1),
@@ -107,12 +111,17 @@ EXAMPLES: dict[str, Callable[[np.random.Generator], tuple[object, ...]]] = {
                                     IMAGES, 2, 2),
     "pool.d_avg_pool": lambda rng: (rng.standard_normal((2, 3, 3, 3)), IMAGES, 3, 2, 1),
     "pool.d_global_pool": lambda rng: (rng.standard_normal((2, 3)), IMAGES),
+    "similarity.deviation": _images(),
+    "similarity.d_deviation": lambda rng: (rng.standard_normal((2, 3)), rng.standard_normal(IMAGES)),
+    "similarity.d_similarity": lambda rng: (rng.standard_normal((N, N)), rng.standard_normal((N, F))),
+    "similarity.gaussian": lambda rng: (rng.standard_normal((N, F)), 1.5),
+    "similarity.d_gaussian": lambda rng: (rng.standard_normal((N, N)), rng.standard_normal((N, F)), 1.5),
     "normalize.statistics": _images(),
     "normalize.batchnorm": lambda rng: (rng.standard_normal(IMAGES), *rng.standard_normal((3, 3)), np.ones(3), 1e-5),
     "normalize.d_batchnorm": lambda rng: (*rng.standard_normal((2, *IMAGES)), *rng.standard_normal((2, 3)), np.ones(3),
                                           1e-5),
 }
-MASKS = {"activation.d_relu"}
+MASKS = {"activation.d_relu", "activation.unpack"}
 
 
 def example(name: str, dtype: str) -> list[object]:

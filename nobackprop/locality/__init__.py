@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import network
 from ..feedback import weights, with_feedback
-from ..layers import Layer, Sequential
+from ..kept import Keep, recall
 from ..models import mlp
 from ..network import Network, Tape
 from ..rules import RULES, Rule
@@ -84,17 +84,24 @@ def poison_above(given: Given, i: int) -> Given:
 
 
 def poison_presynaptic(net: Network, given: Given, i: int) -> Given:
-    """NaN for the input activity of block i's layers with weights; its output, of which f' is taken, stays."""
-    h, caches = given.tape.h, given.tape.caches
-    return _with_tape(given, [nan(a) if k == i else a for k, a in enumerate(h)],
-                      [_presynaptic(net[i], given.params[i], cache) if k == i else cache
-                       for k, cache in enumerate(caches)])
+    """NaN for the input activity of block i's layers with weights; its output, of which f' is taken, stays.
+
+    What the tape holds in its place, as a shared activity, stays too.
+    """
+    own: list[Any] = []
+    network.forward(net[i:i + 1], given.params[i:i + 1], _input(net, given, i), keep=lambda i: Keep(
+        before=lambda index, h: own.append(h)))
+    in_turn = iter(own)
+    h, caches = list(given.tape.h), list(given.tape.caches)
+    h[i] = nan(h[i])
+    caches[i], _ = net[i].keep(caches[i], Keep(before=lambda index, kept: nan(kept) if np.array_equal(
+        recall(kept), next(in_turn)) else kept))
+    return _with_tape(given, h, caches)
 
 
-def _presynaptic(layer: Layer, params: Tree, cache: Any) -> Any:
-    if isinstance(layer, Sequential):
-        return [_presynaptic(*each) for each in zip(layer.layers, params, cache, strict=True)]
-    return cache if weights(params) is None else nan(cache)
+def _input(net: Network, given: Given, i: int) -> Any:
+    """The input of block i, whether the tape keeps it or not."""
+    return network.forward(net[:i], given.params[:i], given.tape.h[0]).output
 
 
 def _with_tape(given: Given, h: list[Any], caches: list[Any]) -> Given:
@@ -152,7 +159,7 @@ class Locality:
 def trial(rule: Rule, seed: int) -> tuple[Network, Given]:
     """A small network and what the rule is given after one forward pass, nothing being poisoned."""
     rng = np.random.default_rng(seed)
-    net = mlp((INPUTS,), CLASSES, HIDDEN, "tanh")
+    net = mlp((INPUTS,), CLASSES, rule.trial_sizes(HIDDEN), "tanh")
     params, shapes = network.init(net, rng, (INPUTS,), "float64")
     state = rule.refresh(rng, rule.init(np.random.default_rng([seed, 1]), net, params, shapes))
     x, y = rng.standard_normal((SAMPLES, INPUTS)), np.eye(CLASSES)[rng.integers(CLASSES, size=SAMPLES)]
@@ -160,7 +167,7 @@ def trial(rule: Rule, seed: int) -> tuple[Network, Given]:
 
 
 def gradients(net: Network, rule: Rule, given: Given) -> list[Tree]:
-    """Of every hidden block, out of `credit`, and None for the output block, which learns alike under every rule."""
+    """Of every hidden block, out of `credit`, and None for the output block, which the table leaves out."""
     return [*rule.credit(net, given.params, given.state, given.tape, given.y).grads[:-1], None]
 
 

@@ -112,8 +112,8 @@ where it is not what the rules do. `nobackprop locality` prints the tables.
 
 The network has {hidden} hidden blocks of one dense layer and tanh each, and an output block. Entries name hidden
 blocks, counted **from 1** as the papers count h_1, h_2, ...; block i has the weights W_i, and W_{last} is the output
-block's, the papers' W_L. The output block itself is left out: it learns alike under every rule. Every entry
-is over {seeds} seeds.
+block's, the papers' W_L. The output block itself is left out: under most rules it learns alike, from its
+own input by the output error (not under `foa`, `as`, `asap`, `al` and `spsa`). Every entry is over {seeds} seeds.
 
 {table}
 
@@ -197,7 +197,9 @@ def _follows(rows: Mapping[str, Locality]) -> str:
         return not (reads.output or reads.above or reads.transport)
 
     return "\n".join([
-        "Of the rules that train every hidden block, by the entries above:\n",
+        "Of the rules that train every hidden block, by the entries above (`al` learns by components: what its block 2 "
+        "reads of block 3 is its own, as both are parts of the last component; between components nothing is read, see "
+        "[pipeline.md](pipeline.md)):\n",
         "- *During the forward pass*: a block could learn as soon as its own output is there, before the blocks above "
         f"have even begun: {names(lambda row: early(row.hidden))}.",
         "- *All blocks at once*, as soon as the output error is known, none waiting for another: "

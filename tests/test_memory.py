@@ -1,0 +1,120 @@
+"""What a step stores: the thesis's count, and the bytes that a real tape holds."""
+from __future__ import annotations
+
+import gc
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nobackprop import cli, memory, models, network, rules
+from nobackprop.errors import InputError
+from nobackprop.memory import accesses, held, measure, stored
+from nobackprop.tree import tree_map
+
+numbers = st.integers(0, 10**9)
+
+
+@given(numbers, numbers)
+def test_accesses_come_to_the_totals_of_the_thesis(P, A):
+    bp, both = accesses(P, A), accesses(P, A, 2)
+    assert (bp.read, bp.written) == (2 * P + A, P + A)                             # ASAP (6.1)-(6.2)
+    assert bp.read + bp.written == 3 * P + 2 * A
+    assert both.read + both.written == 5 * P + 2 * A
+
+
+@pytest.mark.parametrize("P, A, worse", [(10, 1, True), (1, 10, False)])
+def test_with_both_weight_sets_sharing_pays_only_where_activations_dominate(P, A, worse):
+    """ERRATA of (6.2): the thesis's figure leaves out that B is read and written, too."""
+    bp, asap = accesses(P, 2 * A), accesses(P, A, 2)
+    assert (asap.read + asap.written > bp.read + bp.written) == worse
+
+
+def test_what_a_plan_stores():
+    assert stored((0, 1, 1, 1, 3, 3)) == {1, 3}
+    assert stored((0, 1, 2, 3)) == {1, 2, 3}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return measure("resnet18:0.125", batch_size=4)
+
+
+def test_more_sharing_holds_less(found):
+    bp, two, four = (found["columns"][name] for name in ("bp", "asap:k=2", "asap:k=4"))
+    assert four["total_bytes"] < two["total_bytes"] < bp["total_bytes"]
+    assert four["activations"] < two["activations"] < bp["activations"]
+    assert bp["activations"] == sum(layer["activations"] for layer in found["layers"][1:])
+    assert all(sum(column["bytes"]) == column["total_bytes"] for column in found["columns"].values())
+
+
+def test_activations_by_hand(found):
+    """ResNet-18 at an eighth: 5 inputs of 32x32x8, 4 of 16x16x16, 4 of 8x8x32, 3 of 4x4x64, and 64."""
+    per_sample = 5 * 8192 + 4 * 4096 + 4 * 2048 + 3 * 1024 + 64
+    assert found["columns"]["bp"]["activations"] == 4 * per_sample
+    # h_1, h_3, h_5, ..., h_15
+    assert found["columns"]["asap:k=2"]["activations"] == 4 * (3 * 8192 + 2 * 4096 + 2 * 2048 + 1 * 1024)
+
+
+@pytest.mark.parametrize("rule", ["bp", "asap:k=2", "asap:k=4", "as", "asfp"])
+def test_held_is_what_python_holds(rule):
+    """All memory that NumPy has allocated for the tape when the pass is over, but for the batch."""
+    net = models.build("resnet18:0.125", (32, 32, 3), 10)
+    params, shapes = network.init(net, np.random.default_rng(0), (32, 32, 3))
+    x = np.random.default_rng(1).standard_normal((4, 32, 32, 3), dtype="float32")
+    the_rule = rules.get(rule)
+    state = tree_map(lambda a: a.astype("float32"), the_rule.init(np.random.default_rng(2), net, params, shapes))
+    the_rule.forward(net, params, state, x)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tape = the_rule.forward(net, params, state, x)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    # the rest are Python's own objects
+    assert 0 <= grown - sum(held(net, tape)) < 100_000
+
+
+def test_memory_is_counted_once():
+    net = models.build("mlp:4,4", (3,), 2)
+    params, _ = network.init(net, np.random.default_rng(0), (3,))
+    tape = network.forward(net, params, np.zeros((5, 3), "float32"))
+    # h_1 and h_2, which are input here and output there, and a_L
+    assert sum(held(net, tape)) == 5 * (4 + 4 + 2) * 4
+
+
+@pytest.mark.parametrize("call, sentence", [
+    (lambda: measure(rule="bp"), "rule 'bp' stores what backpropagation stores: expected as or asap"),
+    (lambda: measure(rule="asfp"), "rule 'asfp' stores"),
+    (lambda: measure(rule="asapp"), "unknown rule 'asapp'"),
+    (lambda: measure(data="cifar"), "unknown data set 'cifar'"),
+    (lambda: measure(k=0), "got k = 0"),
+    (lambda: measure(batch_size=0), "batch_size must be at least 1"),
+])
+def test_mistakes_are_said(call, sentence):
+    with pytest.raises(InputError, match=sentence):
+        call()
+
+
+def test_the_command(tmp_path, capsys):
+    typed = ["memory", "--model", "conv-small", "--data", "digits", "--batch-size", "2", "--k", "3"]
+    assert cli.main([*typed, "--figure", str(tmp_path / "figure.png")]) == 0
+    out = capsys.readouterr().out
+    assert "asap:k=3 bytes" in out and "against bp" in out and "with both W and B" in out
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+    assert cli.main([*typed, "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["columns"]) == ["bp", "asap:k=2", "asap:k=3", "asap:k=4"]
+    assert cli.main([*typed, "--rule", "bp"]) == 2
+    assert cli.main([*typed, "--figure", "figure.txt"]) == 2
+
+
+def test_the_tables_fit_together(found):
+    text = memory.describe(found)
+    assert "W_18 dense" in text and "(1.000)" in text
+    assert len({line.count("  ") > 0 for line in text.splitlines()}) <= 2
