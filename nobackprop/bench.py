@@ -62,8 +62,8 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     def prepare(device: str) -> Run:
         return random_run(model, data, rule, batch_size, optimizer, device)
 
-    with workers.limit(threads), np.errstate(over="ignore", invalid="ignore"):
-        run = prepare(device)
+    run = prepare(device)
+    with workers.limit(threads, run.net.convolutional), np.errstate(over="ignore", invalid="ignore"):
         one_step = stepper(run)
         beside: dict[str, Any] = {}
         if against is None:

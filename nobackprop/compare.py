@@ -96,7 +96,8 @@ class Comparison:
         """
         seeds, device = self.config["seeds"], self.config["device"]
         total = len(seeds) * sum(trial.settings.epochs for trial in self.trials)
-        with (workers.limit(self.config["threads"]),
+        convolutional = any(trial.net.convolutional for trial in self.trials)
+        with (workers.limit(self.config["threads"], convolutional),
               tqdm(total=total, unit="epoch", disable=None, dynamic_ncols=True) as bar):
             for trial in self.trials:
                 for seed in seeds:

@@ -10,7 +10,7 @@ import numpy as np
 from .backend import Array
 from .kept import ALL, Keep, Kept
 from .kernels.loss import LOSSES
-from .layers import Layer, Shape
+from .layers import Conv, Layer, Shape
 from .tree import Tree, tree_map
 
 
@@ -39,6 +39,11 @@ class Network:
 
     def __getitem__(self, i: int | slice) -> Layer | Network:
         return replace(self, blocks=self.blocks[i]) if isinstance(i, slice) else self.blocks[i]
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether any of its layers is a convolution."""
+        return any(isinstance(leaf, Conv) for block in self for leaf in block.weighted())
 
     def value(self, a: Array, y: Array) -> Array:
         """The loss of a_L (N, C) against y* (N, C), a scalar: the mean over the batch."""

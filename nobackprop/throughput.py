@@ -80,7 +80,7 @@ def measure(model: str = PAPER, data: str = "mnist", rule: str = "al", batch_siz
     modes: dict[str, Callable[[int], None]] = {
         "pipeline": pipelined, "sequential": sequential,
         "sequential_blas": partial(sequential, how=lambda: threadpool_limits(threads, user_api="blas")),
-        "sequential_threads": partial(sequential, how=lambda: limit(threads)),
+        "sequential_threads": partial(sequential, how=lambda: limit(threads, run.net.convolutional)),
         "bp": backpropagation}
 
     def seconds(mode: Callable[[int], None], n: int) -> float:

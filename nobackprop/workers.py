@@ -12,30 +12,52 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from .backend import Array, array_module
 from .errors import InputError
 
 T = TypeVar("T")
 
-# how to hand work to each of the others; of a context, so that neither a worker nor a thread of a user's has any
-_others: ContextVar[tuple[Callable[..., Future[Any]], ...]] = ContextVar("others", default=())
+
+@dataclass(frozen=True)
+class Others:
+    """How to hand work to each of the other workers, and the libraries that multiply with threads of their own."""
+
+    submit: tuple[Callable[..., Future[Any]], ...] = ()
+    blas: tuple[Any, ...] = ()
+
+    def set(self, threads: int) -> None:
+        """So many threads for a product of matrices."""
+        for library in self.blas:
+            library.set_num_threads(threads)
+
+
+NOBODY = Others()
+# of a context, so that neither a worker nor a thread of a user's has any
+_others: ContextVar[Others] = ContextVar("others", default=NOBODY)
 
 
 @contextmanager
-def limit(threads: int) -> Iterator[None]:
-    """So many workers inside the block, the caller being one; each multiplies matrices on one BLAS thread, its own.
+def limit(threads: int, products: bool = True) -> Iterator[None]:
+    """So many workers inside the block, the caller being one.
+
+    products: whether they share the products of matrices, too, each on one BLAS thread, which suits networks with
+    convolutions; else products outside of their work have so many BLAS threads, which suits dense ones.  Threads of
+    BLAS that have nothing to do wait on the workers' cores, so a network should not have both.
 
     Raises InputError where there would be none.
     """
     if threads < 1:
         raise InputError(f"threads must be at least 1, got {threads}")
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, threads - 1)) as pool:
-        outside = _others.set((pool.submit,) * (threads - 1))
+    with (threadpool_limits(1 if products else threads, user_api="blas"),
+          ThreadPoolExecutor(max(1, threads - 1)) as pool):
+        blas = tuple(library for library in ThreadpoolController().lib_controllers if library.user_api == "blas")
+        outside = _others.set(Others((pool.submit,) * (threads - 1), () if products else blas))
         try:
             yield
         finally:
@@ -44,7 +66,12 @@ def limit(threads: int) -> Iterator[None]:
 
 def count(*arrays: Array) -> int:
     """How many workers share the work on these arrays: one on a device, and where a worker shares its own share."""
-    return 1 + len(_others.get()) if array_module(*arrays) is np else 1
+    return 1 + len(_others.get().submit) if array_module(*arrays) is np else 1
+
+
+def multiply(*arrays: Array) -> bool:
+    """Whether the workers share a product of these arrays."""
+    return count(*arrays) > 1 and not _others.get().blas
 
 
 def share(work: Callable[[slice], T], length: int, *arrays: Array) -> list[T]:
@@ -58,14 +85,18 @@ def share(work: Callable[[slice], T], length: int, *arrays: Array) -> list[T]:
     if not theirs:
         return [work(mine)]
     # in copies of this context np.errstate goes along
-    futures = [submit(copy_context().run, _alone, work, part) for submit, part in zip(_others.get(), theirs)]
+    others = _others.get()
+    # every worker multiplies on its own thread; threads of BLAS beside the workers would wait for each other
+    others.set(1)
+    futures = [submit(copy_context().run, _alone, work, part) for submit, part in zip(others.submit, theirs)]
     try:
         first = copy_context().run(_alone, work, mine)
     finally:
         wait(futures)
+        others.set(1 + len(others.submit))
     return [first, *(future.result() for future in futures)]
 
 
 def _alone(work: Callable[[slice], T], part: slice) -> T:
-    _others.set(())
+    _others.set(NOBODY)
     return work(part)

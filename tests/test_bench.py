@@ -103,7 +103,7 @@ def test_all_cores_unless_told(small_products, monkeypatch):
     monkeypatch.setattr(bench, "time_steps", time_steps)
     monkeypatch.setattr(bench, "cores", lambda: 2)
     assert measure(**SMALL | {"threads": None})["threads"] == 2
-    assert seen == [(2, {1}), (1, {2})]
+    assert seen == [(2, {2}), (1, {2})]
 
 
 def test_the_counted_operations_are_those_of_one_worker():

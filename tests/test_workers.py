@@ -298,3 +298,20 @@ def test_training_comes_out_the_same_every_time(shared, rule):
 def test_training_does_not_depend_on_the_workers_but_for_rounding(shared, rule):
     for a, b in zip(after_three_steps(rule, 1, "float64"), after_three_steps(rule, 3, "float64"), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
+
+
+def test_a_dense_network_leaves_its_products_to_blas_and_shares_the_rest():
+    """One BLAS thread while workers are at work, all of them before and after."""
+    a = np.ones((512, 512))
+    with workers.limit(2, products=False):
+        assert blas_threads() == {2} and not workers.multiply(a)
+        assert workers.share(lambda part: blas_threads(), 2, a) == [{1}, {1}]
+        assert blas_threads() == {2}
+    with workers.limit(2):
+        assert blas_threads() == {1} and workers.multiply(a)
+
+
+def test_which_networks_have_convolutions():
+    assert models.build("conv-small", (8, 8, 1), 10).convolutional
+    assert models.build("resnet18:0.04", (8, 8, 3), 10).convolutional
+    assert not models.build("mlp:4,4", (8, 8, 1), 10).convolutional

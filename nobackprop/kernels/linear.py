@@ -5,7 +5,7 @@ Shapes: u (..., K), delta (..., F), W and B (F, K); the leading axes are batch a
 from __future__ import annotations
 
 from ..backend import Array, array_module
-from ..workers import count, share
+from ..workers import multiply, share
 
 ALONE = 1 << 23  # a product of fewer multiplications is not worth sharing
 
@@ -39,7 +39,7 @@ def _rows(u: Array) -> Array:
 def _product(A: Array, B: Array) -> Array:
     """A B, (M, K) times (K, N); the workers share the rows of a large one, or its columns where those are more."""
     xp, (rows, inner), columns = array_module(A, B), A.shape, B.shape[1]
-    if count(A, B) == 1 or rows * inner * columns < ALONE:
+    if rows * inner * columns < ALONE or not multiply(A, B):
         return xp.matmul(A, B)
     out = xp.empty((rows, columns), xp.result_type(A, B))
     if rows >= columns:

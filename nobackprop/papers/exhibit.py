@@ -137,12 +137,13 @@ class Plan:
         runs: list[dict[str, Any]] = []
         seeds, device = self.config["seeds"], self.config["device"]
         total = len(seeds) * sum(settings.epochs for _, _, settings in self.trials)
-        with (workers.limit(self.config["threads"]),
+        nets = [models.build(model, self.data.shape, self.data.classes, arm.activation)
+                for arm, model, _ in self.trials]
+        with (workers.limit(self.config["threads"], any(net.convolutional for net in nets)),
               tqdm(total=total, unit="epoch", disable=None, dynamic_ncols=True) as bar):
             for seed in seeds:
-                for arm, model, settings in self.trials:
+                for (arm, _, settings), net in zip(self.trials, nets, strict=True):
                     bar.set_description(f"{arm.label} seed {seed}")
-                    net = models.build(model, self.data.shape, self.data.classes, arm.activation)
                     run = Run(net, rules.get(arm.rule), self.data, settings, seed, device, arm.label)
                     for _ in range(settings.epochs):
                         run.epoch().update(self.measure(run))
