@@ -15,6 +15,8 @@ seeds = st.integers(0, 2**32 - 1)
 SIZES, INPUTS = (6, 5, 4), 7        # all different: a width names its block
 # one matrix, or one activity, serves several blocks by position, so no numbering of one block's units suits them all
 BY_POSITION = ["dfa-shared", "as", "asap", "asfp", "asfp-lc"]
+# beside W these have weights of other shapes that stand between two blocks; renumbered_state does not know them
+BETWEEN_BLOCKS = ["al", "dtp"]
 
 
 class Renumbered(np.random.Generator):
@@ -63,7 +65,7 @@ def learnt(case: Case, rng: np.random.Generator):
     return credit.grads, align, credit.state
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if name not in BY_POSITION])
+@pytest.mark.parametrize("name", [name for name in RULES if name not in BY_POSITION + BETWEEN_BLOCKS])
 @given(seed=seeds, block=st.integers(0, 2))
 def test_renumbering_hidden_units_renumbers_their_gradients_and_no_others(name, seed, block):
     case = Case(RULES[name], seed, sizes=SIZES, inputs=INPUTS)
