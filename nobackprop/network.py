@@ -94,8 +94,9 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True,
     tape, h, index = Tape([x], []), x, 0
     for i, (block, p) in enumerate(zip(net, params, strict=True)):
         h, cache = block.forward(p, h, train)
-        cache, index = block.keep(cache, keep(i), index)
-        tape.h.append(keep(i).between(h))
+        what = keep(i)
+        cache, index = block.keep(cache, what, index)
+        tape.h.append(what.between(h))
         tape.caches.append(cache)
     tape.h[-1] = h
     return tape

@@ -117,4 +117,6 @@ def test_the_command(tmp_path, capsys):
 def test_the_tables_fit_together(found):
     text = memory.describe(found)
     assert "W_18 dense" in text and "(1.000)" in text
-    assert len({line.count("  ") > 0 for line in text.splitlines()}) <= 2
+    lines = text.splitlines()
+    # a head, eighteen layers, all else and the total stand below one another
+    assert {len(line.split()) for line in lines[3:20]} == {10} and len({len(line) for line in lines[3:22]}) == 1

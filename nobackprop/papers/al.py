@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..codes import activities, associated_losses, distances, embed
 from ..learn import Run, evaluate
 from ..results import by_rule
 from ..rules import AssociatedLearning
-from .exhibit import Arm, Exhibit, Plan, Scale
+from .exhibit import Arm, Exhibit, Scale
 
 SAMPLES = 1000  # that losses and distances are measured on
 POINTS = 300  # of a picture
@@ -141,23 +140,6 @@ def _title(results: dict[str, Any], what: str, seeds: int | None = None) -> str:
 # ---------------------------------------------------------------- what is run
 
 
-@dataclass(frozen=True)
-class Folding(Exhibit):
-    """An exhibit in which a scale's factor holds for fully connected networks, too."""
-
-    def check(self, scale: str = "smoke", *args: Any, **settings: Any) -> Plan:
-        if scale not in self.scales:
-            return super().check(scale, *args, **settings)
-        arms = tuple(replace(arm, model=narrow(arm.model, self.scales[scale].factor)) for arm in self.arms)
-        return Exhibit.check(replace(self, arms=arms), scale, *args, **settings)
-
-
-def narrow(model: str, factor: float) -> str:
-    """'mlp:1024,5120' as 'mlp:128,640' for 0.125; a model of images as it is."""
-    name, _, sizes = model.partition(":")
-    return f"{name}:{','.join(str(max(round(factor * int(n)), 1)) for n in sizes.split(','))}" if sizes else model
-
-
 MLP = "mlp:1024,1024,5120,1024,1024"
 ACTIVATIONS = {"bp": "relu", "dtp": "tanh", "al": "elu,sigmoid"}
 RATES: dict[str, dict[str, dict[str, float]]] = {
@@ -251,15 +233,15 @@ validation images, and over all classes alike.""".format(";\n".join(
 FIGURE_5 = (_arm("mlp", "bp", MLP), _arm("mlp", "al", MLP))
 
 EXHIBITS: dict[str, Exhibit] = {exhibit.name: exhibit for exhibit in (
-    Folding("al:table-2", "AL against BP and DTP on MNIST", "mnist", TABLE_2, MNIST_SCALES, READING),
-    Folding("al:table-3", "AL against BP and DTP on CIFAR-10", "cifar-10", TABLE_3, CIFAR_SCALES, CIFAR_READING),
-    Folding("al:table-5", "Associated loss of each component, in networks of one to three", "mnist",
+    Exhibit("al:table-2", "AL against BP and DTP on MNIST", "mnist", TABLE_2, MNIST_SCALES, READING),
+    Exhibit("al:table-3", "AL against BP and DTP on CIFAR-10", "cifar-10", TABLE_3, CIFAR_SCALES, CIFAR_READING),
+    Exhibit("al:table-5", "Associated loss of each component, in networks of one to three", "mnist",
             _components(None, None, None), MNIST_SCALES, LOSSES_READING, losses, draw_losses),
-    Folding("al:table-6", "Accuracy with one to three components", "mnist", _components(98.49, 98.60, 98.71),
+    Exhibit("al:table-6", "Accuracy with one to three components", "mnist", _components(98.49, 98.60, 98.71),
             MNIST_SCALES, READING + "\nTraining accuracies are printed, too: 100 % in each.", training_accuracy),
-    Folding("al:table-7", "Distances between and within classes in the last hidden layer", "cifar-10", TABLE_7,
+    Exhibit("al:table-7", "Distances between and within classes in the last hidden layer", "cifar-10", TABLE_7,
             CIFAR_SCALES, DISTANCES_READING, last_hidden, draw_distances),
-    Folding("al:figure-5", "t-SNE of hidden layers under BP and AL", "cifar-10", FIGURE_5, CIFAR_SCALES,
+    Exhibit("al:figure-5", "t-SNE of hidden layers under BP and AL", "cifar-10", FIGURE_5, CIFAR_SCALES,
             CIFAR_READING + "\nUp to 300 validation images; AL's picture of the output is of what its sigmoid takes.",
             pictures, draw_pictures),
 )}

@@ -1,6 +1,7 @@
 """A table or a figure of a paper as data: what was printed, what is run for it, at which scale."""
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +17,7 @@ from ..data import Dataset, load
 from ..errors import unknown
 from ..kernels.pool import avg_pool
 from ..learn import Run, Settings
+from ..models.parts import scaled
 from ..results import by_rule, mean
 
 
@@ -158,8 +160,11 @@ class Plan:
 
 
 def _model(arm: Arm, scale: Scale) -> str:
-    """The arm's model at the scale's width; a dense one has its own."""
-    return arm.model if ":" in arm.model or scale.factor == 1 else f"{arm.model}:{scale.factor:g}"
+    """The arm's model at the scale's width: 'mlp:1024,5120' becomes 'mlp:128,640' for 0.125."""
+    name, _, sizes = arm.model.partition(":")
+    if sizes:
+        return f"{name}:{','.join(str(scaled(int(size), scale.factor)) for size in sizes.split(','))}"
+    return name if scale.factor == 1 else f"{name}:{scale.factor:g}"
 
 
 def _part(data: Dataset, scale: Scale, smoke: bool) -> Dataset:
@@ -182,7 +187,7 @@ def compare(results: dict[str, Any]) -> str:
     lines = [f"{'':{width}}  printed  here"]
     for label, runs in found.items():
         here = [100 * run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
-        spread = (sum((a - mean(here)) ** 2 for a in here) / (len(here) - 1)) ** 0.5 if len(here) > 1 else None
+        spread = statistics.stdev(here) if len(here) > 1 else None
         there = "      -" if printed[label] is None else f"{printed[label]:7.2f}"
         lines.append(f"{label:{width}}  {there}  {mean(here):.2f}" + ("" if spread is None else f" ± {spread:.2f}"))
     return "\n".join(lines)
