@@ -58,6 +58,11 @@ def inner(a: Tree, b: Tree) -> float:
     return sum(float((u * v).sum()) for (_, u), (_, v) in zip(leaves(a), leaves(b), strict=True))
 
 
+def terms(a: Tree, b: Tree) -> float:
+    """What <a, b> adds up, without signs: the scale on which it is rounded, however much of it cancels."""
+    return inner(tree_map(np.abs, a), tree_map(np.abs, b))
+
+
 def like(tree: Tree, rng: np.random.Generator) -> Tree:
     """A random direction in the space of a tree."""
     return tree_map(lambda w: rng.standard_normal(w.shape), tree)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import Case
+from tolerance import assert_close
 
 from nobackprop import learn
 from nobackprop.codes import activities, associated_losses, distances, embed
@@ -29,7 +30,7 @@ def test_associated_losses_are_those_that_the_codes_have(seed):
     pairs = [((sigmoid(case.state[0]["b"][0][0], h[0]), t_1), (sigmoid(case.params[4], t_1), case.y)),
              ((h[2], t_2), (sigmoid(case.params[3][0], t_2), t_1))]
     expected = [[((a - b)**2).mean() for a, b in two] for two in pairs]            # AL (4.3), (4.6)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert_close(np.array(found), np.array(expected))
 
 
 def test_they_fall_with_learning():
@@ -66,7 +67,7 @@ def test_the_ratio_does_not_see_scale_turning_and_shift(seed, scale):
     h, labels = rng.standard_normal((20, 4)), np.arange(20) % 3
     turn, _ = np.linalg.qr(rng.standard_normal((4, 4)))
     moved = scale * h @ turn + rng.standard_normal(4)
-    assert distances(moved, labels).ratio == pytest.approx(distances(h, labels).ratio, rel=1e-9)
+    assert_close(distances(moved, labels).ratio, distances(h, labels).ratio, slack=2.0**16)
 
 
 def test_a_class_of_one_has_a_centre_and_no_pair():

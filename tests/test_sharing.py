@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import slope
+from networks import slope, terms
 from strategies import seeds
+from tolerance import assert_close
 
 from nobackprop import learn, models, network, rules, sharing
 from nobackprop.errors import InputError
@@ -229,8 +230,7 @@ def test_updates_are_products_of_the_error_and_the_shared_activity():
     for j in reversed(range(5)):
         source = plan(case.net, 2)[j]
         own = grads[j] if j == 4 else grads[j][0]
-        np.testing.assert_allclose(own["W"][:, :inputs[source].shape[1]],
-                                   linear.outer(delta, inputs[source])[:, :inputs[j].shape[1]], rtol=1e-12)
+        assert_close(own["W"][:, :inputs[source].shape[1]], linear.outer(delta, inputs[source])[:, :inputs[j].shape[1]])
         b = B[j]["W"] if j == 4 else B[j][0]["W"]
         delta = (delta @ b) * (inputs[j] > 0)
 
@@ -335,7 +335,7 @@ def test_a_local_classifier_learns_by_its_own_loss():
         def loss(V, h=tape.h[i + 1]):
             return case.net.value(PoolHead().forward(V, h), case.y)
 
-        assert slope(loss, V, d) == pytest.approx((grads[i]["V"] * d).sum(), rel=1e-10)
+        assert_close(slope(loss, V, d), (grads[i]["V"] * d).sum(), of=terms(grads[i]["V"], d))
     assert sum(g is not None for g in grads) == len(case.rule.ends(case.net))
 
 
@@ -346,7 +346,7 @@ def test_the_local_error_comes_in_through_the_fixed_weights():
     sent = case.rule.signals(case.net, case.state, tape, case.y)
     own = case.state[end]
     expected = case.net.error(tape.h[end + 1] @ own["V"].T, case.y) @ own["R"]
-    np.testing.assert_allclose(sent[end], expected, rtol=1e-12)
+    assert_close(sent[end], expected)
     assert set(sent) == {end, len(case.net) - 1}
 
 

@@ -1,12 +1,16 @@
 """The tolerance itself: what it lets pass is what another order of adding makes, and nothing more."""
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import seeds
-from tolerance import SLACK, assert_close, bound, size
+from tolerance import SLACK, assert_close, assert_zero, bound, size
 
 EPS = np.finfo("float64").eps
 
@@ -70,3 +74,52 @@ def test_what_passes():
 def test_the_size_of_nothing_is_0():
     assert size() == size(np.zeros((0, 2))) == size(None) == 0
     assert size(3, [np.array([-5.0, 2])], {"b": np.array(4j)}) == 5
+
+
+def test_zero_is_what_rounding_leaves():
+    assert_zero({"W": np.array([1e-17])}, of=1)
+    with pytest.raises(AssertionError, match="W: .*rounding explains"):
+        assert_zero({"W": np.array([1e-11])}, of=1)
+
+
+# The other tests
+
+RELATIVE = {"assert_allclose": "rtol", "allclose": "rtol", "isclose": "rtol", "approx": "rel"}
+ABSOLUTE = {"rtol": "atol", "rel": "abs"}
+LEAST = 1e-9    # below this it is rounding that is meant, and a fixed number does not know its scale
+ROUGH = 1e-3    # from here on an estimate is meant, which may well be relative
+
+
+def faults(source: str) -> Iterator[tuple[int, str]]:
+    """(line, what is wrong) for every comparison whose tolerance is relative to the entry alone, or fixed and tiny."""
+    for call in ast.walk(ast.parse(source)):
+        name = ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""
+        if name not in RELATIVE:
+            continue
+        relative, own = RELATIVE[name], ABSOLUTE[RELATIVE[name]]
+        given = {word.arg: word.value for word in call.keywords}
+        fixed = {word: value.value for word, value in given.items() if isinstance(value, ast.Constant)}
+        if own in given and own not in fixed:  # computed from a scale
+            continue
+        if own not in given and (name == "assert_allclose" or relative in given) and fixed.get(relative, 0) < ROUGH:
+            yield call.lineno, f"{name} without {own}"
+        yield from ((call.lineno, f"{word}={fixed[word]}") for word in (relative, own)
+                    if 0 < fixed.get(word, 0) < LEAST)
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
+def test_no_test_asks_for_digits_that_another_processor_need_not_give(path):
+    found = list(faults(path.read_text(encoding="utf-8")))
+    assert not found, f"compare by tolerance.assert_close, with of= whatever may cancel: {found}"
+
+
+@pytest.mark.parametrize("line, wrong", [
+    ("np.testing.assert_allclose(a, b)", True), ("assert_allclose(a, b, rtol=1e-12)", True),
+    ("assert_allclose(a, b, rtol=1e-12, atol=1e-12)", True), ("assert_allclose(a, b, atol=1e-15)", True),
+    ("assert_allclose(a, b, rtol=0, atol=1e-12 * scale)", False), ("assert_allclose(a, b, atol=1e-6)", False),
+    ("a == pytest.approx(b, rel=1e-12)", True), ("a == pytest.approx(b, abs=1e-12)", True),
+    ("a == pytest.approx(b, rel=0.1)", False), ("a == pytest.approx(b)", False),
+    ("np.allclose(a, b, rtol=1e-10)", True), ("math.isclose(a, b)", False), ("assert_close(a, b)", False),
+])
+def test_what_is_asked_for_is_seen(line, wrong):
+    assert bool(list(faults(line))) is wrong

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
+from tolerance import assert_close
 
 from nobackprop import bench, learn, models, network, optim, rules, workers
 from nobackprop.bench import counting
@@ -225,7 +226,7 @@ def test_kernels_of_integers_come_out_the_same_with_any_workers(shared, name, th
     with workers.limit(threads):
         came = kernel()
     if name in SUMS_OF_REALS:
-        np.testing.assert_allclose(came, expected, rtol=1e-12, atol=1e-12)
+        assert_close(came, expected)
     else:
         np.testing.assert_array_equal(came, expected)
 

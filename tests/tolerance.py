@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nobackprop.backend import to_numpy
-from nobackprop.tree import Tree, leaves, same_structure
+from nobackprop.tree import Tree, leaves, same_structure, tree_map
 
 SLACK = 2.0**12  # roundings: 9.1e-13 of the scale in float64, 4.9e-4 in float32
 
@@ -52,6 +52,11 @@ def assert_close(found: Tree, expected: Tree, of: Any = (), slack: float = SLACK
             worst = np.unravel_index(np.argmax(np.where(np.isnan(off), np.inf, off)), off.shape)
             raise AssertionError(f"{where}: {u[worst]!r} at {tuple(map(int, worst))}, expected {v[worst]!r}: off by "
                                  f"{off[worst]:.3g}, rounding explains {limit:.3g}")
+
+
+def assert_zero(found: Tree, of: Any, slack: float = SLACK, message: str = "") -> None:
+    """Fails where an array or a tree holds more than what rounding leaves of `of`, which cancelled."""
+    assert_close(found, tree_map(lambda array: np.zeros_like(_array(array)), found), of, slack, message)
 
 
 def _all(tree: Tree) -> list[Any]:

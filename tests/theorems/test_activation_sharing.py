@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tolerance import assert_close
 
 from nobackprop import learn, network
 from nobackprop.feedback import weights, with_presynaptic
@@ -91,7 +92,7 @@ def test_activation_sharing_is_forward_alignment_through_identities(seed, depth)
         C[...] = dict(leaves(aligned.params))[path] if i == 0 else np.eye(4)       # ASAP (4.1)-(4.2)
     for (path, ours), (_, theirs) in zip(leaves(weights(shared.credit().grads)),
                                          leaves(weights(aligned.credit().grads[1:])), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14, err_msg=path)  # ASAP (4.3)-(4.4)
+        assert_close(ours, theirs, message=path)                                   # ASAP (4.3)-(4.4)
 
 
 @given(seed=seeds, k=st.integers(1, 4), name=st.sampled_from(sorted(PLANS)))
@@ -106,7 +107,7 @@ def test_every_update_is_its_delta_times_what_the_plan_shares(seed, k, name):
             found = grads[j] if isinstance(grads[j], dict) else grads[j][0]
             delta = true[j]["b"]                                                   # of one sample
             expected = np.outer(delta, h[source][0])                               # ASAP (4.3)-(4.4)
-            np.testing.assert_allclose(found["W"], expected, rtol=1e-12, atol=1e-15)
+            assert_close(found["W"], expected)
             np.testing.assert_array_equal(found["b"], delta)
 
 
@@ -123,8 +124,7 @@ def test_asap_keeps_kolen_pollack_for_every_plan(match, name, seed, k, optimizer
     assert len(apart) == len(trial.net) - (train_first == "no")
     trial.train(20, optimizer, lr, forgets / lr)
     for path, D in trial.difference().items():
-        np.testing.assert_allclose(D, (1 - forgets)**20 * apart[path], rtol=0,     # ASAP (4.5)-(4.6)
-                                   atol=1e-12 / forgets, err_msg=path)
+        assert_close(D, (1 - forgets)**20 * apart[path], of=1 / forgets, message=path)  # ASAP (4.5)-(4.6)
 
 
 @pytest.mark.parametrize("match", sorted(MATCHES))
@@ -135,7 +135,7 @@ def test_asap_keeps_kolen_pollack_in_a_convolutional_network(match, name):
         apart = trial.difference()
         trial.train(5, "sgd", 0.1, 1.0)
         for path, D in trial.difference().items():
-            np.testing.assert_allclose(D, 0.9**5 * apart[path], rtol=0, atol=1e-12, err_msg=path)  # ASAP (4.5)-(4.6)
+            assert_close(D, 0.9**5 * apart[path], of=trial.params, message=path)   # ASAP (4.5)-(4.6)
 
 
 @given(seed=seeds, rule=st.sampled_from(["asap", "asap:k=4", "asap:plan=text"]))
@@ -147,7 +147,7 @@ def test_without_decay_w_and_b_of_asap_never_meet(seed, rule):
     apart = trial.difference()
     trial.train(20)
     for path, D in trial.difference().items():
-        np.testing.assert_allclose(D, apart[path], rtol=0, atol=1e-12)
+        assert_close(D, apart[path], of=trial.params)
 
 
 # ASFP, whose W and B do not learn alike
@@ -176,7 +176,7 @@ def test_under_asfp_the_difference_follows_that_of_the_updates_and_so_is_bounded
     for path, D in trial.difference().items():
         expected = (1 - forgets)**steps * first[path] + sum(
             (1 - forgets)**(steps - 1 - s) * R[path] for s, R in enumerate(apart))
-        np.testing.assert_allclose(D, expected, rtol=0, atol=1e-12 / forgets)
+        assert_close(D, expected, of=1 / forgets)
         largest = max(norm(R[path]) for R in apart)
         left = (1 - forgets)**steps
         assert norm(D) <= left * norm(first[path]) + largest * (1 - left) / forgets + 1e-12
@@ -254,7 +254,8 @@ def test_for_one_sample_the_angle_of_the_updates_is_that_of_the_activities(seed,
     for j, (path, G) in enumerate(leaves(weights(shared.credit().grads)), 1):
         if np.any(G) and np.any(true[path]):
             angle = cos(h[j], h[plan(net, k, name)[j]])
-            assert cos(G, true[path]) == pytest.approx(angle, abs=1e-9) and angle >= 0
+            assert_close(cos(G, true[path]), angle, of=1)
+            assert angle >= 0
 
 
 def test_for_a_batch_it_may_be_opposite():
@@ -321,8 +322,8 @@ def test_a_shortcut_puts_the_shared_update_into_the_exact_one(kind, shape, activ
             return trial.credit(with_presynaptic(trial.net, tape, lambda j, old: h if j == 3 else old)).grads[2][0]["W"]
 
         g1, g2, all_of_it = update(exact, inner), update(exact, below), exact.credit().grads[2][0]["W"]
-        np.testing.assert_allclose(shared.credit().grads[2][0]["W"], g2, rtol=1e-12, atol=1e-14)   # ASAP (5.3), (5.6)
-        np.testing.assert_allclose(all_of_it, g1 + g2 if shortcut else g1, rtol=1e-11, atol=1e-13)  # ASAP (5.2), (5.5)
+        assert_close(shared.credit().grads[2][0]["W"], g2)                         # ASAP (5.3), (5.6)
+        assert_close(all_of_it, g1 + g2 if shortcut else g1)                       # ASAP (5.2), (5.5)
         if shortcut and np.any(g1) and np.any(g2) and np.any(g1 + g2):
             assert cos(all_of_it, g2) >= cos(g1, g2) - 1e-10
 
@@ -336,10 +337,10 @@ def test_with_the_activation_behind_the_sum_the_angle_narrows_too(seed):
     below, between = tape.h[1:3]
     hidden = np.maximum(below @ params[0]["W"].T + params[0]["b"], 0)
     a = hidden @ params[2]["W"].T + params[2]["b"]
-    np.testing.assert_allclose(between, np.maximum(a + below, 0), rtol=1e-12, atol=1e-14)
+    assert_close(between, np.maximum(a + below, 0), of=[a, below])
     true, near = exact.credit().grads[2][0]["W"], shared.credit().grads[2][0]["W"]
     if np.any(true) and np.any(near) and np.any(a > 0):
-        assert cos(true, near) == pytest.approx(cos(between, below), abs=1e-9)
+        assert_close(cos(true, near), cos(between, below), of=1)
         assert cos(true, near) >= cos(np.maximum(a, 0), below) - 1e-9
 
 
@@ -371,5 +372,5 @@ def test_a_nonlinear_last_layer_needs_its_derivative():
         return np.log(np.exp(h).sum()) - (target * h).sum()
 
     true = np.array([loss(a + 1e-20j * v).imag / 1e-20 for v in np.eye(4)])
-    np.testing.assert_allclose(true, printed * (a > 0), atol=1e-15)
+    assert_close(true, printed * (a > 0))
     assert np.all(true[1:] == 0) and np.all(printed[1:] > 0.1)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import Case
+from tolerance import SLACK, assert_close
 
 from nobackprop.feedback import weights
 from nobackprop.rules import RULES
@@ -79,8 +80,8 @@ def test_renumbering_hidden_units_renumbers_their_gradients_and_no_others(name, 
     for ours, theirs in zip(found, expected, strict=True):
         for (path, u), (_, v) in zip(leaves(ours), leaves(theirs), strict=True):
             # differences divided by a small step lose as many digits
-            close = 1e-10 if name in ("fdfa", "spsa") else 1e-12
-            np.testing.assert_allclose(u, v, rtol=0, atol=close, err_msg=path)
+            slack = 2.0**19 if name in ("fdfa", "spsa") else SLACK
+            assert_close(u, v, of=1, slack=slack, message=path)
 
 
 @given(seed=seeds)
@@ -94,5 +95,5 @@ def test_one_matrix_for_all_blocks_knows_units_by_their_position(seed):
     for B, right, wrong in ((case.state, 1, 0), (case.state[:, order], 0, 1)):
         case.state = B
         found = case.grads()
-        np.testing.assert_allclose(found[right][0]["b"], expected[right][0]["b"], rtol=0, atol=1e-12)
+        assert_close(found[right][0]["b"], expected[right][0]["b"], of=1)
         assert np.abs(found[wrong][0]["b"] - expected[wrong][0]["b"]).max() > 1e-6

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import Case
+from tolerance import assert_close
 
 from nobackprop.feedback import weights
 from nobackprop.kernels.activation import ACTIVATIONS
@@ -41,11 +42,11 @@ def test_signals_take_the_derivative_at_the_pre_activation(rule, activation, see
         delta, above = (g["b"] for g in (grads[i][0], grads[i + 1][0]))  # of one sample, that of b is delta
         a = tape.h[i][0] @ case.params[i][0]["W"].T + case.params[i][0]["b"]       # ASAP (2.1)
         down = above @ carry[i + 1][0]["W"]
-        np.testing.assert_allclose(delta, phi_prime(activation, a) * down, rtol=1e-10, atol=1e-14)  # ASAP (2.2), (2.4)
+        assert_close(delta, phi_prime(activation, a) * down, of=down)              # ASAP (2.2), (2.4)
         printed = phi_prime(activation, tape.h[i + 1][0]) * down
         off = np.abs(printed - delta).max()
         assert off == 0 if activation == "relu" else off > 1e-9 * np.abs(delta).max()
-        np.testing.assert_allclose(grads[i][0]["W"], np.outer(delta, tape.h[i][0]), atol=1e-14)  # ASAP (2.3)
+        assert_close(grads[i][0]["W"], np.outer(delta, tape.h[i][0]))              # ASAP (2.3)
 
 
 # Two linear layers
@@ -176,7 +177,7 @@ def test_from_zero_the_forward_weights_align_with_the_feedback(seed, n_x, n_o, m
     for _ in range(80):
         net.step(eta)
         G = net.W2.T @ net.B
-        np.testing.assert_allclose(G, G.T, rtol=0, atol=1e-12)
+        assert_close(G, G.T, of=1)
         assert (net.W2 * net.B).sum() >= -1e-14 and np.linalg.norm(net.E) <= loss + 1e-12
         loss = np.linalg.norm(net.E)
     assert (net.W2 * net.B).sum() > 1e-3
@@ -190,4 +191,4 @@ def test_what_b_cannot_carry_is_never_learnt(target, feedback):
     net = TwoLayers(0, len(target[0]), len(feedback[0]), 2, start=0.0, target=target, feedback=feedback)
     for _ in range(200):
         net.step(0.1)
-    assert np.linalg.norm(net.E) == pytest.approx(1, abs=1e-12)
+    assert_close(np.linalg.norm(net.E), 1)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import Case
+from tolerance import assert_close, assert_zero
 
 from nobackprop import InputError, flow
 from nobackprop.feedback import weights
@@ -102,7 +103,7 @@ def test_a_step_changes_k_by_its_square(order, sign, seed, n_x, n_h, n_o, rank, 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 3), n_o=sizes)
 def test_h_falls_by_the_loss(seed, n_x, more, n_o):
     task, W1, W2 = point(seed, n_x, n_x + more, n_o)
-    assert derivative(flow.H, task, W1, W2) == pytest.approx(-flow.loss(task, W1, W2), rel=1e-9, abs=1e-10)
+    assert_close(derivative(flow.H, task, W1, W2), -flow.loss(task, W1, W2), of=scale(W1, W2, *velocity(task, W1, W2)))
 
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 3), n_o=sizes, eta=rates)
@@ -243,7 +244,7 @@ def test_from_zero_the_closed_form_is_the_flow(seed, n_x, n_h, n_o, t):
     path = integrate(task, *zero, np.array([0.0, t]), rtol=1e-11)
     np.testing.assert_allclose(path.W1[-1], W1, rtol=0, atol=1e-7)
     np.testing.assert_allclose(path.W2[-1], W2, rtol=0, atol=1e-7)
-    np.testing.assert_allclose(flow.r(task, W1, W2), 0, atol=1e-12)                                # ASAP (3.19)
+    assert_zero(flow.r(task, W1, W2), of=scale(W1, W2))                                        # ASAP (3.19)
     np.testing.assert_allclose(flow.r(task, path.W1[-1], path.W2[-1]), 0, atol=1e-7)
     assert (W1 * task.C).sum() >= -1e-14
     assert derivative(flow.loss, task, W1, W2) <= 1e-10 and flow.dM(task, W1, W2) <= 1e-10
@@ -260,7 +261,7 @@ def test_the_mode_solves_its_equation(mu, t):
 @given(s=st.floats(1e-5, 1e-2), t=st.floats(1e-3, 1e3))
 def test_the_mode_keeps_its_digits_near_its_start(s, t):
     """Where p is t (1 - s^3 / 4 + 3 s^6 / 28) and less than the last digit; s = t (mu / 2)^(1/3)."""
-    assert flow.mode(2 * (s / t)**3, t) == pytest.approx(t * (1 - s**3 / 4 + 3 * s**6 / 28), rel=2e-12)
+    assert_close(flow.mode(2 * (s / t)**3, t), t * (1 - s**3 / 4 + 3 * s**6 / 28), slack=2.0**14)
 
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eps=st.floats(0.05, 0.6))
@@ -507,7 +508,7 @@ def test_what_approximates_which_path_in_a_linear_network(seed, name):
     if name == "foa":
         h = [x, x @ S[0].T, x @ S[0].T @ S[1].T]                                   # ASAP (3.8)
     for G, d, before in zip(net.grads(), delta, h, strict=True):
-        np.testing.assert_allclose(G, d.T @ before, rtol=1e-11, atol=1e-13)        # ASAP (3.3), (3.6), (3.10)
+        assert_close(G, d.T @ before)                                              # ASAP (3.3), (3.6), (3.10)
 
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))

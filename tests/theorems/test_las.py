@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Case, inner, like, slope
+from networks import Case, inner, like, slope, terms
+from tolerance import assert_close, assert_zero
 
 from nobackprop import learn, network
 from nobackprop.metrics import signals
@@ -75,7 +76,7 @@ def test_bp_is_the_derivative_of_the_loss(seed, activation, loss):
 
     direction = like(case.params, case.rng)
     expected = slope(value, case.params, direction)                                # LAS (6)-(9)
-    assert inner(case.grads(), direction) == pytest.approx(expected, rel=1e-11, abs=1e-12)
+    assert_close(inner(case.grads(), direction), expected, of=terms(case.grads(), direction))
 
 
 @given(seed=seeds, loss=st.sampled_from(["cross_entropy", "squared"]))
@@ -86,9 +87,9 @@ def test_e_is_the_derivative_of_the_loss_with_respect_to_a_L(seed, loss):
     e = case.net.error(a, case.y)                                                  # LAS (5), (22)
     direction = case.rng.standard_normal(a.shape)
     expected = slope(lambda t: case.net.value(t, case.y), a, direction)
-    assert (e * direction).sum() == pytest.approx(expected, rel=1e-12, abs=1e-14)
+    assert_close((e * direction).sum(), expected, of=terms(e, direction))
     y = a if loss == "squared" else np.exp(a) / np.exp(a).sum(-1, keepdims=True)
-    np.testing.assert_allclose(e * len(a), y - case.y, rtol=1e-12, atol=1e-14)
+    assert_close(e * len(a), y - case.y, of=[y, case.y])
 
 
 @given(seed=seeds)
@@ -102,7 +103,7 @@ def test_las_modules_descend_half_the_squared_distance_to_a_L(seed):
 
     direction = like(case.state, case.rng)
     expected = slope(value, case.state, direction)                                 # LAS (21)
-    assert inner(case.align(), direction) == pytest.approx(expected, rel=1e-11, abs=1e-12)
+    assert_close(inner(case.align(), direction), expected, of=terms(case.align(), direction))
 
 
 @given(seed=seeds, loss=st.sampled_from(["cross_entropy", "squared"]))
@@ -121,14 +122,14 @@ def test_ltas_modules_descend_their_loss_against_the_target(seed, loss):
 
     direction = like(case.state, case.rng)
     expected = slope(value, case.state, direction)                                 # LAS (27)
-    assert inner(case.align(), direction) == pytest.approx(expected, rel=1e-11, abs=1e-12)
+    assert_close(inner(case.align(), direction), expected, of=terms(case.align(), direction))
 
 
 @given(seed=seeds)
 def test_ltas_softmax_needs_targets_that_sum_to_one_and_then_conserves_the_sum_over_classes(seed):
     case = Case(LTAS(), seed)
     for g in case.align():
-        np.testing.assert_allclose(g.sum(0), 0, atol=1e-14)
+        assert_zero(g.sum(0), of=g)
     case.y = 0.5 * case.y
     assert all(np.abs(g.sum(0)).max() > 1e-3 for g in case.align())
 
@@ -141,7 +142,7 @@ def test_feedback_does_not_see_what_all_classes_share(seed):
     shifted = [b + case.rng.standard_normal(b.shape[1]) for b in case.state]
     after = signals(case.net, case.rule, case.params, shifted, case.x, case.y)
     for u, v in zip(before, after, strict=True):
-        np.testing.assert_allclose(u, v, atol=1e-14)
+        assert_close(u, v, of=shifted)
 
 
 # The error signals
@@ -152,7 +153,7 @@ def test_what_each_block_hears_under_las(seed):
     e = case.net.error(case.tape().output, case.y)
     heard = signals(case.net, case.rule, case.params, case.state, case.x, case.y)
     for b, signal in zip(case.state, heard, strict=False):
-        np.testing.assert_allclose(signal, e @ b, atol=1e-15)                      # LAS (24)
+        assert_close(signal, e @ b)                                                # LAS (24)
     np.testing.assert_array_equal(heard[-2], e @ case.params[-1]["W"])             # LAS (23)
     np.testing.assert_array_equal(heard[-1], e)                                    # LAS (22)
 
@@ -183,7 +184,7 @@ def test_a_linear_network_is_the_product_of_its_weights(seed):
     case = linear_case(LAS(), seed)
     tape = case.tape()
     for i, P in enumerate(products(case)):
-        np.testing.assert_allclose(tape.h[i + 1] @ P.T, tape.output, atol=1e-12)   # LAS (28)
+        assert_close(tape.h[i + 1] @ P.T, tape.output)                             # LAS (28)
 
 
 @given(seed=seeds)
@@ -193,7 +194,7 @@ def test_with_biases_the_product_misses_a_constant(seed):
     tape = case.tape()
     for i, P in enumerate(products(case)):
         missing = tape.output - tape.h[i + 1] @ P.T                                # LAS (28)
-        np.testing.assert_allclose(missing, np.broadcast_to(missing[0], missing.shape), atol=1e-12)
+        assert_close(missing, np.broadcast_to(missing[0], missing.shape), of=[tape.output, missing])
         assert np.abs(missing).max() > 1e-6
 
 
@@ -205,8 +206,8 @@ def test_with_the_product_for_B_the_signals_are_those_of_bp_for_every_error(seed
     ours = signals(case.net, case.rule, case.params, P[:-1], case.x, case.y)
     true = signals(case.net, BP(), case.params, None, case.x, case.y)
     for p, u, v in zip(P, ours, true, strict=False):
-        np.testing.assert_allclose(v, e @ p, rtol=1e-12, atol=1e-13)               # LAS (29)
-        np.testing.assert_allclose(u, v, rtol=1e-12, atol=1e-13)
+        assert_close(v, e @ p)                                                     # LAS (29)
+        assert_close(u, v)
 
 
 @given(seed=seeds, eta=st.floats(0.01, 2.0), steps=st.integers(1, 50))
@@ -251,7 +252,7 @@ def test_without_full_rank_the_null_space_of_S_keeps_what_it_had(seed):
     S = moment(h)
     null = np.eye(6) - np.linalg.pinv(h) @ h
     descend(case, 1 / np.linalg.eigvalsh(S)[-1], 200)
-    np.testing.assert_allclose((case.state[0] - before) @ null, 0, atol=1e-12)     # LAS (30)
+    assert_zero((case.state[0] - before) @ null, of=[case.state[0], before])       # LAS (30)
     assert np.linalg.norm(case.state[0] - P) >= np.linalg.norm((before - P) @ null) - 1e-9
 
 
@@ -265,7 +266,7 @@ def test_the_printed_sign_of_the_module_update_diverges(seed):
     for _ in range(60):
         case.state[0] += eta * case.align()[0]                                     # LAS (21), (30)
     power = np.linalg.matrix_power(np.eye(4) + eta * S, 60)
-    np.testing.assert_allclose(case.state[0] - P, (before - P) @ power, rtol=1e-6)
+    assert_close(case.state[0] - P, (before - P) @ power)
     assert np.linalg.norm(case.state[0] - P) > 1e2 * np.linalg.norm(before - P)
 
 
@@ -306,7 +307,7 @@ def test_online_step_is_a_relaxed_projection(seed, eta):
     descend(case, eta, 1)
     D, after = before - P, case.state[0] - P
     expected = (D**2).sum() - eta * (2 - eta * h @ h) * ((D @ h)**2).sum()         # LAS (30)
-    assert (after**2).sum() == pytest.approx(expected, rel=1e-11, abs=1e-11)
+    assert_close((after**2).sum(), expected, of=(D**2).sum() * (1 + eta * h @ h)**2)
 
 
 @pytest.mark.parametrize("rule", [LAS(), LTAS()])
@@ -318,7 +319,7 @@ def test_in_any_network_the_module_rests_at_least_squares(rule, seed):
     target = tape.output if type(rule) is LAS else case.y
     case.state = [np.linalg.lstsq(h, target, rcond=None)[0].T for h in tape.h[1:-2]]
     for g in case.align():
-        np.testing.assert_allclose(g, 0, atol=1e-10)                               # LAS (21), (27)
+        assert_zero(g, of=[target, case.state])                                    # LAS (21), (27)
 
 
 @given(seed=seeds, decay=st.floats(0.01, 1.0))
@@ -330,7 +331,7 @@ def test_with_weight_decay_the_module_rests_at_ridge_regression(seed, decay):
     before = [b.copy() for b in case.state]
     SGD(case.state, lr=0.3, weight_decay=decay)(case.align())
     for b, b0 in zip(case.state, before, strict=True):
-        np.testing.assert_allclose(b, b0, atol=1e-12)
+        assert_close(b, b0)
 
 
 @given(seed=seeds, eps=st.floats(0, 0.1))
@@ -363,10 +364,10 @@ def test_what_each_block_hears_under_dfa(seed):
     heard = signals(case.net, case.rule, case.params, case.state, case.x, case.y)
     np.testing.assert_array_equal(heard[-1], e)                                    # LAS (15)
     for i, (b, h) in enumerate(zip(case.state, tape.h[1:-1], strict=True)):
-        np.testing.assert_allclose(heard[i], e @ b, atol=1e-15)                    # LAS (16)
+        assert_close(heard[i], e @ b)                                              # LAS (16)
         delta = (e @ b) * (1 - h**2)                                               # LAS (16)
-        np.testing.assert_allclose(case.grads()[i][0]["W"], delta.T @ tape.h[i], atol=1e-13)  # LAS (17)
-        np.testing.assert_allclose(case.grads()[i][0]["b"], delta.sum(0), atol=1e-13)  # LAS (18)
+        assert_close(case.grads()[i][0]["W"], delta.T @ tape.h[i])                 # LAS (17)
+        assert_close(case.grads()[i][0]["b"], delta.sum(0), of=delta)              # LAS (18)
 
 
 @given(seed=seeds)
@@ -378,8 +379,8 @@ def test_what_each_block_hears_under_fa(seed):
     B = [b[0]["W"] for b in case.state[:-1]] + [case.state[-1]["W"]]
     for i in reversed(range(3)):
         delta = (delta @ B[i + 1]) * (1 - tape.h[i + 1]**2)                        # LAS (11)
-        np.testing.assert_allclose(case.grads()[i][0]["W"], delta.T @ tape.h[i], atol=1e-13)  # LAS (12)
-        np.testing.assert_allclose(case.grads()[i][0]["b"], delta.sum(0), atol=1e-13)  # LAS (13)
+        assert_close(case.grads()[i][0]["W"], delta.T @ tape.h[i])                 # LAS (12)
+        assert_close(case.grads()[i][0]["b"], delta.sum(0), of=delta)              # LAS (13)
 
 
 @given(seed=seeds, eta=st.floats(1e-3, 1.0))
@@ -387,8 +388,8 @@ def test_the_update_is_added_to_the_weights(seed, eta):
     case = Case(replace(BP()), seed)
     grads, W, b = case.grads(), case.params[0][0]["W"].copy(), case.params[0][0]["b"].copy()
     SGD(case.params, lr=eta)(grads)
-    np.testing.assert_allclose(case.params[0][0]["W"], W - eta * grads[0][0]["W"], rtol=1e-14)  # LAS (3)
-    np.testing.assert_allclose(case.params[0][0]["b"], b - eta * grads[0][0]["b"], rtol=1e-14)  # LAS (4)
+    assert_close(case.params[0][0]["W"], W - eta * grads[0][0]["W"], of=W, slack=16)  # LAS (3)
+    assert_close(case.params[0][0]["b"], b - eta * grads[0][0]["b"], of=b, slack=16)  # LAS (4)
 
 
 def test_the_engine_predicts_what_it_records():

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Case, inner, like, slope
+from networks import Case, inner, like, slope, terms
 from strategies import integers
+from tolerance import assert_close
 
 from nobackprop import learn, network, rules
 from nobackprop.backend import to_numpy
@@ -50,7 +51,7 @@ def test_what_a_block_hears_is_the_derivative_of_its_own_loss(name, seed, shape,
     (rule, b, h, y, rng), net = drawn(name, shape, seed), Network((), loss)
     v, sent = rng.standard_normal(h.shape), rule.sent(net, b, h, y)
     assert sent.shape == h.shape
-    np.testing.assert_allclose((sent * v).sum(), slope(lambda h: rule.value(net, b, h, y), h, v), rtol=1e-9, atol=1e-12)
+    assert_close((sent * v).sum(), slope(lambda h: rule.value(net, b, h, y), h, v), of=terms(sent, v), slack=2.0**16)
 
 
 @pytest.mark.parametrize("name", ["pred", "sim", "predsim"])
@@ -59,7 +60,7 @@ def test_what_moves_a_module_is_the_derivative_of_the_same_loss(name, seed, shap
     rule, b, h, y, rng = drawn(name, shape, seed)
     v = like(b, rng)
     expected = slope(lambda b: rule.value(NET, b, h + 0j, y), b, v)
-    np.testing.assert_allclose(inner(rule.learnt(NET, b, h, y), v), expected, rtol=1e-9, atol=1e-12)
+    assert_close(inner(rule.learnt(NET, b, h, y), v), expected, of=terms(rule.learnt(NET, b, h, y), v), slack=2.0**16)
 
 
 def image_net(which: str) -> Network:
@@ -100,7 +101,7 @@ def test_inside_a_block_the_gradient_is_exact(name, which, seed):
             return case.rule.value(case.net, case.state[i], h, case.y)
 
         found = slope(value, case.params[i], direction)
-        np.testing.assert_allclose(inner(grads[i], v), found, rtol=1e-8, atol=1e-11, err_msg=f"block {i}")
+        assert_close(inner(grads[i], v), found, of=terms(grads[i], v), slack=2.0**20, message=f"block {i}")
 
 
 @every_rule
@@ -134,7 +135,7 @@ def test_the_error_of_a_fixed_classifier_comes_back_through_its_own_weights(seed
     delta = [(softmax(h @ b.T) - case.y) / len(case.y) @ b * (1 - h**2)
              for b, h in zip(case.state, tape.h[1:-1], strict=True)]
     for i, d in enumerate(delta):
-        np.testing.assert_allclose(case.grads()[i][0]["W"], d.T @ tape.h[i], atol=1e-13)
+        assert_close(case.grads()[i][0]["W"], d.T @ tape.h[i])
     opts = SGD(case.params, 0.1), SGD(case.state, 0.1)
     learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
     assert all((b == old).all() for b, old in zip(case.state, kept, strict=True))
@@ -158,7 +159,7 @@ def test_predsim_is_the_weighted_sum(seed, shape, beta):
     for method in ("value", "sent"):
         expected = ((1 - beta) * getattr(pred, method)(NET, b["pred"], h, y)
                     + beta * getattr(sim, method)(NET, b["sim"], h, y))
-        np.testing.assert_allclose(getattr(rule, method)(NET, b, h, y), expected, rtol=1e-12, atol=1e-15)
+        assert_close(getattr(rule, method)(NET, b, h, y), expected)
     assert RULES["predsim"].beta == 0.99
 
 
@@ -214,8 +215,8 @@ def test_the_derivative_of_the_deviation(seed, side):
     h, delta = rng.standard_normal((3, side, 2, 4)), rng.standard_normal((3, 4))
     v = rng.standard_normal(h.shape)
     np.testing.assert_allclose(deviation(h), h.std((1, 2)), atol=1e-3)
-    np.testing.assert_allclose((d_deviation(delta, h) * v).sum(),
-                               slope(lambda h: (delta * deviation(h)).sum(), h, v), rtol=1e-10, atol=1e-10)
+    assert_close((d_deviation(delta, h) * v).sum(), slope(lambda h: (delta * deviation(h)).sum(), h, v),
+                 of=terms(d_deviation(delta, h), v), slack=2.0**16)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Case, inner, like, slope
+from networks import Case, inner, like, slope, terms
+from tolerance import assert_close, assert_zero
 
 from nobackprop import models, network
 from nobackprop.errors import InputError
 from nobackprop.metrics import signals
 from nobackprop.rules import BP, DifferenceTargetPropagation
-from nobackprop.tree import leaves, tree_map
+from nobackprop.tree import leaves
 
 seeds = st.integers(0, 2**32 - 1)
 steps = st.floats(0.05, 2)
@@ -52,7 +53,7 @@ def test_the_targets_are_those_of_the_paper(seed):
     t_2 = tape.h[2] + g_3(t_3) - g_3(tape.h[3])
     t_1 = tape.h[1] + g_2(t_2) - g_2(tape.h[2])
     for signal, h, target in zip(heard(case), tape.h[1:], (t_1, t_2, t_3), strict=False):
-        np.testing.assert_allclose(signal, (h - target) / n, atol=1e-14)
+        assert_close(signal, (h - target) / n, of=[h, target])
 
 
 @given(seed=seeds)
@@ -61,7 +62,7 @@ def test_the_last_two_blocks_learn_as_in_bp(seed):
     case = Case(DTP, seed)
     true = BP().credit(case.net, case.params, None, case.tape(), case.y).grads
     np.testing.assert_array_equal(case.grads()[-1]["W"], true[-1]["W"])
-    np.testing.assert_allclose(case.grads()[-2][0]["W"], true[-2][0]["W"], atol=1e-14)
+    assert_close(case.grads()[-2][0]["W"], true[-2][0]["W"])
 
 
 @given(seed=seeds, step=steps)
@@ -69,7 +70,7 @@ def test_with_the_transpose_for_the_inverse_it_is_bp_in_a_linear_network(seed, s
     case = Case(DifferenceTargetPropagation(step=step, inverse="identity"), seed, **LINEAR)
     inverses(case, lambda W: W.T.copy())
     for ours, true in zip(heard(case)[:-1], under_bp(case), strict=False):
-        np.testing.assert_allclose(ours, step * true, atol=1e-12)
+        assert_close(ours, step * true, of=case.tape().h)
 
 
 @given(seed=seeds)
@@ -83,7 +84,7 @@ def test_with_exact_inverses_it_is_the_gauss_newton_direction(seed):
     top, ours = under_bp(case)[2], heard(case)
     J = np.eye(4)
     for i in (2, 1, 0):
-        np.testing.assert_allclose(ours[i], np.linalg.lstsq(J, top.T, rcond=None)[0].T, atol=1e-11)
+        assert_close(ours[i], np.linalg.lstsq(J, top.T, rcond=None)[0].T, of=case.tape().h, slack=2.0**14)
         J = J @ case.params[i][0]["W"] if i else J
 
 
@@ -95,7 +96,7 @@ def test_the_difference_takes_out_what_an_inverse_has_wrong_everywhere_alike(see
     for own in case.state[1:]:
         own[0]["b"] += n
     for u, v in zip(before, heard(case), strict=True):
-        np.testing.assert_allclose(u, v, atol=1e-13)
+        assert_close(u, v, of=10)
 
 
 @given(seed=seeds, activation=st.sampled_from(["tanh", "sigmoid"]))
@@ -112,7 +113,7 @@ def test_inverses_descend_how_far_they_are_from_what_went_in(seed, activation):
 
     direction = like(case.state, case.rng)
     came = DTP.align(case.net, case.params, case.state, tape, case.y, np.random.default_rng(seed))
-    assert inner(came, direction) == pytest.approx(slope(value, case.state, direction), rel=1e-10, abs=1e-13)
+    assert_close(inner(came, direction), slope(value, case.state, direction), of=terms(came, direction))
 
 
 @given(seed=seeds)
@@ -122,7 +123,7 @@ def test_an_exact_inverse_is_at_rest_and_the_transpose_is_not(seed):
         p[0]["W"] = case.rng.standard_normal((4, 4)) + 4 * np.eye(4)
     inverses(case, np.linalg.inv)
     for _, g in leaves(case.align()):
-        np.testing.assert_allclose(g, 0, atol=1e-12)
+        assert_zero(g, of=case.tape().h)
     inverses(case, lambda W: W.T.copy())
     assert all(np.abs(g).max() > 1e-2 for path, g in leaves(case.align()) if path.endswith("W"))
 
@@ -137,7 +138,7 @@ def test_state_is_one_inverse_for_every_hidden_block_but_the_first():
 def test_with_one_hidden_layer_it_is_bp():
     case = Case(DTP, 0, sizes=(6,))
     true = BP().credit(case.net, case.params, None, case.tape(), case.y).grads
-    tree_map(lambda u, v: np.testing.assert_allclose(u, v, atol=1e-15), case.grads(), true)
+    assert_close(case.grads(), true, of=1)
 
 
 @pytest.mark.parametrize("model", ["conv-small", "resnet20:0.25", "folded-cnn:0.1"])
