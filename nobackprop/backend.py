@@ -37,6 +37,26 @@ def _module_of(*kinds: type) -> ModuleType:
     return module
 
 
+def alike(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays in the one floating dtype that holds them all, their result_type; those that have it as they are.
+
+    Integers alone become the smallest float from float32 up that holds them, as they do next to a float32.
+    """
+    dtypes = [array.dtype for array in arrays]
+    if dtypes.count(dtypes[0]) == len(dtypes) and dtypes[0].kind in "fc":
+        return arrays
+    xp = array_module(*arrays)
+    dtype = xp.result_type(*arrays)
+    if dtype.kind not in "fc":
+        dtype = xp.result_type(dtype, xp.float32)
+    return tuple(array.astype(dtype, copy=False) for array in arrays)
+
+
+def floats(array: Array) -> Array:
+    """The array itself; integers as floats, as in `alike`."""
+    return array if array.dtype.kind in "fc" else alike(array)[0]
+
+
 def open_device(device: str = "cpu") -> ModuleType:
     """The array module behind 'cpu', 'cuda' or 'cuda:N', with that device made current.
 

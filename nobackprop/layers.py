@@ -1,28 +1,31 @@
 """Layers: what a network computes, and its exact adjoint with any weights in the place of its own.
 
-A layer is a frozen dataclass with three methods:
+A layer is a frozen dataclass with four methods:
 
     init(rng, shape)                                     -> params, out_shape
+    out_shape(shape, params=None)                        -> out_shape
     forward(params, h, train)                            -> h_out, cache
     backward(feedback, cache, delta, want_down=True)     -> delta_down or None, grads
 
 `params` is a tree whose leaf `W` can be transported; every other leaf is local to a neuron; None where a
-layer has no parameters.  `backward` receives a *feedback* tree of the same structure: handing it the
-parameters is the special case called backpropagation.  `delta` is dL/dh at the layer's output, and
-`want_down=False` spares the product that would carry it below.  The cache of a layer with weights is its
+layer has no parameters; such a layer needs no `init` of its own.  `backward` receives a *feedback* tree of the same
+structure: handing it the parameters is the special case called backpropagation.  `delta` is dL/dh at the layer's
+output, and `want_down=False` spares the product that would carry it below.  The cache of a layer with weights is its
 input activation and nothing more: a convolution's patches are made again where they are needed.  Images are
 (N, H, W, C).
 """
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from .backend import Array
-from .errors import InputError
+from .backend import Array, alike
+from .errors import InputError, unknown
 from .heads import ConvHead, DenseHead, Head
 from .kept import Keep, recall
 from .kernels import convolution, linear, normalize, pool
@@ -34,10 +37,10 @@ Shape = tuple[int, ...]
 
 
 class Layer:
-    """The three methods above, to be filled in, and four that most layers leave as they are."""
+    """The four methods above, and five that most layers leave as they are."""
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        raise NotImplementedError
+        return None, self.out_shape(shape)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         raise NotImplementedError
@@ -45,6 +48,18 @@ class Layer:
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         raise NotImplementedError
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        """The shape of one sample after the layer, of samples of `shape` before it.
+
+        Raises InputError if these do not fit the layer, or its parameters if there are any here, and if the layer's own
+        numbers make no sense.
+        """
+        return shape
+
+    def least_batch(self, shape: Shape) -> int:
+        """The smallest batch that the layer can learn from, of samples of `shape`."""
+        return 1
 
     def head(self) -> Head | None:
         """The linear map that a local module beside the layer is made of; None where it has no weights."""
@@ -73,9 +88,17 @@ class Dense(Layer):
     gain: float = 2.0
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        fan_in, = shape
+        out, (fan_in,) = self.out_shape(shape), shape
         W = rng.standard_normal((self.units, fan_in)) * math.sqrt(self.gain / fan_in)
-        return {"W": W, "b": np.zeros(self.units)}, (self.units,)
+        return {"W": W, "b": np.zeros(self.units)}, out
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _whole(self, units=1)
+        _positive(self, "gain")
+        if len(shape) != 1 or not shape[0]:
+            raise InputError(f"{self} got samples of shape {shape}, expected vectors (F,): Flatten() makes them")
+        _fit(self, shape, params, W=(self.units, *shape))
+        return (self.units,)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         a = linear.forward(params["W"], h)                                         # LAS (2)
@@ -113,9 +136,16 @@ class Conv(Layer):
     bias: bool = True
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        fan_in = self.kernel**2 * shape[-1]
+        out, fan_in = self.out_shape(shape), self.kernel**2 * shape[-1]
         W = rng.standard_normal((self.planes, fan_in)) * math.sqrt(self.gain / fan_in)
-        return {"W": W} | ({"b": np.zeros(self.planes)} if self.bias else {}), (*_pooled(self, shape), self.planes)
+        return {"W": W} | ({"b": np.zeros(self.planes)} if self.bias else {}), out
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _whole(self, planes=1, kernel=1, stride=1)  # a stride of None is for pooling alone
+        _positive(self, "gain")
+        out = *_pooled(self, shape, self.kernel, self.stride), self.planes
+        _fit(self, shape, params, W=(self.planes, self.kernel**2 * shape[-1]))
+        return out
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         a = convolution.forward(params["W"], h, self.kernel, self.stride, self.pad)  # LAS (2)
@@ -156,17 +186,29 @@ class BatchNorm(Layer):
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         channels = shape[-1]
         return {"gamma": np.ones(channels), "beta": np.zeros(channels),
-                "mean": np.zeros(channels), "var": np.ones(channels)}, shape
+                "mean": np.zeros(channels), "var": np.ones(channels)}, self.out_shape(shape)
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _positive(self, "eps")
+        _positive(self, "momentum", 1)
+        _fit(self, shape, params, gamma=shape[-1:])
+        return shape
+
+    def least_batch(self, shape: Shape) -> int:
+        return 2 if math.prod(shape[:-1]) == 1 else 1  # one value a channel has no variance
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        # how many values of a channel the two are made of: none of this batch's when predicting
+        count = h.size // h.shape[-1] if train else 0
+        h, gamma = alike(h, params["gamma"])
         mean, var = normalize.statistics(h) if train else (params["mean"], params["var"])
-        out = normalize.batchnorm(h, params["gamma"], params["beta"], mean, var, self.eps)
-        return out, (h, mean, var, h.size // h.shape[-1])
+        out = normalize.batchnorm(h, gamma, params["beta"], mean, var, self.eps)
+        return out, (h, mean, var, count)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        h, mean, var, _ = cache
-        down, gamma, beta = normalize.d_batchnorm(delta, recall(h), feedback["gamma"], mean, var, self.eps)
+        h, mean, var, count = cache
+        down, gamma, beta = normalize.d_batchnorm(delta, recall(h), feedback["gamma"], mean, var, self.eps, count > 0)
         return down, {"gamma": gamma, "beta": beta}
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
@@ -175,8 +217,10 @@ class BatchNorm(Layer):
 
     def remember(self, params: Tree, cache: Any) -> None:
         _, mean, var, count = cache
+        if count < 2:  # one value says nothing of a variance
+            return
         # the sample variance, which prediction on other data needs
-        for running, seen in ((params["mean"], mean), (params["var"], var * (count / max(count - 1, 1)))):
+        for running, seen in ((params["mean"], mean), (params["var"], var * (count / (count - 1)))):
             running *= 1 - self.momentum
             running += self.momentum * seen
 
@@ -189,8 +233,8 @@ class MaxPool(Layer):
     stride: int | None = None
     pad: int = 0
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, (*_pooled(self, shape), shape[-1])
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        return (*_pooled(self, shape, self.size, self.stride), shape[-1])
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         out, place = pool.max_pool(h, self.size, self.stride or self.size, self.pad)
@@ -210,8 +254,8 @@ class AvgPool(Layer):
     stride: int | None = None
     pad: int = 0
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, (*_pooled(self, shape), shape[-1])
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        return (*_pooled(self, shape, self.size, self.stride), shape[-1])
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         return pool.avg_pool(h, self.size, self.stride or self.size, self.pad), h.shape
@@ -225,8 +269,9 @@ class AvgPool(Layer):
 class GlobalPool(Layer):
     """The mean over all positions, (N, H, W, C) -> (N, C)."""
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, shape[-1:]
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _image(self, shape)
+        return shape[-1:]
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         return pool.global_pool(h), h.shape
@@ -236,18 +281,52 @@ class GlobalPool(Layer):
         return pool.d_global_pool(delta, cache), None
 
 
-def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape) -> tuple[int, int]:
-    """Height and width behind a layer with windows.
+def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: int | None) -> tuple[int, int]:
+    """Height and width after a layer with windows of that size.
 
-    Raises InputError where no window fits, or where there is no image.
+    Raises InputError if no window fits, if the layer's numbers make none, or if there is no image.
     """
-    if len(shape) != 3:
-        raise InputError(f"{layer} got samples of shape {shape}, expected images (H, W, C)")
-    kernel = layer.kernel if isinstance(layer, Conv) else layer.size
-    rows, columns = (out_size(size, kernel, layer.stride or kernel, layer.pad) for size in shape[:2])
+    _whole(layer, pad=0)
+    if stride is not None:
+        _whole(layer, stride=1)
+    if not isinstance(layer, Conv):
+        _whole(layer, size=1)
+        if layer.pad >= size:
+            raise InputError(f"{layer} got pad {layer.pad}, expected less than its size: a window must see an image")
+    _image(layer, shape)
+    rows, columns = (out_size(side, size, stride or size, layer.pad) for side in shape[:2])
     if min(rows, columns) < 1:
         raise InputError(f"{layer} got images of {shape[0]} x {shape[1]}, smaller than its window")
     return rows, columns
+
+
+def _image(layer: Layer, shape: Shape) -> None:
+    """Raises InputError unless samples of that shape are images."""
+    if len(shape) != 3 or not all(shape):
+        raise InputError(f"{layer} got samples of shape {shape}, expected images (H, W, C)")
+
+
+def _fit(layer: Layer, shape: Shape, params: Tree, **expected: Shape) -> None:
+    """Raises InputError unless the parameters, if there are any, have the shapes that samples of `shape` need."""
+    for name, needed in expected.items():
+        if params is not None and params[name].shape != needed:
+            raise InputError(f"{layer} got samples of shape {shape}, for which {name} would have the shape {needed}, "
+                             f"but it has {params[name].shape}")
+
+
+def _whole(layer: Layer, **least: int) -> None:
+    """Raises InputError unless the layer's fields of these names are whole numbers and not below the given ones."""
+    for name, low in least.items():
+        value = getattr(layer, name)
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
+            raise InputError(f"{layer} got {name} {value!r}, expected a whole number of at least {low}")
+
+
+def _positive(layer: Layer, name: str, most: float = sys.float_info.max) -> None:
+    """Raises InputError unless the layer's field of that name is a number above 0 and at most `most`."""
+    value = getattr(layer, name)
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) <= most:
+        raise InputError(f"{layer} got {name} {value!r}, expected a number above 0 and at most {most:.3g}")
 
 
 @dataclass(frozen=True)
@@ -256,8 +335,10 @@ class Activation(Layer):
 
     name: str
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, shape
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        if self.name not in ACTIVATIONS:
+            raise unknown("activation", str(self.name), ACTIVATIONS)
+        return shape
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         f, _ = ACTIVATIONS[self.name]
@@ -277,11 +358,11 @@ class Activation(Layer):
 class Flatten(Layer):
     """(N, ...) -> (N, F)."""
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, (math.prod(shape),)
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        return (math.prod(shape),)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
-        return h.reshape(len(h), -1), h.shape
+        return h.reshape(len(h), math.prod(h.shape[1:])), h.shape
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
@@ -300,6 +381,19 @@ class Sequential(Layer):
             p, shape = layer.init(rng, shape)
             params.append(p)
         return params, shape
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        if params is not None and len(params) != len(self.layers):
+            raise InputError(f"the parameters are those of {len(params)} layers, expected {len(self.layers)}")
+        for i, layer in enumerate(self.layers):
+            shape = layer.out_shape(shape, None if params is None else params[i])
+        return shape
+
+    def least_batch(self, shape: Shape) -> int:
+        least = 1
+        for layer in self.layers:
+            least, shape = max(least, layer.least_batch(shape)), layer.out_shape(shape)
+        return least
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         caches = []
@@ -348,14 +442,19 @@ class Residual(Layer):
     shortcut: Layer | None = None
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        body, out = self.body.init(rng, shape)
-        if self.shortcut is None:
-            short, beside = None, shape
-        else:
-            short, beside = self.shortcut.init(rng, shape)
+        out, body = self.out_shape(shape), self.body.init(rng, shape)[0]
+        return {"body": body, "shortcut": None if self.shortcut is None else self.shortcut.init(rng, shape)[0]}, out
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        below = params or {"body": None, "shortcut": None}
+        out = self.body.out_shape(shape, below["body"])
+        beside = shape if self.shortcut is None else self.shortcut.out_shape(shape, below["shortcut"])
         if out != beside:
             raise InputError(f"a residual block's body makes {out} of {shape}, expected {beside} as its shortcut")
-        return {"body": body, "shortcut": short}, out
+        return out
+
+    def least_batch(self, shape: Shape) -> int:
+        return max(part.least_batch(shape) for part in (self.body, self.shortcut) if part is not None)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         out, body = self.body.forward(params["body"], h, train)

@@ -7,10 +7,11 @@ from typing import Any, overload
 
 import numpy as np
 
-from .backend import Array
+from .backend import Array, array_module
+from .errors import InputError
 from .kept import ALL, Keep, Kept
 from .kernels.loss import LOSSES
-from .layers import Conv, Layer, Shape
+from .layers import Conv, Layer, Sequential, Shape
 from .tree import Tree, tree_map
 
 
@@ -88,6 +89,28 @@ def init(net: Network, rng: np.random.Generator, shape: Shape,
     return params, shapes
 
 
+def least_batch(net: Network, shape: Shape) -> int:
+    """The smallest batch of samples of `shape` to learn from: 2 if a batch-norm would see one value a channel, else 1.
+
+    >>> from nobackprop.layers import BatchNorm, Conv, GlobalPool
+    >>> [least_batch(Network(blocks), (8, 8, 3)) for blocks in [(Conv(4, 3), BatchNorm()), (GlobalPool(), BatchNorm())]]
+    [1, 2]
+    """
+    return Sequential(net.blocks).least_batch(shape)
+
+
+def check(net: Network, params: Tree, x: Array) -> None:
+    """Raises InputError unless x is a batch of samples (N, ...) that fit the network and its parameters."""
+    try:
+        array_module(x)
+    except TypeError:
+        raise InputError(f"expected samples as a NumPy or CuPy array (N, ...), got: {type(x).__name__}") from None
+    if x.ndim < 2 or x.dtype.kind not in "biufc" or hasattr(x, "mask"):
+        raise InputError("expected samples as an array of numbers (N, ...), none of them masked, got: "
+                         f"{type(x).__name__} of shape {x.shape}, {x.dtype}")
+    Sequential(net.blocks).out_shape(x.shape[1:], params)
+
+
 def forward(net: Network, params: Tree, x: Array, train: bool = True,
             keep: Callable[[int], Keep] = lambda i: ALL) -> Tape:
     """The forward pass of x (N, ...) that learning needs: of block i what keep(i) says, x and a_L in any case."""
@@ -103,7 +126,11 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True,
 
 
 def predict(net: Network, params: Tree, x: Array) -> Array:
-    """a_L (N, C), nothing recorded."""
+    """a_L (N, C), nothing recorded.
+
+    Raises InputError unless x is a batch of samples that fit the network and its parameters.
+    """
+    check(net, params, x)
     for block, p in zip(net, params, strict=True):
         x, _ = block.forward(p, x, False)
     return x

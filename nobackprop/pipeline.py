@@ -75,8 +75,8 @@ class Nobody(Layer):
 
     classes: int
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, (self.classes,)
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        return (self.classes,)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         return array_module(h).zeros((len(h), self.classes), h.dtype), None

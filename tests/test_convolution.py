@@ -64,6 +64,21 @@ def test_convolution_is_what_its_definition_says(xp, case, planes, data):
     np.testing.assert_array_equal(came, naive_convolution(W, h, *how))
 
 
+def test_bytes_are_convolved_as_numbers(xp):
+    """Windows of 4, 6, 6 and 4 pixels inside the image, each worth a quarter."""
+    h = xp.asarray(np.ones((1, 2, 4, 1), "uint8"))
+    came = convolution.forward(xp.asarray(np.full((1, 9), 0.25, "float32")), h, 3, 1, 1)
+    assert came.dtype == "float32"
+    np.testing.assert_array_equal(to_numpy(came)[0, :, :, 0], [[1, 1.5, 1.5, 1]] * 2)
+
+
+def test_weights_that_float32_cannot_hold_keep_their_digits_on_float32_images(xp):
+    W, h = xp.asarray(np.array([[1 + 2.0**-40]])), xp.asarray(np.full((1, 2, 2, 1), 3, "float32"))
+    for came in (convolution.forward(W, h, 1), convolution.feedback(W, h, h.shape, 1),
+                 convolution.feedback(W, h, (1, 3, 3, 1), 1, 2)[:, ::2, ::2], convolution.forward(W, h, 1, 2)):
+        np.testing.assert_array_equal(to_numpy(came), np.full(came.shape, 3 + 3 * 2.0**-40))
+
+
 @given(case=images(), planes=st.integers(1, 3), data=st.data())
 def test_its_three_kernels_are_derivatives_of_one_form(xp, case, planes, data):
     h, *how = case
@@ -131,6 +146,19 @@ def test_pooling_adjoints(xp, case, data):
     assert_close(out[:, 0, 0], framed(h, pad)[:, :size, :size].mean((1, 2)), of=h)
 
 
+@pytest.mark.parametrize("size", [15, 16, 17, 300])
+def test_windows_of_any_size_know_the_place_of_the_largest(xp, size):
+    """The last place and one in the middle: more than a byte can tell from 17 x 17 on."""
+    for row, column in ((size - 1, size - 1), (size // 2, 1)):
+        h = np.zeros((1, size, size + 1, 1))
+        h[0, row, column] = 2
+        best, place = pool.max_pool(xp.asarray(h), size, 1)
+        assert to_numpy(best).ravel().tolist() == [2, 2 if column else 0]
+        assert int(place[0, 0, 0, 0]) == row * size + column
+        down = to_numpy(pool.d_max_pool(xp.asarray(np.array([3.0, 0.0]).reshape(1, 1, 2, 1)), place, h.shape, size, 1))
+        np.testing.assert_array_equal(down, 1.5 * h)
+
+
 def test_a_tie_passes_the_signal_once():
     h = np.zeros((1, 2, 2, 1))
     _, place = pool.max_pool(h, 2, 2)
@@ -154,6 +182,47 @@ def test_batchnorm_is_what_its_definition_says(xp, shape):
         assert_close(variance[c], v)
         expected = gamma[c] * (h[..., c] - m) / np.sqrt(v + 1e-5) + beta[c]
         assert_close(out[..., c], expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3)])
+def test_one_value_a_channel_is_not_remembered(shape):
+    """It has no variance: as a batch it says beta, and teaches the layers below nothing."""
+    layer, rng = BatchNorm(), np.random.default_rng(0)
+    params, _ = layer.init(rng, shape[1:])
+    params = {**params, "mean": np.full(3, 2.0), "var": np.full(3, 5.0), "beta": np.arange(3.0)}
+    h, cache = layer.forward(params, rng.standard_normal(shape))
+    np.testing.assert_array_equal(h.reshape(3), params["beta"])
+    down, grads = layer.backward(params, cache, np.ones(shape))
+    assert not down.any() and not grads["gamma"].any() and (grads["beta"] == 1).all()
+    layer.remember(params, cache)
+    assert (params["mean"] == 2).all() and (params["var"] == 5).all()
+
+
+def test_two_values_a_channel_are_remembered():
+    layer = BatchNorm(momentum=0.5)
+    params, _ = layer.init(np.random.default_rng(0), (1,))
+    layer.remember(params, layer.forward(params, np.array([[1.0], [5.0]]))[1])
+    # mean 3 and sample variance 8, halfway from 0 and 1
+    assert params["mean"] == 1.5 and params["var"] == 4.5
+
+
+def test_a_prediction_is_not_remembered():
+    layer = BatchNorm()
+    params, _ = layer.init(np.random.default_rng(0), (2,))
+    layer.remember(params, layer.forward(params, np.array([[1.0, 2], [5, 9]]), False)[1])
+    assert not params["mean"].any() and (params["var"] == 1).all()
+
+
+def test_behind_running_statistics_the_error_is_scaled_and_no_more():
+    """By hand: (h - 1) / sqrt(3 + 1) * 6 has the derivative 3, whatever else is in the batch."""
+    layer = BatchNorm(eps=1.0)
+    params = {"gamma": np.array([6.0]), "beta": np.array([2.0]), "mean": np.array([1.0]), "var": np.array([3.0])}
+    h, cache = layer.forward(params, np.array([[5.0], [-3.0]]), False)
+    np.testing.assert_array_equal(h, [[14], [-10]])
+    down, grads = layer.backward(params, cache, np.array([[1.0], [10.0]]))
+    np.testing.assert_array_equal(down, [[3], [30]])
+    np.testing.assert_array_equal(grads["gamma"], [2 * 1 - 2 * 10])
+    np.testing.assert_array_equal(grads["beta"], [11])
 
 
 def test_running_statistics_follow_the_batches_and_serve_prediction():

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import pkgutil
 from collections.abc import Callable
 
@@ -17,7 +18,8 @@ from tolerance import assert_close, assert_zero
 
 from nobackprop import kernels
 from nobackprop.backend import Array, to_numpy
-from nobackprop.kernels import linear
+from nobackprop.errors import InputError
+from nobackprop.kernels import linear, similarity
 from nobackprop.kernels.activation import ACTIVATIONS, softmax
 from nobackprop.kernels.loss import LOSSES, cross_entropy, d_cross_entropy, d_squared, squared
 
@@ -89,74 +91,146 @@ def _kernels() -> dict[str, Callable[..., Array]]:
 
 KERNELS = _kernels()
 N, F, K = 4, 3, 5
-# what arguments of these names are; a kernel that calls something else so says it under its own name
-SHAPES = {"a": (N, F), "h": (N, F), "y": (N, F), "u": (2, N, K), "delta": (2, N, F), "W": (F, K), "B": (F, K)}
-IMAGES, PLACES = (2, 5, 6, 3), (2, 2, 3, 3)
+Example = Callable[[np.random.Generator, int], tuple[object, ...]]
 
 
-def _images(*more: object) -> Callable[[np.random.Generator], tuple[object, ...]]:
-    return lambda rng: (rng.standard_normal(IMAGES), *more)
+def _shapes(n: int) -> dict[str, tuple[int, ...]]:
+    """What arguments of these names are for n samples; a kernel that calls something else so stands in EXAMPLES."""
+    return {"a": (n, F), "h": (n, F), "y": (n, F), "u": (2, n, K), "delta": (2, n, F), "W": (F, K), "B": (F, K)}
 
 
-EXAMPLES: dict[str, Callable[[np.random.Generator], tuple[object, ...]]] = {
-    "activation.unpack": lambda rng: (rng.integers(256, size=2, dtype="uint8"), (3, 5)),
+def _images(*more: object) -> Example:
+    return lambda rng, n: (rng.standard_normal((n, 5, 6, 3)), *more)
+
+
+def _arrays(*shapes: tuple[str | int, ...], more: tuple[object, ...] = ()) -> Example:
+    """Arrays of these shapes, the letter n standing for the number of samples there and in `more`."""
+    def draw(rng: np.random.Generator, n: int) -> tuple[object, ...]:
+        def sized(value: object) -> object:
+            return tuple(n if side == "n" else side for side in value) if isinstance(value, tuple) else value
+        return (*(rng.standard_normal(sized(shape)) for shape in shapes), *map(sized, more))
+    return draw
+
+
+IMAGE, PLACES = ("n", 5, 6, 3), ("n", 3, 3, 4)
+EXAMPLES: dict[str, Example] = {
+    "activation.unpack": lambda rng, n: (rng.integers(256, size=-(-n * 5 // 8), dtype="uint8"), (n, 5)),
     "unfold.padded": _images(2), "unfold.unpadded": _images(1), "unfold.windows": _images(0, 1, 2, 3, 2),
-    "unfold.unfold": _images(3, 2, 1),
-    "unfold.fold": lambda rng: (rng.standard_normal((2, 3, 3, 27)), IMAGES, 3, 2, 1),
-    "convolution.forward": lambda rng: (rng.standard_normal((4, 27)), rng.standard_normal(IMAGES), 3, 2, 1),
-    "convolution.feedback": lambda rng: (rng.standard_normal((4, 27)), rng.standard_normal((2, 3, 3, 4)), IMAGES,
-                                         3, 2, 1),
-    "convolution.outer": lambda rng: (rng.standard_normal((2, 3, 3, 4)), rng.standard_normal(IMAGES), 3, 2, 1),
+    "unfold.unfold": _images(3, 2, 1), "unfold.fold": _arrays(("n", 3, 3, 27), more=(IMAGE, 3, 2, 1)),
+    "convolution.forward": _arrays((4, 27), IMAGE, more=(3, 2, 1)),
+    "convolution.feedback": _arrays((4, 27), PLACES, more=(IMAGE, 3, 2, 1)),
+    "convolution.outer": _arrays(PLACES, IMAGE, more=(3, 2, 1)),
     "pool.max_pool": _images(2, 2), "pool.avg_pool": _images(3, 2, 1), "pool.global_pool": _images(),
-    "pool.d_max_pool": lambda rng: (rng.standard_normal(PLACES), rng.integers(4, size=PLACES, dtype="uint8"),
-                                    IMAGES, 2, 2),
-    "pool.d_avg_pool": lambda rng: (rng.standard_normal((2, 3, 3, 3)), IMAGES, 3, 2, 1),
-    "pool.d_global_pool": lambda rng: (rng.standard_normal((2, 3)), IMAGES),
+    "pool.d_max_pool": lambda rng, n: (rng.standard_normal((n, 2, 3, 3)),
+                                       rng.integers(4, size=(n, 2, 3, 3), dtype="uint8"), (n, 5, 6, 3), 2, 2),
+    "pool.d_avg_pool": _arrays(("n", 3, 3, 3), more=(IMAGE, 3, 2, 1)),
+    "pool.d_global_pool": _arrays(("n", 3), more=(IMAGE,)),
     "similarity.deviation": _images(),
-    "similarity.d_deviation": lambda rng: (rng.standard_normal((2, 3)), rng.standard_normal(IMAGES)),
-    "similarity.d_similarity": lambda rng: (rng.standard_normal((N, N)), rng.standard_normal((N, F))),
-    "similarity.gaussian": lambda rng: (rng.standard_normal((N, F)), 1.5),
-    "similarity.d_gaussian": lambda rng: (rng.standard_normal((N, N)), rng.standard_normal((N, F)), 1.5),
+    "similarity.d_deviation": _arrays(("n", 3), IMAGE), "similarity.d_similarity": _arrays(("n", "n"), ("n", F)),
+    "similarity.gaussian": _arrays(("n", F), more=(1.5,)),
+    "similarity.d_gaussian": _arrays(("n", "n"), ("n", F), more=(1.5,)),
     "normalize.statistics": _images(),
-    "normalize.batchnorm": lambda rng: (rng.standard_normal(IMAGES), *rng.standard_normal((3, 3)), np.ones(3), 1e-5),
-    "normalize.d_batchnorm": lambda rng: (*rng.standard_normal((2, *IMAGES)), *rng.standard_normal((2, 3)), np.ones(3),
-                                          1e-5),
+    "normalize.batchnorm": lambda rng, n: (rng.standard_normal((n, 5, 6, 3)), *rng.standard_normal((3, 3)), np.ones(3),
+                                           1e-5),
+    "normalize.d_batchnorm": lambda rng, n: (*rng.standard_normal((2, n, 5, 6, 3)), *rng.standard_normal((2, 3)),
+                                             np.ones(3), 1e-5),
 }
+# the same kernels in their other ways: unfolded along the width alone, another adjoint, statistics that are constants
+OTHER_WAYS: dict[str, tuple[str, Example]] = {
+    "convolution.forward by rows": ("convolution.forward", _arrays((4, 27), IMAGE, more=(3, 1, 1))),
+    "convolution.forward of high pads": ("convolution.forward", _arrays((4, 27), IMAGE, more=(3, 1, 4))),
+    "convolution.feedback by rows": ("convolution.feedback", _arrays((4, 27), ("n", 5, 6, 4), more=(IMAGE, 3, 1, 1))),
+    "convolution.outer by rows": ("convolution.outer", _arrays(("n", 5, 6, 4), IMAGE, more=(3, 1, 1))),
+    "linear.forward of few": ("linear.forward", _arrays((40, K), ("n", K))),
+    "normalize.d_batchnorm of constants": ("normalize.d_batchnorm", lambda rng, n: (
+        *EXAMPLES["normalize.d_batchnorm"](rng, n), False)),
+    "pool.max_pool of padded images": ("pool.max_pool", _images(3, 2, 1)),
+    "pool.max_pool of large windows": ("pool.max_pool", _images(17, 1, 8)),
+}
+WAYS = [*KERNELS, *OTHER_WAYS]
 MASKS = {"activation.d_relu", "activation.unpack"}
+MOVING = {"activation.identity", "unfold.padded", "unfold.unpadded", "unfold.windows",
+          "unfold.unfold"}
+MEANS_OVER_SAMPLES = {*(f"loss.{d}{name}" for d in ("", "d_") for name in LOSSES), "normalize.statistics"}
 
 
-def example(name: str, dtype: str) -> list[object]:
-    """Arguments for a kernel, on the host."""
+def example(way: str, n: int = 2) -> tuple[Callable[..., object], list[object]]:
+    """A kernel and arguments for it, arrays in float64 on the host, n samples."""
+    name, draw = OTHER_WAYS.get(way, (way, EXAMPLES.get(way)))
     rng = np.random.default_rng(0)
-    if name in EXAMPLES:
-        given = list(EXAMPLES[name](rng))
-    else:
-        wanted = list(inspect.signature(KERNELS[name]).parameters)
-        strange = [argument for argument in wanted if argument not in SHAPES]
+    if draw is None:
+        wanted, shapes = list(inspect.signature(KERNELS[name]).parameters), _shapes(n)
+        strange = [argument for argument in wanted if argument not in shapes]
         assert not strange, f"kernels.{name} takes {strange}: add its arguments to EXAMPLES"
-        given = [rng.standard_normal(SHAPES[argument]) for argument in wanted]
-    return [value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-            for value in given]
+        return KERNELS[name], [rng.standard_normal(shapes[argument]) for argument in wanted]
+    return KERNELS[name], list(draw(rng, n))
+
+
+def numbers(value: object) -> bool:
+    """Whether an argument is an array of what is computed with, not of places or bits."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def parts(result: object) -> tuple[Array, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex128"])
-@pytest.mark.parametrize("name", KERNELS)
-def test_a_kernel_keeps_the_dtype_and_writes_to_no_input(xp, name, dtype):
+@pytest.mark.parametrize("way", WAYS)
+def test_a_kernel_keeps_the_dtype_and_writes_to_no_input(xp, way, dtype):
     if dtype == "complex128" and xp.__name__ == "cupy":
         pytest.skip("complex steps are taken on the host")
-    host = example(name, dtype)
+    kernel, given = example(way)
+    host = [value.astype(dtype) if numbers(value) else value for value in given]
     kept = [value.tobytes() if isinstance(value, np.ndarray) else value for value in host]
     arguments = [xp.asarray(value) if isinstance(value, np.ndarray) else value for value in host]
     if xp is np:
         for value in arguments:
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
-    result = KERNELS[name](*arguments)
-    for part in result if isinstance(result, tuple) else (result,):
-        if part.dtype != "uint8":  # places in a window
-            assert part.dtype == (bool if name in MASKS else dtype)
+    for part in parts(kernel(*arguments)):
+        if part.dtype.kind != "u":  # places in a window, bits
+            assert part.dtype == (bool if way in MASKS else dtype)
     for before, value in zip(kept, arguments, strict=True):
         assert not isinstance(before, bytes) or to_numpy(value).tobytes() == before
+
+
+DTYPES = ("float32", "float64", "complex128", "uint8", "int64", "bool")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_kernel_computes_in_the_dtype_that_holds_all_its_inputs(way):
+    """Bytes and integers among them, of which no byte holds the sums; complex numbers for complex steps."""
+    kernel, arguments = example(way)
+    places = [i for i, value in enumerate(arguments) if numbers(value)]
+    pairs = [(a, b) for a in DTYPES for b in DTYPES if len(places) > 1 or a == b]
+    for pair in pairs if places else ():
+        rng, mixed, exact = np.random.default_rng(1), list(arguments), list(arguments)
+        for i in places:
+            dtype = pair[i != places[0]]
+            drawn = rng.integers(0, 2 if dtype == "bool" else 200, arguments[i].shape)
+            mixed[i], exact[i] = drawn.astype(dtype), drawn.astype("float64")
+        expected_dtype = bool if way in MASKS else np.result_type(*pair)
+        if way not in MOVING | MASKS and expected_dtype.kind not in "fc":
+            expected_dtype = np.result_type(expected_dtype, "float32")
+        scale = max(float(abs(exact[i]).max()) for i in places)
+        for found, expected in zip(parts(kernel(*mixed)), parts(kernel(*exact)), strict=True):
+            assert found.dtype == (expected.dtype if expected.dtype.kind == "u" else expected_dtype), pair
+            assert_close(found + np.float32(0), expected + np.float32(0), of=scale, message=f"{pair}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_kernel_takes_a_batch_without_samples(xp, way):
+    kernel, two, three, none = example(way)[0], *(example(way, n)[1] for n in (2, 3, 0))
+    none = [xp.asarray(value) if isinstance(value, np.ndarray) else value for value in none]
+    if way in MEANS_OVER_SAMPLES:
+        with pytest.raises(InputError, match="samples? "):
+            kernel(*none)
+        return
+    for found, of_2, of_3 in zip(*(parts(kernel(*arguments)) for arguments in (none, two, three)), strict=True):
+        # the axes of the batch are those that grow with it
+        assert found.shape == tuple(a if a == b else 0 for a, b in zip(of_2.shape, of_3.shape, strict=True))
+        assert not to_numpy(found).any()
 
 
 # The trilinear form
@@ -259,7 +333,51 @@ def test_softmax_does_not_see_a_shift(a, shift):
     np.testing.assert_array_equal(softmax(a + shift), softmax(a))
 
 
+ROWS = np.array([[0.0, 1.0, 2.0], [1e4, 1e4 + 1, 1e4 + 2], [-1e4, 1 - 1e4, 2 - 1e4]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softmax_takes_every_row_by_itself(xp, dtype):
+    """By values: shifted by the largest of all rows, the others would be 0 / 0, whatever is done with warnings."""
+    with np.errstate(all="ignore"):
+        p = to_numpy(softmax(xp.asarray(ROWS.astype(dtype))))
+    weights = np.exp([0.0, 1.0, 2.0])
+    assert_close(p, np.tile(weights / weights.sum(), (3, 1)).astype(dtype), slack=8)
+
+
 # Losses
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_cross_entropy_takes_every_row_by_itself(xp, dtype):
+    weights, y = np.exp([0.0, 1.0, 2.0]), np.eye(3)
+    a_, y_ = xp.asarray(ROWS.astype(dtype)), xp.asarray(y.astype(dtype))
+    with np.errstate(all="ignore"):
+        value, e = float(cross_entropy(a_, y_)), to_numpy(d_cross_entropy(a_, y_))
+    # row i is of class i, and has the logit i
+    assert abs(value - (np.log(weights.sum()) - 1)) < 8 * np.finfo(dtype).eps
+    assert_close(e, ((weights / weights.sum() - y) / 3).astype(dtype), slack=8)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("a, y", [((5, 3), (5, 1)), ((4, 1), (4,)), ((4,), (4, 1)), ((5, 3), (5,)), ((3, 3), (3,)),
+                                  ((5, 3), (1, 3)), ((5, 3), (3,)), ((5, 3), ()), ((5, 3), (5, 1, 3)), ((1, 3), (5, 3)),
+                                  ((5, 3), (4, 3))])
+def test_targets_of_another_shape_are_refused(xp, name, a, y):
+    """NumPy would stretch most of them."""
+    for f, dtype in itertools.product(LOSSES[name], ("float64", "int64")):
+        with pytest.raises(InputError) as caught:
+            f(xp.zeros(a), xp.ones(y, dtype))
+        assert f"targets of shape {y} for outputs of shape {a}" in str(caught.value)
+        assert "one-hot" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_one_hot_rows_of_integers_and_booleans_are_targets_as_any(xp):
+    a, y = ROWS[:1].repeat(3, 0), np.eye(3)
+    for (value, error), dtype in itertools.product(LOSSES.values(), ("int64", "uint8", "bool")):
+        y_ = xp.asarray(y.astype(dtype))
+        assert float(value(xp.asarray(a), y_)) == float(value(xp.asarray(a), xp.asarray(y)))
+        np.testing.assert_array_equal(to_numpy(error(xp.asarray(a), y_)), to_numpy(error(xp.asarray(a), xp.asarray(y))))
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -304,3 +422,55 @@ def test_no_loss_overflows(xp, name):
         a, y = (xp.asarray(np.array(rows, dtype)) for rows in ([[-1e4, 0.0, 1e4]], [[1.0, 0.0, 0.0]]))
         assert np.isfinite(float(value(a, y))) and np.isfinite(to_numpy(error(a, y))).all()
     assert float(cross_entropy(a, y)) == 2e4
+
+
+# Similarities
+
+
+def _samples(dtype: str) -> np.ndarray:
+    """(6, 4, 4, 5), the last two samples without direction: nothing, and the same everywhere."""
+    h = np.random.default_rng(0).standard_normal((6, 4, 4, 5))
+    h[4], h[5] = 0, 0.25
+    return h.astype(dtype)
+
+
+# what the two kernels that divide by a length make of samples as long as those of a batch, and their adjoints
+LENGTHS = {
+    "similarity": (lambda h: similarity.similarity(h.reshape(len(h), -1)), 0,
+                   lambda d, h: similarity.d_similarity(d, h.reshape(len(h), -1))),
+    "deviation": (similarity.deviation, 1, similarity.d_deviation),
+}
+
+
+@pytest.mark.parametrize("factor", [0.1, 1 / 16])
+@pytest.mark.parametrize("name", LENGTHS)
+def test_similarities_do_not_see_the_scale_of_what_they_compare(xp, name, factor):
+    """Homogeneous of degree 0 and 1, so that the adjoint is of degree -1 and 0, to rounding."""
+    f, degree, adjoint = LENGTHS[name]
+    h = xp.asarray(_samples("float64")[:4])
+    small = h * factor
+    assert_close(f(small), f(h) * factor**degree)
+    delta = xp.asarray(np.random.default_rng(1).standard_normal(f(h).shape))
+    assert_close(adjoint(delta, small), adjoint(delta, h) * factor**(degree - 1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LENGTHS)
+def test_a_sample_without_direction_is_like_no_other_and_learns_something_finite(xp, name, dtype):
+    f, _, adjoint = LENGTHS[name]
+    h = xp.asarray(_samples(dtype))
+    value = to_numpy(f(h))
+    assert np.isfinite(value).all() and np.abs(value[4:]).max() < 1e-7
+    down = to_numpy(adjoint(xp.ones(value.shape, dtype), h))
+    assert np.isfinite(down).all() and down.dtype == dtype
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_the_adjoint_holds_next_to_a_sample_without_direction(name):
+    f, _, adjoint = LENGTHS[name]
+    h, rng = _samples("float64"), np.random.default_rng(1)
+    delta, v = rng.standard_normal(f(h).shape), rng.standard_normal(h.shape)
+    v[4:] = 0
+    down = adjoint(delta, h).reshape(h.shape)
+    expected = slope(lambda h: (delta * f(h)).sum(), h, v)
+    assert_close((down * v).sum(), expected, of=np.abs(down * v).sum())

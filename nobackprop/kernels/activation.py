@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 
-from ..backend import Array, array_module
+from ..backend import Array, array_module, floats
 
 
 def identity(a: Array) -> Array:
@@ -13,12 +13,12 @@ def identity(a: Array) -> Array:
 
 def d_identity(h: Array) -> Array:
     """1."""
-    return array_module(h).ones_like(h)
+    return array_module(h).ones_like(floats(h))
 
 
 def relu(a: Array) -> Array:
     """max(a, 0)."""
-    return array_module(a).maximum(a, 0)
+    return array_module(a).maximum(floats(a), 0)
 
 
 def d_relu(h: Array) -> Array:
@@ -38,37 +38,40 @@ def unpack(bits: Array, shape: tuple[int, ...]) -> Array:
 
 def tanh(a: Array) -> Array:
     """tanh(a)."""
-    return array_module(a).tanh(a)
+    return array_module(a).tanh(floats(a))
 
 
 def d_tanh(h: Array) -> Array:
     """1 - h^2."""
+    h = floats(h)
     return 1 - h * h
 
 
 def sigmoid(a: Array) -> Array:
     """1 / (1 + exp(-a)), by tanh, which cannot overflow."""
-    return (array_module(a).tanh(a / 2) + 1) / 2
+    return (array_module(a).tanh(floats(a) / 2) + 1) / 2
 
 
 def d_sigmoid(h: Array) -> Array:
     """h (1 - h)."""
+    h = floats(h)
     return h * (1 - h)
 
 
 def elu(a: Array) -> Array:
     """a where it is positive, else exp(a) - 1."""
-    xp = array_module(a)
+    xp, a = array_module(a), floats(a)
     return xp.where(a > 0, a, xp.expm1(xp.minimum(a, 0)))
 
 
 def d_elu(h: Array) -> Array:
     """1 where h is positive, else h + 1."""
-    return array_module(h).minimum(h, 0) + 1
+    return array_module(h).minimum(floats(h), 0) + 1
 
 
 def softmax(a: Array) -> Array:
     """exp(a) / sum exp(a) over the last axis, (..., F) -> (..., F)."""
+    a = floats(a)
     p = array_module(a).exp(a - a.max(-1, keepdims=True))
     p /= p.sum(-1, keepdims=True)
     return p

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..backend import Array, array_module
+from ..backend import Array, alike, array_module
 from . import linear
 from .unfold import each, fold, out_size, total, unfold
 
 
 def forward(W: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> Array:
     """The convolution of h with W, (N, H', W', F)."""
+    W, h = alike(W, h)
     n, height, width, channels = h.shape
     rows, columns = (out_size(size, kernel, stride, pad) for size in (height, width))
     xp = array_module(W, h)
@@ -53,17 +54,19 @@ def feedback(B: Array, delta: Array, shape: tuple[int, ...], kernel: int, stride
         flipped = B.reshape(len(B), kernel, kernel, channels)[:, ::-1, ::-1].transpose(3, 1, 2, 0)
         flipped = array_module(B).ascontiguousarray(flipped).reshape(channels, -1)
         return forward(flipped, delta, kernel, 1, kernel - 1 - pad)
+    B, delta = alike(B, delta)
     down = array_module(B, delta).empty(shape, delta.dtype)
 
     def some(part: slice) -> None:
         u = linear.feedback(B, delta[part])
         down[part] = fold(u, (len(u), *shape[1:]), kernel, stride, pad)
-    each(some, delta, delta[0, :, :, 0].size * B.shape[1])
+    each(some, delta, delta.shape[1] * delta.shape[2] * B.shape[1])
     return down
 
 
 def outer(delta: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> Array:
     """The adjoint of `forward` in W: delta times the patches of h, summed over samples and positions, (F, k k C)."""
+    delta, h = alike(delta, h)
     _, rows, columns, planes = delta.shape
     height, channels = h.shape[1], h.shape[3]
     xp, row = array_module(delta, h), kernel * channels

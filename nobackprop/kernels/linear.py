@@ -4,7 +4,7 @@ Shapes: u (..., K), delta (..., F), W and B (F, K); the leading axes are batch a
 """
 from __future__ import annotations
 
-from ..backend import Array, array_module
+from ..backend import Array, alike, array_module
 from ..workers import multiply, share
 
 ALONE = 1 << 23  # a product of fewer multiplications is not worth sharing
@@ -12,6 +12,7 @@ ALONE = 1 << 23  # a product of fewer multiplications is not worth sharing
 
 def forward(W: Array, u: Array) -> Array:
     """W u, shape (..., F)."""
+    W, u = alike(W, u)
     rows = _rows(u)
     if 4 * len(rows) <= len(W):
         # OpenBLAS multiplies a tall matrix by a narrow one a third faster than their transposes
@@ -23,11 +24,13 @@ def forward(W: Array, u: Array) -> Array:
 
 def feedback(B: Array, delta: Array) -> Array:
     """B^T delta, shape (..., K); B has the shape of the forward map that it stands for."""
+    B, delta = alike(B, delta)
     return _product(_rows(delta), B).reshape(*delta.shape[:-1], B.shape[1])
 
 
 def outer(delta: Array, u: Array) -> Array:
     """delta u^T summed over every leading axis, shape (F, K)."""
+    delta, u = alike(delta, u)
     return _product(_rows(delta).T, _rows(u))
 
 
@@ -41,7 +44,7 @@ def _product(A: Array, B: Array) -> Array:
     xp, (rows, inner), columns = array_module(A, B), A.shape, B.shape[1]
     if rows * inner * columns < ALONE or not multiply(A, B):
         return xp.matmul(A, B)
-    out = xp.empty((rows, columns), xp.result_type(A, B))
+    out = xp.empty((rows, columns), A.dtype)
     if rows >= columns:
         share(lambda part: xp.matmul(A[part], B, out=out[part]), rows, A, B)
     else:

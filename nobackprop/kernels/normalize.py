@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..backend import Array, array_module
+from ..backend import Array, alike, array_module, floats
+from ..errors import InputError
 from .unfold import each, total
 
 WIDE = 512
 
 
 def statistics(h: Array) -> tuple[Array, Array]:
-    """Mean and variance (C,) of h (..., C) over all its leading axes."""
-    rows, tile, gather = _wide(h)
+    """Mean and variance (C,) of h (..., C) over all its leading axes.
+
+    Raises InputError for no samples, which have neither.
+    """
+    if not h.size:
+        raise InputError(f"batch statistics need one sample or more, got an array of shape {h.shape}")
+    rows, tile, gather = _wide(floats(h))
     count, width = h.size // h.shape[-1], rows.shape[1]
     mean = gather(total(lambda part: rows[part].sum(0), rows, width)) / count
     wide_mean = tile(mean)
@@ -29,6 +35,7 @@ def statistics(h: Array) -> tuple[Array, Array]:
 
 def batchnorm(h: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
     """gamma (h - mean) / sqrt(variance + eps) + beta, (..., C)."""
+    h, gamma, beta, mean, variance = alike(h, gamma, beta, mean, variance)
     xp, (rows, tile, _) = array_module(h), _wide(h)
     out = xp.empty_like(rows)
     mean, scale, shift = tile(mean), tile(gamma / xp.sqrt(variance + eps)), tile(beta)
@@ -43,10 +50,11 @@ def batchnorm(h: Array, gamma: Array, beta: Array, mean: Array, variance: Array,
 
 
 def d_batchnorm(delta: Array, h: Array, gamma: Array, mean: Array, variance: Array,
-                eps: float) -> tuple[Array, Array, Array]:
-    """The adjoints in h (..., C), gamma and beta (C,), `mean` and `variance` being those of h."""
+                eps: float, own: bool = True) -> tuple[Array, Array, Array]:
+    """The adjoints in h (..., C), gamma and beta (C,); own: `mean` and `variance` are those of h, else constants."""
+    delta, h, gamma, mean, variance = alike(delta, h, gamma, mean, variance)
     xp, (rows, tile, gather) = array_module(delta, h), _wide(h)
-    d, width, count = delta.reshape(rows.shape), rows.shape[1], h.size // h.shape[-1]
+    d, width, count = delta.reshape(rows.shape), rows.shape[1], max(h.size // h.shape[-1], 1)
     inverse, wide_mean = 1 / xp.sqrt(variance + eps), tile(mean)
 
     def sums(part: slice) -> Array:
@@ -56,6 +64,9 @@ def d_batchnorm(delta: Array, h: Array, gamma: Array, mean: Array, variance: Arr
     d_gamma, d_beta = gather(total(sums, rows, width))
     d_gamma = d_gamma * inverse
     down, scale = xp.empty_like(d), tile(gamma * inverse)
+    if not own:
+        each(lambda part: xp.multiply(d[part], scale, out=down[part]), rows, width)
+        return down.reshape(h.shape), d_gamma, d_beta
     through_mean, through_variance = tile(d_beta / count), tile(d_gamma * inverse / count)
 
     def some(part: slice) -> None:

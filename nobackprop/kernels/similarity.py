@@ -4,18 +4,19 @@ Every root is taken of a square plus EPS, so that a sample without any direction
 """
 from __future__ import annotations
 
-from ..backend import Array, array_module
+from ..backend import Array, alike, array_module, floats
 
-EPS = 1e-6
+EPS = 1e-16
 
 
 def deviation(h: Array) -> Array:
     """The standard deviation of every plane over its positions, (N, H, W, C) -> (N, C)."""
-    return _root((_from_mean(h)**2).mean((1, 2)))
+    return _root((_from_mean(floats(h))**2).mean((1, 2)))
 
 
 def d_deviation(delta: Array, h: Array) -> Array:
     """The adjoint: delta (N, C) back to the positions of h (N, H, W, C)."""
+    delta, h = alike(delta, h)
     d = _from_mean(h)
     d *= (delta / (_root((d * d).mean((1, 2))) * (h.shape[1] * h.shape[2])))[:, None, None]
     return d
@@ -23,12 +24,13 @@ def d_deviation(delta: Array, h: Array) -> Array:
 
 def similarity(h: Array) -> Array:
     """The cosines between the samples h (N, F), each with its mean over the features taken off, (N, N)."""
-    u, _ = _directions(h)
-    return array_module(h).matmul(u, u.T)
+    u, _ = _directions(floats(h))
+    return array_module(u).matmul(u, u.T)
 
 
 def d_similarity(delta: Array, h: Array) -> Array:
     """The adjoint: delta (N, N) back to h (N, F)."""
+    delta, h = alike(delta, h)
     u, length = _directions(h)
     d = array_module(delta, h).matmul(delta + delta.T, u)
     d -= u * (d * u).sum(-1)[:, None]
@@ -39,6 +41,7 @@ def d_similarity(delta: Array, h: Array) -> Array:
 
 def gaussian(h: Array, sigma: float) -> Array:
     """exp(-|h_i - h_j|^2 / (2 sigma^2)) between the samples h (N, F), (N, N)."""
+    h = floats(h)
     xp, squares = array_module(h), (h * h).sum(-1)
     d = xp.matmul(h, h.T)
     d *= -2
@@ -50,6 +53,7 @@ def gaussian(h: Array, sigma: float) -> Array:
 
 def d_gaussian(delta: Array, h: Array, sigma: float) -> Array:
     """The adjoint: delta (N, N) back to h (N, F)."""
+    delta, h = alike(delta, h)
     pull = gaussian(h, sigma)
     pull *= delta + delta.T
     d = array_module(h).matmul(pull, h)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ..backend import Array, array_module
+from ..backend import Array, array_module, floats
 from ..workers import share
 
 HOST_BYTES, DEVICE_BYTES = 2 << 20, 1 << 29
@@ -53,7 +53,7 @@ def fold(u: Array, shape: tuple[int, ...], kernel: int, stride: int = 1, pad: in
     """The adjoint of `unfold`: patches u (N, H', W', k k C) added up into an image of `shape` (N, H, W, C)."""
     n, height, width, channels = shape
     rows, columns = u.shape[1:3]
-    u = u.reshape(n, rows, columns, kernel, kernel, channels)
+    u = floats(u).reshape(n, rows, columns, kernel, kernel, channels)
     out = array_module(u).zeros((n, height + 2 * pad, width + 2 * pad, channels), u.dtype)
     for i in range(kernel):
         for j in range(kernel):
@@ -65,12 +65,12 @@ def fold(u: Array, shape: tuple[int, ...], kernel: int, stride: int = 1, pad: in
 def groups(h: Array, numbers: int, samples: slice = slice(None)) -> Iterator[slice]:
     """Slices of `samples` of a batch h (N, ...) of which each needs so many `numbers` of work space.
 
-    Small enough for the processor's cache on the host; large ones on a device.
+    Small enough for the processor's cache on the host; large ones on a device.  Without samples, one empty slice.
     """
     room = HOST_BYTES if array_module(h).__name__ == "numpy" else DEVICE_BYTES
     size = max(1, room // max(numbers * h.dtype.itemsize, 1))
     first, end, _ = samples.indices(len(h))
-    return (slice(start, min(start + size, end)) for start in range(first, end, size))
+    return (slice(start, min(start + size, end)) for start in range(first, max(end, first + 1), size))
 
 
 def each(work: Callable[[slice], None], h: Array, numbers: int) -> None:
@@ -84,7 +84,7 @@ def each(work: Callable[[slice], None], h: Array, numbers: int) -> None:
 def total(work: Callable[[slice], Array], h: Array, numbers: int) -> Array:
     """The sum of work(part) over the groups of a batch h (N, ...), each worker's by itself and then theirs, in order.
 
-    The results of `work` are added up in place, and there is at least one sample.
+    The results of `work` are added up in place.
     """
     def some(samples: slice) -> Array:
         return _added(work(part) for part in groups(h, numbers, samples))
