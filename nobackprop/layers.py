@@ -34,10 +34,13 @@ Shape = tuple[int, ...]
 
 
 class Layer:
-    """The three methods above, to be filled in, and four that most layers leave as they are."""
+    """The three methods above, and six that most layers leave as they are.
+
+    A layer without parameters says its `out_shape` in the place of `init`.
+    """
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        raise NotImplementedError
+        return None, self.out_shape(shape)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         raise NotImplementedError
@@ -45,6 +48,17 @@ class Layer:
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         raise NotImplementedError
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """The shape of one sample after the layer, of samples of `shape` before it.
+
+        Raises InputError if they do not fit, or if the layer's own numbers make no sense.
+        """
+        return shape
+
+    def least_batch(self, shape: Shape) -> int:
+        """The smallest batch that the layer can learn from, of samples of `shape`."""
+        return 1
 
     def head(self) -> Head | None:
         """The linear map that a local module beside the layer is made of; None where it has no weights."""
@@ -73,9 +87,12 @@ class Dense(Layer):
     gain: float = 2.0
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        fan_in, = shape
+        out, (fan_in,) = self.out_shape(shape), shape
         W = rng.standard_normal((self.units, fan_in)) * math.sqrt(self.gain / fan_in)
-        return {"W": W, "b": np.zeros(self.units)}, (self.units,)
+        return {"W": W, "b": np.zeros(self.units)}, out
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (self.units,)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         a = linear.forward(params["W"], h)                                         # LAS (2)
@@ -113,9 +130,12 @@ class Conv(Layer):
     bias: bool = True
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        fan_in = self.kernel**2 * shape[-1]
+        out, fan_in = self.out_shape(shape), self.kernel**2 * shape[-1]
         W = rng.standard_normal((self.planes, fan_in)) * math.sqrt(self.gain / fan_in)
-        return {"W": W} | ({"b": np.zeros(self.planes)} if self.bias else {}), (*_pooled(self, shape), self.planes)
+        return {"W": W} | ({"b": np.zeros(self.planes)} if self.bias else {}), out
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (*_pooled(self, shape), self.planes)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         a = convolution.forward(params["W"], h, self.kernel, self.stride, self.pad)  # LAS (2)
@@ -156,7 +176,10 @@ class BatchNorm(Layer):
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         channels = shape[-1]
         return {"gamma": np.ones(channels), "beta": np.zeros(channels),
-                "mean": np.zeros(channels), "var": np.ones(channels)}, shape
+                "mean": np.zeros(channels), "var": np.ones(channels)}, self.out_shape(shape)
+
+    def least_batch(self, shape: Shape) -> int:
+        return 2 if math.prod(shape[:-1]) == 1 else 1  # one value a channel has no variance
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         mean, var = normalize.statistics(h) if train else (params["mean"], params["var"])
@@ -189,8 +212,8 @@ class MaxPool(Layer):
     stride: int | None = None
     pad: int = 0
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, (*_pooled(self, shape), shape[-1])
+    def out_shape(self, shape: Shape) -> Shape:
+        return (*_pooled(self, shape), shape[-1])
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         out, place = pool.max_pool(h, self.size, self.stride or self.size, self.pad)
@@ -210,8 +233,8 @@ class AvgPool(Layer):
     stride: int | None = None
     pad: int = 0
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, (*_pooled(self, shape), shape[-1])
+    def out_shape(self, shape: Shape) -> Shape:
+        return (*_pooled(self, shape), shape[-1])
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         return pool.avg_pool(h, self.size, self.stride or self.size, self.pad), h.shape
@@ -225,8 +248,8 @@ class AvgPool(Layer):
 class GlobalPool(Layer):
     """The mean over all positions, (N, H, W, C) -> (N, C)."""
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, shape[-1:]
+    def out_shape(self, shape: Shape) -> Shape:
+        return shape[-1:]
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         return pool.global_pool(h), h.shape
@@ -256,9 +279,6 @@ class Activation(Layer):
 
     name: str
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, shape
-
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         f, _ = ACTIVATIONS[self.name]
         h = f(h)                                                                   # LAS (1)
@@ -277,8 +297,8 @@ class Activation(Layer):
 class Flatten(Layer):
     """(N, ...) -> (N, F)."""
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return None, (math.prod(shape),)
+    def out_shape(self, shape: Shape) -> Shape:
+        return (math.prod(shape),)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         return h.reshape(len(h), -1), h.shape
@@ -300,6 +320,17 @@ class Sequential(Layer):
             p, shape = layer.init(rng, shape)
             params.append(p)
         return params, shape
+
+    def out_shape(self, shape: Shape) -> Shape:
+        for layer in self.layers:
+            shape = layer.out_shape(shape)
+        return shape
+
+    def least_batch(self, shape: Shape) -> int:
+        least = 1
+        for layer in self.layers:
+            least, shape = max(least, layer.least_batch(shape)), layer.out_shape(shape)
+        return least
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         caches = []
@@ -348,14 +379,18 @@ class Residual(Layer):
     shortcut: Layer | None = None
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        body, out = self.body.init(rng, shape)
-        if self.shortcut is None:
-            short, beside = None, shape
-        else:
-            short, beside = self.shortcut.init(rng, shape)
+        out, body = self.out_shape(shape), self.body.init(rng, shape)[0]
+        return {"body": body, "shortcut": None if self.shortcut is None else self.shortcut.init(rng, shape)[0]}, out
+
+    def out_shape(self, shape: Shape) -> Shape:
+        out = self.body.out_shape(shape)
+        beside = shape if self.shortcut is None else self.shortcut.out_shape(shape)
         if out != beside:
             raise InputError(f"a residual block's body makes {out} of {shape}, expected {beside} as its shortcut")
-        return {"body": body, "shortcut": short}, out
+        return out
+
+    def least_batch(self, shape: Shape) -> int:
+        return max(part.least_batch(shape) for part in (self.body, self.shortcut) if part is not None)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
         out, body = self.body.forward(params["body"], h, train)

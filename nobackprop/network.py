@@ -10,7 +10,7 @@ import numpy as np
 from .backend import Array
 from .kept import ALL, Keep, Kept
 from .kernels.loss import LOSSES
-from .layers import Conv, Layer, Shape
+from .layers import Conv, Layer, Sequential, Shape
 from .tree import Tree, tree_map
 
 
@@ -86,6 +86,16 @@ def init(net: Network, rng: np.random.Generator, shape: Shape,
         params.append(tree_map(lambda array: array.astype(dtype), p))
         shapes.append(out)
     return params, shapes
+
+
+def least_batch(net: Network, shape: Shape) -> int:
+    """The smallest batch of samples of `shape` to learn from: 2 if a batch-norm would see one value a channel, else 1.
+
+    >>> from nobackprop.layers import BatchNorm, Conv, GlobalPool
+    >>> [least_batch(Network(blocks), (8, 8, 3)) for blocks in [(Conv(4, 3), BatchNorm()), (GlobalPool(), BatchNorm())]]
+    [1, 2]
+    """
+    return Sequential(net.blocks).least_batch(shape)
 
 
 def forward(net: Network, params: Tree, x: Array, train: bool = True,

@@ -9,7 +9,7 @@ from hypothesis import given
 from networks import inner, like, slope
 from strategies import seeds
 
-from nobackprop import layers
+from nobackprop import layers, network
 from nobackprop.backend import to_module, to_numpy
 from nobackprop.heads import head_beside
 from nobackprop.kernels import linear
@@ -95,6 +95,39 @@ def test_init_promises_the_shape_that_forward_gives(xp, name):
     assert down.shape == x.shape
     same_structure(learns(params), grads)
     tree_map(lambda p, g: np.testing.assert_equal(g.shape, p.shape), learns(params), grads)
+
+
+@EVERY
+def test_the_shape_is_known_without_parameters(name):
+    layer, _, _, delta = case(name)
+    assert layer.out_shape(LAYERS[name][1]) == delta.shape[1:]
+
+
+norm = BatchNorm()
+
+
+@pytest.mark.parametrize("least, blocks, shape", [
+    (1, (Dense(4), Activation("tanh")), (5,)), (1, (), (5,)),
+    (1, (norm,), (2, 1, 4)), (1, (norm,), (1, 2, 4)), (2, (norm,), (1, 1, 4)), (2, (norm,), (4,)),
+    (2, (Flatten(), norm), (2, 3, 2)), (2, (GlobalPool(), norm), (2, 3, 2)),
+    (2, (MaxPool(2), norm), (2, 3, 2)), (1, (MaxPool(2), norm), (4, 3, 2)),
+    (1, (norm, Flatten(), Dense(3)), (2, 3, 2)),
+    (2, (norm, Sequential((Flatten(), Dense(3), norm, Dense(2)))), (2, 3, 2)),
+    (2, (Conv(3, 3), Sequential((norm,)), Conv(3, 1)), (3, 3, 1)), (1, (Conv(3, 3, pad=1), norm), (3, 3, 1)),
+    (2, (Residual(Sequential((Conv(2, 3), norm)), Conv(2, 3)), Flatten()), (3, 3, 1)),
+    (2, (Residual(Conv(2, 3), Sequential((Conv(2, 3), norm))), Flatten()), (3, 3, 1)),
+    (1, (Residual(Sequential((norm, Conv(2, 3, pad=1)))),), (3, 3, 2)),
+])
+def test_the_least_batch_is_two_if_a_batchnorm_sees_one_value_a_channel(least, blocks, shape):
+    net = network.Network(blocks)
+    assert network.least_batch(net, shape) == least
+    # as its forward pass finds
+    params, _ = network.init(net, np.random.default_rng(0), shape)
+    counts: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BatchNorm, "remember", lambda self, params, cache: counts.append(cache[3]))
+        network.remember(net, params, network.forward(net, params, np.zeros((least, *shape), "float32")))
+    assert min(counts, default=2) > 1
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
