@@ -7,7 +7,7 @@ import numpy as np
 
 from . import network
 from .backend import Array, array_module
-from .errors import InputError, brief
+from .errors import InputError, brief, integer
 from .layers import Shape
 from .network import Network
 from .optim import Optimizer
@@ -53,16 +53,18 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
 
 def arrays(x: Array, y: Array) -> None:
     """Inputs and targets are arrays of numbers, of one module, with samples along their first axis."""
+    try:
+        array_module(x, y)
+    except TypeError:
+        raise InputError(f"x is {_what(x)} and y is {_what(y)}, expected arrays (N, ...) of one module") from None
     for name, array in (("x", x), ("y", y)):
-        try:
-            array_module(array)
-        except TypeError:
-            raise InputError(f"{name} is {brief(array)}, expected an array (N, ...)") from None
         if not array.ndim or array.dtype.kind not in "biufc":
             raise InputError(f"{name} has shape {array.shape} and type {array.dtype}, expected numbers (N, ...)")
-    ours, theirs = array_module(x), array_module(y)
-    if ours is not theirs:
-        raise InputError(f"x is an array of {ours.__name__} and y one of {theirs.__name__}, expected one module")
+
+
+def _what(array: object) -> str:
+    kind = type(array)
+    return f"a {kind.__module__}.{kind.__name__}".replace("builtins.", "")
 
 
 def targets(y: Array, expected: Shape) -> None:
@@ -88,6 +90,11 @@ def network_and_rule(net: object, rule: object) -> None:
         raise InputError(f"rule is {brief(rule)}, expected a Rule as rules.get makes them")
     if type(rule).credit is Rule.credit:
         raise InputError(f"rule {type(rule).__name__} gives no gradients: it has no method credit")
+
+
+def seed(value: object) -> int:
+    """A seed of a run, as one of Python's own integers."""
+    return integer("seed", value, 0, 2**64 - 1)
 
 
 def tree(name: str, came: Tree, expected: Tree, whose: str) -> None:

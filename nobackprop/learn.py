@@ -4,6 +4,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -21,6 +22,7 @@ from .tree import Tree, leaves, tree_map
 
 ALIGNMENT_SAMPLES = 256
 DTYPES = ("float32", "float64")
+augmentation = cache(parse)
 
 
 def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, opt_state: Optimizer,
@@ -116,7 +118,7 @@ class Run:
         for what, came, kind in (("data", data, Dataset), ("settings", self.settings, Settings)):
             if not isinstance(came, kind):
                 raise InputError(f"{what} is {brief(came)}, expected a {kind.__name__}")
-        self.seed = integer("seed", seed, 0, 2**64 - 1)
+        self.seed = checks.seed(seed)
         self.name = name or (rule if isinstance(rule, str) else checks.name_of(rule))
         draw_params, draw_state, self.rng, self.draw_augment = map(
             np.random.default_rng, np.random.SeedSequence(self.seed).spawn(4))
@@ -135,9 +137,8 @@ class Run:
         self.cuts = cuts(samples, self.settings.batch_size, least)
         state = tree_map(lambda array: array.astype(self.settings.dtype),
                          self.rule.init(draw_state, net, params, shapes))
-        self._params, self._state = to_module(params, xp), to_module(state, xp)
-        self.optimizers = [bind(self.settings.optimizer, tree, self.settings.lr, self.settings.weight_decay)
-                           for tree in (self.params, self.state)]
+        self.optimizers = [bind(self.settings.optimizer, to_module(tree, xp), self.settings.lr,
+                                self.settings.weight_decay) for tree in (params, state)]
         self.optimizers[0].fits = checks.Fits(net, self.rule, data.shape, shapes[-1], least)
         self.x, self.y = self._pair(data.x_train, data.y_train, xp)
         self.validation = self._pair(data.x_validation, data.y_validation, xp)
@@ -151,21 +152,21 @@ class Run:
 
     @property
     def params(self) -> Tree:
-        """What prediction needs."""
-        return self._params
+        """What prediction needs: the tree that the first optimiser writes into."""
+        return self.optimizers[0].tree
 
     @params.setter
     def params(self, tree: Tree) -> None:
-        self._copy("params", tree, self._params)
+        self._copy("params", tree, self.params)
 
     @property
     def state(self) -> Tree:
-        """What only learning needs."""
-        return self._state
+        """What only learning needs: the tree that the second one writes into."""
+        return self.optimizers[1].tree
 
     @state.setter
     def state(self, tree: Tree) -> None:
-        self._copy("state", tree, self._state)
+        self._copy("state", tree, self.state)
 
     def _copy(self, name: str, tree: Tree, into: Tree) -> None:
         checks.tree(name, tree, into, "this run")
@@ -208,7 +209,7 @@ class Run:
             return self.x[there], self.y[there]
         # images are changed on the host, where the generator is
         images = self.data.x_train[rows].astype(self.settings.dtype, copy=False)
-        return self.xp.asarray(parse(self.settings.augment)(self.draw_augment, images)), self.y[there]
+        return self.xp.asarray(augmentation(self.settings.augment)(self.draw_augment, images)), self.y[there]
 
     def _broken(self) -> str:
         """The first leaf of params or state that is not finite, running statistics included; one read of the device."""
