@@ -124,10 +124,10 @@ def save(path: str | os.PathLike[str], tree: Tree) -> None:
     node other than dict, list and tuple, with masked arrays, and with Python objects, which only pickle could write.
     """
     outline, arrays = json.dumps(_outline(tree)), []
-    for path_there, leaf in leaves(tree):
+    for place, leaf in leaves(tree):
         if not isinstance(leaf, np.ndarray | np.generic | bool | int | float | complex) or np.ma.isMaskedArray(leaf) \
                 or np.asarray(leaf).dtype.hasobject:
-            raise InputError(f"a saved tree holds NumPy arrays of numbers, got {brief(leaf)} at {path_there}")
+            raise InputError(f"a saved tree holds NumPy arrays of numbers, got {brief(leaf)} at {place or 'the root'}")
         arrays.append(np.asarray(leaf))
     with atomic(path) as partial, open(partial, "wb") as file:
         np.savez(file, outline=np.array(outline),

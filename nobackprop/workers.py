@@ -16,7 +16,7 @@ A child that os.fork makes inside a block has one worker, as threads do not surv
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -92,8 +92,7 @@ def _blas(threads: int) -> Iterator[None]:
         libraries = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
         mine = Block(threads, [(library, library.num_threads) for library in libraries])
         _open.append(mine)
-        for library in libraries:
-            library.set_num_threads(threads)
+        _set((library, threads) for library in libraries)
     outside = _around.set((*_around.get(), mine))
     try:
         yield
@@ -101,8 +100,7 @@ def _blas(threads: int) -> Iterator[None]:
         _around.reset(outside)
         with _lock:
             if _close(mine):
-                for library, number in mine.before:
-                    library.set_num_threads(number)
+                _set(mine.before)
 
 
 def _close(mine: Block) -> bool:
@@ -114,6 +112,16 @@ def _close(mine: Block) -> bool:
     if i < len(_open):
         _open[i].before = mine.before
     return i == len(_open)
+
+
+def _set(numbers: Iterable[tuple[Any, int]]) -> None:
+    """So many threads for each of these libraries."""
+    for library, number in numbers:
+        # newer threadpoolctl lets one thread of a process set the number, and does nothing for others, without a word
+        free = getattr(library, "clear_controlling_thread", lambda force: None)
+        free(force=True)
+        library.set_num_threads(number)
+        free(force=True)
 
 
 def _in_child() -> None:
