@@ -56,10 +56,10 @@ def integer(name: str, value: object, low: int, high: float = math.inf) -> int:
     return found
 
 
-def number(name: str, value: object, zero: bool = False, below: float = math.inf) -> float:
+def number(name: str, value: object, kind: str = "positive", below: float = math.inf) -> float:
     """`value` as one of Python's own floats: NumPy's would change the type of the arrays that they multiply.
 
-    Raises InputError if it is no finite number above 0, or, with `zero`, from 0 on; and if it is not below `below`.
+    kind: "positive", "non-negative" or "finite".  Raises InputError if it is no such number below `below`.
     """
     came = brief(value)
     if isinstance(value, Real) and not isinstance(value, bool):
@@ -67,8 +67,8 @@ def number(name: str, value: object, zero: bool = False, below: float = math.inf
             found = float(value)
         except OverflowError:
             found = math.inf
-        if (0 < found or zero and found == 0) and found < below:
+        if {"positive": found > 0, "non-negative": found >= 0, "finite": found > -math.inf}[kind] and found < below:
             return found
         came = f"{found}"
     limit = f" below {below:g}" if below < math.inf else ""
-    raise InputError(f"{name} must be a {'non-negative' if zero else 'positive'} number{limit}, got {came}")
+    raise InputError(f"{name} must be a {kind} number{limit}, got {came}")

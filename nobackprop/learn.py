@@ -66,7 +66,7 @@ class Settings:
         for name in ("epochs", "batch_size"):
             settle(name, integer(name, getattr(self, name), 1))
         settle("lr", number("lr", self.lr))
-        settle("weight_decay", number("weight_decay", self.weight_decay, zero=True))
+        settle("weight_decay", number("weight_decay", self.weight_decay, "non-negative"))
         check_name("optimizer", self.optimizer, OPTIMIZERS)
         check_name("schedule", self.schedule, SCHEDULES)
         if not isinstance(self.augment, str):

@@ -39,7 +39,7 @@ class Optimizer:
     memories = 0
 
     def __init__(self, tree: Tree, lr: float, weight_decay: float = 0.0, decoupled: bool = False):
-        self.lr, self.weight_decay = number("lr", lr, zero=True), number("weight_decay", weight_decay, zero=True)
+        self.lr, self.weight_decay = number("lr", lr, "finite"), number("weight_decay", weight_decay, "finite")
         self.decoupled = decoupled
         self.tree, self.nodes = tree, list(nodes(tree))
         self.fits: Any = None
@@ -122,7 +122,7 @@ class Momentum(Optimizer):
     def __init__(self, tree: Tree, lr: float, weight_decay: float = 0.0, decoupled: bool = False,
                  mu: float = 0.9, nesterov: bool = False):
         super().__init__(tree, lr, weight_decay, decoupled)
-        self.mu, self.nesterov = number("mu", mu, zero=True), nesterov
+        self.mu, self.nesterov = number("mu", mu, "non-negative"), nesterov
 
     def rule(self, step: int) -> Callable[..., None]:
         lr, mu, nesterov = self.lr, self.mu, self.nesterov
@@ -156,8 +156,9 @@ class Adam(Optimizer):
     def __init__(self, tree: Tree, lr: float, weight_decay: float = 0.0, decoupled: bool = False,
                  beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8):
         super().__init__(tree, lr, weight_decay, decoupled)
-        self.beta1, self.beta2 = number("beta1", beta1, True, below=1), number("beta2", beta2, True, below=1)
-        self.eps = number("eps", eps, zero=True)
+        self.beta1 = number("beta1", beta1, "non-negative", below=1)
+        self.beta2 = number("beta2", beta2, "non-negative", below=1)
+        self.eps = number("eps", eps, "non-negative")
 
     def rule(self, step: int) -> Callable[..., None]:
         beta1, beta2 = self.beta1, self.beta2

@@ -82,6 +82,32 @@ def test_a_rules_own_model_and_epochs_are_used(monkeypatch, own):
     assert results.table(comparison.results).splitlines()[-1].split()[-2] == "-"
 
 
+def test_numbers_of_numpys_are_those_that_results_can_hold():
+    typed = {"epochs": np.int64(2), "batch_size": np.int32(200), "lr": np.float32(0.5), "weight_decay": np.float64(0)}
+    config = resolve("digits", ["bp"], [np.int64(1), np.uint8(2)], typed, threads=np.int64(1))
+    assert json.loads(json.dumps(config)) == config
+    assert (config["epochs"], config["batch_size"], config["lr"], config["seeds"]) == (2, 200, 0.5, [1, 2])
+
+
+@pytest.mark.parametrize("wrong, sentence", [
+    ({"data": "digit"}, "unknown data set 'digit': did you mean 'digits'"),
+    ({"data": None}, "unknown data set None, which is no name"),
+    ({"names": ["bp", "lass"]}, "unknown rule 'lass'"),
+    ({"typed": {"batchsize": 3}}, "unknown setting 'batchsize': did you mean 'batch_size'"),
+    ({"typed": {"epochs": "3"}}, "epochs must be an integer, got '3'"),
+    ({"typed": {"lr": float("nan")}}, "lr must be a positive number, got nan"),
+    ({"typed": {"optimizer": "adm"}}, "unknown optimizer 'adm'"),
+    ({"seeds": [0, -1]}, "seed must be at least 0, got -1"),
+    ({"seeds": "01"}, "seed must be an integer, got '0'"),
+    ({"seeds": [1.0]}, "seed must be an integer, got 1.0"),
+    ({"threads": 0}, "threads must be at least 1, got 0"),
+    ({"threads": 1.5}, "threads must be an integer, got 1.5"),
+])
+def test_what_cannot_be_is_told_before_anything_is_read(wrong, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        resolve(**({"data": "digits"} | wrong))
+
+
 @pytest.mark.parametrize("rule", ALL_RULES)
 def test_rules_ask_only_for_settings_that_there_are(rule):
     assert set(ALL_RULES[rule].defaults) <= set(TRAINING)
