@@ -20,7 +20,9 @@ def unknown(what: str, came: object, known: Iterable[str]) -> InputError:
     known = list(known)
     near = get_close_matches(came.lower(), known, n=1, cutoff=0.5) if isinstance(came, str) else []
     hint = f"did you mean '{near[0]}'? " if near else ""
-    shown = f"'{came}'" if isinstance(came, str) else f"{brief(came)}, which is no name"
+    shown = f"{brief(came)}, which is no name"
+    if isinstance(came, str):
+        shown = f"'{came}'" if len(came) <= 60 else brief(came)
     return InputError(f"unknown {what} {shown}: {hint}(known: {', '.join(known)})")
 
 

@@ -16,7 +16,7 @@ from nobackprop import compare, results, workers
 from nobackprop.compare import RULES, TRAINING, Comparison, resolve
 from nobackprop.data import DATASETS, load
 from nobackprop.errors import InputError
-from nobackprop.learn import Settings, fit
+from nobackprop.learn import Diverged, Settings, fit
 from nobackprop.metrics import size
 from nobackprop.models import build
 from nobackprop.rules import FA
@@ -184,6 +184,16 @@ def test_one_seed_gives_the_same_bits_again(done):
     again = run()
     assert without_seconds(again["runs"]) == without_seconds(done["runs"])
     assert again["config"] == done["config"]
+
+
+@pytest.mark.parametrize("rule", ["bp", "sdfa", "las"])
+def test_a_run_that_its_last_update_broke_does_not_count(rule):
+    """Two steps of an absurd size: both losses are numbers, and then there are none."""
+    comparison = Comparison(resolve("digits", [rule], [0], {
+        "lr": 1e8, "optimizer": "sgd", "epochs": 1, "batch_size": 800}))
+    with pytest.raises(Diverged, match=rf"^rule {rule}, seed 0: .* at epoch 1's end; try a learning rate below 1e\+08"):
+        comparison.run()
+    assert comparison.results["runs"] == comparison.finished() == []
 
 
 def test_seeds_differ(done):
