@@ -15,6 +15,7 @@ from .errors import InputError
 from .tree import Tree, tree_map
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+OTHER_SENSE = (np.ma.MaskedArray, np.matrix)
 Array = Any  # numpy.ndarray or cupy.ndarray; neither is a subtype of the other
 
 
@@ -22,7 +23,8 @@ def array_module(*arrays: Array) -> ModuleType:
     """The module that made these arrays, numpy or cupy.
 
     Raises TypeError where they come from two modules, or are no arrays: a silent copy between host and
-    device would be slow at best.
+    device would be slow at best.  So it does for masked arrays, whose masks nothing here respects, and for matrices,
+    whose products are others.
     """
     return _module_of(*map(type, arrays))
 
@@ -31,7 +33,7 @@ def array_module(*arrays: Array) -> ModuleType:
 def _module_of(*kinds: type) -> ModuleType:
     names = {kind.__module__.partition(".")[0] for kind in kinds}
     module = sys.modules.get(names.pop()) if len(names) == 1 else None
-    if module is None or not hasattr(module, "ndarray"):
+    if module is None or not hasattr(module, "ndarray") or any(issubclass(kind, OTHER_SENSE) for kind in kinds):
         came = ", ".join(f"{kind.__module__}.{kind.__name__}" for kind in kinds)
         raise TypeError(f"expected arrays of one module, numpy or cupy, got: {came}")
     return module

@@ -24,7 +24,7 @@ from .compare import cores
 from .data import DATASETS, Dataset
 from .errors import InputError, unknown
 from .learn import Run, Settings, step
-from .tree import tree_map
+from .tree import nodes, tree_map
 
 POOL = 4096  # samples that batches are gathered from
 WARM_UP = 5
@@ -294,9 +294,9 @@ def count_flops(run: Run) -> Counter[str]:
     kind = counting(flops)
     see = partial(_seen_as, kind)
     run.x, run.y = see(run.x), see(run.y)
-    run.params, run.state = tree_map(see, run.params), tree_map(see, run.state)
     for opt in run.optimizers:
-        opt.slots, opt.scratch = tree_map(see, opt.slots), tree_map(see, opt.scratch)
+        opt.tree, opt.slots, opt.scratch = (tree_map(see, tree) for tree in (opt.tree, opt.slots, opt.scratch))
+        opt.nodes = list(nodes(opt.tree))
     sys.modules[kind.__module__] = _Numpy(np, kind)
     try:
         stepper(run)()

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from . import __version__, metrics, models, rules, workers
+from . import __version__, checks, metrics, models, rules, workers
 from .backend import open_device
 from .data import DATASETS, Dataset, load
-from .errors import unknown
+from .errors import check_name, integer
 from .learn import Run, Settings
-from .optim import bind
 
 RULES = ("bp", "shallow", "fa", "dfa", "las", "ltas")
 SEEDS = (0, 1, 2)
@@ -36,17 +35,20 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
     """All settings of a comparison: the data set's defaults, below each rule's, below what the user typed.
 
     typed: any of TRAINING.  What holds for one rule only stands in "rule_settings".  Raises InputError for a
-    data set or a rule that there is none of.
+    data set, a rule or a setting that there is none of, and for a number that cannot be.
     """
-    if data not in DATASETS:
-        raise unknown("data set", data, DATASETS)
+    check_name("data set", data, DATASETS)
     typed = typed or {}
+    for key in typed:
+        check_name("setting", key, TRAINING)
     common = asdict(Settings()) | dict(DATASETS[data].defaults) | dict(typed)
-    if threads is None:
-        threads = common["threads"] or cores()
+    # Python's own numbers, which a results.json can hold
+    common |= asdict(Settings(**{key: common[key] for key in asdict(Settings())}))
+    seeds = [checks.seed(seed) for seed in seeds]
+    threads = integer("threads", common["threads"] or cores() if threads is None else threads, 1)
     own = {name: {key: value for key, value in rules.get(name).defaults.items()
                   if key not in typed and value != common[key]} for name in names}
-    return {"data": data, "rules": list(names), "seeds": list(seeds),
+    return {"data": data, "rules": list(names), "seeds": seeds,
             **{key: common[key] for key in (*TRAINING, "dtype")}, "device": device, "threads": threads,
             "rule_settings": {name: settings for name, settings in own.items() if settings}}
 
@@ -62,7 +64,6 @@ class Trial:
         self.name, self.rule = name, rules.get(name)
         self.net = models.build(chosen["model"], shape, classes, chosen["activation"])
         self.settings = Settings(**{key: chosen[key] for key in asdict(Settings())})
-        bind(self.settings.optimizer, None, self.settings.lr)
 
     def start(self, data: Dataset, seed: int, device: str) -> Run:
         """The run of that seed, at its first epoch."""

@@ -76,11 +76,12 @@ def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
     tape = BP().forward(net, params, None, x)
     ours, true = signals(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
     result: dict[str, list[float | None]] = {"alignment": [], "alignment_at_a": []}
-    for block, h, u, v in zip(net[:-1], tape.h[1:], ours, true, strict=False):
+    for last, cache, u, v in zip(net[:-1], tape.caches, ours, true, strict=False):
         result["alignment"].append(_number(u, v))
-        last = block.layers[-1] if isinstance(block, Sequential) else block
+        while isinstance(last, Sequential) and last.layers:
+            last, cache = last.layers[-1], cache[-1]
         if isinstance(last, Activation):
-            u, v = (None if d is None else last.backward(None, h, d)[0] for d in (u, v))
+            u, v = (None if d is None else last.backward(None, cache, d)[0] for d in (u, v))
             result["alignment_at_a"].append(_number(u, v))
         else:
             result["alignment_at_a"].append(None)

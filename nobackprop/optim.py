@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, array_module
-from .errors import unknown
-from .tree import Tree, leaves
+from .errors import check_name, number
+from .tree import Tree, leaves, nodes
 from .workers import share
 
 HOST_BLOCK, DEVICE_BLOCK = 1 << 16, 1 << 22
@@ -32,13 +32,17 @@ ALONE = 8  # a leaf of fewer blocks is not worth sharing
 class Optimizer:
     """Descent on the leaves of a tree; subclasses say how one block of one leaf moves.
 
-    Raises ValueError where a leaf is not contiguous, or where gradients do not fit the tree.
+    fits: what `learn.step` has found out about the tree, checks.Fits, so that it asks but once.
+    Raises ValueError if a leaf is not contiguous, if two leaves have one path, or if gradients do not fit the tree.
     """
 
     memories = 0
 
     def __init__(self, tree: Tree, lr: float, weight_decay: float = 0.0, decoupled: bool = False):
-        self.lr, self.weight_decay, self.decoupled = lr, weight_decay, decoupled
+        self.lr, self.weight_decay = number("lr", lr, "finite"), number("weight_decay", weight_decay, "finite")
+        self.decoupled = decoupled
+        self.tree, self.nodes = tree, list(nodes(tree))
+        self.fits: Any = None
         self.slots: dict[str, tuple[Array, list[Array]]] = {}
         self.steps: dict[str, int] = {}
         self.scratch: dict[Any, Array] = {}
@@ -46,10 +50,20 @@ class Optimizer:
             xp = array_module(w)
             if not w.flags.c_contiguous:
                 raise ValueError(f"the leaf {path} is not contiguous: an optimiser cannot write into it")
+            if path in self.slots:
+                raise ValueError(f"two leaves of the tree have the path {path}")
             self.slots[path] = (w, [xp.zeros(w.size, w.dtype) for _ in range(self.memories)])
             self.steps[path] = 0
             if w.dtype not in self.scratch:
                 self.scratch[w.dtype] = xp.empty(HOST_BLOCK if xp is np else DEVICE_BLOCK, w.dtype)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # numbers of NumPy's would change the type of the arrays that they multiply
+        super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
+
+    def holds(self, tree: Tree) -> bool:
+        """Whether this is the very tree that the optimiser writes into, all its arrays still being in their places."""
+        return tree is self.tree and all(node[key] is child for node, key, child in self.nodes)
 
     def __call__(self, grads: Tree) -> None:
         given = list(leaves(grads))
@@ -108,7 +122,7 @@ class Momentum(Optimizer):
     def __init__(self, tree: Tree, lr: float, weight_decay: float = 0.0, decoupled: bool = False,
                  mu: float = 0.9, nesterov: bool = False):
         super().__init__(tree, lr, weight_decay, decoupled)
-        self.mu, self.nesterov = mu, nesterov
+        self.mu, self.nesterov = number("mu", mu, "non-negative"), nesterov
 
     def rule(self, step: int) -> Callable[..., None]:
         lr, mu, nesterov = self.lr, self.mu, self.nesterov
@@ -142,7 +156,9 @@ class Adam(Optimizer):
     def __init__(self, tree: Tree, lr: float, weight_decay: float = 0.0, decoupled: bool = False,
                  beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8):
         super().__init__(tree, lr, weight_decay, decoupled)
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.beta1 = number("beta1", beta1, "non-negative", below=1)
+        self.beta2 = number("beta2", beta2, "non-negative", below=1)
+        self.eps = number("eps", eps, "non-negative")
 
     def rule(self, step: int) -> Callable[..., None]:
         beta1, beta2 = self.beta1, self.beta2
@@ -196,6 +212,5 @@ def bind(name: str, tree: Tree, lr: float, weight_decay: float = 0.0) -> Optimiz
 
     Raises InputError where there is none of that name.
     """
-    if name not in OPTIMIZERS:
-        raise unknown("optimizer", name, OPTIMIZERS)
+    check_name("optimizer", name, OPTIMIZERS)
     return OPTIMIZERS[name][1](tree, lr=lr, weight_decay=weight_decay)

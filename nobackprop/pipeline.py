@@ -19,7 +19,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from . import learn, locality, metrics, network
 from .backend import Array, array_module, synchronize
@@ -276,7 +275,7 @@ def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2,
 @contextmanager
 def one_worker(blas: int = 1) -> Iterator[None]:
     """Inside, no kernel shares its work with other threads, and each product of matrices has so many BLAS threads."""
-    with limit(1), threadpool_limits(blas, user_api="blas"):
+    with limit(1, blas=blas):
         yield
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, brief
 from .files import atomic
 
 Tree = Any  # list, tuple or dict of Tree; an array; or None
@@ -56,6 +56,13 @@ def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, tree
 
 
+def nodes(tree: Tree) -> Iterator[tuple[Tree, Any, Tree]]:
+    """(parent, key, child) of everything in a tree but itself."""
+    for key, child in _children(tree) or ():
+        yield tree, key, child
+        yield from nodes(child)
+
+
 def same_structure(a: Tree, b: Tree, path: str = "") -> None:
     """Raises ValueError, naming the path, where two trees differ in anything but their arrays."""
     here = path or "the root"
@@ -72,13 +79,29 @@ def same_structure(a: Tree, b: Tree, path: str = "") -> None:
         same_structure(child_a, child_b, f"{path}/{key}" if path else str(key))
 
 
+def same_shapes(a: Tree, b: Tree) -> None:
+    """Raises ValueError, naming the path, if two trees differ in structure, or their arrays in shape."""
+    same_structure(a, b)
+    for (path, u), (_, v) in zip(leaves(a), leaves(b), strict=True):
+        if np.shape(u) != np.shape(v):
+            raise ValueError(f"trees differ at {path or 'the root'}: shape {np.shape(u)} against {np.shape(v)}")
+
+
 def _kind(tree: Tree) -> str:
     return "nothing" if tree is None else type(tree).__name__
 
 
 def _outline(tree: Tree) -> Any:
-    """The tree as JSON can hold it: each node tagged with its kind, each leaf with True."""
+    """The tree as JSON can hold it: each node tagged with its kind, each leaf with True.
+
+    Raises InputError for what would be read back as something else.
+    """
+    if isinstance(tree, dict | list | tuple) and type(tree) not in (dict, list, tuple):
+        raise InputError(f"a saved tree is made of dicts, lists and tuples, got {type(tree).__name__}")
     if isinstance(tree, dict):
+        wrong = [key for key in tree if not isinstance(key, str)]
+        if wrong:
+            raise InputError(f"the keys of a saved tree are texts, got {brief(wrong[0])}")
         return {"dict": {key: _outline(child) for key, child in tree.items()}}
     if isinstance(tree, list | tuple):
         return {type(tree).__name__: [_outline(child) for child in tree]}
@@ -97,13 +120,17 @@ def _fill(outline: Any, arrays: Iterator[Any]) -> Tree:
 def save(path: str | os.PathLike[str], tree: Tree) -> None:
     """Write a tree of NumPy arrays to an .npz file, all of it or nothing.
 
-    Raises ValueError for arrays of Python objects, which only pickle could write.
+    Raises InputError for a tree that would be read back as another one: with keys that are no texts, with kinds of
+    node other than dict, list and tuple, with masked arrays, and with Python objects, which only pickle could write.
     """
-    arrays = [np.asarray(array) for _, array in leaves(tree)]
-    if any(array.dtype.hasobject for array in arrays):
-        raise ValueError("expected arrays of numbers, got one of Python objects")
+    outline, arrays = json.dumps(_outline(tree)), []
+    for place, leaf in leaves(tree):
+        if not isinstance(leaf, np.ndarray | np.generic | bool | int | float | complex) or np.ma.isMaskedArray(leaf) \
+                or np.asarray(leaf).dtype.hasobject:
+            raise InputError(f"a saved tree holds NumPy arrays of numbers, got {brief(leaf)} at {place or 'the root'}")
+        arrays.append(np.asarray(leaf))
     with atomic(path) as partial, open(partial, "wb") as file:
-        np.savez(file, outline=np.array(json.dumps(_outline(tree))),
+        np.savez(file, outline=np.array(outline),
                  **{f"{i}": array for i, array in enumerate(arrays)})  # type: ignore[arg-type]
 
 

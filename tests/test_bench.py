@@ -299,12 +299,14 @@ def test_counting_changes_nothing(rule, optimizer):
 
 def test_what_a_rule_does_apart_from_the_samples_counts_too():
     class Own(rules.BP):
+        def init(self, rng, net, params, shapes):
+            return [np.ones((3, 7))]
+
         def align(self, net, params, state, tape, y, rng):
             np.sqrt(params[0][1]["W"] ** 2), np.exp(state[0]), np.tanh(y), np.cos(tape.h[0])
 
     run = random_run("mlp:8", "digits", "las", 5, "sgd")
-    run.rule, run.state = Own(), [np.ones((3, 7))]
-    run.optimizers[1] = bind("sgd", run.state, 1.0)
+    run.rule, run.optimizers[1] = Own(), bind("sgd", [np.ones((3, 7))], 1.0)
     flops = count_flops(run)
     assert [flops[name] for name in ("sqrt", "tanh", "cos")] == [8 * 64, 5 * 10, 5 * 64]
     assert flops["exp"] == 3 * 7 + 5 * 10  # the state, and softmax

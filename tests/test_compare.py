@@ -16,7 +16,7 @@ from nobackprop import compare, results, workers
 from nobackprop.compare import RULES, TRAINING, Comparison, resolve
 from nobackprop.data import DATASETS, load
 from nobackprop.errors import InputError
-from nobackprop.learn import Settings, fit
+from nobackprop.learn import Diverged, Settings, fit
 from nobackprop.metrics import size
 from nobackprop.models import build
 from nobackprop.rules import FA
@@ -80,6 +80,32 @@ def test_a_rules_own_model_and_epochs_are_used(monkeypatch, own):
     assert [len(run["history"][0]["alignment"]) for run in (bp, ours)] == [2, 1]
     # a rule with fewer blocks has no number for the others
     assert results.table(comparison.results).splitlines()[-1].split()[-2] == "-"
+
+
+def test_numbers_of_numpys_are_those_that_results_can_hold():
+    typed = {"epochs": np.int64(2), "batch_size": np.int32(200), "lr": np.float32(0.5), "weight_decay": np.float64(0)}
+    config = resolve("digits", ["bp"], [np.int64(1), np.uint8(2)], typed, threads=np.int64(1))
+    assert json.loads(json.dumps(config)) == config
+    assert (config["epochs"], config["batch_size"], config["lr"], config["seeds"]) == (2, 200, 0.5, [1, 2])
+
+
+@pytest.mark.parametrize("wrong, sentence", [
+    ({"data": "digit"}, "unknown data set 'digit': did you mean 'digits'"),
+    ({"data": None}, "unknown data set None, which is no name"),
+    ({"names": ["bp", "lass"]}, "unknown rule 'lass'"),
+    ({"typed": {"batchsize": 3}}, "unknown setting 'batchsize': did you mean 'batch_size'"),
+    ({"typed": {"epochs": "3"}}, "epochs must be an integer, got '3'"),
+    ({"typed": {"lr": float("nan")}}, "lr must be a positive number, got nan"),
+    ({"typed": {"optimizer": "adm"}}, "unknown optimizer 'adm'"),
+    ({"seeds": [0, -1]}, "seed must be at least 0, got -1"),
+    ({"seeds": "01"}, "seed must be an integer, got '0'"),
+    ({"seeds": [1.0]}, "seed must be an integer, got 1.0"),
+    ({"threads": 0}, "threads must be at least 1, got 0"),
+    ({"threads": 1.5}, "threads must be an integer, got 1.5"),
+])
+def test_what_cannot_be_is_told_before_anything_is_read(wrong, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        resolve(**({"data": "digits"} | wrong))
 
 
 @pytest.mark.parametrize("rule", ALL_RULES)
@@ -158,6 +184,16 @@ def test_one_seed_gives_the_same_bits_again(done):
     again = run()
     assert without_seconds(again["runs"]) == without_seconds(done["runs"])
     assert again["config"] == done["config"]
+
+
+@pytest.mark.parametrize("rule", ["bp", "sdfa", "las"])
+def test_a_run_that_its_last_update_broke_does_not_count(rule):
+    """Two steps of an absurd size: both losses are numbers, and then there are none."""
+    comparison = Comparison(resolve("digits", [rule], [0], {
+        "lr": 1e8, "optimizer": "sgd", "epochs": 1, "batch_size": 800}))
+    with pytest.raises(Diverged, match=rf"^rule {rule}, seed 0: .* at epoch 1's end; try a learning rate below 1e\+08"):
+        comparison.run()
+    assert comparison.results["runs"] == comparison.finished() == []
 
 
 def test_seeds_differ(done):

@@ -93,7 +93,7 @@ def test_an_optimiser_does_what_the_textbook_says(small_blocks, xp, name, decay)
     for (path, w), (_, came) in zip(leaves(start), leaves(to_numpy(params)), strict=True):
         decays = path.rpartition("/")[2] == "W"
         expected = by_the_book(name, w, [g[path] for g in series], decay if decays else 0.0)
-        assert_close(came, expected)
+        assert_close(came, expected, of=w)
 
 
 @pytest.mark.parametrize("name, make", [("sgd", SGD), ("momentum", Momentum)])
@@ -103,8 +103,8 @@ def test_decoupled_decay_shrinks_the_weights_alone(small_blocks, name, make):
     shrunk = params["W"] * (1 - LR * DECAY)
     free = params["gamma"].copy()
     make(params, LR, DECAY, decoupled=True)(g)
-    assert_close(params["W"], by_the_book(name, shrunk, [g["W"]], 0.0))
-    assert_close(params["gamma"], by_the_book(name, free, [g["gamma"]], 0.0))
+    for path, start in (("W", shrunk), ("gamma", free)):
+        assert_close(params[path], by_the_book(name, start, [g[path]], 0.0), of=(start, g[path]))
 
 
 @given(seed=st.integers(0, 1000), split=st.integers(1, 40))
@@ -170,6 +170,75 @@ def test_the_rate_may_change_between_steps(name):
     opt.lr = 0.0
     opt({"W": np.ones(3)})
     np.testing.assert_array_equal(params["W"], 1)
+
+
+NUMBERS = {"lr": 0.01, "weight_decay": 0.1, "mu": 0.7, "beta1": 0.8, "beta2": 0.95, "eps": 1e-3}
+OPTIONS = {SGD: ("lr", "weight_decay"), Momentum: ("lr", "weight_decay", "mu"),
+           Adam: ("lr", "weight_decay", "beta1", "beta2", "eps")}
+EACH = [(make, name) for make, names in OPTIONS.items() for name in names]
+
+
+def in_float32(seed):
+    return tree_map(lambda w: w.astype("float32"), drawn(seed))
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("make, name", EACH)
+def test_numbers_of_numpys_make_the_bits_that_pythons_make(make, name, kind, decoupled):
+    """Given at first, and set later on, as schedules do."""
+    given = kind(NUMBERS[name])
+    results = []
+    for first, later in ((given, None), (given.item(), None), (NUMBERS[name], given), (NUMBERS[name], given.item())):
+        params = in_float32(0)
+        opt = make(params, **({"lr": 0.01, "weight_decay": 0.1, "decoupled": decoupled} | {name: first}))
+        if later is not None:
+            setattr(opt, name, later)
+        assert type(getattr(opt, name)) in (float, int)
+        for seed in (1, 2, 3):
+            opt(in_float32(seed))
+        results.append([w.tobytes() for _, w in leaves(params)])
+        assert {w.dtype.name for _, w in leaves(params)} == {"float32"}
+    assert results[0] == results[1] and results[2] == results[3]
+
+
+@pytest.mark.parametrize("make, name", EACH)
+def test_numbers_that_cannot_be(make, name):
+    kind = "finite" if name in ("lr", "weight_decay") else "non-negative"  # with a negative rate it climbs
+    for wrong in (float("nan"), float("inf"), float("-inf"), "0.1", None, 1j, True, np.ones(1), [0.1]) + (
+            (-1e-9,) * (kind != "finite")):
+        with pytest.raises(InputError, match=f"^{name} must be a {kind} number"):
+            make(drawn(0), **({"lr": 0.01} | {name: wrong}))
+    make(drawn(0), **({"lr": 0.01} | {name: 0}))
+    if name.startswith("beta"):
+        with pytest.raises(InputError, match=f"^{name} must be a non-negative number below 1, got 1.0$"):
+            make(drawn(0), 0.01, **{name: 1})
+
+
+# Which tree
+
+
+def test_an_optimiser_knows_its_tree_and_whether_all_of_it_is_still_there():
+    params = drawn(0)
+    opt = SGD(params, LR)
+    assert opt.holds(params) and not opt.holds(drawn(0)) and not opt.holds(dict(params))
+    opt(drawn(1))
+    assert opt.holds(params)
+    for node, key in ((params, "gamma"), (params["below"][0], "W"), (params["below"], 0), (params, "below")):
+        kept = node[key]
+        node[key] = type(kept)(kept) if isinstance(kept, dict | list) else kept.copy()
+        assert not opt.holds(params)
+        node[key] = kept
+        assert opt.holds(params)
+    params["below"][1] = np.ones(3)  # nothing was there
+    assert not opt.holds(params)
+
+
+def test_leaves_with_one_path_are_refused():
+    """Or one of them would stand still."""
+    for tree in ({"a/b": np.ones(1), "a": {"b": np.ones(1)}}, {1: np.ones(1), "1": np.ones(1)}):
+        with pytest.raises(ValueError, match="two leaves of the tree have the path"):
+            SGD(tree, LR)
 
 
 # What is left alone

@@ -100,7 +100,7 @@ def test_the_twin_has_its_own_memory_and_lies_as_the_library_does(torch):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_its_steps_are_the_librarys(torch, monkeypatch, optimizer):
     run = random_run("mlp:6,5", "xor", "las", 8, optimizer)
-    run.params = tree_map(lambda w: w.astype("float64"), run.params)
+    run.optimizers[0] = bind(optimizer, tree_map(lambda w: w.astype("float64"), run.params), run.settings.lr)
     run.x, run.y = run.x.astype("float64"), run.y.astype("float64")
     kept = []
     make = torch_twin.tensors

@@ -1,0 +1,326 @@
+"""What comes in from outside: whatever does not fit is told in one sentence, and nothing has moved by then."""
+from __future__ import annotations
+
+import copy
+
+import fakecupy
+import numpy as np
+import pytest
+from networks import Case
+
+from nobackprop import learn, models, network, rules
+from nobackprop.data import from_arrays
+from nobackprop.errors import InputError
+from nobackprop.learn import Run, Settings
+from nobackprop.optim import SGD, bind
+from nobackprop.rules import RULES
+from nobackprop.tree import leaves, tree_map
+
+every_rule = pytest.mark.parametrize("name", RULES)
+
+
+class Stepped(Case):
+    """A case with its optimisers, whose step is refused without a trace."""
+
+    def __init__(self, name: str, **how):
+        super().__init__(RULES[name], 0, **how)
+        self.opts = [bind("adam", tree, 1e-2) for tree in (self.params, self.state)]
+
+    def step(self, **other):
+        given = {"params": self.params, "state": self.state, "opt": self.opts[0], "opt_state": self.opts[1],
+                 "x": self.x, "y": self.y} | other
+        return learn.step(self.net, other.pop("rule", self.rule), *(given[key] for key in (
+            "params", "state", "opt", "opt_state", "x", "y")), self.rng)
+
+    def refuses(self, sentence: str, **other):
+        before = self.everything()
+        with pytest.raises(InputError, match=sentence) as caught:
+            self.step(**other)
+        assert "\n" not in str(caught.value) and self.everything() == before
+
+    def everything(self):
+        moved = [[w.tobytes(), *(m.tobytes() for m in memories)] for opt in self.opts
+                 for w, memories in opt.slots.values()]
+        return moved, [opt.steps.copy() for opt in self.opts], self.rng.bit_generator.state
+
+
+# ---------------------------------------------------------------- targets and inputs
+
+
+TARGETS = {
+    "labels": lambda y: y.argmax(1),
+    "labels (N, 1)": lambda y: y.argmax(1)[:, None],
+    "labels (N, 1) in floats": lambda y: y.argmax(1)[:, None].astype(y.dtype),
+    "labels (1, N)": lambda y: y.argmax(1)[None],
+    "one sample's": lambda y: y[:1],
+    "one sample fewer": lambda y: y[1:],
+    "one class more": lambda y: np.hstack([y, y[:, :1]]),
+    "one axis more": lambda y: y[:, None],
+    "one axis more at the end": lambda y: y[..., None],
+    "a number": lambda y: y[0, 0],
+    "none": lambda y: y[:0],
+}
+
+
+@pytest.mark.parametrize("wrong", TARGETS)
+@every_rule
+def test_no_rule_learns_from_targets_that_are_no_rows_of_its_outputs_shape(name, wrong):
+    """Also those that never look at the loss."""
+    case = Stepped(name)
+    y = TARGETS[wrong](case.y)
+    case.refuses(rf"^y has shape \({', '.join(map(str, y.shape))},?\)( and type float64)?, expected ", y=y)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float32"])
+def test_one_hot_rows_may_be_of_any_numbers(dtype):
+    case, other = Stepped("las"), Stepped("las")
+    case.step(y=case.y.astype(dtype))
+    other.step()
+    for (_, u), (_, v) in zip(leaves(case.params), leaves(other.params), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
+@pytest.mark.parametrize("where", ["x", "y"])
+@pytest.mark.parametrize("make, sentence", [
+    (lambda a: a.tolist(), "is a list"), (lambda a: tuple(a), "is a tuple"), (lambda a: None, "is a NoneType"),
+    (lambda a: 3.0, "is a float"), (lambda a: "x", "is a str"),
+    (lambda a: np.ma.masked_array(a, a > 0), r"is a numpy\.ma.*MaskedArray"),
+    (lambda a: a.astype(object), "of type object|and type object"), (lambda a: a.astype("U8"), "and type <U8"),
+    (lambda a: fakecupy.asarray(a), "is a fakecupy"),
+    (lambda a: np.float64(1.0), r"has shape \(\)"),
+])
+def test_a_step_and_an_evaluation_take_arrays_of_numbers_of_one_module(where, make, sentence):
+    case = Stepped("bp")
+    wrong = make(getattr(case, where))
+    case.refuses(sentence, **{where: wrong})
+    with pytest.raises(InputError, match=sentence):
+        learn.evaluate(case.net, case.params, **({"x": case.x, "y": case.y} | {where: wrong}))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_matrix_is_refused_as_its_products_are_others():
+    case = Stepped("bp")
+    case.refuses("numpy.*matrix", y=np.matrix(case.y))
+
+
+@pytest.mark.parametrize("shape", [(7, 6), (7, 4), (7,), (7, 5, 1), (7, 1, 5), (7, 2, 2, 5), (0, 5)])
+def test_inputs_of_another_shape_are_refused(shape):
+    case = Stepped("las")
+    case.refuses("samples of shape|samples in x", x=np.ones(shape), y=case.y[:shape[0]])
+    if len(shape) > 1 and shape[-1] != 5:
+        with pytest.raises(InputError, match=r"the network cannot be applied to x \(7|expected"):
+            learn.evaluate(case.net, case.params, np.ones(shape), case.y)
+
+
+# ---------------------------------------------------------------- trees and their optimisers
+
+
+def test_a_step_refuses_an_optimiser_of_another_tree():
+    for name in ("params", "state"):
+        case = Stepped("las")
+        case.refuses(f"the optimiser of {name} writes into other arrays", **{name: copy.deepcopy(getattr(case, name))})
+        case.step()
+
+
+@pytest.mark.parametrize("name", ["params", "state"])
+@pytest.mark.parametrize("replace", [
+    lambda tree: tree[0][0].update(W=tree[0][0]["W"].copy()),
+    lambda tree: tree[0].__setitem__(0, dict(tree[0][0])),
+    lambda tree: tree.__setitem__(2, copy.deepcopy(tree[2])),
+])
+def test_a_step_notices_an_array_that_was_put_in_the_place_of_another(name, replace):
+    """Else it would stand still for ever, and nobody would know."""
+    case = Stepped("fa")
+    case.step()
+    replace(getattr(case, name))
+    case.refuses(f"the optimiser of {name} writes into other arrays")
+
+
+def test_what_changes_inside_the_arrays_is_the_users_business():
+    case = Stepped("fa")
+    case.step()
+    tree_map(lambda w: w.__setitem__(..., 0.5), case.params)
+    case.step()
+
+
+def test_optimisers_in_the_wrong_order_or_of_no_kind():
+    case = Stepped("las")
+    case.refuses("the optimiser of params writes into other arrays", opt=case.opts[1], opt_state=case.opts[0])
+    case.refuses("the optimiser of state is 0.01, expected one as optim.bind makes them", opt_state=0.01)
+
+
+def shapes(tree):
+    return [(path, array.shape) for path, array in leaves(tree)]
+
+
+@every_rule
+def test_the_state_of_a_deeper_network_is_refused(name):
+    """One matrix for all blocks is the same, whatever the depth."""
+    case, deep = Stepped(name), Case(RULES[name], 0, sizes=(6, 5, 5, 5, 4))
+    if shapes(deep.state) == shapes(case.state):
+        assert name == "dfa-shared" or not list(leaves(case.state))
+        return
+    case.step()
+    case.refuses(f"the state that came does not fit rule {name} with this network: trees differ at ",
+                 state=deep.state, opt_state=SGD(deep.state, 0.1), opt=SGD(case.params, 0.1))
+
+
+@every_rule
+def test_the_state_of_another_rule_is_refused(name):
+    case = Stepped(name, sizes=(6, 5, 6))
+    for other in RULES:
+        theirs = RULES[other].init(np.random.default_rng(0), case.net, case.params, case.shapes)
+        if shapes(theirs) != shapes(case.state):
+            case.refuses(f"the state that came does not fit rule {name} with this network",
+                         state=theirs, opt_state=SGD(theirs, 0.1), opt=SGD(case.params, 0.1))
+
+
+def test_the_parameters_of_another_network_are_refused():
+    case, other = Stepped("bp"), Case(RULES["bp"], 0, sizes=(6, 5))
+    case.refuses(r"the params that came does not fit this network with samples of shape \(5,\)",
+                 params=other.params, opt=SGD(other.params, 0.1))
+
+
+def test_a_rule_that_changes_in_the_middle_is_looked_at_again():
+    """What was found out about one rule holds for no other."""
+    case = Stepped("las")
+    case.step()
+    case.refuses("does not fit rule dfa", rule=RULES["dfa"])
+    case.step()
+
+
+def test_trees_are_looked_at_once(monkeypatch):
+    case, asked = Stepped("las"), []
+    monkeypatch.setattr(network, "init", lambda *args, init=network.init: asked.append(args) or init(*args))
+    for _ in range(3):
+        case.step(rule=rules.get("las"))  # equal each time, and not the same
+    assert len(asked) == 1
+
+
+@every_rule
+def test_a_run_need_not_look_at_what_it_has_made(name, monkeypatch):
+    data, asked = tiny(), []
+    run = Run(models.build("mlp:4,3,4", data.shape, 3), name, data)
+    monkeypatch.setattr(network, "init", lambda *args: asked.append(args))
+    run.epoch()
+    assert not asked
+
+
+# ---------------------------------------------------------------- batch-norm
+
+
+def test_one_sample_is_no_batch_where_a_channel_has_one_value():
+    net = models.build("mlp-bn:4", (5,), 3)
+    params, _ = network.init(net, np.random.default_rng(0), (5,))
+    opt, none, x, y = SGD(params, 0.1), SGD(None, 0.1), np.ones((2, 5), "float32"), np.eye(3, dtype="float32")[:2]
+    before = [w.tobytes() for _, w in leaves(params)]
+    with pytest.raises(InputError, match="the number of samples in x must be at least 2, got 1: a batch-norm with one"):
+        learn.step(net, RULES["bp"], params, None, opt, none, x[:1], y[:1], np.random.default_rng(0))
+    assert [w.tobytes() for _, w in leaves(params)] == before
+    learn.step(net, RULES["bp"], params, None, opt, none, x, y, np.random.default_rng(0))
+
+
+# ---------------------------------------------------------------- runs
+
+
+def tiny():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((30, 5)), np.arange(30) % 3
+    return from_arrays("tiny", x, y, x, y, validation=6)
+
+
+class NoCredit(rules.Rule):
+    pass
+
+
+NET = models.build("mlp:4", (5,), 3)
+
+
+@pytest.mark.parametrize("wrong, sentence", [
+    ({"net": "mlp:4"}, "^net is 'mlp:4', expected a Network"),
+    ({"net": NET.blocks}, "^net is .*, expected a Network"),
+    ({"net": None}, "^net is None, expected a Network"),
+    ({"rule": rules.LAS}, r"^rule is the class LAS, expected an instance: LAS\(\)$"),
+    ({"rule": "lass"}, "unknown rule 'lass': did you mean 'las'"),
+    ({"rule": 3}, "^rule is 3, expected a Rule"),
+    ({"rule": None}, "^rule is None, expected a Rule"),
+    ({"rule": NoCredit()}, "^rule NoCredit gives no gradients: it has no method credit$"),
+    ({"data": "digits"}, "^data is 'digits', expected a Dataset$"),
+    ({"data": (np.ones((5, 5)), np.ones(5))}, "^data is .*, expected a Dataset$"),
+    ({"settings": {"epochs": 3}}, "^settings is {'epochs': 3}, expected a Settings$"),
+    ({"settings": 3}, "^settings is 3, expected a Settings$"),
+    ({"seed": -1}, "^seed must be at least 0, got -1$"),
+    ({"seed": "x"}, "^seed must be an integer, got 'x'$"),
+    ({"seed": 1.5}, "^seed must be an integer, got 1.5$"),
+    ({"seed": True}, "^seed must be an integer, got True$"),
+    ({"seed": None}, "^seed must be an integer, got None$"),
+    ({"seed": 2**64}, f"^seed must be at most {2**64 - 1}, got {2**64}$"),
+    ({"seed": 10**5000}, "^seed must be at most .*, got an integer of 16610 bits$"),
+])
+def test_what_a_run_is_made_of_is_told_in_a_sentence(wrong, sentence):
+    for make in (Run, learn.fit):
+        with pytest.raises(InputError, match=sentence) as caught:
+            make(**({"net": NET, "rule": RULES["bp"], "data": tiny(), "settings": Settings(epochs=1)} | wrong))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_network_for_images_is_refused_for_vectors():
+    with pytest.raises(InputError, match=r"shape \(5,\)"):
+        Run(models.build("conv-small:0.1", (8, 8, 1), 3), "bp", tiny())
+
+
+def test_a_dense_network_is_refused_for_images():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((30, 5, 5, 1)), np.arange(30) % 3
+    with pytest.raises(InputError, match=r"\(5, 5, 1\)"):
+        Run(NET, "bp", from_arrays("images", x, y, x, y, validation=6))
+
+
+@pytest.mark.parametrize("seed", [np.int64(3), np.uint8(3), 3])
+def test_a_seed_may_be_an_integer_of_numpys(seed):
+    run = Run(NET, "bp", tiny(), seed=seed)
+    assert type(run.seed) is int and run.seed == 3
+    np.testing.assert_array_equal(run.params[0][0]["W"], Run(NET, "bp", tiny(), seed=3).params[0][0]["W"])
+
+
+def test_a_rule_may_be_named():
+    data = tiny()
+    by_name, by_hand = (learn.fit(NET, rule, data, Settings(epochs=2)) for rule in ("dfa", rules.DFA()))
+    assert by_name.history == by_hand.history and by_name.name == by_hand.name == "dfa"
+    assert learn.fit(NET, "asap:k=4", data, Settings(epochs=1)).rule == rules.ASAP(k=4)
+
+
+@pytest.mark.parametrize("rule, name", [
+    ("sdfa", "sdfa"), (RULES["sdfa"], "sdfa"), (rules.get("sdfa"), "sdfa"), (rules.DFA(), "dfa"),
+    (rules.ASAP(k=7), "ASAP"), ("asap:k=7", "asap:k=7"), (RULES["usf"], "usf")])
+def test_a_run_is_called_what_the_user_typed(rule, name):
+    assert Run(models.build("mlp:4,4,4", (5,), 3), rule, tiny()).name == name
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, "3", True, None])
+def test_an_evaluations_batches_are_counted(batch_size):
+    case = Case(RULES["bp"], 0)
+    with pytest.raises(InputError, match="^batch_size must be "):
+        learn.evaluate(case.net, case.params, case.x, case.y, batch_size)
+
+
+@pytest.mark.parametrize("wrong", [wrong for wrong in TARGETS if wrong != "labels (1, N)"])
+def test_an_evaluation_takes_rows_of_the_outputs_shape_alone(wrong):
+    case = Case(RULES["bp"], 0)
+    with pytest.raises(InputError, match="expected"):
+        learn.evaluate(case.net, case.params, case.x, TARGETS[wrong](case.y))
+
+
+def test_an_evaluation_of_no_network():
+    case = Case(RULES["bp"], 0)
+    with pytest.raises(InputError, match="^net is None, expected a Network"):
+        learn.evaluate(None, case.params, case.x, case.y)
+
+
+def test_an_evaluation_with_parameters_of_another_network():
+    case, other = Case(RULES["bp"], 0), Case(RULES["bp"], 0, sizes=(6, 5))
+    with pytest.raises(InputError, match=r"the network cannot be applied to x \(7, 5\) with these params"):
+        learn.evaluate(case.net, other.params, case.x, case.y)
