@@ -36,9 +36,9 @@ def text(layers: Sequence[Layer], k: int) -> Plan:
 
 
 def published(layers: Sequence[Layer], k: int) -> Plan:
-    """What the thesis's published code shares: as `text`, convolutions only; dense layers keep their own input."""
+    """What the thesis's published code shares: as `algorithm`, convolutions only; dense layers keep their own input."""
     return tuple(j if isinstance(layer, Dense) else source
-                 for j, (layer, source) in enumerate(zip(layers, text(layers, k), strict=True)))
+                 for j, (layer, source) in enumerate(zip(layers, algorithm(layers, k), strict=True)))
 
 
 PLANS: dict[str, Callable[[Sequence[Layer], int], Plan]] = {

@@ -17,7 +17,7 @@ from nobackprop.feedback import weights, with_feedback, with_presynaptic
 from nobackprop.heads import PoolHead
 from nobackprop.kept import Keep, Mask, recall
 from nobackprop.kernels import linear
-from nobackprop.layers import Activation, Dense, Residual
+from nobackprop.layers import Activation, Conv, Dense, Residual
 from nobackprop.network import backward
 from nobackprop.optim import SGD
 from nobackprop.rules import ASAP, ASFP, ASFPLC, ActivationSharing, FoA, KolenPollack
@@ -86,9 +86,29 @@ def test_the_text_gives_the_first_layer_of_each_block_its_own_input():
 
 
 def test_the_published_code_leaves_dense_layers_alone():
+    """AlexNet's three convolutions cannot tell Algorithm 1's plan from the text's."""
     net = models.build("alexnet-small:0.04", (8, 8, 3), 10)
     assert plan(net, 2, "text") == (0, 1, 1, 3, 3, 5)
     assert plan(net, 2, "published") == (0, 1, 1, 3, 4, 5)
+
+
+@pytest.mark.parametrize("k, recorded", [
+    (1, (0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)),
+    (2, (0, 1, 1, 1, 3, 3, 5, 5, 7, 7, 9, 9, 11, 11, 13, 13, 15)),
+    (4, (0, 1, 1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13)),
+])
+def test_the_published_code_shares_as_algorithm_1_between_convolutions(k, recorded):
+    """Inputs recorded of the thesis's own ResNet for k = 2 and 4; its dense output layer has its own input."""
+    net = models.build("resnet18:0.04", (8, 8, 3), 10)
+    assert plan(net, k, "published") == (*recorded, 17)
+
+
+def test_dense_layers_between_count_in_the_published_plan():
+    """A dense layer keeps its own input wherever it stands, and those above count on as if it shared."""
+    layers = [Conv(2, 3, pad=1), Conv(2, 3, pad=1), Dense(2), Dense(2), Dense(2)]
+    assert sharing.PLANS["published"](layers, 2) == (0, 1, 2, 3, 4)
+    assert sharing.PLANS["published"]([*layers[:2], layers[0], layers[0], *layers[2:]], 2) == (0, 1, 1, 1, 4, 5, 6)
+    assert sharing.PLANS["published"](layers[2:], 1) == (0, 1, 2)
 
 
 @given(st.integers(1, 9), st.sampled_from(sorted(sharing.PLANS)), st.integers(0, 9))
@@ -100,13 +120,14 @@ def test_every_plan_borrows_from_below_and_from_a_layer_that_is_there(k, name, d
 
 
 @pytest.mark.parametrize("call, sentence", [
-    (lambda: ActivationSharing(k=0), "at least 1 layer, got k = 0"),
+    (lambda: ActivationSharing(k=0), "k must be an integer, at least 1, got 0"),
+    (lambda: plan(models.build("mlp:2,2", (3,), 2), 0), "at least 1 layer, got k = 0"),
     (lambda: ASAP(plan="algoritm"), "unknown sharing plan 'algoritm': did you mean 'algorithm'"),
     (lambda: ASFP(match="mean"), "unknown way to match dimensions 'mean'"),
     (lambda: rules.get("asap:k=two"), "expected an integer for k, got 'two'"),
     (lambda: rules.get("asap:kk=2"), "unknown option of rule asap 'kk': did you mean 'k'"),
     (lambda: rules.get("asap:train_first=maybe"), "expected yes or no"),
-    (lambda: rules.get("asap:k=0"), "at least 1 layer"),
+    (lambda: rules.get("asap:k=0"), "rule 'asap:k=0': k must be an integer, at least 1, got 0"),
     (lambda: rules.get("bp:k=2"), "rule bp has no options, got 'k=2'"),
 ])
 def test_mistakes_are_said(call, sentence):
