@@ -87,6 +87,26 @@ def test_every_draw_is_new_and_made_of_signs(seed):
     assert not np.array_equal(free.flat(drawn[0]), free.flat(drawn[1]))
 
 
+def test_the_signs_are_independent_and_fair():
+    """E[delta delta^T] = I: over the entries of a row, rows, arrays, and from one step to the next.
+
+    A mean of so many independent signs is beyond `most` with a chance of 2 exp(-draws most^2 / 2): below 1e-12 for all
+    means together.
+    """
+    params = [{"W": np.zeros((3, 2)), "b": np.zeros(3)}, {"W": np.zeros((2, 3)), "b": np.zeros(2)}]
+    rng, draws, drawn = np.random.default_rng(0), 4000, []
+    state = SPSA().init(rng, Network(()), params, [])
+    for _ in range(draws):
+        state = SPSA().refresh(rng, state)
+        drawn.append(free.flat(state))
+    D = np.array(drawn)
+    assert D.shape == (draws, 17) and (np.abs(D) == 1).all()
+    within, between = D.T @ D / draws - np.eye(17), D[1:].T @ D[:-1] / (draws - 1)
+    means = np.concatenate([D.mean(0), within.ravel(), between.ravel()])
+    most = np.sqrt(2 * np.log(2 * means.size / 1e-12) / (draws - 1))
+    assert np.abs(means).max() < most < 0.14
+
+
 @pytest.mark.parametrize("c", [0.0, -1.0, float("nan")])
 def test_a_step_of_no_length_is_refused(c):
     with pytest.raises(InputError, match="c must be a positive number"):

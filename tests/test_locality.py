@@ -330,6 +330,22 @@ def test_what_a_forged_rule_reads_is_found_and_nothing_else(leak, found):
     assert result.feedback == Reads() and not result.error_driven
 
 
+@pytest.mark.parametrize("seed", locality.SEEDS)
+def test_what_is_read_with_one_seed_alone_is_found(seed):
+    once = trial(FA(), seed)[1].tape.h[0]
+
+    class Seldom(Forged):
+        def reading(self, net, params, state, tape, y):
+            return tape.output.sum() if np.array_equal(tape.h[0], once) else 0.0
+
+    class SeldomDFA(DFA):
+        def align(self, net, params, B, tape, y, rng):
+            return [b + y.sum() * np.array_equal(tape.h[0], once) if i == 2 else b for i, b in enumerate(B)]
+
+    assert locality.locality(Seldom()).hidden == replace(CLEAN, output=frozenset({2}))
+    assert locality.locality(SeldomDFA()).feedback.target == {3}
+
+
 def test_a_weight_of_the_own_block_is_no_transport():
     assert entries(locality.locality(Forged("own")))[0] == "-"
     assert entries(locality.locality(Forged("below")))[0] == "2"

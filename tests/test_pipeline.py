@@ -214,6 +214,52 @@ def test_stations_work_at_the_same_time():
     assert [station.seen for station in line] == [4, 4]
 
 
+class WouldWait(Exception):
+    """In the place of waiting."""
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Belts that raise where they would wait."""
+    class Impatient(threading.Condition):
+        def wait_for(self, predicate, timeout=None):
+            if not predicate():
+                raise WouldWait
+            return True
+
+    monkeypatch.setattr(pipeline.threading, "Condition", Impatient)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_a_belt_holds_as_many_as_its_depth_and_gives_them_in_their_order(impatient, depth):
+    belt = Belt(depth)
+    for k in range(depth):
+        belt.put((k, k))
+    with pytest.raises(WouldWait):
+        belt.put((depth, depth))
+    taken = iter(belt)
+    assert next(taken) == (0, 0)
+    belt.put((depth, depth))
+    with pytest.raises(WouldWait):
+        belt.put((depth + 1, depth + 1))
+    belt.end()
+    assert list(taken) == [(k, k) for k in range(1, depth + 1)]
+
+
+def test_an_empty_belt_makes_its_taker_wait(impatient):
+    with pytest.raises(WouldWait):
+        next(iter(Belt(1)))
+
+
+@pytest.mark.parametrize("how, depth", [({}, 2), ({"depth": 1}, 1), ({"depth": 4}, 4)])
+def test_the_belts_of_a_run_have_the_depth_that_was_asked_for(how, depth, monkeypatch):
+    made = []
+    monkeypatch.setattr(pipeline, "Belt", lambda depth: [made.append(depth), Belt(depth)][1])
+    training = Training()
+    pipeline.run(training.line(), training.batches, workers=3, **how)
+    assert made == [depth] * 3
+
+
 def test_no_station_runs_away():
     ahead = []
 
