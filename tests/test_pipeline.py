@@ -192,6 +192,19 @@ def test_work_is_shared_out_among_neighbours_as_evenly_as_can_be(weights, worker
     assert max(sum(weights[part]) for part in parts) == least(len(weights), count)
 
 
+def test_a_station_weighs_the_numbers_that_it_learns():
+    """W and b of a layer from m to n units are n (m + 1); of al: f_i and h_i, the last bridge; g_i, and b_i below it."""
+    def layers(*units):
+        return sum(n * (m + 1) for m, n in zip(units, units[1:]))
+
+    al, drtp = ([station.weight for station in Training(rule).line()] for rule in ("al", "drtp"))
+    assert al == [layers(5, 8) + layers(8, 4) + layers(4, 8) + layers(8, 6, 8),
+                  layers(8, 7) + layers(7, 8) + layers(8, 7) + layers(7, 6, 7),
+                  layers(7, 6, 6) + layers(6, 7) + layers(7, 6)]
+    sizes = (5, 8, 7, 6, 6, 7, 8)
+    assert drtp == [*(layers(m, n) + 4 * n for m, n in zip(sizes, sizes[1:])), layers(8, 4)]
+
+
 def test_stations_work_at_the_same_time():
     """Each waits in its step until the other one is in its own: one after the other they would wait for ever."""
     meet = threading.Barrier(2, timeout=20)

@@ -16,7 +16,7 @@ from scipy.integrate import quad
 from nobackprop import InputError, flow
 from nobackprop.feedback import weights
 from nobackprop.flow import Task, error, integrate, velocity
-from nobackprop.optim import SGD
+from nobackprop.optim import SGD, bind
 from nobackprop.rules import RULES
 
 seeds = st.integers(0, 2**32 - 1)
@@ -573,6 +573,23 @@ def test_under_the_rule_k_changes_by_the_square_of_a_step(loss, seed, n_x, n_h, 
         size = scale(W2, *net.W)
         np.testing.assert_allclose(dW1 @ task.C.T, W2.T @ dW2, rtol=0, atol=1e-12 * size)          # ASAP (3.18)
         np.testing.assert_allclose(flow.K(task, *net.W), K - dW2.T @ dW2, rtol=0, atol=1e-12 * size)
+
+
+@pytest.mark.parametrize("biases, optimizer", [(True, "sgd"), (False, "adam"), (False, "momentum")])
+def test_with_biases_or_another_optimizer_k_changes_by_more(biases, optimizer):
+    """The path through C has the network's own biases, and no other optimiser's step is the gradient's multiple."""
+    case = Case(RULES["foa"], 0, sizes=(4,), activation="identity", loss="squared", biases=biases)
+    W, C = [case.params[0][0]["W"], case.params[1]["W"]], case.state[0][0]["W"]
+    task = Task(np.zeros((3, 5)), C)
+    opt = bind(optimizer, case.params if biases else weights(case.params), 0.05)
+    misses = []
+    for _ in range(3):
+        W2, K = W[1].copy(), flow.K(task, *W)
+        grads = case.grads()
+        opt(grads if biases else weights(grads))
+        misses.append(norm(flow.K(task, *W) - K + (W[1] - W2).T @ (W[1] - W2)))
+    # of momentum the first step is that of descent
+    assert max(misses) > 1e-3 and (optimizer != "momentum" or misses[0] < 1e-12)
 
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, samples=st.integers(1, 7), eta=st.floats(1e-3, 0.1))
