@@ -193,13 +193,13 @@ def test_work_is_shared_out_among_neighbours_as_evenly_as_can_be(weights, worker
 
 
 def test_a_station_weighs_the_numbers_that_it_learns():
-    """W and b of a layer from m to n units are n (m + 1); of al: f_i and h_i, the last bridge; g_i, and b_i below it."""
+    """W and b of a layer from m to n units are n (m + 1).  Of al f_i, h_i, g_i and b_i, in the last one the bridge."""
     def layers(*units):
         return sum(n * (m + 1) for m, n in zip(units, units[1:]))
 
     al, drtp = ([station.weight for station in Training(rule).line()] for rule in ("al", "drtp"))
-    assert al == [layers(5, 8) + layers(8, 4) + layers(4, 8) + layers(8, 6, 8),
-                  layers(8, 7) + layers(7, 8) + layers(8, 7) + layers(7, 6, 7),
+    assert al == [layers(5, 8) + layers(8, 4) + layers(4, 8) + layers(8, 8),
+                  layers(8, 7) + layers(7, 8) + layers(8, 7) + layers(7, 7),
                   layers(7, 6, 6) + layers(6, 7) + layers(7, 6)]
     sizes = (5, 8, 7, 6, 6, 7, 8)
     assert drtp == [*(layers(m, n) + 4 * n for m, n in zip(sizes, sizes[1:])), layers(8, 4)]
