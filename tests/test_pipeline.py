@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from contextlib import nullcontext
 
 import fakecupy
 import numpy as np
@@ -17,6 +18,7 @@ from nobackprop.locality import same_bits
 from nobackprop.optim import OPTIMIZERS, bind
 from nobackprop.pipeline import Belt, Closed, Station, makespan, one_by_one, play, shares
 from nobackprop.tree import leaves, tree_map
+from nobackprop.workers import count, limit
 
 SIX = "mlp:8,7,6,6,7,8"  # three components
 EARLY = ["al", "drtp", "pred", "sim", "predsim"]
@@ -130,6 +132,9 @@ def test_it_runs_on_a_device_with_a_stream_for_each_station(monkeypatch):
     monkeypatch.setattr(fakecupy.cuda, "Stream", Stream, raising=False)
     monkeypatch.setattr(fakecupy.ndarray, "device", fakecupy.Device(), raising=False)
     monkeypatch.setattr(fakecupy.Device, "use", lambda self: used.append(threading.current_thread().name))
+    synchronize, waited = pipeline.synchronize, []
+    monkeypatch.setattr(pipeline, "synchronize", lambda xp: [waited.append(threading.current_thread().name),
+                                                             synchronize(xp)][1])
     training = Training(xp=fakecupy)
     line = training.line()
     for station in line:
@@ -138,6 +143,8 @@ def test_it_runs_on_a_device_with_a_stream_for_each_station(monkeypatch):
     pipeline.run(line, training.batches, workers=2)
     assert same_bits(training.learnt(), SEQUENTIAL["al"])
     assert Stream.made == 3 and len(set(used)) == 2 and threading.current_thread().name not in used
+    # a step is done before another stream sees what it made, and so is what made the batch
+    assert waited.count(threading.current_thread().name) == 5 and len(waited) == 5 + 3 * 5
 
 
 @pytest.mark.gpu
@@ -203,6 +210,19 @@ def test_a_station_weighs_the_numbers_that_it_learns():
                   layers(7, 6, 6) + layers(6, 7) + layers(7, 6)]
     sizes = (5, 8, 7, 6, 6, 7, 8)
     assert drtp == [*(layers(m, n) + 4 * n for m, n in zip(sizes, sizes[1:])), layers(8, 4)]
+
+
+def test_each_station_has_one_worker_and_so_many_threads_of_blas(monkeypatch):
+    array, asked = np.ones(3), []
+    with limit(2):
+        assert count(array) == 2
+        with pipeline.one_worker():
+            assert count(array) == 1
+    monkeypatch.setattr(pipeline, "threadpool_limits", lambda *how, **more: [asked.append((how, more)), nullcontext()][1])
+    training = Training(batches=1)
+    for how in ({}, {"blas": 3}):
+        pipeline.run(training.line(), training.batches, **how)
+    assert asked == [((1,), {"user_api": "blas"}), ((3,), {"user_api": "blas"})]
 
 
 def test_stations_work_at_the_same_time():
