@@ -11,14 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nobackprop import learn, models, network, pipeline, rules
+from nobackprop import learn, models, network, pipeline, rules, workers
 from nobackprop.backend import to_module, to_numpy
 from nobackprop.errors import InputError
 from nobackprop.locality import same_bits
 from nobackprop.optim import OPTIMIZERS, bind
 from nobackprop.pipeline import Belt, Closed, Station, makespan, one_by_one, play, shares
 from nobackprop.tree import leaves, tree_map
-from nobackprop.workers import count, limit
 
 SIX = "mlp:8,7,6,6,7,8"  # three components
 EARLY = ["al", "drtp", "pred", "sim", "predsim"]
@@ -57,10 +56,10 @@ class Training:
 @pytest.mark.parametrize("rule", EARLY)
 def test_the_pipeline_is_the_sequential_run_bit_for_bit(rule, optimizer):
     expected = Training(rule).by_steps(optimizer)
-    for workers in (1, 2, 3):
+    for many in (1, 2, 3):
         training = Training(rule)
-        pipeline.run(training.line(optimizer), training.batches, workers=workers, depth=workers)
-        assert same_bits(training.learnt(), expected), workers
+        pipeline.run(training.line(optimizer), training.batches, workers=many, depth=many)
+        assert same_bits(training.learnt(), expected), many
 
 
 @pytest.mark.parametrize("model, shape", [
@@ -214,11 +213,12 @@ def test_a_station_weighs_the_numbers_that_it_learns():
 
 def test_each_station_has_one_worker_and_so_many_threads_of_blas(monkeypatch):
     array, asked = np.ones(3), []
-    with limit(2):
-        assert count(array) == 2
+    with workers.limit(2):
+        assert workers.count(array) == 2
         with pipeline.one_worker():
-            assert count(array) == 1
-    monkeypatch.setattr(pipeline, "threadpool_limits", lambda *how, **more: [asked.append((how, more)), nullcontext()][1])
+            assert workers.count(array) == 1
+    monkeypatch.setattr(pipeline, "threadpool_limits",
+                        lambda *how, **more: [asked.append((how, more)), nullcontext()][1])
     training = Training(batches=1)
     for how in ({}, {"blas": 3}):
         pipeline.run(training.line(), training.batches, **how)
