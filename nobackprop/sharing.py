@@ -86,12 +86,12 @@ def match(h: Array, shape: tuple[int, ...], how: str = "max", C: Array | None = 
     of copies, the last copy is cut off; windows are as large as they must be to cover the image and begin as far apart
     as its side is divided.  `random` takes every such position's first pixel and C (F', F) of it, a map's mean for
     a vector.
-    Raises ValueError where an image would have to grow.
+    Raises InputError where an image would have to grow.
     """
     if h.shape == shape:
         return h
     if h.ndim < len(shape) or any(a < b for a, b in zip(h.shape[1:-1], shape[1:-1])):
-        raise ValueError(f"an activity of shape {h.shape[1:]} cannot stand for one of {shape[1:]}: "
+        raise InputError(f"an activity of shape {h.shape[1:]} cannot stand for one of {shape[1:]}: "
                          "nothing says what its further positions are")
     if h.ndim > len(shape):
         h = h.mean((1, 2)) if how == "random" else _windows(h, (1, 1), how)[:, 0, 0]

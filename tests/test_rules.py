@@ -138,6 +138,23 @@ def test_every_weight_that_should_learn_moves(name, activation):
 
 
 @every_rule
+@pytest.mark.parametrize("sizes", [(), (4,)])
+def test_a_network_of_one_or_two_blocks_learns_or_is_refused_in_one_sentence(name, sizes):
+    if name == "al":
+        with pytest.raises(InputError, match="at least two hidden blocks, got"):
+            Case(RULES[name], 0, sizes=sizes)
+        return
+    case = Case(RULES[name], 0, sizes=sizes)
+    opts = SGD(case.params, lr=0.1), SGD(case.state, lr=0.1)
+    before = tree_map(np.copy, case.params)
+    learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
+    stays = [path for (path, w), (_, old) in zip(leaves(case.params), leaves(before), strict=True) if (w == old).all()]
+    # the first block of those that leave it as it is, be it the only one
+    first = name in ("as", "asap", "asfp", "asfp-lc")
+    assert stays == [path for path in dict(leaves(before)) if first and path.startswith("0")]
+
+
+@every_rule
 def test_gradients_have_the_structure_of_what_they_move(name):
     case = Case(RULES[name], 0)
     for tree, grads in ((case.params, case.grads()), (case.state, case.align())):

@@ -52,7 +52,7 @@ class SharedDFA(DFA):
     """
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
-        return self.draw(rng, (shapes[-1][0], max(math.prod(shape) for shape in shapes[1:-1])))
+        return self.draw(rng, (shapes[-1][0], max((math.prod(shape) for shape in shapes[1:-1]), default=1)))
 
     def matrices(self, B: Tree, tape: Tape) -> list[Array]:
         return [B[:, :h[0].size] for h in tape.h[1:-1]]
