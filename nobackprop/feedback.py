@@ -107,4 +107,4 @@ def products(params: Tree) -> list[Array]:
     P = [W[-1][0]]
     for w, in reversed(W[1:-1]):
         P.insert(0, P[0] @ w)
-    return P
+    return P[:len(W) - 1]

@@ -188,11 +188,11 @@ class PoolHead:
 def head_beside(block: Layer) -> Head:
     """The head shaped like the block's first layer with weights.
 
-    Raises ValueError where the block has none.
+    Raises InputError where the block has none.
     """
     head = block.head()
     if head is None:
-        raise ValueError(f"no head stands beside {block}: it has no layer with weights")
+        raise InputError(f"no head stands beside {block}: it has no layer with weights")
     return head
 
 

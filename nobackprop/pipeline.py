@@ -157,13 +157,13 @@ def makespan(n: int, costs: Sequence[float]) -> float:
 def play(stations: Sequence[Station], batches: Iterable[Batch], order: Iterable[int]) -> list[list[tuple[Any, ...]]]:
     """One worker alone: order says which station works next, each time on the mini-batch that is next for it.
 
-    Returns the losses, [station][mini-batch].  Raises ValueError where that mini-batch has not come so far.
+    Returns the losses, [station][mini-batch].  Raises InputError where that mini-batch has not come so far.
     """
     waiting: list[deque[Batch]] = [deque(batches), *(deque() for _ in stations)]
     losses: list[list[tuple[Any, ...]]] = [[] for _ in stations]
     for k in order:
         if not waiting[k]:
-            raise ValueError(f"station {k} has no mini-batch to work on after {len(losses[k])}")
+            raise InputError(f"station {k} has no mini-batch to work on after {len(losses[k])}")
         after, found = stations[k].step(*waiting[k].popleft())
         losses[k].append(found)
         if k + 1 < len(stations):

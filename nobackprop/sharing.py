@@ -36,9 +36,9 @@ def text(layers: Sequence[Layer], k: int) -> Plan:
 
 
 def published(layers: Sequence[Layer], k: int) -> Plan:
-    """What the thesis's published code shares: as `text`, convolutions only; dense layers keep their own input."""
+    """What the thesis's published code shares: as `algorithm`, convolutions only; dense layers keep their own input."""
     return tuple(j if isinstance(layer, Dense) else source
-                 for j, (layer, source) in enumerate(zip(layers, text(layers, k), strict=True)))
+                 for j, (layer, source) in enumerate(zip(layers, algorithm(layers, k), strict=True)))
 
 
 PLANS: dict[str, Callable[[Sequence[Layer], int], Plan]] = {
@@ -86,12 +86,12 @@ def match(h: Array, shape: tuple[int, ...], how: str = "max", C: Array | None = 
     of copies, the last copy is cut off; windows are as large as they must be to cover the image and begin as far apart
     as its side is divided.  `random` takes every such position's first pixel and C (F', F) of it, a map's mean for
     a vector.
-    Raises ValueError where an image would have to grow.
+    Raises InputError where an image would have to grow.
     """
     if h.shape == shape:
         return h
     if h.ndim < len(shape) or any(a < b for a, b in zip(h.shape[1:-1], shape[1:-1])):
-        raise ValueError(f"an activity of shape {h.shape[1:]} cannot stand for one of {shape[1:]}: "
+        raise InputError(f"an activity of shape {h.shape[1:]} cannot stand for one of {shape[1:]}: "
                          "nothing says what its further positions are")
     if h.ndim > len(shape):
         h = h.mean((1, 2)) if how == "random" else _windows(h, (1, 1), how)[:, 0, 0]

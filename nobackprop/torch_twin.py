@@ -120,11 +120,17 @@ def forward(torch: Any, layer: Layer, p: Tree, h: Any) -> Any:
 
 
 def loss(torch: Any, net: Network, params: Tree, x: Any, y: Any) -> Any:
-    """The loss of x (N, H, W, C) or (N, F), a scalar; y has labels (N,) under cross-entropy, else (N, C)."""
+    """The loss of x (N, H, W, C) or (N, F), a scalar; y has labels (N,) under cross-entropy, else (N, C).
+
+    Raises InputError for a loss that is not known here.
+    """
     a = forward(torch, Sequential(net.blocks), params, x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
-    if net.loss == "cross_entropy":
-        return torch.nn.functional.cross_entropy(a, y)
-    return ((a - y) ** 2).sum() / (2 * len(a))
+    match net.loss:
+        case "cross_entropy":
+            return torch.nn.functional.cross_entropy(a, y)
+        case "squared":
+            return ((a - y) ** 2).sum() / (2 * len(a))
+    raise InputError(f"PyTorch's twin of the network has no loss like '{net.loss}'")
 
 
 def stepper(run: Run) -> Callable[[], None]:

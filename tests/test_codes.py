@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from networks import Case
 from tolerance import assert_close
 
-from nobackprop import learn
+from nobackprop import learn, network
 from nobackprop.codes import activities, associated_losses, distances, embed
+from nobackprop.models import build
 from nobackprop.optim import Adam
 from nobackprop.rules import AssociatedLearning
 
@@ -51,6 +52,20 @@ def test_activities_are_those_of_prediction():
     np.testing.assert_array_equal(last, case.tape().output)
 
 
+def test_they_come_in_the_order_that_was_asked_for_and_of_running_statistics():
+    net = build("mlp-bn:5,4", (2, 3), 3, "tanh")
+    rng = np.random.default_rng(0)
+    params, _ = network.init(net, rng, (2, 3), "float64")
+    norm = params[0][2]
+    norm["mean"] += 0.5
+    norm["var"] *= 4.0
+    x = rng.standard_normal((7, 2, 3))
+    second, first = activities(net, params, x, [2, 1])
+    assert second.shape == (7, 4)
+    a = x.reshape(7, 6) @ params[0][1]["W"].T
+    np.testing.assert_allclose(first, np.tanh((a - 0.5) / np.sqrt(4 + 1e-5)), rtol=0, atol=1e-12)
+
+
 def test_distances_of_three_squares():
     """Corners of squares of side 2 around 0, 3 and 3 + 4i times 10."""
     square = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
@@ -59,6 +74,19 @@ def test_distances_of_three_squares():
     assert found.inter == pytest.approx((30 + 40 + 50) / 3)
     assert found.intra == pytest.approx((4 * 2 + 2 * np.sqrt(8)) / 6)
     assert found.ratio == found.inter / found.intra
+
+
+def test_every_class_weighs_the_same_whatever_its_pairs():
+    """Three classes of unequal size, whose own mean distances are 1, 2 and 9."""
+    h = np.array([0.0, 1, 20, 22, 40, 40 + 9])[:, None]
+    found = distances(np.concatenate([h, h[:1], h[1:2]]), np.array([0, 0, 1, 1, 2, 2, 0, 0]))
+    assert found.intra == pytest.approx((4 / 6 + 2 + 9) / 3)
+
+
+def test_distances_are_taken_in_double_precision():
+    """The mean of 2^24 and 2^24 + 2 is no number of float32."""
+    h = np.array([[2**24], [2**24 + 2], [0], [0]], "float32")
+    assert distances(h, np.array([0, 0, 1, 1])).inter == 2**24 + 1
 
 
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0.1, 10))
@@ -80,3 +108,5 @@ def test_an_embedding_has_two_coordinates_and_depends_on_the_seed_alone():
     a, b = embed(h), embed(h)
     assert a.shape == (40, 2)
     np.testing.assert_array_equal(a, b)
+    # fewer rows than t-SNE's own perplexity
+    assert np.isfinite(embed(h[:8])).all()

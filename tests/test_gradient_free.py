@@ -88,6 +88,26 @@ def test_every_draw_is_new_and_made_of_signs(seed):
     assert not np.array_equal(free.flat(drawn[0]), free.flat(drawn[1]))
 
 
+def test_the_signs_are_independent_and_fair():
+    """E[delta delta^T] = I: over the entries of a row, rows, arrays, and from one step to the next.
+
+    A mean of so many independent signs is beyond `most` with a chance of 2 exp(-draws most^2 / 2): below 1e-12 for all
+    means together.
+    """
+    params = [{"W": np.zeros((3, 2)), "b": np.zeros(3)}, {"W": np.zeros((2, 3)), "b": np.zeros(2)}]
+    rng, draws, drawn = np.random.default_rng(0), 4000, []
+    state = SPSA().init(rng, Network(()), params, [])
+    for _ in range(draws):
+        state = SPSA().refresh(rng, state)
+        drawn.append(free.flat(state))
+    D = np.array(drawn)
+    assert D.shape == (draws, 17) and (np.abs(D) == 1).all()
+    within, between = D.T @ D / draws - np.eye(17), D[1:].T @ D[:-1] / (draws - 1)
+    means = np.concatenate([D.mean(0), within.ravel(), between.ravel()])
+    most = np.sqrt(2 * np.log(2 * means.size / 1e-12) / (draws - 1))
+    assert np.abs(means).max() < most < 0.14
+
+
 @pytest.mark.parametrize("c", [0.0, -1.0, float("nan")])
 def test_a_step_of_no_length_is_refused(c):
     with pytest.raises(InputError, match="c must be a positive number"):
@@ -196,6 +216,59 @@ def test_fewer_evaluations_than_a_simplex_are_refused():
         free.cobyla(case.net, case.params, case.x, case.y, 18)
 
 
+def test_a_trace_keeps_the_least_loss_and_when_it_was_reached():
+    trace = free.Trace()
+    for passes, loss in ((1, 3.0), (3, 2.0), (5, 4.0), (7, 1.0)):
+        trace.add(passes, loss)
+    assert trace.losses == [3.0, 2.0, 2.0, 1.0] and trace.passes == [1, 3, 5, 7]
+    assert [trace.reached(loss) for loss in (3.0, 2.5, 2.0, 1.5, 1.0, 0.5)] == [1, 3, 3, 7, 7, None]
+
+
+def test_cobyla_keeps_the_best_point_and_not_the_last():
+    """Cut off in the middle of its first simplex, of which some points are worse than the one before."""
+    case = small()
+    trace = free.cobyla(case.net, case.params, case.x, case.y, 19, radius=3.0)
+    found = case.net.value(network.predict(case.net, trace.params, case.x), case.y)
+    assert found == trace.losses[-1] == min(trace.losses)
+    assert len(set(trace.losses)) < len(trace.losses)
+
+
+@pytest.mark.parametrize("most, refused", [(16, True), (17, False)])
+def test_the_largest_network_is_one_of_so_many_parameters(most, refused, monkeypatch):
+    monkeypatch.setattr(free, "MOST", most)
+    case = small()
+    if refused:
+        with pytest.raises(InputError, match="17 parameters, 16 is the most"):
+            free.cobyla(case.net, case.params, case.x, case.y, 20)
+    else:
+        assert len(free.cobyla(case.net, case.params, case.x, case.y, 20).losses) == 20
+
+
+@pytest.mark.parametrize("name, cost", [("bp", 3), ("spsa", 2)])
+def test_descent_is_steps_of_gradient_descent_each_at_its_price(name, cost):
+    """The loss of a step is known after its first pass; the parameters that came are left as they are."""
+    case = Case(RULES[name], 3, sizes=(4,), samples=12)
+    kept = tree_map(np.copy, case.params)
+    trace = free.descend(case.net, name, case.params, case.x, case.y, 10 * cost, 0.3, seed=5)
+    assert trace.passes == [1 + cost * k for k in range(10)]
+    assert all((u == v).all() for (_, u), (_, v) in zip(leaves(case.params), leaves(kept), strict=True))
+    params, rng, losses = tree_map(np.copy, kept), np.random.default_rng(5), []
+    state = RULES[name].init(rng, case.net, params, case.shapes)
+    for _ in range(10):
+        tape = learn.step(case.net, RULES[name], params, state, SGD(params, 0.3), SGD(state, 0.3), case.x, case.y, rng)
+        losses.append(float(case.net.value(tape.output, case.y)))
+    np.testing.assert_array_equal(trace.losses, np.minimum.accumulate(losses))
+
+
+def test_descent_ends_at_its_target_and_where_it_leaves_all_bounds():
+    case = Case(RULES["bp"], 0, sizes=(4,), samples=12, loss="squared", activation="identity")
+    full = free.descend(case.net, "bp", case.params, case.x, case.y, 300, 0.01)
+    ended = free.descend(case.net, "bp", case.params, case.x, case.y, 300, 0.01, target=full.losses[20])
+    assert ended.losses == full.losses[:21]
+    wild = free.descend(case.net, "bp", case.params, case.x, case.y, 30000, 100.0)
+    assert 2 < len(wild.losses) < 1000 and np.isfinite(wild.losses).all()
+
+
 # Trees as rows
 
 def test_rows_and_trees_are_one_to_one():
@@ -217,6 +290,7 @@ def test_the_task_is_white_and_has_all_classes():
     assert x.shape == (free.SAMPLES, free.FEATURES) and y.shape == (free.SAMPLES, free.CLASSES)
     assert_close(x.T @ x / len(x), np.eye(free.FEATURES), slack=2.0**16)
     assert (y.sum(0) > 30).all()
+    np.testing.assert_allclose(x.mean(0), 0, atol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +306,34 @@ def test_the_comparison_has_a_row_for_every_method(records):
     assert free.line(bp, 60).startswith(f"| 31 | bp | {bp['lr']:g} | {bp['reached'][0]} | 1 of 1 |")
     for record in records:
         assert free.line(record, 60).count("|") == free.HEAD.splitlines()[0].count("|")
+
+
+def test_the_comparison_takes_the_rate_that_most_seeds_reach_the_target_with_and_then_first(monkeypatch):
+    """Each run is from its seed's own start, and with its seed's own draws."""
+    def trace(passes, seconds=1.0):
+        found = free.Trace(list(range(1, 31)), [1.0] * 30, seconds)
+        if passes:
+            found.losses[passes - 1:] = [0.1] * (31 - passes)
+        return found
+
+    after = {("bp", 10.0): (4, None), ("bp", 3.0): (20, 25), ("bp", 1.0): (22, 26),
+             ("spsa", 1.0): (None, None), ("spsa", 0.3): (None, None), ("spsa", 0.1): (None, 29)}
+    starts = []
+
+    def descend(net, name, params, x, y, passes, lr, seed, target):
+        starts.append((name, lr, seed, float(free.flat(params)[0])))
+        return trace(after[name, lr][seed])
+
+    monkeypatch.setattr(free, "descend", descend)
+    monkeypatch.setattr(free, "cobyla", lambda net, params, x, y, passes, target: trace(9, 0.5))
+    bp, spsa, cobyla = free.compare(widths=(3,), seeds=(0, 1), passes=30, target=0.5)
+    assert (bp["lr"], bp["reached"]) == (3.0, [20, 25]) and (spsa["lr"], spsa["reached"]) == (0.1, [None, 29])
+    assert cobyla["reached"] == [9, 9] and cobyla["lr"] is None
+    assert bp["ms"] == pytest.approx(1000 * 2 / 60) and cobyla["ms"] == pytest.approx(1000 * 1 / 60)
+    first = {seed: {at for _, _, s, at in starts if s == seed} for seed in (0, 1)}
+    assert len(first[0]) == len(first[1]) == 1 and first[0] != first[1]
+    assert [(name, lr, seed) for name, lr, seed, _ in starts] == [
+        (name, lr, seed) for name, rates in free.RATES.items() for lr in rates for seed in (0, 1)]
 
 
 def test_what_is_never_reached_is_said():

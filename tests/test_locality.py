@@ -1,6 +1,7 @@
 """What each rule reads: the page, the facts that the papers claim, and the poisons that find them."""
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -330,9 +331,42 @@ def test_what_a_forged_rule_reads_is_found_and_nothing_else(leak, found):
     assert result.feedback == Reads() and not result.error_driven
 
 
+@pytest.mark.parametrize("seed", locality.SEEDS)
+def test_what_is_read_with_one_seed_alone_is_found(seed):
+    once = trial(FA(), seed)[1].tape.h[0]
+
+    class Seldom(Forged):
+        def reading(self, net, params, state, tape, y):
+            return tape.output.sum() if np.array_equal(tape.h[0], once) else 0.0
+
+    class SeldomDFA(DFA):
+        def align(self, net, params, B, tape, y, rng):
+            return [b + y.sum() * np.array_equal(tape.h[0], once) if i == 2 else b for i, b in enumerate(B)]
+
+    assert locality.locality(Seldom()).hidden == replace(CLEAN, output=frozenset({2}))
+    assert locality.locality(SeldomDFA()).feedback.target == {3}
+
+
 def test_a_weight_of_the_own_block_is_no_transport():
     assert entries(locality.locality(Forged("own")))[0] == "-"
     assert entries(locality.locality(Forged("below")))[0] == "2"
+
+
+def test_when_blocks_could_learn_follows_from_what_they_read():
+    """A rule for each thing that can be read, and one that reads nothing."""
+    one = frozenset({1})
+    reads = {"nothing": Reads(EVERY), "output": Reads(EVERY, output=one), "above": Reads(EVERY, above=one),
+             "weights": Reads(EVERY, weights=frozenset({(1, 2)})), "own": Reads(EVERY, weights=frozenset({(1, 1)})),
+             "idle": Reads(one), "target": Reads(EVERY, target=EVERY)}
+    rows = {name: locality.Locality(read, Reads()) for name, read in reads.items()}
+    rows["learning feedback"] = locality.Locality(Reads(EVERY, above=one), Reads(EVERY))
+    rows["waiting feedback"] = locality.Locality(Reads(EVERY, above=one), Reads(EVERY, above=one))
+    rows["carried feedback"] = locality.Locality(Reads(EVERY, above=one), Reads(EVERY, weights=frozenset({(1, 2)})))
+    found = [re.findall("`([^`]+)`", line.rpartition(": ")[2]) for line in pages._follows(rows).splitlines()[-5:]]
+    assert found == [
+        ["nothing", "own", "target"], ["output", "weights"],
+        ["above", "learning feedback", "waiting feedback", "carried feedback"], ["learning feedback"],
+        ["nothing", "output", "above", "own", "target", "learning feedback", "waiting feedback"]]
 
 
 class TransportingDFA(DFA):

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 from nobackprop import cli, memory, models, network, rules
 from nobackprop.errors import InputError
+from nobackprop.kept import Keep, derivative
+from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Flatten, Sequential
 from nobackprop.memory import accesses, held, measure, stored
+from nobackprop.network import Network
+from nobackprop.sharing import plan
 from nobackprop.tree import tree_map
 
 numbers = st.integers(0, 10**9)
@@ -87,6 +91,46 @@ def test_memory_is_counted_once():
     tape = network.forward(net, params, np.zeros((5, 3), "float32"))
     # h_1 and h_2, which are input here and output there, and a_L
     assert sum(held(net, tape)) == 5 * (4 + 4 + 2) * 4
+
+
+def test_what_each_layer_holds_by_hand():
+    """Float32, four images of 4 x 4: the numbers that stand between two layers go to the lower one, each once."""
+    net = Network((Sequential((Conv(2, 3, 1, 1), BatchNorm(), Activation("relu"))),
+                   Sequential((Flatten(), Dense(5), Activation("relu"))), Dense(4), Dense(3)))
+    params, _ = network.init(net, np.random.default_rng(0), (4, 4, 1))
+    x = np.random.default_rng(1).standard_normal((4, 4, 4, 1), dtype="float32")
+    maps = 4 * 4 * 4 * 2
+    # the input of batch-norm and h_1; h_2; nothing, as h_2 is counted; h_3; at last a_L, mean and variance
+    expected = [4 * n for n in (2 * maps, 4 * 5, 0, 4 * 4, 4 * 3 + 2 + 2)]
+    assert held(net, network.forward(net, params, x)) == expected
+    # without what batch-norm asks for, and a bit a unit in the place of what relu's derivative asks for; the input of
+    # the first dense layer is kept for its product
+    slim = network.forward(net, params, x, keep=lambda i: Keep(behind=derivative, within=lambda h: None,
+                                                               between=lambda h: None))
+    # h_2, kept as the input of layer 2, now stands there
+    assert held(net, slim) == [maps // 8, 4 * maps + -(-20 // 8), 4 * 20, 4 * 16, 4 * (12 + 4)]
+
+
+def test_accesses_by_hand(found):
+    P, columns = found["parameters"], found["columns"]
+    A, A_2 = columns["bp"]["activations"], columns["asap:k=2"]["activations"]
+    once = {"read": 2 * P + A, "written": P + A}
+    assert columns["bp"]["accesses"] == columns["bp"]["accesses_both_sets"] == once
+    assert columns["asap:k=2"]["accesses"] == {"read": 2 * P + A_2, "written": P + A_2}
+    assert columns["asap:k=2"]["accesses_both_sets"] == {"read": 3 * P + A_2, "written": 2 * P + A_2}
+
+
+@pytest.mark.parametrize("rule, k, names", [
+    ("asap:plan=text:k=3", None, ["bp", "asap:k=2:plan=text", "asap:k=3:plan=text", "asap:k=4:plan=text"]),
+    ("as", 4, ["bp", "as:k=2", "as:k=4"]), ("as:k=3", 5, ["bp", "as:k=2", "as:k=4", "as:k=5"])])
+def test_the_columns_are_the_sizes_of_block_that_were_asked_for(rule, k, names):
+    found = measure("mlp:4,4,4,4,4", "digits", rule, k, batch_size=2)
+    assert list(found["columns"]) == names
+    for spec, column in found["columns"].items():
+        if spec != "bp":
+            the_rule = rules.get(spec)
+            expected = set(plan(models.build("mlp:4,4,4,4,4", (8, 8, 1), 10), the_rule.k, the_rule.plan)) - {0}
+            assert column["stored"] == sorted(expected)
 
 
 @pytest.mark.parametrize("call, sentence", [

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from contextlib import nullcontext
 
 import fakecupy
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nobackprop import learn, models, network, pipeline, rules
+from nobackprop import learn, models, network, pipeline, rules, workers
 from nobackprop.backend import to_module, to_numpy
 from nobackprop.errors import InputError
 from nobackprop.locality import same_bits
@@ -55,10 +56,10 @@ class Training:
 @pytest.mark.parametrize("rule", EARLY)
 def test_the_pipeline_is_the_sequential_run_bit_for_bit(rule, optimizer):
     expected = Training(rule).by_steps(optimizer)
-    for workers in (1, 2, 3):
+    for many in (1, 2, 3):
         training = Training(rule)
-        pipeline.run(training.line(optimizer), training.batches, workers=workers, depth=workers)
-        assert same_bits(training.learnt(), expected), workers
+        pipeline.run(training.line(optimizer), training.batches, workers=many, depth=many)
+        assert same_bits(training.learnt(), expected), many
 
 
 @pytest.mark.parametrize("model, shape", [
@@ -130,6 +131,9 @@ def test_it_runs_on_a_device_with_a_stream_for_each_station(monkeypatch):
     monkeypatch.setattr(fakecupy.cuda, "Stream", Stream, raising=False)
     monkeypatch.setattr(fakecupy.ndarray, "device", fakecupy.Device(), raising=False)
     monkeypatch.setattr(fakecupy.Device, "use", lambda self: used.append(threading.current_thread().name))
+    synchronize, waited = pipeline.synchronize, []
+    monkeypatch.setattr(pipeline, "synchronize", lambda xp: [waited.append(threading.current_thread().name),
+                                                             synchronize(xp)][1])
     training = Training(xp=fakecupy)
     line = training.line()
     for station in line:
@@ -138,6 +142,8 @@ def test_it_runs_on_a_device_with_a_stream_for_each_station(monkeypatch):
     pipeline.run(line, training.batches, workers=2)
     assert same_bits(training.learnt(), SEQUENTIAL["al"])
     assert Stream.made == 3 and len(set(used)) == 2 and threading.current_thread().name not in used
+    # a step is done before another stream sees what it made, and so is what made the batch
+    assert waited.count(threading.current_thread().name) == 5 and len(waited) == 5 + 3 * 5
 
 
 @pytest.mark.gpu
@@ -192,6 +198,33 @@ def test_work_is_shared_out_among_neighbours_as_evenly_as_can_be(weights, worker
     assert max(sum(weights[part]) for part in parts) == least(len(weights), count)
 
 
+def test_a_station_weighs_the_numbers_that_it_learns():
+    """W and b of a layer from m to n units are n (m + 1).  Of al f_i, h_i, g_i and b_i, in the last one the bridge."""
+    def layers(*units):
+        return sum(n * (m + 1) for m, n in zip(units, units[1:]))
+
+    al, drtp = ([station.weight for station in Training(rule).line()] for rule in ("al", "drtp"))
+    assert al == [layers(5, 8) + layers(8, 4) + layers(4, 8) + layers(8, 8),
+                  layers(8, 7) + layers(7, 8) + layers(8, 7) + layers(7, 7),
+                  layers(7, 6, 6) + layers(6, 7) + layers(7, 6)]
+    sizes = (5, 8, 7, 6, 6, 7, 8)
+    assert drtp == [*(layers(m, n) + 4 * n for m, n in zip(sizes, sizes[1:])), layers(8, 4)]
+
+
+def test_each_station_has_one_worker_and_so_many_threads_of_blas(monkeypatch):
+    array, asked = np.ones(3), []
+    with workers.limit(2):
+        assert workers.count(array) == 2
+        with pipeline.one_worker():
+            assert workers.count(array) == 1
+    monkeypatch.setattr(pipeline, "threadpool_limits",
+                        lambda *how, **more: [asked.append((how, more)), nullcontext()][1])
+    training = Training(batches=1)
+    for how in ({}, {"blas": 3}):
+        pipeline.run(training.line(), training.batches, **how)
+    assert asked == [((1,), {"user_api": "blas"}), ((3,), {"user_api": "blas"})]
+
+
 def test_stations_work_at_the_same_time():
     """Each waits in its step until the other one is in its own: one after the other they would wait for ever."""
     meet = threading.Barrier(2, timeout=20)
@@ -212,6 +245,52 @@ def test_stations_work_at_the_same_time():
     line = [Meeting(0), Meeting(1)]
     pipeline.run(line, [(np.zeros(1), np.zeros(1))] * 4, workers=2)
     assert [station.seen for station in line] == [4, 4]
+
+
+class WouldWait(Exception):
+    """In the place of waiting."""
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Belts that raise where they would wait."""
+    class Impatient(threading.Condition):
+        def wait_for(self, predicate, timeout=None):
+            if not predicate():
+                raise WouldWait
+            return True
+
+    monkeypatch.setattr(pipeline.threading, "Condition", Impatient)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_a_belt_holds_as_many_as_its_depth_and_gives_them_in_their_order(impatient, depth):
+    belt = Belt(depth)
+    for k in range(depth):
+        belt.put((k, k))
+    with pytest.raises(WouldWait):
+        belt.put((depth, depth))
+    taken = iter(belt)
+    assert next(taken) == (0, 0)
+    belt.put((depth, depth))
+    with pytest.raises(WouldWait):
+        belt.put((depth + 1, depth + 1))
+    belt.end()
+    assert list(taken) == [(k, k) for k in range(1, depth + 1)]
+
+
+def test_an_empty_belt_makes_its_taker_wait(impatient):
+    with pytest.raises(WouldWait):
+        next(iter(Belt(1)))
+
+
+@pytest.mark.parametrize("how, depth", [({}, 2), ({"depth": 1}, 1), ({"depth": 4}, 4)])
+def test_the_belts_of_a_run_have_the_depth_that_was_asked_for(how, depth, monkeypatch):
+    made = []
+    monkeypatch.setattr(pipeline, "Belt", lambda depth: [made.append(depth), Belt(depth)][1])
+    training = Training()
+    pipeline.run(training.line(), training.batches, workers=3, **how)
+    assert made == [depth] * 3
 
 
 def test_no_station_runs_away():

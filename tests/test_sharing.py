@@ -18,14 +18,15 @@ from nobackprop.feedback import weights, with_feedback, with_presynaptic
 from nobackprop.heads import PoolHead
 from nobackprop.kept import Keep, Mask, recall
 from nobackprop.kernels import linear
-from nobackprop.layers import Activation, Dense, Residual
-from nobackprop.network import backward
+from nobackprop.layers import Activation, Conv, Dense, GlobalPool, Residual, Sequential
+from nobackprop.network import Network, backward
 from nobackprop.optim import SGD
 from nobackprop.rules import ASAP, ASFP, ASFPLC, ActivationSharing, FoA, KolenPollack
 from nobackprop.sharing import Sharing, match, plan
 from nobackprop.tree import leaves, tree_map
 
-NETS = {"mlp": ("mlp:6,6,6,6", (5,)), "widths": ("mlp:4,8,6,3", (5,)), "conv": ("conv-small:0.25", (8, 8, 1)),
+NETS = {"mlp": ("mlp:6,6,6,6", (5,)), "deep": ("mlp:6,6,6,6,6,6", (5,)), "widths": ("mlp:4,8,6,3", (5,)),
+        "conv": ("conv-small:0.25", (8, 8, 1)),
         "resnet": ("resnet18:0.04", (8, 8, 3)), "bare resnet": ("resnet18-noshortcut:0.04", (8, 8, 3)),
         "alexnet": ("alexnet-small:0.04", (8, 8, 3))}
 
@@ -87,9 +88,29 @@ def test_the_text_gives_the_first_layer_of_each_block_its_own_input():
 
 
 def test_the_published_code_leaves_dense_layers_alone():
+    """AlexNet's three convolutions cannot tell Algorithm 1's plan from the text's."""
     net = models.build("alexnet-small:0.04", (8, 8, 3), 10)
     assert plan(net, 2, "text") == (0, 1, 1, 3, 3, 5)
     assert plan(net, 2, "published") == (0, 1, 1, 3, 4, 5)
+
+
+@pytest.mark.parametrize("k, recorded", [
+    (1, (0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)),
+    (2, (0, 1, 1, 1, 3, 3, 5, 5, 7, 7, 9, 9, 11, 11, 13, 13, 15)),
+    (4, (0, 1, 1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13)),
+])
+def test_the_published_code_shares_as_algorithm_1_between_convolutions(k, recorded):
+    """Inputs recorded of the thesis's own ResNet for k = 2 and 4; its dense output layer has its own input."""
+    net = models.build("resnet18:0.04", (8, 8, 3), 10)
+    assert plan(net, k, "published") == (*recorded, 17)
+
+
+def test_dense_layers_between_count_in_the_published_plan():
+    """A dense layer keeps its own input wherever it stands, and those above count on as if it shared."""
+    layers = [Conv(2, 3, pad=1), Conv(2, 3, pad=1), Dense(2), Dense(2), Dense(2)]
+    assert sharing.PLANS["published"](layers, 2) == (0, 1, 2, 3, 4)
+    assert sharing.PLANS["published"]([*layers[:2], layers[0], layers[0], *layers[2:]], 2) == (0, 1, 1, 1, 4, 5, 6)
+    assert sharing.PLANS["published"](layers[2:], 1) == (0, 1, 2)
 
 
 @given(st.integers(1, 9), st.sampled_from(sorted(sharing.PLANS)), st.integers(0, 9))
@@ -101,13 +122,14 @@ def test_every_plan_borrows_from_below_and_from_a_layer_that_is_there(k, name, d
 
 
 @pytest.mark.parametrize("call, sentence", [
-    (lambda: ActivationSharing(k=0), "at least 1 layer, got k = 0"),
+    (lambda: ActivationSharing(k=0), "k must be an integer, at least 1, got 0"),
+    (lambda: plan(models.build("mlp:2,2", (3,), 2), 0), "at least 1 layer, got k = 0"),
     (lambda: ASAP(plan="algoritm"), "unknown sharing plan 'algoritm': did you mean 'algorithm'"),
     (lambda: ASFP(match="mean"), "unknown way to match dimensions 'mean'"),
     (lambda: rules.get("asap:k=two"), "expected an integer for k, got 'two'"),
     (lambda: rules.get("asap:kk=2"), "unknown option of rule asap 'kk': did you mean 'k'"),
     (lambda: rules.get("asap:train_first=maybe"), "expected yes or no"),
-    (lambda: rules.get("asap:k=0"), "at least 1 layer"),
+    (lambda: rules.get("asap:k=0"), "rule 'asap:k=0': k must be an integer, at least 1, got 0"),
     (lambda: rules.get("bp:k=2"), "rule bp has no options, got 'k=2'"),
 ])
 def test_mistakes_are_said(call, sentence):
@@ -309,6 +331,42 @@ def test_where_local_classifiers_stand():
     assert ends("resnet18:0.04", (8, 8, 3), 2) == [2, 3, 4, 5, 6, 7, 8]
     assert ends("resnet18:0.04", (8, 8, 3), 4) == [3, 5, 7]
     assert ends("mlp:2,2", (3,), 2) == []
+
+
+@pytest.mark.parametrize("k, spec, expected", [
+    (2, "mlp:2,2,2,2", {3: (3, 2)}), (1, "mlp:4,5,6,7", {2: (3, 6), 3: (3, 7)}),
+    (2, "mlp:4,5,6,7,8,9", {3: (3, 7), 5: (3, 9)}), (3, "mlp:4,5,6,7,8,9", {4: (3, 8)}), (2, "mlp:2,2,2", {})])
+def test_the_classifiers_of_a_network(k, spec, expected):
+    """Where each sharing block ends, from the second on: with three hidden blocks and k = 2 there is none."""
+    net = models.build(spec, (3,), 3)
+    params, shapes = network.init(net, np.random.default_rng(0), (3,), "float64")
+    state = ASFPLC(k).init(np.random.default_rng(1), net, params, shapes)
+    assert {i: own["V"].shape for i, own in enumerate(state) if own["V"] is not None} == expected
+    for own in state:
+        assert (own["V"] is None) == (own["R"] is None)
+        assert own["V"] is None or (own["R"].shape == own["V"].shape and not np.allclose(own["V"], own["R"]))
+
+
+@pytest.mark.parametrize("shape, features", [((8, 8, 1), 4 * 4), ((9, 7, 2), 4 * 3), ((5, 5, 1), 2 * 2)])
+def test_a_classifier_reads_averages_of_2_by_2(shape, features):
+    net = Network((*[Sequential((Conv(3, 3, 1, 1), Activation("relu")))] * 4, Sequential((GlobalPool(), Dense(5)))))
+    params, shapes = network.init(net, np.random.default_rng(0), shape, "float64")
+    state = ASFPLC(2).init(np.random.default_rng(1), net, params, shapes)
+    assert [own["V"] is not None for own in state] == [False, False, False, True, False]
+    assert state[3]["V"].shape == state[3]["R"].shape == (5, 3 * features)
+
+
+def test_learning_with_classifiers_is_none_of_the_rules_beside_it():
+    """What blocks at and below a classifier hear comes from it; those above hear what they do under asfp."""
+    lc, plain = Case("deep", ASFPLC(2)), Case("deep", ASFP(2))
+    assert [i for i, own in enumerate(lc.state) if own["V"] is not None] == [3, 5]
+    for own, B in zip(lc.state, plain.state, strict=True):
+        equal(own["B"], B)
+    ours, theirs = lc.credit(), plain.credit()
+    equal(ours.grads[6:], theirs.grads[6:])
+    for i in range(1, 6):
+        assert not np.allclose(ours.grads[i][0]["W"], theirs.grads[i][0]["W"])
+        assert not np.allclose(ours.state[i]["B"][0]["W"], theirs.state[i][0]["W"])
 
 
 @pytest.mark.parametrize("name", ["mlp", "resnet"])

@@ -1,6 +1,8 @@
 """PyTorch's twin of a network: the same loss, gradients, running statistics and steps."""
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tolerance import assert_close
@@ -8,6 +10,7 @@ from tolerance import assert_close
 from nobackprop import learn, network, rules, torch_twin
 from nobackprop.bench import random_run, stepper
 from nobackprop.errors import InputError
+from nobackprop.kernels.loss import LOSSES
 from nobackprop.layers import (
     Activation,
     AvgPool,
@@ -143,6 +146,26 @@ def test_a_layer_that_it_does_not_know(torch):
 
 def test_every_optimizer_has_one_there():
     assert torch_twin.OPTIMIZERS.keys() == OPTIMIZERS.keys()
+
+
+def test_a_loss_that_it_does_not_know():
+    """It is refused, and not taken for the squared one; PyTorch itself need not be there to say so."""
+    stand_in = SimpleNamespace(nn=SimpleNamespace(functional=None))
+    a, y = np.zeros((2, 3)), np.ones((2, 3))
+    assert torch_twin.loss(stand_in, Network((), "squared"), [], a, y) == 1.5
+    for name in ("absolute", "mse", "Squared", ""):
+        with pytest.raises(InputError, match=f"^PyTorch's twin of the network has no loss like '{name}'$"):
+            torch_twin.loss(stand_in, Network((), name), [], a, y)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_has_one_there(torch, loss):
+    """Its value by hand: of outputs (0, 0, 0), the target being the second class."""
+    net = Network((Dense(3),), loss)
+    twin = [{"W": torch.zeros(3, 2), "b": torch.zeros(3)}]
+    y = torch.tensor([1]) if loss == "cross_entropy" else torch.tensor([[0.0, 1, 0]])
+    expected = {"cross_entropy": np.log(3), "squared": 0.5}[loss]
+    assert float(torch_twin.loss(torch, net, twin, torch.ones(1, 2), y)) == pytest.approx(expected, rel=1e-6)
 
 
 def test_without_pytorch_one_sentence(monkeypatch):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import network
+from ..errors import InputError
 from ..feedback import weights, with_feedback
 from ..kept import Keep, recall
 from ..models import mlp
@@ -174,13 +175,13 @@ def gradients(net: Network, rule: Rule, given: Given) -> list[Tree]:
 def feedback_gradients(net: Network, rule: Rule, given: Given, seed: int = 0) -> list[Tree]:
     """Of the state that belongs to every block: those of `align`, and those of `credit`.
 
-    Raises ValueError where the state that learns is no list over blocks.
+    Raises InputError where the state that learns is no list over blocks.
     """
     align = rule.align(net, given.params, given.state, given.tape, given.y, np.random.default_rng([seed, 2]))
     credit = rule.credit(net, given.params, given.state, given.tape, given.y).state
     for tree in (align, credit):
         if not isinstance(tree, list | None):
-            raise ValueError(f"what {type(rule).__name__} learns beside W is no list over blocks, but a "
+            raise InputError(f"what {type(rule).__name__} learns beside W is no list over blocks, but a "
                              f"{type(tree).__name__}: nobody can say which block it belongs to")
     return [[tree[i] if tree and i < len(tree) else None for tree in (align, credit)] for i in range(len(net))]
 

@@ -80,7 +80,10 @@ def get(spec: str) -> Rule:
             raise unknown(f"option of rule {name}", key, known) if known else InputError(
                 f"rule {name} has no options, got '{option}'")
         chosen[key] = _value(spec, key, text, known[key])
-    return replace(rule, **chosen)  # type: ignore[type-var]
+    try:
+        return replace(rule, **chosen)  # type: ignore[type-var]
+    except InputError as error:
+        raise InputError(f"rule '{spec}': {error}") from None
 
 
 def _value(spec: str, key: str, text: str, default: object) -> object:

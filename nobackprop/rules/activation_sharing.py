@@ -13,15 +13,15 @@ import numpy as np
 
 from .. import network
 from ..backend import Array, array_module
-from ..errors import unknown
 from ..feedback import Draw, draw_like, gaussian, weights, with_feedback, with_presynaptic
 from ..heads import PoolHead
 from ..kept import NOTHING, Keep, derivative
 from ..network import Network, Tape, backward
-from ..sharing import MATCHES, Sharing, plan
+from ..sharing import MATCHES, PLANS, Sharing, plan
 from ..tree import Tree, leaves
 from .base import Credit, Rule
 from .kolen_pollack import KolenPollack
+from .options import one_of
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,9 @@ class ActivationSharing(Rule):
     """
 
     k: int = 2
-    plan: str = "algorithm"
-    match: str = "max"
+    plan: str = one_of(PLANS, "algorithm", "sharing plan")
+    match: str = one_of(MATCHES, "max", "way to match dimensions")
     train_first: bool = False
-
-    def __post_init__(self) -> None:
-        plan(Network(()), self.k, self.plan)
-        if self.match not in MATCHES:
-            raise unknown("way to match dimensions", self.match, MATCHES)
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         return [*self.carriers(rng, params), *self.matrices(rng, net, params, shapes[0])]
@@ -168,7 +163,8 @@ class ASFPLC(ASFP):
         B, classes, ends = super().init(rng, net, params, shapes), shapes[-1][0], self.ends(net)
         V, R = ([PoolHead().init(rng, shape, classes, self.draw) if i in ends else None
                  for i, shape in enumerate(shapes[1:])] for _ in range(2))
-        return [*({"B": b, "V": v, "R": r} for b, v, r in zip(B, V, R)), *B[len(net):]]
+        return [*({"B": b, "V": v, "R": r} for b, v, r in zip(B[:len(net)], V, R, strict=True)),
+                *B[len(net):]]
 
     def ends(self, net: Network) -> set[int]:
         """The hidden blocks of the network on which classifiers stand."""
@@ -184,11 +180,12 @@ class ASFPLC(ASFP):
         """The classifiers' own gradients, which need no a_L."""
         return [None if own["V"] is None else
                 {"V": PoolHead().grad(own["V"], h, net.error(PoolHead().forward(own["V"], h), y))}
-                for own, h in zip(state, tape.h[1:])]
+                for own, h in zip(state[:len(net)], tape.h[1:], strict=True)]
 
     def signals(self, net: Network, state: Tree, tape: Tape, y: Array) -> dict[int, Array]:
         local = {i: PoolHead().send(own["R"], net.error(PoolHead().forward(own["V"], h), y), h.shape)
-                 for i, (own, h) in enumerate(zip(state, tape.h[1:])) if own["V"] is not None}
+                 for i, (own, h) in enumerate(zip(state[:len(net)], tape.h[1:], strict=True))
+                 if own["V"] is not None}
         return super().signals(net, state, tape, y) | local
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:

@@ -27,4 +27,4 @@ class AdaptiveDFA(DFA):
 
     def align(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
-        return [b - P for b, P in zip(B, products(params))]                              # LAS (28)
+        return [b - P for b, P in zip(B, products(params), strict=True)]                              # LAS (28)

@@ -35,13 +35,13 @@ class LAS(Rule):
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         return [head.init(rng, shape, shapes[-1][0], self.draw)
-                for head, shape in zip(self.heads(net), shapes[1:])]
+                for head, shape in zip(self.heads(net), shapes[1:-2], strict=True)]
 
     def align(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
         """The modules' gradients; Algorithm 1 line 13, Algorithm 2 line 5."""
         grads = []
-        for head, b, h in zip(self.heads(net), B, tape.h[1:]):
+        for head, b, h in zip(self.heads(net), B, tape.h[1:-2], strict=True):
             y_i = head.forward(b, h)                                               # LAS (19)
             grads.append(head.grad(b, h, self.local_error(net, y_i, tape, y)))     # LAS (21), (27)
         return grads
@@ -53,7 +53,7 @@ class LAS(Rule):
     def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
         e = net.error(tape.output, y)                                              # LAS (22)
         signals = {i: head.send(b, e, h.shape)                                     # LAS (24)
-                   for i, (head, b, h) in enumerate(zip(self.heads(net), B, tape.h[1:]))}
+                   for i, (head, b, h) in enumerate(zip(self.heads(net), B, tape.h[1:-2], strict=True))}
         return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (23)-(24)
 
 

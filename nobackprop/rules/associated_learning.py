@@ -10,12 +10,13 @@ import numpy as np
 
 from .. import network
 from ..backend import Array
-from ..errors import InputError, unknown
+from ..errors import InputError
 from ..kernels.loss import d_squared, squared
 from ..layers import Activation, Dense, Flatten, GlobalPool, Layer, Sequential
 from ..network import Network, Tape, backward, forward
 from ..tree import Tree, leaves
 from .base import Credit, Rule
+from .options import one_of
 
 SIGMOID = Activation("sigmoid")
 ERRORS = ("mean", "sum")
@@ -51,12 +52,8 @@ class AssociatedLearning(Rule):
     loss, and not only the loss that Fig. 4 gives it; t_i takes the learning signals, t'_i is for predicting alone.
     """
 
-    error: str = "mean"
+    error: str = one_of(ERRORS, "mean", "error")
     defaults: ClassVar[Mapping[str, object]] = {"activation": "elu,sigmoid", "lr": 2e-3}
-
-    def __post_init__(self) -> None:
-        if self.error not in ERRORS:
-            raise unknown("error", self.error, ERRORS)
 
     def trial_sizes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         half = sizes[:(len(sizes) + 1) // 2]

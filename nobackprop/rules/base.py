@@ -2,15 +2,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
 
 from .. import network
 from ..backend import Array
+from ..errors import InputError
 from ..network import Network, Tape
 from ..tree import Tree
+from .options import checked
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Rule:
     """
 
     defaults: ClassVar[Mapping[str, object]] = {}
+
+    def __post_init__(self) -> None:
+        """Check the options and turn NumPy's scalars into Python's; raises InputError, see rules/options.py."""
+        for option in fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, option.name, checked(option, getattr(self, option.name)))
 
     def trial_sizes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Hidden sizes near `sizes`, as many of them, with which the rule can be tried on a fully connected network."""
@@ -53,4 +60,9 @@ class Rule:
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
         """The gradients that the output error drives, `state` being already aligned."""
-        raise NotImplementedError
+        raise missing(self, "credit")
+
+
+def missing(rule: Rule, method: str) -> InputError:
+    """The error for a rule that lacks a method which every rule of its kind has."""
+    return InputError(f"rule {type(rule).__name__} has no method '{method}', without which it cannot learn")

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,7 +32,7 @@ class DFA(Rule):
         e = net.error(tape.output, y)                                              # LAS (15)
         sent = self.sent(e, y)
         signals = {i: DenseHead().send(b, sent, h.shape)                           # LAS (16)
-                   for i, (b, h) in enumerate(zip(self.matrices(B, tape), tape.h[1:]))}
+                   for i, (b, h) in enumerate(zip(self.matrices(B, tape), tape.h[1:-1], strict=True))}
         return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (16)-(18)
 
     def matrices(self, B: Tree, tape: Tape) -> list[Array]:
@@ -50,7 +52,7 @@ class SharedDFA(DFA):
     """
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
-        return self.draw(rng, (shapes[-1][0], max(math.prod(shape) for shape in shapes[1:-1])))
+        return self.draw(rng, (shapes[-1][0], max((math.prod(shape) for shape in shapes[1:-1]), default=1)))
 
     def matrices(self, B: Tree, tape: Tape) -> list[Array]:
         return [B[:, :h[0].size] for h in tape.h[1:-1]]
@@ -60,8 +62,11 @@ class SharedDFA(DFA):
 class DRTP(DFA):
     """Direct random target projection: a projection of the target stands for the error.  Frenkel et al. 2021.
 
-    State: as DFA.  No hidden block waits for the output: what it hears is -B^T y*.
+    State: as DFA.  No hidden block waits for the output: what it hears is -B^T y*.  That never falls to 0, so nothing
+    but f' can stop a hidden unit: under tanh, which the paper has, it stops; under relu it grows without end or dies.
     """
+
+    defaults: ClassVar[Mapping[str, object]] = {"activation": "tanh", "lr": 3e-3}
 
     def sent(self, e: Array, y: Array) -> Array:
         return -y / len(y)

@@ -26,4 +26,4 @@ class DKP(DFA):
     def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
         e = net.error(tape.output, y)
         return Credit(super().credit(net, params, B, tape, y).grads,
-                      [DenseHead().grad(b, h, e) for b, h in zip(B, tape.h[1:])])
+                      [DenseHead().grad(b, h, e) for b, h in zip(B, tape.h[1:-1], strict=True)])

@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import Array, array_module
-from ..errors import InputError, unknown
 from ..kernels.similarity import d_gaussian, d_similarity, gaussian, similarity
 from ..network import Network, Tape
 from ..tree import Tree
 from .local_loss import LocalLoss, d_features, features
+from .options import number, one_of
 
 KERNELS = ("cosine", "gaussian")
 
@@ -26,16 +26,10 @@ class PHSIC(LocalLoss):
     Deviations from print: of the grouping of neurons only one group a plane of an image, no divisive normalisation.
     """
 
-    gamma: float = 2.0
-    kernel: str = "gaussian"
+    gamma: float = number(2.0, "a number from 0 on", lambda gamma: gamma >= 0)
+    kernel: str = one_of(KERNELS, "gaussian", "kernel")
     sigma: float = 5.0
     defaults: ClassVar[Mapping[str, object]] = {"lr": 3e-3}
-
-    def __post_init__(self) -> None:
-        if self.kernel not in KERNELS:
-            raise unknown("kernel", self.kernel, KERNELS)
-        if not self.sigma > 0:
-            raise InputError(f"sigma must be a positive number, got {self.sigma}")
 
     def module(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int) -> Tree:
         return None

@@ -3,19 +3,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from ..backend import Array
-from ..errors import InputError
 from ..feedback import Draw, gaussian
 from ..heads import PoolHead
 from ..kernels import convolution, linear
 from ..kernels.similarity import d_deviation, d_similarity, deviation, similarity
 from ..network import Network, Tape, backward
 from ..tree import Tree
-from .base import Credit, Rule
+from .base import Credit, Rule, missing
+from .options import number
 
 KERNEL = 3, 1, 1  # side, stride, padding
 
@@ -31,29 +32,29 @@ class LocalLoss(Rule):
 
     def module(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int) -> Tree:
         """B[i] on a block whose samples come out in that shape."""
-        raise NotImplementedError
+        raise missing(self, "module")
 
     def value(self, net: Network, b: Tree, h: Array, y: Array) -> Array:
         """L_i, a scalar, of h (N, ...) and y* (N, C)."""
-        raise NotImplementedError
+        raise missing(self, "value")
 
     def sent(self, net: Network, b: Tree, h: Array, y: Array) -> Array:
         """dL_i/dh, (N, ...)."""
-        raise NotImplementedError
+        raise missing(self, "sent")
 
     def learnt(self, net: Network, b: Tree, h: Array, y: Array) -> Tree:
         """dL_i/db."""
-        raise NotImplementedError
+        raise missing(self, "learnt")
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         return [self.module(rng, shape, shapes[-1][0]) for shape in shapes[1:-1]]
 
     def align(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
-        return [self.learnt(net, b, h, y) for b, h in zip(B, tape.h[1:])]
+        return [self.learnt(net, b, h, y) for b, h in zip(B, tape.h[1:-1], strict=True)]
 
     def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
-        signals = {i: self.sent(net, b, h, y) for i, (b, h) in enumerate(zip(B, tape.h[1:]))}
+        signals = {i: self.sent(net, b, h, y) for i, (b, h) in enumerate(zip(B, tape.h[1:-1], strict=True))}
         return Credit(backward(net, params, tape, signals | {len(net) - 1: net.error(tape.output, y)}))
 
 
@@ -66,12 +67,9 @@ class Classified(LocalLoss):
 
     draw: Draw = gaussian
 
-    def __post_init__(self) -> None:
-        self.head()
-
     def head(self) -> PoolHead:
         """Of every block."""
-        raise NotImplementedError
+        raise missing(self, "head")
 
     def module(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int) -> Tree:
         return self.head().init(rng, shape, classes, self.draw)
@@ -150,32 +148,28 @@ class PredSim(LocalLoss):
     State: B[i] = {"pred", "sim"}, as those two have them.
     """
 
-    beta: float = 0.99
+    beta: float = number(0.99, "a number from 0 to 1", lambda beta: 0 <= beta <= 1)
     most: int = 2048
     draw: Draw = gaussian
     defaults: ClassVar[Mapping[str, object]] = {"lr": 3e-3}
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.beta <= 1:
-            raise InputError(f"beta must be a number from 0 to 1, got {self.beta}")
-        self.parts()
-
+    @cached_property
     def parts(self) -> dict[str, tuple[float, LocalLoss]]:
         """What each part of the loss counts, and the part."""
         return {"pred": (1 - self.beta, LocalPrediction(self.draw, self.most)),
                 "sim": (self.beta, LocalSimilarity(self.draw))}
 
     def module(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int) -> Tree:
-        return {name: part.module(rng, shape, classes) for name, (_, part) in self.parts().items()}
+        return {name: part.module(rng, shape, classes) for name, (_, part) in self.parts.items()}
 
     def value(self, net: Network, b: Tree, h: Array, y: Array) -> Array:
-        return sum(weight * part.value(net, b[name], h, y) for name, (weight, part) in self.parts().items())
+        return sum(weight * part.value(net, b[name], h, y) for name, (weight, part) in self.parts.items())
 
     def sent(self, net: Network, b: Tree, h: Array, y: Array) -> Array:
-        return sum(weight * part.sent(net, b[name], h, y) for name, (weight, part) in self.parts().items())
+        return sum(weight * part.sent(net, b[name], h, y) for name, (weight, part) in self.parts.items())
 
     def learnt(self, net: Network, b: Tree, h: Array, y: Array) -> Tree:
-        return {name: weight * part.learnt(net, b[name], h, y) for name, (weight, part) in self.parts().items()}
+        return {name: weight * part.learnt(net, b[name], h, y) for name, (weight, part) in self.parts.items()}
 
 
 def features(h: Array) -> Array:

@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import network
 from ..backend import Array, array_module
-from ..errors import InputError
 from ..kept import NOTHING
 from ..network import Network, Tape
 from ..tree import Tree, tree_map
@@ -29,10 +28,6 @@ class SPSA(Rule):
 
     c: float = 1e-3
     defaults: ClassVar[Mapping[str, object]] = {"lr": 3e-3}
-
-    def __post_init__(self) -> None:
-        if not self.c > 0:
-            raise InputError(f"c must be a positive number, got {self.c}")
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         return self.refresh(rng, learning(params))

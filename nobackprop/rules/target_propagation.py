@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import Array, array_module
-from ..errors import InputError, unknown
+from ..errors import InputError
 from ..kernels import linear
 from ..kernels.activation import ACTIVATIONS
 from ..kernels.loss import d_squared
@@ -16,6 +16,7 @@ from ..layers import Activation, Dense, Layer, Sequential
 from ..network import Network, Tape, backward, forward
 from ..tree import Tree, leaves
 from .base import Credit, Rule
+from .options import number, one_of
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,9 @@ class DifferenceTargetPropagation(Rule):
     """
 
     step: float = 1.0
-    sigma: float = 0.1
-    inverse: str = "tanh"
+    sigma: float = number(0.1, "a number from 0 on", lambda sigma: sigma >= 0)
+    inverse: str = one_of(ACTIVATIONS, "tanh", "activation")
     defaults: ClassVar[Mapping[str, object]] = {"activation": "tanh"}
-
-    def __post_init__(self) -> None:
-        if self.inverse not in ACTIVATIONS:
-            raise unknown("activation", self.inverse, ACTIVATIONS)
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Raises InputError where a hidden block is anything but one dense layer and its activation."""

@@ -307,6 +307,21 @@ def test_the_prediction_is_bounded_by_the_top_associated_loss_and_the_autoencode
     assert (np.linalg.norm(here.decode(top) - case.y, axis=1) <= bound * (1 + 1e-12)).all()  # AL (4.8)
 
 
+@pytest.mark.parametrize("square", [False, True])
+def test_that_bound_is_one_of_distances_and_none_of_the_losses(square):
+    """With squared distances, which the losses are, in the place of distances it fails."""
+    worst = 0.0
+    for seed in range(40):
+        case = folded(seed, (4, 4))
+        here = Folded([tree_map(lambda w: 2 * w, tree) for tree in both(case)])
+        s, t = here.ladder(case.x, case.y)
+        lip, top = np.linalg.norm(plain(here.params[here.L - 1])["W"], 2) / 4, here.b(1, s[-1])
+        found, above, below = (np.linalg.norm(gap, axis=1)**(1 + square) for gap in (
+            here.decode(top) - case.y, top - t[-1], here.h(1, here.g(1, t[0])) - t[0]))
+        worst = max(worst, float((found / (lip**(1 + square) * above + below)).max()))
+    assert worst > 1.2 if square else worst <= 1
+
+
 # Shapes and counts
 
 def count(spec, shape=(784,), classes=10, sizes=metrics.size):

@@ -168,6 +168,23 @@ def test_it_learns_every_linear_map_from_wherever_it_starts(seed, n_x, n_o, more
     pytest.fail(f"|E| is still {np.linalg.norm(net.E)}")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_it_needs_no_white_inputs(seed):
+    """As Forward Alignment, read backwards: any second moment of full rank."""
+    net = TwoLayers(seed, 3, 4, 3, white=False)
+    q, _ = np.linalg.qr(net.rng.standard_normal(net.case.x.shape))
+    net.case.x = np.sqrt(len(q)) * q * [0.7, 1.0, 1.6]
+    net.case.y = net.case.x @ net.T.T
+    H = net.H
+    for _ in range(20000):
+        net.step(0.03)
+        assert net.H <= H + 1e-12 * (1 + abs(H))
+        H = net.H
+        if np.linalg.norm(net.E) < 1e-5:
+            return
+    pytest.fail(f"|E| is still {np.linalg.norm(net.E)}")
+
+
 @given(seed=seeds, n_x=sizes, n_o=sizes, more=st.integers(0, 2), eps=st.floats(0.05, 0.3))
 def test_from_zero_the_forward_weights_align_with_the_feedback(seed, n_x, n_o, more, eps):
     """<W_2, B> >= 0 and W_2^T B is symmetric, at every step; the loss never rises."""

@@ -12,11 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import Case
 from tolerance import assert_close, assert_zero
+from scipy.integrate import quad
 
 from nobackprop import InputError, flow
 from nobackprop.feedback import weights
 from nobackprop.flow import Task, error, integrate, velocity
-from nobackprop.optim import SGD
+from nobackprop.optim import SGD, bind
 from nobackprop.rules import RULES
 
 seeds = st.integers(0, 2**32 - 1)
@@ -172,6 +173,34 @@ def test_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, white, 
         assert flow.H(task, W1, W2) <= H - eta / 2 * miss + 1e-12 * scale(W1, W2)
 
 
+def ceiling_of_theorem_2(task, W1, W2, eta, v):
+    """F_eta(v) of docs/theory.md, written down once more."""
+    inverse = np.linalg.inv(task.C.T @ task.C) @ task.C.T
+    S = np.eye(task.C.shape[1]) if task.Sigma is None else task.Sigma
+    R = (W1**2).sum() / 2 - np.trace(task.T @ inverse @ W2.T) + np.sqrt(((task.T @ inverse)**2).sum() * v)
+    trace_K = 2 * np.trace(W1 @ task.C.T) - (W2**2).sum()
+    return (2 * np.sqrt((task.C**2).sum() * 2 * R) - trace_K
+            + 2 * eta * max(np.linalg.eigvalsh(S)) * max(np.linalg.eigvalsh(task.C.T @ task.C)) * R)
+
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, white=st.booleans(), start=st.floats(0, 3),
+       eta=st.floats(0, 0.3))
+def test_the_bound_is_the_largest_v_that_does_not_exceed_f_eta(seed, n_x, more, n_o, white, start, eta):
+    task, W1, W2 = point(seed, n_x, n_x + more, n_o, white, start)
+    v = flow.bound(task, W1, W2, eta)
+    assert v == pytest.approx(ceiling_of_theorem_2(task, W1, W2, eta, v), rel=1e-9, abs=1e-9)
+    assert all(ceiling_of_theorem_2(task, W1, W2, eta, more * v) < more * v for more in (1.001, 2, 10, 1000))
+
+
+@pytest.mark.parametrize("t, c, s", [(1.0, 1.0, 1.0), (3.0, 1.0, 1.0), (1.5, 1.5, 1.0), (1.0, 0.5, 4.0)])
+def test_the_bound_by_hand(t, c, s):
+    """From zero weights, all matrices being 1 x 1: v = 2 c sqrt(2 R) + 2 eta s c^2 R with R = t / c sqrt(v) is 16."""
+    R = 4 * t / c
+    eta = (16 - 2 * c * np.sqrt(2 * R)) / (2 * s * c**2 * R)
+    task, zero = Task(np.array([[t]]), np.array([[c]]), np.array([[s]])), np.zeros((1, 1))
+    assert eta > 0 and flow.bound(task, zero, zero, eta) == pytest.approx(16, rel=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_at_rest_the_end_of_the_printed_proof_is_true(seed):
     """Limits, not identities: nothing in it may be differentiated, and lim E = 0 is for t -> oo."""
@@ -258,6 +287,16 @@ def test_the_mode_solves_its_equation(mu, t):
     assert p == pytest.approx(min(t, (2 / mu)**(1 / 3)), rel=0.25) and flow.mode(0.0, t) == t
 
 
+@given(q=st.floats(0.01, 0.999), mu=st.floats(1e-3, 1e3))
+def test_the_mode_is_where_the_integral_has_come_to(q, mu):
+    """t is the integral of dq / (1 - q^3), both in units of (mu / 2)^(1/3)."""
+    unit = (mu / 2)**(1 / 3)
+    t, _ = quad(lambda z: 1 / (1 - z**3), 0, q, epsabs=0, epsrel=1e-12)
+    assert 1 - unit * flow.mode(mu, t / unit) == pytest.approx(1 - q, rel=1e-9)
+
+
+@example(s=9.9e-4, t=1.0)
+@example(s=1.01e-3, t=1.0)
 @given(s=st.floats(1e-5, 1e-2), t=st.floats(1e-3, 1e3))
 def test_the_mode_keeps_its_digits_near_its_start(s, t):
     """Where p is t (1 - s^3 / 4 + 3 s^6 / 28) and less than the last digit; s = t (mu / 2)^(1/3)."""
@@ -535,6 +574,23 @@ def test_under_the_rule_k_changes_by_the_square_of_a_step(loss, seed, n_x, n_h, 
         size = scale(W2, *net.W)
         np.testing.assert_allclose(dW1 @ task.C.T, W2.T @ dW2, rtol=0, atol=1e-12 * size)          # ASAP (3.18)
         np.testing.assert_allclose(flow.K(task, *net.W), K - dW2.T @ dW2, rtol=0, atol=1e-12 * size)
+
+
+@pytest.mark.parametrize("biases, optimizer", [(True, "sgd"), (False, "adam"), (False, "momentum")])
+def test_with_biases_or_another_optimizer_k_changes_by_more(biases, optimizer):
+    """The path through C has the network's own biases, and no other optimiser's step is the gradient's multiple."""
+    case = Case(RULES["foa"], 0, sizes=(4,), activation="identity", loss="squared", biases=biases)
+    W, C = [case.params[0][0]["W"], case.params[1]["W"]], case.state[0][0]["W"]
+    task = Task(np.zeros((3, 5)), C)
+    opt = bind(optimizer, case.params if biases else weights(case.params), 0.05)
+    misses = []
+    for _ in range(3):
+        W2, K = W[1].copy(), flow.K(task, *W)
+        grads = case.grads()
+        opt(grads if biases else weights(grads))
+        misses.append(norm(flow.K(task, *W) - K + (W[1] - W2).T @ (W[1] - W2)))
+    # of momentum the first step is that of descent
+    assert max(misses) > 1e-3 and (optimizer != "momentum" or misses[0] < 1e-12)
 
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, samples=st.integers(1, 7), eta=st.floats(1e-3, 0.1))

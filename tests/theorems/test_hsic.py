@@ -48,6 +48,16 @@ def test_with_as_many_samples_of_every_class_the_target_term_is_hsic(seed, class
     assert_close(phsic(y @ y.T, K), hsic(y @ y.T, K), of=K)
 
 
+@given(seed=seeds, classes=st.integers(2, 5), n=samples)
+def test_cosines_of_centred_targets_are_another_gamma(seed, classes, n):
+    """The authors' scripts compare those: C / (C - 1) times the linear kernel, less a constant that pHSIC takes off."""
+    rng = np.random.default_rng(seed)
+    y, K = np.eye(classes)[rng.integers(classes, size=n)], symmetric(rng, n)
+    d = y - 1 / classes
+    cosines = d @ d.T / np.linalg.norm(d, axis=1) / np.linalg.norm(d, axis=1)[:, None]
+    np.testing.assert_allclose(phsic(cosines, K), classes / (classes - 1) * phsic(y @ y.T, K), rtol=0, atol=1e-12)
+
+
 def test_with_unequal_classes_it_is_not():
     y = np.eye(2)[[0, 0, 0, 1]]
     assert abs(phsic(y @ y.T, y @ y.T) - hsic(y @ y.T, y @ y.T)) > 0.01

@@ -88,10 +88,12 @@ def test_under_momentum_with_coupled_decay_it_follows_a_linear_recurrence(nester
 
 
 @pytest.mark.parametrize("name, optimizer, bound", [
-    ("sgd", SGD, 2.0), ("heavy ball", partial(Momentum, mu=0.9), 3.8), ("heavy ball", partial(Momentum, mu=0.5), 3.0)])
+    ("sgd", SGD, 2.0), ("heavy ball", partial(Momentum, mu=0.9), 3.8), ("heavy ball", partial(Momentum, mu=0.5), 3.0),
+    ("nesterov", partial(Momentum, mu=0.9, nesterov=True), 3.8 / 2.8),
+    ("nesterov", partial(Momentum, mu=0.5, nesterov=True), 1.5)])
 @given(seed=seeds)
 def test_it_vanishes_up_to_a_largest_decay_and_beyond_it_diverges(name, optimizer, bound, seed):
-    """eta lam < 2 for descent, < 2 (1 + mu) for the heavy ball."""
+    """eta lam < 2 for descent, < 2 (1 + mu) for the heavy ball, < 2 (1 + mu) / (1 + 2 mu) for Nesterov."""
     def after(forgets: float) -> float:
         pair = Pair(optimizer, seed, 0.1, forgets / 0.1)
         return pair.learn([np.zeros((3, 4))] * 300).ratio()
