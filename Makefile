@@ -1,11 +1,14 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-gpu theorems lint types docs equations locality notebooks bench golden clean
+.PHONY: help setup demo test fast portable mutants fuzz test-gpu theorems lint types docs equations locality notebooks \
+        bench golden clean
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+# one process a core, and one BLAS thread in each of them
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,17 +26,29 @@ demo: $(STAMP)  ## the main job: six learning rules side by side on real digits,
 	@$(BIN)/nobackprop compare
 
 test: $(STAMP) lint types  ## lint, types, and every test that needs no GPU
-	$(BIN)/python -m pytest -m 'not gpu'
+	$(PYTEST) -m 'not gpu'
+
+fast: $(STAMP)  ## the inner loop: every test that takes less than a second or two, with fewer examples
+	HYPOTHESIS_PROFILE=dev $(PYTEST) -m 'not gpu and not slow'
+
+portable: $(STAMP)  ## the numeric tests on other processors' kernels, other Pythons, oldest and newest versions
+	$(BIN)/python tests/portable.py
+
+mutants: $(STAMP)  ## break the code in a hundred ways, and see that the tests notice
+	$(BIN)/python tests/mutants.py
+
+fuzz: $(STAMP)  ## damaged files for every reader
+	$(BIN)/python tests/fuzz/run.py
 
 test-gpu: $(STAMP)  ## the tests that need CuPy and a CUDA device
 	$(BIN)/python -m pytest -m gpu
 
 theorems: $(STAMP)  ## the theorems alone, with ten times as many examples
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/theorems
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/theorems
 
 # ruff reads no setup.cfg, so its settings stand here
 lint: $(STAMP)  ## ruff
-	$(BIN)/ruff check --line-length 120 --select E,F,I,B,UP,W --ignore B905 nobackprop tests
+	$(BIN)/ruff check --line-length 120 --select E,F,I,B,UP,W --ignore B905 nobackprop tests noxfile.py
 
 types: $(STAMP)  ## mypy
 	$(BIN)/mypy nobackprop
@@ -57,4 +72,4 @@ golden: $(STAMP)  ## write the golden loss curves again, after a change that was
 	$(BIN)/python tests/test_golden.py
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache

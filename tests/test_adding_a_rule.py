@@ -114,7 +114,7 @@ def test_it_learns_what_shallow_learning_does_not(BlockDFA):
 
 def test_its_loss_falls_on_the_golden_batch(BlockDFA):
     curve = test_golden.curve(NAME)
-    assert curve[-1] < 0.8 * curve[0]
+    assert curve[-1] < 0.95 * curve[0]
 
 
 def test_the_command_line_knows_it(BlockDFA, tmp_path, capsys):

@@ -41,8 +41,13 @@ def command(capsys):
 def process(*argv, **kwargs):
     """The same as a process of its own, not yet waited for."""
     environment = os.environ | {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-W", "error", "-m", "nobackprop", *argv], env=environment,
-                            stdout=subprocess.PIPE, **{"stderr": subprocess.PIPE, "text": True} | kwargs)
+    # a shell's background jobs ignore Ctrl-C, and so would all that they start
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen([sys.executable, "-W", "error", "-m", "nobackprop", *argv], env=environment,
+                                stdout=subprocess.PIPE, **{"stderr": subprocess.PIPE, "text": True} | kwargs)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def everything(folder: Path) -> list[str]:
