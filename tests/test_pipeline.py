@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nobackprop import learn, models, network, pipeline, rules, workers
 from nobackprop.backend import to_module, to_numpy
 from nobackprop.errors import InputError
-from nobackprop.locality import same_bits
+from nobackprop.locality import EVERY, Locality, Reads, same_bits
 from nobackprop.optim import OPTIMIZERS, bind
 from nobackprop.pipeline import Belt, Closed, Station, makespan, one_by_one, play, shares
 from nobackprop.tree import leaves, tree_map
@@ -409,6 +409,25 @@ def test_numbers_that_cannot_be(how, sentence):
 def test_a_rule_whose_blocks_wait_is_refused_with_what_locality_measured(rule, reason):
     with pytest.raises(InputError, match=f"cannot be pipelined: .*{reason}; see nobackprop locality"):
         Training(rule).line()
+
+
+FULL, ONE, OTHER = Reads(EVERY), frozenset({1}), frozenset({(1, 2)})
+
+
+@pytest.mark.parametrize("hidden, feedback, reason", [
+    (FULL, Reads(), ""),
+    (Reads(EVERY, weights=frozenset({(1, 1)}), target=EVERY, presynaptic=EVERY), Reads(EVERY, target=EVERY), ""),
+    (Reads(EVERY, output=ONE), Reads(), "hidden blocks read the output"),
+    (Reads(EVERY, above=ONE), Reads(), "hidden blocks read what blocks above them recorded"),
+    (Reads(EVERY, weights=OTHER), Reads(), "hidden blocks read the weights of other blocks"),
+    (FULL, Reads(EVERY, output=ONE), "its feedback weights read the output"),
+    (FULL, Reads(EVERY, above=ONE), "its feedback weights read what blocks above recorded"),
+    (FULL, Reads(EVERY, weights=OTHER), "its feedback weights read the weights of other blocks"),
+    (Reads(EVERY - ONE), Reads(), "some hidden blocks do not learn")])
+def test_each_thing_that_keeps_a_block_waiting_is_a_reason_by_itself(hidden, feedback, reason, monkeypatch):
+    monkeypatch.setattr(pipeline.locality, "locality", lambda rule: Locality(hidden, feedback))
+    said = pipeline.waits.__wrapped__(rules.BP())
+    assert said.startswith(reason) and bool(said) == bool(reason)
 
 
 def test_no_rule_is_served_that_reads_more_than_its_own_block():

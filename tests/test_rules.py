@@ -54,7 +54,7 @@ def test_fa_with_its_own_weights_for_B_is_bp_bit_for_bit(seed, activation):
 AS_UNDER_BP = {
     "bp": {0, 1, 2, 3},
     "shallow": {3},        # by its definition
-    "las": {3},            # LAS (23): W_L carries e to the last hidden block
+    "las": {3},            # W_L itself carries e to the last hidden block
     "ltas": {3},
     "dtp": {3},            # its target is a step of 1 against dL/dh
     "foa": {0},            # errors come down through W, and the first block's input is x
@@ -257,8 +257,8 @@ def test_there_are_options_of_every_kind():
 
 
 @pytest.mark.parametrize("name, option, value, scalar", [
-    *((*row, scalar) for row in options(float) for scalar in (np.float64, np.longdouble)),
-    *((*row, scalar) for row in options(int) for scalar in (np.int64, np.uint16)),
+    *((*row, scalar) for row in options(float) for scalar in (np.float64, np.longdouble, np.array)),
+    *((*row, scalar) for row in options(int) for scalar in (np.int64, np.uint16, np.array)),
     *((*row, np.bool_) for row in options(bool)),
     *((*row, np.str_) for row in options(str)),
 ])
@@ -285,7 +285,7 @@ def test_an_integer_is_a_number():
 
 WRONG = {
     float: [float("nan"), float("inf"), -float("inf"), -1e-3, 10**400, "0.1", None, True, 0.5j, np.ones(1), [1.0],
-            np.float64("nan"), np.bool_(True)],
+            np.float64("nan"), np.bool_(True), np.array(-1.0)],
     int: [0, -1, 1.0, np.float64(2), "2", None, True, float("nan"), [2], np.int64(0)],
     bool: [0, 1, "yes", None, np.ones(1, bool)],
     str: [None, 0, "", "nonsense", b"max", ["max"]],

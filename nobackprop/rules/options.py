@@ -10,8 +10,6 @@ from dataclasses import Field, field
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-
 from ..errors import InputError, unknown
 
 
@@ -25,18 +23,18 @@ def one_of(known: Collection[str], default: str, what: str) -> Any:
     return field(default=default, metadata={"known": known, "what": what})
 
 
-def checked(option: Field[Any], value: Any) -> Any:
+def checked(option: Field[Any], came: Any) -> Any:
     """The value of a rule's option, as a number of Python's where it is a number.
 
     A scalar of NumPy has a dtype of its own, and would turn gradients of float32 into float64.
     Raises InputError for a value that the option cannot have.
     """
-    said = option.metadata
+    said, value = option.metadata, came.item() if getattr(came, "shape", None) == () else came
     real = isinstance(value, Real) and not isinstance(value, bool)
     kind: Callable[[Any], Any]
     match option.default:
         case bool():
-            kind, wanted, fits = bool, "True or False", isinstance(value, bool | np.bool_)
+            kind, wanted, fits = bool, "True or False", isinstance(value, bool)
         case int():
             kind, wanted, fits = int, "an integer, at least 1", real and isinstance(value, Integral) and int(value) >= 1
         case float():
@@ -47,7 +45,7 @@ def checked(option: Field[Any], value: Any) -> Any:
         case default:
             kind, wanted, fits = lambda value: value, "a function", callable(value) or not callable(default)
     if not fits:
-        raise InputError(f"{option.name} must be {wanted}, got {value!r}")
+        raise InputError(f"{option.name} must be {wanted}, got {came!r}")
     if "known" in said and value not in said["known"]:
         raise unknown(said["what"], value, said["known"])
     return kind(value)
