@@ -20,6 +20,7 @@ from .errors import InputError, unknown
 from .feedback import weights
 from .kept import Keep, Kept
 from .network import Network, Tape
+from .room import check_room
 from .rules.activation_sharing import ASFP, ActivationSharing
 from .sharing import Plan, plan
 from .tree import Tree, leaves, tree_map
@@ -124,6 +125,7 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     specs = ["bp", *(":".join([name, f"k={size}", *options]) for size in sorted({2, 4, *given}))]
     source = DATASETS[data]
     net = models.build(model, source.shape, source.classes, str(source.defaults["activation"]))
+    check_room(f"batch size {batch_size}", "inputs", batch_size * math.prod(source.shape), 4)
     rng = np.random.default_rng(0)
     params, _ = network.init(net, rng, source.shape)
     x = rng.standard_normal((batch_size, *source.shape), dtype=np.float32)
