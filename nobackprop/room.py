@@ -20,4 +20,5 @@ def check_room(asked: str, what: str, numbers: int, each: int) -> None:
     """Raises InputError if so many numbers, with so many bytes each, are more than this machine has memory."""
     most = memory() // each
     if numbers > most:
-        raise InputError(f"{asked} has {numbers:,} {what} or more, expected at most {most:,}, as many as fit into memory")
+        raise InputError(f"{asked} has {numbers:,} {what} or more, expected at most {most:,}, as many as fit into "
+                         "memory")

@@ -321,7 +321,7 @@ def test_a_name_that_is_none_gets_the_nearest():
                               "cross_entropy)"),
     *(({"classes": classes}, f"classes is {classes!r}, expected an integer from 1 on")
       for classes in ("10", 10.0, 0, -1, True, None)),
-    *(({"shape": shape}, f"shape is {shape!r}, expected the lengths of one sample's axes, such as (784,) or (28, 28, 1)")
+    *(({"shape": shape}, f"shape is {shape!r}, expected that of one sample, such as (784,) or (28, 28, 1)")
       for shape in ((), (0,), (8, 8, 0), (64.0,), ("64",), (True,), 64, None, "64", {64})),
 ])
 def test_what_cannot_be_built_gets_a_sentence(how, sentence):

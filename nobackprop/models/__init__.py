@@ -76,7 +76,7 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     if "," in activation and not MODELS[name].folds:
         raise InputError(f"model '{name}' has no two halves: expected one activation, got '{activation}'")
     if not isinstance(shape, Sequence) or not shape or not all(_counts(side) for side in shape):
-        raise InputError(f"shape is {shape!r}, expected the lengths of one sample's axes, such as (784,) or (28, 28, 1)")
+        raise InputError(f"shape is {shape!r}, expected that of one sample, such as (784,) or (28, 28, 1)")
     if not _counts(classes):
         raise InputError(f"classes is {classes!r}, expected an integer from 1 on")
     shape = tuple(map(int, shape))
@@ -99,7 +99,7 @@ def _known(what: str, name: str, known: Iterable[str]) -> None:
 
 
 def _counts(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 class _Counter:

@@ -2,15 +2,13 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
-from .. import metrics, models, plots, rules, workers
+from .. import metrics, models, plots, progress, rules, workers
 from ..backend import open_device
 from ..compare import environment
 from ..data import Dataset, load
@@ -142,7 +140,7 @@ class Plan:
         nets = [models.build(model, self.data.shape, self.data.classes, arm.activation)
                 for arm, model, _ in self.trials]
         with (workers.limit(self.config["threads"], any(net.convolutional for net in nets)),
-              tqdm(total=total, unit="epoch", disable=None, dynamic_ncols=True) as bar):
+              progress.bar(total) as bar):
             for seed in seeds:
                 for (arm, _, settings), net in zip(self.trials, nets, strict=True):
                     bar.set_description(f"{arm.label} seed {seed}")
@@ -153,8 +151,7 @@ class Plan:
                     runs.append({"rule": arm.label, "seed": seed, "parameters": metrics.size(run.params),
                                  "seconds": run.seconds, "test_accuracy": run.test_accuracy(),
                                  "history": run.history})
-                    if bar.disable:
-                        print(f"{arm.label} seed {seed}: {runs[-1]['test_accuracy']:.4f}", file=sys.stderr, flush=True)
+                    progress.line(bar, f"{arm.label} seed {seed}: {runs[-1]['test_accuracy']:.4f}")
         runs.sort(key=lambda run: self.config["rules"].index(run["rule"]))
         return {"config": self.config, "environment": self.environment, "runs": runs}
 
