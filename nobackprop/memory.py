@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import models, network, rules
+from . import models, network, plots, rules
 from .data import DATASETS
 from .errors import InputError, unknown
 from .feedback import weights
@@ -216,7 +216,7 @@ def draw(result: dict[str, Any]) -> Figure:
     panels[2].bar(list(columns), [column["total_bytes"] / 1e6 for column in columns.values()], color="#009E73")
     panels[2].set_title("held by the tape, measured")
     panels[2].set_ylabel("MB")
-    figure.suptitle(f"{result['model']} on {result['data']}, batch size {result['batch_size']}")
+    plots.title(figure, f"{result['model']} on {result['data']}, batch size {result['batch_size']}")
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     return figure
