@@ -120,7 +120,8 @@ def title(of: Figure | Axes, text: str) -> None:
 
 def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> None:
     """Put a legend below the panels, in as many columns as there is room for; the figure becomes as much taller."""
-    for columns in range(min(len(labels), 6), 0, -1):
+    for most in range(min(len(labels), 6), 0, -1):
+        columns = -(-len(labels) // -(-len(labels) // most))  # no more than fill the rows alike
         # named after they were put there: of a name that starts with _ a legend shows nothing
         box = figure.legend(lines, list(map(str, range(len(lines)))), loc="outside lower center", ncols=columns,
                             frameon=False)
@@ -132,6 +133,15 @@ def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> No
             break
         box.remove()
     figure.set_figheight(figure.get_figheight() + max(0, extent.height / figure.dpi - TWO_ROWS))
+
+
+def names(axes: Axes, texts: Sequence[str]) -> None:
+    """Write these at the places 0, 1, 2, ... of the y axis."""
+    axes.set_yticks(range(len(texts)))
+    for tick, text in zip(axes.yaxis.get_major_ticks(), texts, strict=True):
+        tick.label1.set_text(text)
+        fit(tick.label1, 0.2)
+    axes.set_yticklabels([tick.label1.get_text() for tick in axes.yaxis.get_major_ticks()])
 
 
 def fit(text: Text, share: float = 1.0, most: int = 3) -> None:
