@@ -6,6 +6,7 @@ no data set need be present.
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 import time
 import tracemalloc
@@ -25,6 +26,7 @@ from .data import DATASETS, Dataset
 from .errors import InputError, unknown
 from .learn import Run, Settings, step
 from .tree import nodes, tree_map
+from .room import check_room
 
 POOL = 4096  # samples that batches are gathered from
 WARM_UP = 5
@@ -147,6 +149,7 @@ def random_run(model: str, data: str, rule: str, batch_size: int, optimizer: str
     net = models.build(model, source.shape, source.classes, str(settings["activation"]))
     rng = np.random.default_rng(0)
     samples = batch_size * max(1, POOL // batch_size)
+    check_room(f"batch size {batch_size}", "inputs", samples * math.prod(source.shape), 4)
     x = rng.standard_normal((samples, *source.shape), dtype=np.float32)
     y = rng.integers(source.classes, size=samples)
     noise = Dataset(data, source.classes, x, y, x[:1], y[:1], x[:1], y[:1])

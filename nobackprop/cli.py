@@ -5,11 +5,14 @@ Exit codes: 0 done, 2 wrong use, said in one sentence, 1 anything else.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,12 @@ class Parser(argparse.ArgumentParser):
         return super().add_argument(*names, **kwargs)
 
     def error(self, message: str) -> Any:
-        self.exit(2, f"{self.prog}: error: {_line(message)}\n")
+        _tell(f"{self.prog}: error: {_line(message)}")
+        self.exit(2)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """What argparse prints by itself: its help and the version."""
+        _say(message, end="")
 
     def parse(self, argv: list[str]) -> argparse.Namespace:
         """The arguments, all of which must be known."""
@@ -45,24 +53,26 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command line, that of the process where none is given, and return its exit code."""
+    _plug()
     if hasattr(sys.stdout, "reconfigure"):
         # a terminal that cannot show a sign must not end a run
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = _run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-        return code
+        _say("", end="")  # told at once if stdout is closed, and not after hours of training
+        return _run(sys.argv[1:] if argv is None else argv)
     except InputError as error:
-        sys.stdout.flush()
-        print(f"nobackprop: {_line(str(error))}", file=sys.stderr)
+        _tell(f"nobackprop: {_line(str(error))}")
         return 2
     except KeyboardInterrupt:
-        print("nobackprop: interrupted", file=sys.stderr)
+        _tell("nobackprop: interrupted")
+        return 1
+    except MemoryError as error:
+        _tell(f"nobackprop: out of memory: {_line(str(error) or 'no more is to be had')}")
         return 1
     except BrokenPipeError:
-        # what is still buffered would be written at exit, and fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    finally:
+        _settle()
 
 
 def _run(argv: list[str]) -> int:
@@ -80,8 +90,55 @@ def _run(argv: list[str]) -> int:
         return int(stop.code or 0)
 
 
+# ---------------------------------------------------------------- what is printed
+
+
+def _say(text: str, end: str = "\n") -> None:
+    """Print to stdout.
+
+    Raises InputError if it is closed or full, and BrokenPipeError if its reader went away.
+    """
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot write to standard output ({error.strerror}): expected a terminal, a pipe or a file "
+                         "with room") from None
+
+
+def _tell(text: str) -> None:
+    """Print to stderr; nothing happens if it is closed or full, as the exit code says enough."""
+    with suppress(OSError):
+        if sys.stderr is not None:
+            print(text, file=sys.stderr, flush=True)
+
+
 def _line(text: str) -> str:
-    return text.replace("\n", "\\n")
+    """A text as one line that a terminal can show, words of more than 120 letters shortened."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return re.sub(r"\S{120,}", lambda word: f"{word[0][:60]}...{word[0][-20:]}", text)
+
+
+def _plug() -> None:
+    """Open descriptors 0 to 2 if they are closed: the next file would get their number, and then what is for them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _settle() -> None:
+    """Drop what stdout and stderr cannot take: Python would try it again at exit, and exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 # ---------------------------------------------------------------- what was typed
@@ -91,10 +148,11 @@ def _integer(text: str, low: int, high: int, wanted: str) -> int:
     try:
         value = int(text)
     except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
-    return value
+        # Python converts no more than 4300 digits
+        value = high + 1 if text.isdecimal() else low - 1
+    if low <= value <= high:
+        return value
+    raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted if value < low else f'at most {high}'}")
 
 
 def _count(text: str) -> int:
@@ -277,7 +335,7 @@ def _compare(args: argparse.Namespace) -> int:
     config = resolve(args.data, args.rules or RULES, args.seeds, typed, args.device, args.threads)
     comparison = Comparison(config, args.data_dir, args.download)
     with results.folder(args.out, args.data) as folder:
-        print(_settings(config, folder), flush=True)
+        _say(_settings(config, folder))
         diverged, broken = None, None
         try:
             comparison.run()
@@ -293,12 +351,12 @@ def _compare(args: argparse.Namespace) -> int:
             # written before it is shown: showing may fail, with a pipe that is closed
             results.write(folder / "results.json", comparison.results)
             plots.save(comparison.results, folder / "figure.png")
-            print(f"\n{results.table(comparison.results)}\n")
+            _say(f"\n{results.table(comparison.results)}\n")
         if broken:
-            print(f"interrupted after {_reached(runs)}; {where}")
+            _say(f"interrupted after {_reached(runs)}; {where}")
             return 1
         if runs:
-            print(where)
+            _say(where)
         if diverged:
             raise diverged
         return 0
@@ -323,11 +381,11 @@ def _reached(runs: list[dict[str, Any]]) -> str:
 def _plot(args: argparse.Namespace) -> int:
     from . import papers, plots, results
 
-    out = Path(args.results).with_name("figure.png") if args.out is None else Path(args.out)
+    out = Path(args.results).parent / "figure.png" if args.out is None else Path(args.out)
     plots.check_ending(out)
     found = results.read(args.results)
     plots.write(papers.draw(found), out)
-    print(f"wrote {out}")
+    _say(f"wrote {out}")
     return 0
 
 
@@ -352,21 +410,21 @@ def _list_datasets(args: argparse.Namespace) -> int:
 def _print_list(summaries: dict[str, str]) -> int:
     width = max(map(len, summaries))
     for name, summary in summaries.items():
-        print(f"{name:{width}}  {summary}")
+        _say(f"{name:{width}}  {summary}")
     return 0
 
 
 def _equations(args: argparse.Namespace) -> int:
     from .equations import show
 
-    print(show(args.paper, args.number))
+    _say(show(args.paper, args.number))
     return 0
 
 
 def _locality(args: argparse.Namespace) -> int:
     from .locality.pages import show
 
-    print(show())
+    _say(show())
     return 0
 
 
@@ -380,10 +438,10 @@ def _pipeline(args: argparse.Namespace) -> int:
         plots.check_ending(args.figure)
     result = throughput.measure(args.model, args.data, args.rule, args.batch_size, args.optimizer, args.device,
                                 args.pipeline, args.threads, args.steps)
-    print(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else throughput.describe(result))
+    _say(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else throughput.describe(result))
     if args.figure is not None:
         throughput.save(result, args.figure)
-        print(f"wrote {args.figure}", file=sys.stderr)
+        _tell(f"wrote {args.figure}")
     return 0
 
 
@@ -398,7 +456,7 @@ def _bench(args: argparse.Namespace) -> int:
     result = measure(model=args.model, data=args.data, rule=args.rule, batch_size=args.batch_size,
                      optimizer=args.optimizer, device=args.device, threads=args.threads, steps=args.steps,
                      against=args.against)
-    print(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else describe(result))
+    _say(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else describe(result))
     return 0
 
 
@@ -409,10 +467,10 @@ def _memory(args: argparse.Namespace) -> int:
     if args.figure is not None:
         plots.check_ending(args.figure)
     result = memory.measure(args.model, args.data, args.rule, args.k, args.batch_size)
-    print(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else memory.describe(result))
+    _say(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else memory.describe(result))
     if args.figure is not None:
         plots.write(memory.draw(result), args.figure)
-        print(f"wrote {args.figure}", file=sys.stderr)
+        _tell(f"wrote {args.figure}")
     return 0
 
 
@@ -425,13 +483,13 @@ def _papers(args: argparse.Namespace) -> int:
         raise InputError(f"papers {args.action}: expected the name of a table or figure, see nobackprop papers")
     exhibit = papers.get(args.name)
     if args.action == "show":
-        print(exhibit.describe())
+        _say(exhibit.describe())
         return 0
     found = exhibit.check(args.scale, args.seeds, args.data_dir, args.download, args.threads, args.device, args.only)
     with results.folder(args.out, args.name.replace(":", "-")) as folder:
         done = found.run()
         results.write(folder / "results.json", done)
         plots.write(exhibit.draw(done), folder / "figure.png")
-        print(f"{exhibit.title} ({exhibit.name}, scale {args.scale})\n\n{papers.compare(done)}\n\n"
+        _say(f"{exhibit.title} ({exhibit.name}, scale {args.scale})\n\n{papers.compare(done)}\n\n"
               f"{results.table(done)}\n\nwrote {folder / 'results.json'} and {folder / 'figure.png'}")
     return 0

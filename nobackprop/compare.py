@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from types import ModuleType
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from . import __version__, checks, metrics, models, rules, workers
+from . import __version__, checks, metrics, models, progress, rules, workers
 from .backend import open_device
 from .data import DATASETS, Dataset, load
 from .errors import check_name, integer
@@ -99,13 +98,12 @@ class Comparison:
         total = len(seeds) * sum(trial.settings.epochs for trial in self.trials)
         convolutional = any(trial.net.convolutional for trial in self.trials)
         with (workers.limit(self.config["threads"], convolutional),
-              tqdm(total=total, unit="epoch", disable=None, dynamic_ncols=True) as bar):
+              progress.bar(total) as bar):
             for trial in self.trials:
                 for seed in seeds:
                     bar.set_description(f"{trial.name} seed {seed}")
                     accuracy = self._one(trial.start(self.data, seed, device), bar)
-                    if bar.disable:
-                        print(f"{trial.name} seed {seed}: {accuracy:.4f}", file=sys.stderr, flush=True)
+                    progress.line(bar, f"{trial.name} seed {seed}: {accuracy:.4f}")
 
     def _one(self, run: Run, bar: tqdm) -> float:
         record: dict[str, Any] = {"rule": run.name, "seed": run.seed, "parameters": metrics.size(run.params),

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from . import models, network, rules
+from . import models, network, plots, rules
 from .data import DATASETS
 from .errors import InputError, unknown
 from .feedback import weights
 from .kept import Keep, Kept
 from .network import Network, Tape
+from .room import check_room
 from .rules.activation_sharing import ASFP, ActivationSharing
 from .sharing import Plan, plan
 from .tree import Tree, leaves, tree_map
@@ -124,6 +125,7 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     specs = ["bp", *(":".join([name, f"k={size}", *options]) for size in sorted({2, 4, *given}))]
     source = DATASETS[data]
     net = models.build(model, source.shape, source.classes, str(source.defaults["activation"]))
+    check_room(f"batch size {batch_size}", "inputs", batch_size * math.prod(source.shape), 4)
     rng = np.random.default_rng(0)
     params, _ = network.init(net, rng, source.shape)
     x = rng.standard_normal((batch_size, *source.shape), dtype=np.float32)
@@ -197,24 +199,26 @@ def _aligned(rows: list[list[str]]) -> str:
 
 
 def draw(result: dict[str, Any]) -> Figure:
-    """Fig. 6.1 of the thesis: accesses a step, counted; beside them the bytes that a real tape holds."""
+    """Fig. 6.1 of the thesis: accesses a step, counted; next to them the bytes that a real tape holds."""
     columns = result["columns"]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
-    panels = figure.subplots(1, 3)
+    panels = figure.subplots(1, 3, sharey=True)
+    places = range(len(columns))
     for axes, key, title in zip(panels, ("accesses", "accesses_both_sets"), ("as (6.1)-(6.2) count",
                                                                              "with both W and B")):
         read = [column[key]["read"] / 1e6 for column in columns.values()]
-        axes.bar(list(columns), read, color="#0072B2", label="read")
-        axes.bar(list(columns), [column[key]["written"] / 1e6 for column in columns.values()], bottom=read,
-                 color="#E69F00", label="written")
+        axes.barh(places, read, color="#0072B2", label="read")
+        axes.barh(places, [column[key]["written"] / 1e6 for column in columns.values()], left=read,
+                  color="#E69F00", label="written")
         axes.set_title(title)
-        axes.set_ylabel("accesses a step (millions)")
-    panels[0].legend(frameon=False, loc="upper right")
-    panels[0].set_ylim(top=1.25 * panels[0].get_ylim()[1])
-    panels[2].bar(list(columns), [column["total_bytes"] / 1e6 for column in columns.values()], color="#009E73")
+        axes.set_xlabel("accesses a step (millions)")
+    panels[2].barh(places, [column["total_bytes"] / 1e6 for column in columns.values()], color="#009E73")
     panels[2].set_title("held by the tape, measured")
-    panels[2].set_ylabel("MB")
-    figure.suptitle(f"{result['model']} on {result['data']}, batch size {result['batch_size']}")
+    panels[2].set_xlabel("MB")
+    plots.names(panels[0], list(columns))
+    panels[0].invert_yaxis()
+    plots.legend(figure, *panels[0].get_legend_handles_labels())
+    plots.title(figure, f"{result['model']} on {result['data']}, batch size {result['batch_size']}")
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
     return figure

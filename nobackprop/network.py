@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 
 from .backend import Array, array_module
-from .errors import InputError
+from .errors import InputError, unknown
 from .kept import ALL, Keep, Kept
 from .kernels.loss import LOSSES
 from .layers import Conv, Layer, Sequential, Shape
@@ -25,6 +25,10 @@ class Network:
 
     blocks: tuple[Layer, ...]
     loss: str = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        if self.loss not in tuple(LOSSES):
+            raise unknown("loss", str(self.loss), LOSSES)
 
     def __len__(self) -> int:
         return len(self.blocks)

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,26 +26,49 @@ from typing import Any
 from .errors import InputError
 from .files import atomic
 
-NUMBER = (int, float)
-NUMBER_OR_NULL = (int, float, type(None))
-# what a reader relies on: a list of one form is any number of them, a dict has at least these keys
+LARGEST = 1e300  # of a number: differences of what is larger are beyond float64, and so beyond a figure
+ROUNDING = 1e-6  # by which a share or a cosine may be off
+BYTES = 2**28  # of a file
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, or an integer if it is to be whole, from `low` to `high`; or null if that is allowed."""
+
+    low: float = -LARGEST
+    high: float = LARGEST
+    null: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """What need not be there."""
+
+    form: Any
+
+
+NUMBER, NUMBER_OR_NULL, INTEGER = Number(), Number(null=True), Number(-math.inf, math.inf, whole=True)
+SHARE, COSINE = Number(0, 1), Number(-1, 1, null=True)
+# what a reader relies on: a dict has at least these keys, a list of one form is any number of them, a tuple is a list
+# of just these, str is a text of one line
 FORM: Any = {
-    "config": {"data": str, "model": str},
+    "config": {"data": str, "model": str, "exhibit": Maybe(str)},
+    "environment": Maybe({"dataset": Maybe(str)}),
     "runs": [{
         "rule": str,
-        "seed": int,
+        "seed": INTEGER,
         "seconds": NUMBER,
-        "test_accuracy": NUMBER_OR_NULL,
+        "test_accuracy": replace(SHARE, null=True),
         "history": [{
-            "epoch": int,
+            "epoch": INTEGER,
             "train_loss": NUMBER,
-            "validation_accuracy": NUMBER,
-            "alignment": [NUMBER_OR_NULL],
-            "alignment_at_a": [NUMBER_OR_NULL],
+            "validation_accuracy": SHARE,
+            "alignment": [COSINE],
+            "alignment_at_a": [COSINE],
         }],
     }],
 }
-FORM_NAMES = {str: "a text", int: "an integer", NUMBER: "a number", NUMBER_OR_NULL: "a number or null"}
 
 
 @contextmanager
@@ -94,10 +118,27 @@ def strict(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name to write to, whose file takes the place of `path` at the end: all of it or nothing.
+
+    Raises InputError if the file cannot be written.
+    """
+    try:
+        with atomic(path) as partial:
+            yield partial
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}): "
+                         "expected a name in a folder that can be written to") from None
+
+
 def write(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
-    """Write results.json, all of it or nothing."""
+    """Write results.json, all of it or nothing.
+
+    Raises InputError if the file cannot be written.
+    """
     text = json.dumps(strict(results), indent=1, allow_nan=False)
-    with atomic(path) as partial:
+    with writing(path) as partial:
         partial.write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -107,12 +148,18 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises InputError, naming the key, where a key is missing or holds something else.
     """
     try:
-        results = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+        with open(path, "rb") as file:
+            content = file.read(BYTES + 1)
+        if len(content) > BYTES:
+            raise InputError(f"{path} holds more than {BYTES:,} bytes, expected a results.json")
+        results = json.loads(content.decode(), parse_constant=_no_number)
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror}): expected a results.json") from None
+    except InputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON, expected a results.json: {error}") from None
-    _check(path, "", results, FORM)
+    check(path, results, FORM)
     for i, run in enumerate(results["runs"]):
         if not run["history"]:
             raise InputError(f"{path}: 'runs[{i}].history' is empty, expected at least one epoch")
@@ -125,29 +172,49 @@ def _no_number(constant: str) -> None:
     raise ValueError(f"strict JSON has no {constant}")
 
 
-def _check(path: str | os.PathLike[str], at: str, value: Any, form: Any) -> None:
-    """Raises InputError where a value is not of that form."""
-    if isinstance(form, dict | list):
-        kind, name = (dict, "an object") if isinstance(form, dict) else (list, "a list")
-    else:
-        kind, name = form, FORM_NAMES[form]
-    fits = isinstance(value, kind) and not isinstance(value, bool)
-    if fits and name.startswith("a number") and value is not None:
-        fits = abs(value) <= sys.float_info.max
-    if not fits:
-        came = json.dumps(value)
+def check(source: Any, value: Any, form: Any, at: str = "") -> None:
+    """Raises InputError, naming `source` and the key, where a value is not of that form."""
+    if wanted := _wanted(value, form):
         place = f"'{at}'" if at else "what it holds"
-        raise InputError(f"{path}: {place} is {came[:40]}{'...' * (len(came) > 40)}, "
-                         f"expected {name}")
-    if isinstance(form, list):
+        raise InputError(f"{source}: {place} is {_came(value)}, expected {wanted}")
+    if isinstance(form, list | tuple):
         for i, child in enumerate(value):
-            _check(path, f"{at}[{i}]", child, form[0])
+            check(source, child, form[i if isinstance(form, tuple) else 0], f"{at}[{i}]")
     if isinstance(form, dict):
         for key, below in form.items():
             place = f"{at}.{key}" if at else key
-            if key not in value:
-                raise InputError(f"{path}: the key '{place}' is missing")
-            _check(path, place, value[key], below)
+            if key in value:
+                check(source, value[key], below.form if isinstance(below, Maybe) else below, place)
+            elif not isinstance(below, Maybe):
+                raise InputError(f"{source}: the key '{place}' is missing")
+
+
+def _wanted(value: Any, form: Any) -> str:
+    """What else was expected; nothing if the value is of that form, apart from what is inside it."""
+    if isinstance(form, Number):
+        name = f"{'an integer' if form.whole else 'a number'}{' or null' * form.null}"
+        if value is None and form.null:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, int if form.whole else int | float):
+            return name
+        if not form.low - ROUNDING <= value <= form.high + ROUNDING:
+            finite = abs(value) <= sys.float_info.max
+            return f"{name} from {form.low:g} to {form.high:g}" if finite else name
+        return ""
+    if form is str:
+        return "a text" if not isinstance(value, str) else "a printable text" if not value.isprintable() else ""
+    if isinstance(form, dict):
+        return "" if isinstance(value, dict) else "an object"
+    many = f" of {len(form)}" if isinstance(form, tuple) else ""
+    return "" if isinstance(value, list) and (not many or len(value) == len(form)) else f"a list{many}"
+
+
+def _came(value: Any) -> str:
+    """A value in few letters, however deep it is."""
+    if value and isinstance(value, dict | list):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    text = json.dumps(value)
+    return f"{text[:40]}{'...' * (len(text) > 40)}"
 
 
 def by_rule(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
@@ -180,7 +247,11 @@ def cosine(record: dict[str, Any], block: int) -> float | None:
 
 def column(runs: list[dict[str, Any]], of: Callable[[dict[str, Any]], float | None]) -> list[list[float | None]]:
     """For every epoch, that quantity of its record, of all runs that reached it."""
-    series = [[of(record) for record in run["history"]] for run in runs]
+    return by_place([[of(record) for record in run["history"]] for run in runs])
+
+
+def by_place(series: list[list[float | None]]) -> list[list[float | None]]:
+    """For every place of the longest list, the values there of all lists that reach it."""
     return [[values[i] for values in series if i < len(values)] for i in range(max(map(len, series)))]
 
 
@@ -213,4 +284,7 @@ def _accuracy(runs: list[dict[str, Any]]) -> str:
 
 
 def _text(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+    if value is None:
+        return "-"
+    # as a decimal fraction a loss may have hundreds of digits
+    return format(value, form) if abs(value) < 1e6 else f"{value:.3e}"

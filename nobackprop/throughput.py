@@ -16,12 +16,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
-from . import metrics, pipeline
+from . import metrics, pipeline, plots
 from .backend import synchronize
 from .bench import random_run, stepper
 from .compare import cores
 from .errors import InputError
-from .files import atomic
 from .learn import Run
 from .optim import bind
 from .pipeline import Batch, Station, assemble, makespan, one_by_one, one_worker, shares
@@ -169,8 +168,8 @@ def draw(result: dict[str, Any]) -> Figure:
     for name, of, colour in (("pipeline", shared, "#0072B2"), ("sequential", [sum(costs)], "#D55E00")):
         measured.plot(n, [makespan(k, of) for k in n], color=colour, lw=1, label=f"{name}, model")
         measured.plot(n, points[name], "o", color=colour, ms=4, label=f"{name}, measured")
-    measured.set(xlabel="mini-batches n", ylabel="seconds", title=f"{result['rule']}, {result['model']}",
-                 xlim=(0, None), ylim=(0, None))
+    measured.set(xlabel="mini-batches n", ylabel="seconds", xlim=(0, None), ylim=(0, None))
+    plots.title(measured, f"{result['rule']}, {result['model']}")
     layers, unit = 2 * np.array(COMPONENTS), sum(costs) / len(costs)
     more.loglog(layers, [unit * makespan(EPOCH, [c]) for c in COMPONENTS], "--", color="#D55E00", label="O(n l)")
     more.loglog(layers, [unit * makespan(EPOCH, [1] * c) for c in COMPONENTS], "--", color="#0072B2",
@@ -191,13 +190,4 @@ def save(result: dict[str, Any], path: str | os.PathLike[str]) -> None:
 
     Raises InputError for another ending and where the file cannot be written.
     """
-    from .plots import check_ending
-
-    check_ending(path)
-    figure = draw(result)
-    try:
-        with atomic(path) as part:
-            figure.savefig(part, format=str(path).rpartition(".")[2].lower(), dpi=150)
-    except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror}): "
-                         "expected a name in a folder that can be written to") from None
+    plots.write(draw(result), path)

@@ -1,6 +1,8 @@
 """The command line: what it prints, what it says to wrong use, its exit codes, and how it can be stopped."""
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import re
@@ -13,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import nobackprop
-from nobackprop import cli, learn
+from nobackprop import cli, learn, results
 from nobackprop.data import DATASETS
 from nobackprop.models import MODELS
 from nobackprop.rules import RULES
@@ -109,6 +111,8 @@ def test_nothing_imports_pyplot():
 COMPARE = "nobackprop compare: error: argument "
 UNKNOWN = "nobackprop compare: error: unknown option "
 INTEGERS = "expected integers from 0 on with commas between, such as 0,1,2"
+NINES = "9" * 5000
+SHORT_NINES = f"{'9' * 59}...{'9' * 18}"
 MISTAKES = {
     "comparre": "nobackprop: unknown command 'comparre': did you mean 'compare'?",
     "--verbose": "nobackprop: error: unknown option '--verbose': did you mean '--version'?",
@@ -120,6 +124,15 @@ MISTAKES = {
     "compare --epochs 0": f"{COMPARE}--epochs: got '0', expected an integer from 1 on",
     "compare --epochs 1.5": f"{COMPARE}--epochs: got '1.5', expected an integer from 1 on",
     "compare --batch-size -3": f"{COMPARE}--batch-size: got '-3', expected an integer from 1 on",
+    "compare --epochs 99999999999999999999":
+        f"{COMPARE}--epochs: got '99999999999999999999', expected at most 9223372036854775807",
+    f"compare --batch-size {NINES}":
+        f"{COMPARE}--batch-size: got '{SHORT_NINES}', expected at most 9223372036854775807",
+    f"compare --threads {NINES}": f"{COMPARE}--threads: got '{SHORT_NINES}', expected at most 1024",
+    f"compare --seeds {NINES}": f"{COMPARE}--seeds: got '{SHORT_NINES}', expected integers from 0 on",
+    f"compare --lr {NINES}": f"{COMPARE}--lr: got '{SHORT_NINES}', expected a number above 0",
+    f"compare --device cuda:{NINES}": "nobackprop: device 'cuda:999",
+    f"compare --rules asap:k={NINES}": "nobackprop: rule 'asap:k=999",
     "compare --lr 0": f"{COMPARE}--lr: got '0', expected a number above 0",
     "compare --lr nan": f"{COMPARE}--lr: got 'nan', expected a number above 0",
     "compare --lr inf": f"{COMPARE}--lr: got 'inf', expected a number above 0",
@@ -138,6 +151,15 @@ MISTAKES = {
     "compare --data digit": "nobackprop: unknown data set 'digit': did you mean 'digits'?",
     "compare --model mpl:8": "nobackprop: unknown model 'mpl': did you mean 'mlp'?",
     "compare --model mlp:8,x": "nobackprop: model 'mlp:8,x': expected hidden layer sizes",
+    "compare --model mlp:999999999999":
+        "nobackprop: model 'mlp:999999999999' has 63,999,999,999,936 parameters or more, expected at most ",
+    f"compare --model mlp:8,{NINES}": "nobackprop: model 'mlp:8,99",
+    f"compare --model vgg:{NINES}": "nobackprop: model 'vgg:999",
+    "compare --model conv3:1e9": "nobackprop: model 'conv3:1e9': expected a width factor above 0 and up to 16",
+    "compare --model resnet18:inf": "nobackprop: model 'resnet18:inf': expected a width factor above 0 and up to 16",
+    "compare --model vgg:nan": "nobackprop: model 'vgg:nan': expected a width factor above 0 and up to 16",
+    f"compare --augment crop:{NINES}": "nobackprop: augmentation 'crop:999",
+    "compare --augment crop:999999999999": "nobackprop: crop has the number 999999999999, expected one from 0 to 256",
     "compare --activation rely": "nobackprop: unknown activation 'rely': did you mean 'relu'?",
     "compare --optimizer adm": "nobackprop: unknown optimizer 'adm': did you mean 'adam'?",
     "compare --schedule cosinus": "nobackprop: unknown schedule 'cosinus': did you mean 'cosine'?",
@@ -157,6 +179,14 @@ MISTAKES = {
     "plot file": "nobackprop: file is not JSON, expected a results.json: ",
     "plot full/results.json": "nobackprop: full/results.json: the key 'config' is missing",
     "plot nothing.json --out a.jpg": "nobackprop: cannot draw to 'a.jpg': expected a name that ends in .png",
+    "plot .": "nobackprop: cannot read . (Is a directory)",
+    "plot ..": "nobackprop: cannot read .. (Is a directory)",
+    "plot /": "nobackprop: cannot read / (Is a directory)",
+    "memory --model mlp:8 --data digits --batch-size 9999999999999999":
+        "nobackprop: batch size 9999999999999999 has 639,999,999,999,999,936 inputs or more, expected at most ",
+    "bench --model mlp:8 --batch-size 9999999999999999":
+        "nobackprop: batch size 9999999999999999 has 7,839,999,999,999,999,216 inputs or more, expected at most ",
+    "bench --model mlp:999999999999": "nobackprop: model 'mlp:999999999999' has 783,999,999,999,216 parameters or more",
     "bench --steps 0": "nobackprop bench: error: argument --steps: got '0', expected an integer from 1 on",
     "bench --model mpl:8": "nobackprop: unknown model 'mpl': did you mean 'mlp'?",
 }
@@ -178,6 +208,19 @@ def test_a_newline_in_what_was_typed_breaks_no_sentence(command):
     for argv in (["compare", "--data", "a\nb"], ["compare", "--lr", "a\nb"]):
         code, out, err = command(*argv)
         assert (code, out, err.count("\n")) == (2, "", 1) and "a\\nb" in err
+
+
+def test_a_sentence_is_one_that_a_terminal_can_show(command):
+    code, out, err = command("compare", "--data", "\x1b[2J\udcff" + "x" * 200 + " y")
+    assert (code, out) == (2, "") and err.startswith("nobackprop: unknown data set '\\x1b[2J\\udcffxxx")
+    assert "x..." in err and " y': " in err and max(map(len, err.split())) <= 90
+
+
+def test_too_little_memory_is_a_sentence(command, monkeypatch):
+    def fail(*args, **kwargs):
+        raise MemoryError("Unable to allocate 1 TiB")
+    monkeypatch.setattr("nobackprop.compare.load", fail)
+    assert command("train", *TINY) == (1, "", "nobackprop: out of memory: Unable to allocate 1 TiB\n")
 
 
 @pytest.mark.parametrize("argv, expected", [
@@ -205,6 +248,107 @@ def test_a_reader_who_goes_away_is_no_error():
     assert child.stderr.read() == ""
     child.stderr.close()
     assert child.wait() == 1
+
+
+# ---------------------------------------------------------------- stdin, stdout or stderr closed or full
+
+posix = pytest.mark.skipif(os.name != "posix" or not os.path.exists("/dev/full"), reason="no shell, or no /dev/full")
+LIST = ["rules"]
+HELP = ["compare", "--help"]
+MISTAKE = ["rules", "bp"]
+RUN = ["train", *TINY, "--out", "o"]
+PLOT = ["plot", "stored.json"]
+CANNOT = "nobackprop: cannot write to standard output ({}): expected a terminal, a pipe or a file with room\n"
+BENCH = ["bench", "--model", "mlp:8", "--data", "digits", "--steps", "1", "--threads", "1"]
+
+
+def redirected(how: str, *argvs: list[str]) -> tuple[list[int], int, str, str]:
+    """Exit codes of these command lines, one after another in one process; its own code, stdout and stderr."""
+    script = ("import json, pathlib, sys; from nobackprop.cli import main; "
+              "codes = [main(argv) for argv in json.loads(sys.argv[1])]; "
+              "pathlib.Path('codes').write_text(json.dumps(codes)); sys.exit(codes[-1])")
+    done = subprocess.run(["sh", "-c", f'exec "$0" "$@" {how}', sys.executable, "-W", "error", "-c", script,
+                           json.dumps(argvs)], env=os.environ | {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": "1"},
+                          capture_output=True, text=True)
+    return json.loads(Path("codes").read_text()), done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def stored(place):
+    """A results.json and a picture that is out of date."""
+    record = {"epoch": 1, "train_loss": 1.0, "validation_accuracy": 0.5, "alignment": [], "alignment_at_a": []}
+    run = {"rule": "bp", "seed": 0, "seconds": 1.0, "test_accuracy": 0.5, "history": [record]}
+    (place / "stored.json").write_text(json.dumps({"config": {"data": "digits", "model": "mlp"}, "runs": [run]}))
+
+
+@posix
+@pytest.mark.parametrize("how", ["2>&-", "2>/dev/full", "<&-", "<&- 2>&-"])
+def test_without_stderr_or_stdin_all_is_done_quietly(stored, place, how):
+    codes, code, out, err = redirected(how, LIST, HELP, MISTAKE, RUN, PLOT, BENCH, ["papers"], ["equations"])
+    assert codes == [0, 0, 2, 0, 0, 0, 0, 0] and code == 0
+    assert out.count("wrote o/results.json and o/figure.png\n") == 1 and "usage: " in out and "GFLOP" in out
+    told = "nobackprop rules: error: unexpected argument 'bp'\nlas seed 0: 0."
+    assert err == "" if "2" in how else err.startswith(told) and err.count("\n") == 2
+    results.read("o/results.json")
+    assert Path("o/figure.png").read_bytes()[:4] == Path("figure.png").read_bytes()[:4] == b"\x89PNG"
+    assert everything(place) == ["codes", "figure.png", "o", "o/figure.png", "o/results.json", "stored.json"]
+
+
+@posix
+@pytest.mark.parametrize("how", [">&-", ">&- 2>&-", ">&- <&-"])
+def test_without_stdout_nothing_is_begun(stored, place, how):
+    codes, code, out, err = redirected(how, LIST, HELP, RUN, PLOT, BENCH)
+    assert codes == [2] * 5 and code == 2 and out == ""
+    assert err == ("" if "2" in how else CANNOT.format("Bad file descriptor") * 5)
+    assert everything(place) == ["codes", "stored.json"]
+
+
+@posix
+@pytest.mark.parametrize("argv, errors", [
+    (LIST, ""), (LIST, "2>/dev/full"), (HELP, ""), (["--version"], ""), (PLOT, ""), (RUN, "")])
+def test_a_full_stdout_is_one_sentence_before_anything_is_begun(stored, place, argv, errors):
+    codes, code, out, err = redirected(f">/dev/full {errors}", argv)
+    assert codes == [2] and code == 2 and out == ""
+    assert err == ("" if errors else CANNOT.format("No space left on device"))
+    assert everything(place) == ["codes", "stored.json"]
+
+
+class Filling(io.StringIO):
+    """Stdout on a disk that is full after so many lines."""
+
+    def __init__(self, lines: int, descriptor: int):
+        super().__init__()
+        self.lines, self.descriptor = lines, descriptor
+
+    def write(self, text: str) -> int:
+        if self.lines <= self.getvalue().count("\n"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+
+@pytest.mark.parametrize("lines", [0, 1, 17, 20])
+def test_a_stdout_that_fills_up_costs_nothing_that_was_measured(place, monkeypatch, capsys, lines):
+    with open(place / "there", "w") as there, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Filling(lines, there.fileno()))
+        assert cli.main(RUN) == 2
+    *_, err = capsys.readouterr().err.splitlines()
+    assert err.startswith("nobackprop: cannot write to standard output (No space left on device)")
+    assert Path("o").exists() == (lines > 1)
+    if lines > 1:
+        results.read("o/results.json")
+
+
+@posix
+def test_a_closed_descriptor_is_given_to_no_file(place):
+    """Without stderr the next file that is opened would have its number, and warnings would go into it."""
+    script = ("import os, sys; from nobackprop.cli import main; main(['rules']); file = open('file', 'w'); "
+              "print(file.fileno() > 2, flush=True); os.write(2, b'for stderr')")
+    done = subprocess.run(["sh", "-c", 'exec "$0" "$@" <&- 2>&-', sys.executable, "-c", script],
+                          env=os.environ | {"PYTHONPATH": ROOT}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "True" and (place / "file").read_text() == ""
 
 
 # ---------------------------------------------------------------- runs

@@ -311,7 +311,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", half)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         results.write(path, {"a": "b" * 100})
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 

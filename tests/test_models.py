@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tolerance import assert_close
 
-from nobackprop import data, learn, metrics, models, network, rules
+from nobackprop import data, learn, metrics, models, network, room, rules
 from nobackprop.errors import InputError
 from nobackprop.kernels.activation import ACTIVATIONS
 from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Layer, MaxPool, Residual, Sequential
@@ -241,7 +241,7 @@ def widths(spec: str) -> list[int]:
     ("conv3:1", [96, 128, 256, 2048, 2048, 10]),
     ("conv3:0.25", [24, 32, 64, 512, 512, 10]),
     ("conv3:.25", [24, 32, 64, 512, 512, 10]),
-    ("conv3:16", [1536, 2048, 4096, 32768, 32768, 10]),
+    ("conv3:4", [384, 512, 1024, 8192, 8192, 10]),
     ("conv3:0.01", [1, 1, 3, 20, 20, 10]),
     ("conv3:0.000001", [1, 1, 1, 1, 1, 10]),
     ("conv-small:2", [32, 64, 128, 10]),
@@ -276,7 +276,7 @@ def test_a_wrong_width_factor_gets_a_sentence(name, argument):
                                f"{name}:0.25, got '{argument}'")
 
 
-@pytest.mark.parametrize("shape", [(784,), (28, 28), (2, 8, 8, 1), ()])
+@pytest.mark.parametrize("shape", [(784,), (28, 28), (2, 8, 8, 1)])
 @EVERY
 def test_what_is_no_image_gets_a_sentence(name, shape):
     with pytest.raises(InputError) as told:
@@ -295,7 +295,7 @@ def test_the_smallest_image_passes_and_a_smaller_one_gets_a_sentence(name):
         net = models.build(small(name), shape, 3)
         _, shapes = network.init(net, np.random.default_rng(0), shape)
         assert all(side >= 1 for out in shapes for side in out)
-    for shape in ((least - 1, least, 2), (least, least - 1, 2)):
+    for shape in ((least - 1, least, 2), (least, least - 1, 2)) if least > 1 else ():
         with pytest.raises(InputError) as told:
             models.build(name, shape, 3)
         assert str(told.value) == (f"model '{name}': expected images of at least {least} x {least}, "
@@ -307,6 +307,81 @@ def test_a_name_that_is_none_gets_the_nearest():
         models.build("conv-3:0.25", CIFAR, 10)
     with pytest.raises(InputError, match="unknown activation 'rlu': did you mean 'relu'"):
         models.build("conv3:0.25", CIFAR, 10, "rlu")
+
+
+@pytest.mark.parametrize("how, sentence", [
+    ({"spec": "mlp-bn:8,0"}, "model 'mlp-bn:8,0': expected hidden layer sizes such as mlp-bn:128,128, got '8,0'"),
+    ({"spec": "mlp"}, "model 'mlp': expected hidden layer sizes such as mlp:128,128, got ''"),
+    ({"spec": "mlp:8,,8"}, "model 'mlp:8,,8': expected hidden layer sizes such as mlp:128,128, got '8,,8'"),
+    ({"spec": "mlp:\u0663"}, "model 'mlp:\u0663': expected hidden layer sizes such as mlp:128,128, got '\u0663'"),
+    ({"spec": 8}, "model is 8, expected a name"),
+    ({"activation": None}, "activation is None, expected a name"),
+    ({"loss": "mse"}, "unknown loss 'mse': (known: squared, cross_entropy)"),
+    ({"loss": "square"}, "unknown loss 'square': did you mean 'squared'? (known: squared, cross_entropy)"),
+    ({"loss": ["squared"]}, "unknown loss '['squared']': did you mean 'squared'? (known: squared, "
+                              "cross_entropy)"),
+    *(({"classes": classes}, f"classes is {classes!r}, expected an integer from 1 on")
+      for classes in ("10", 10.0, 0, -1, True, None)),
+    *(({"shape": shape}, f"shape is {shape!r}, expected that of one sample, such as (784,) or (28, 28, 1)")
+      for shape in ((), (0,), (8, 8, 0), (64.0,), ("64",), (True,), 64, None, "64", {64})),
+])
+def test_what_cannot_be_built_gets_a_sentence(how, sentence):
+    with pytest.raises(InputError) as told:
+        models.build(**{"spec": "mlp:8", "shape": (64,), "classes": 10} | how)
+    assert str(told.value) == sentence
+
+
+def test_a_network_has_no_unknown_loss():
+    with pytest.raises(InputError, match="unknown loss 'mse'"):
+        network.Network((Dense(3),), "mse")
+
+
+def test_integers_of_numpy_are_integers():
+    net = models.build("mlp:4", tuple(np.array([3, 2])), np.int64(5))
+    assert net == models.build("mlp:4", [3, 2], 5) == models.build("mlp:4", (3, 2), 5)
+    assert [type(one.units) for block in net for one in flat(block) if isinstance(one, Dense)] == [int, int]
+
+
+# weights alone, counted by hand: what a network starts with, biases and batch-norm's numbers at 0 and 1 left out
+@pytest.mark.parametrize("spec, shape, numbers", [
+    ("mlp:7,5", (4, 1), 4 * 7 + 7 * 5 + 5 * 3),
+    ("mlp-bn:7,5", (4,), 4 * 7 + 7 * 5 + 5 * 3),
+    ("conv-small", (8, 8, 1), 9 * 16 + 9 * 16 * 32 + 2 * 2 * 32 * 64 + 64 * 3),
+    ("resnet20:0.0625", (4, 4, 1), 9 + 6 * 9 + (9 * 2 + 5 * 9 * 4 + 2) + (9 * 8 + 5 * 9 * 16 + 8) + 4 * 3),
+])
+def test_as_many_weights_as_fit_into_memory_and_no_more(spec, shape, numbers, monkeypatch):
+    monkeypatch.setattr(room, "memory", lambda: models.BYTES * numbers)
+    params, _ = network.init(models.build(spec, shape, 3), np.random.default_rng(0), shape)
+    assert sum(array.size for path, array in leaves(params) if path.endswith("W")) == numbers
+    monkeypatch.setattr(room, "memory", lambda: models.BYTES * numbers - 1)
+    with pytest.raises(InputError) as told:
+        models.build(spec, shape, 3)
+    assert str(told.value) == (f"model '{spec}' has {numbers:,} parameters or more, expected at most {numbers - 1:,}, "
+                               "as many as fit into memory")
+
+
+@pytest.mark.parametrize("spec, numbers", [
+    ("mlp:999999999999", "63,999,999,999,936"),
+    ("mlp:8,8,999999999999999999", "8,000,000,000,000,000,568"),
+    ("mlp-bn:999999999999", "63,999,999,999,936"),
+    ("mlp:" + "9" * 18 + ",1" * 1000, "63,999,999,999,999,999,936"),
+])
+def test_nothing_is_allocated_for_a_network_that_does_not_fit(spec, numbers):
+    with pytest.raises(InputError) as told:
+        models.build(spec, (64,), 10)
+    assert f"has {numbers} parameters or more, expected at most " in str(told.value)
+
+
+def test_a_size_may_be_long_beyond_any_conversion():
+    with pytest.raises(InputError) as told:
+        models.build(f"mlp:8,{'9' * 5000}", (64,), 10)
+    assert str(told.value).endswith("': got a hidden layer size of 5000 digits, expected at most 18")
+
+
+def test_memory_is_guessed_if_the_system_does_not_say(monkeypatch):
+    assert room.memory() > 2**27
+    monkeypatch.delattr(room.os, "sysconf")
+    assert room.memory() == 2**33
 
 
 def test_the_list_has_one_line_for_each():

@@ -1,16 +1,21 @@
 """The papers' tables as data: they name rules and models that are there, and they run."""
 from __future__ import annotations
 
+import dataclasses
+import io
+
 import numpy as np
 import pytest
 from tolerance import assert_close, assert_zero
+from records import exhibit_results
 
 from nobackprop import cli, metrics, models, network, papers, results, rules
-from nobackprop.data import from_arrays
+from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
 from nobackprop.learn import Run, Settings
-from nobackprop.papers import EXHIBITS, al, exhibit
+from nobackprop.papers import EXHIBITS, al, asap, exhibit
 from nobackprop.papers.asap import angle
+from nobackprop.tree import leaves, tree_map
 
 every = pytest.mark.parametrize("name", EXHIBITS)
 SHAPES = {"mnist": (28, 28, 1), "cifar-10": (32, 32, 3)}
@@ -219,6 +224,340 @@ def test_pictures_come_with_the_last_epoch_alone(trained, monkeypatch):
     h = network.forward(trained.net, trained.params, trained.validation[0], train=False).h
     expected = [h[0].reshape(len(h[0]), -1), h[2], h[4], h[6]]
     np.testing.assert_allclose(found["points"], [layer[:, :2] for layer in expected], atol=0.006)
+
+
+# by hand, from the arrays of a run alone: mlp:8,6,12,6,8 has elu in its first two blocks, then sigmoid
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def elu(a):
+    return np.where(a > 0, a, np.exp(np.minimum(a, 0)) - 1)
+
+
+def affine(params, h):
+    """W h + b of a block or of an affiliated layer."""
+    (_, W), (_, b) = sorted(leaves(params), key=lambda leaf: leaf[1].ndim, reverse=True)
+    return h @ W.T + b
+
+
+def by_hand(run, x):
+    """x and what each block makes of it."""
+    h = [x.reshape(len(x), -1)]
+    for f, params in zip((elu, elu, sigmoid, sigmoid, sigmoid, lambda a: a), run.params, strict=True):
+        h.append(f(affine(params, h[-1])))
+    return h
+
+
+def test_losses_are_of_the_first_training_samples_by_hand(trained, monkeypatch):
+    monkeypatch.setattr(al, "SAMPLES", 7)
+    x, y, (first, second) = trained.x[:7], trained.y[:7], trained.state
+    h = by_hand(trained, x)
+    bridge = sigmoid(affine(first["b"][1], sigmoid(affine(first["b"][0], h[1]))))
+    t_1 = sigmoid(affine(first["g"], y))
+    t_2 = sigmoid(affine(second["g"], t_1))
+    found = al.losses(trained)
+    assert_close(found["associated"], [((bridge - t_1)**2).mean(), ((h[4] - t_2)**2).mean()], of=1.0)
+    assert_close(found["autoencoder"], [((sigmoid(affine(trained.params[5], t_1)) - y)**2).mean(),
+                                        ((sigmoid(affine(trained.params[4], t_2)) - t_1)**2).mean()], of=1.0)
+
+
+def test_layers_are_the_activities_by_hand(trained):
+    h = by_hand(trained, trained.validation[0])
+    for found, expected in zip(al.layers(trained, [0, 1, 2, 3, 4, 5, 6], 1000), h, strict=True):
+        assert_close(found, expected)
+
+
+def test_distances_are_those_of_the_first_validation_samples_by_hand(trained, monkeypatch):
+    monkeypatch.setattr(al, "SAMPLES", 33)
+    h, labels = by_hand(trained, trained.validation[0])[5][:33], trained.data.y_validation[:33]
+    centres = [h[labels == k].mean(0) for k in range(10)]
+    apart = [np.sqrt(((u - v)**2).sum()) for i, u in enumerate(centres) for v in centres[:i]]
+    within = [np.mean([np.sqrt(((u - v)**2).sum()) for i, u in enumerate(one) for v in one[:i]])
+              for one in (h[labels == k] for k in range(10))]
+    found = al.last_hidden(trained)
+    assert_close([found["inter"], found["intra"]], [np.mean(apart), np.mean(within)])
+    assert len(apart) == 45 and abs(found["inter"] / found["intra"] - 1) > 0.01
+
+
+def test_pictures_are_of_the_first_validation_samples_and_of_the_layers_by_hand(trained, monkeypatch):
+    monkeypatch.setattr(al, "embed", lambda h: h[:, :2])
+    monkeypatch.setattr(al, "POINTS", 13)
+    trained.epoch()
+    found, h = al.pictures(trained), by_hand(trained, trained.validation[0])
+    assert found["labels"] == trained.data.y_validation[:13].tolist()
+    np.testing.assert_allclose(found["points"], [h[i][:13, :2] for i in (0, 2, 4, 6)], rtol=0, atol=0.005001)
+
+
+def test_training_accuracy_is_of_all_training_samples_by_hand(trained):
+    right = by_hand(trained, trained.x)[6].argmax(1) == trained.y.argmax(1)
+    assert al.training_accuracy(trained) == {"training_accuracy": right.sum() / 270}
+
+
+def test_angles_are_between_each_w_and_its_own_c(marked):
+    data = marked("mnist")
+    run = Run(models.build("mlp:10,10", data.shape, 10, "identity"), rules.get("foa"), data, Settings(epochs=1))
+    found = asap.angles(run)["angles"]
+    Ws = [W.astype("float64") for _, W in leaves(run.params) if W.ndim == 2]
+    Cs = [C.astype("float64") for _, C in leaves(run.state)]
+    assert [W.shape for W in Ws] == [C.shape for C in Cs] == [(10, 784), (10, 10), (10, 10)]
+    expected = [np.degrees(np.arccos((W * C).sum() / np.linalg.norm(W) / np.linalg.norm(C))) for W, C in zip(Ws, Cs)]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3)
+    assert len({round(value, 1) for value in found}) == 3
+    bp = Run(models.build("mlp:10,10", data.shape, 10), rules.get("bp"), data, Settings(epochs=1))
+    assert asap.angles(bp) == {}
+
+
+def test_an_angle_is_none_where_there_is_no_direction():
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(angle(np.zeros((2, 2)), np.ones((2, 2))))
+
+
+# ---------------------------------------------------------------- every number of a run, by data with labels in its pixels
+
+SIZES = {"train": 211, "validation": 37, "test": 53}  # primes: of which part an accuracy is, its fraction says
+
+
+@pytest.fixture
+def marked(monkeypatch):
+    """Data sets in the place of the real ones, whose pixels say the part, the row and the label of each image.
+
+    Of an image the upper left square of 4 x 4 is its label, the upper right one its part, and the lower left one its row.
+    All three are divided by 256: large inputs would let training diverge.
+    """
+    def load(name, data_dir=None, download=False):
+        parts, rng = {}, np.random.default_rng(1)
+        for number, (part, size) in enumerate(SIZES.items()):
+            y = rng.integers(10, size=size)
+            x = rng.normal(0, 0.1, (size, *SHAPES[name])).astype("float32")
+            x[:, :4, :4], x[:, :4, -4:], x[:, -4:, :4] = (
+                values.reshape(-1, 1, 1, 1) / 256 for values in (y, np.full(size, number), np.arange(size)))
+            x[np.arange(size), 10 + y] += 2
+            parts |= {f"x_{part}": x, f"y_{part}": y}
+        return Dataset(name, 10, **parts)
+
+    monkeypatch.setattr(exhibit, "load", load)
+    return load
+
+
+@pytest.mark.parametrize("name", ["asap:table-3.1", "al:table-2", "asap:table-5.2", "al:table-3"])
+@pytest.mark.parametrize("scale", ["smoke", "small", "full"])
+@pytest.mark.parametrize("train, held, reduce", [(100, 30, 1), (None, None, 1), (100, 30, 2), (None, None, 2), (7, None, 4)])
+def test_the_part_that_a_scale_asks_for_is_the_first_images_with_their_labels(marked, monkeypatch, name, scale, train,
+                                                                              held, reduce):
+    found = EXHIBITS[name]
+    changed = dataclasses.replace(found.scales[scale], train=train, held_back=held, reduce=reduce)
+    monkeypatch.setitem(found.scales, scale, changed)
+    data, whole = found.check(scale, only=[found.arms[0].label]).data, marked(found.data)
+    expected = {"train": train or 211, "validation": held or 37, "test": held or 53 if scale == "smoke" else 53}
+    side, channels = SHAPES[found.data][0] // reduce, SHAPES[found.data][2]
+    for number, (part, size) in enumerate(expected.items()):
+        x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
+        assert x.shape == (size, side, side, channels) and x.dtype == np.float32
+        np.testing.assert_array_equal(256 * x[:, 0, 0, 0], y)
+        np.testing.assert_array_equal(256 * x[:, 0, -1, 0], np.full(size, number))
+        np.testing.assert_array_equal(256 * x[:, -1, 0, 0], np.arange(size))
+        np.testing.assert_array_equal(y, getattr(whole, f"y_{part}")[:size])
+        mean = getattr(whole, f"x_{part}")[:size].reshape(size, side, reduce, side, reduce, channels).mean((2, 4))
+        assert_close(x, mean)
+    assert data.name == (f"{found.data}, {reduce} x {reduce} pixels averaged" if reduce > 1 else found.data)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """The runs that an exhibit makes, each with a copy of the parameters that it started with."""
+    made = []
+
+    class Watched(Run):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.start = tree_map(np.copy, self.params)
+            made.append(self)
+
+    monkeypatch.setattr(exhibit, "Run", Watched)
+    return made
+
+
+def test_every_number_of_a_run_is_that_of_its_seed_and_its_part(marked, watched):
+    found = EXHIBITS["asap:table-3.1"].check(seeds=[3, 1])
+    done, data = found.run(), found.data
+    runs = {(run["rule"], run["seed"]): run for run in done["runs"]}
+    labels = ["foa, linear", "bp, linear", "foa, nonlinear", "bp, nonlinear"]
+    assert list(runs) == [(label, seed) for label in labels for seed in (3, 1)]
+    assert [(run.name, run.seed) for run in watched] == [(label, seed) for seed in (3, 1) for label in labels]
+    for run in watched:
+        one = runs[run.name, run.seed]
+        own = np.random.default_rng(np.random.SeedSequence(run.seed).spawn(4)[0])
+        expected, _ = network.init(run.net, own, data.shape, "float32")
+        for (_, ours), (_, theirs) in zip(leaves(run.start), leaves(expected), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert one["history"] == run.history and [record["epoch"] for record in one["history"]] == [1, 2]
+        right = {part: (network.predict(run.net, run.params, getattr(data, f"x_{part}")).argmax(1)
+                        == 256 * getattr(data, f"x_{part}")[:, 0, 0, 0]).sum() for part in SIZES}
+        assert one["test_accuracy"] == right["test"] / 53
+        assert one["history"][-1]["validation_accuracy"] == right["validation"] / 37
+        assert one["parameters"] == 784 * 10 + 10 + 2 * 110 + ("nonlinear" in run.name) * 2 * 2 * 10
+        assert one["seconds"] == run.seconds > 0
+        last = one["history"][-1].get("angles")
+        if run.name.startswith("foa"):
+            Ws, Cs = ([np.ravel(array).astype("float64") for _, array in leaves(tree) if array.ndim == 2]
+                      for tree in (run.params, run.state))
+            cosines = [W @ C / np.linalg.norm(W) / np.linalg.norm(C) for W, C in zip(Ws, Cs, strict=True)]
+            np.testing.assert_allclose(last, np.degrees(np.arccos(cosines)), rtol=0, atol=1e-3)
+        else:
+            assert last is None
+    accuracies = [one["test_accuracy"] for one in runs.values()]
+    assert max(accuracies) > 0.2 and len(set(accuracies)) > 2
+    assert done["config"]["seeds"] == [3, 1] and done["environment"]["dataset"] == "mnist"
+
+
+def test_a_run_without_stderr_is_quiet(marked, monkeypatch, capsys):
+    plan = EXHIBITS["asap:table-3.1"].check(only=["bp, linear"])
+    monkeypatch.setattr("sys.stderr", None)
+    assert len(plan.run()["runs"]) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+# ---------------------------------------------------------------- what is drawn, read back
+
+
+def drawn(name, **how):
+    found = exhibit_results(name, **how)
+    arms = {arm.label: [run["history"] for run in found["runs"] if run["rule"] == arm.label]
+            for arm in EXHIBITS[name].arms}
+    return papers.draw(found), arms
+
+
+def test_angles_are_drawn_layer_by_layer():
+    figure, arms = drawn("asap:table-3.1", seeds=(0, 1, 2), epochs=4)
+    assert figure.get_suptitle() == "Forward alignment on mnist, 3 seeds: mean and range"
+    assert [axes.get_title() for axes in figure.axes] == ["foa, linear", "foa, nonlinear"]
+    for axes in figure.axes:
+        angles = np.array([[record["angles"] for record in history] for history in arms[axes.get_title()]])
+        *lines, right_angle = axes.lines
+        for layer, (line, band) in enumerate(zip(lines, axes.collections, strict=True)):
+            assert line.get_label() == ["784 x 10, below them", "layer 1", "layer 2"][layer]
+            assert list(line.get_xdata()) == [1, 2, 3, 4]
+            assert_close(np.array(line.get_ydata()), angles[:, :, layer].mean(0))
+            x, y = band.get_paths()[0].vertices.T
+            for epoch in range(4):
+                assert {y[x == epoch + 1].min(), y[x == epoch + 1].max()} == {
+                    angles[:, epoch, layer].min(), angles[:, epoch, layer].max()}
+        assert list(right_angle.get_ydata()) == [90, 90]
+
+
+def test_angles_of_runs_of_unequal_length_are_drawn_as_far_as_they_go():
+    found = exhibit_results("asap:table-3.1", seeds=(0, 1), epochs=3)
+    first, second = (run["history"] for run in found["runs"][:2])
+    del second[2], second[0]["angles"]
+    lines = papers.draw(found).axes[0].lines
+    for layer in range(3):
+        expected = [first[0]["angles"][layer], (first[1]["angles"][layer] + second[1]["angles"][layer]) / 2,
+                    first[2]["angles"][layer]]
+        assert_close(np.array(lines[layer].get_ydata()), np.array(expected))
+
+
+def test_losses_are_drawn_next_to_what_is_printed():
+    figure, arms = drawn("al:table-5", seeds=(0, 1, 2))
+    for (label, histories), axes in zip(arms.items(), figure.axes, strict=True):
+        found = np.array([history[-1]["associated"] for history in histories])
+        here, printed = axes.lines
+        assert axes.get_title() == label and list(here.get_xdata()) == list(range(1, found.shape[1] + 1))
+        assert_close(np.array(here.get_ydata()), found.mean(0))
+        assert tuple(printed.get_ydata()) == al.PRINTED_LOSSES[label]
+        ranges = [segment[:, 1].tolist() for segment in axes.collections[0].get_segments()]
+        assert ranges == np.stack([found.min(0), found.max(0)], 1).tolist()
+
+
+def test_distances_and_their_ratio_are_drawn():
+    figure, arms = drawn("al:table-7", seeds=(0, 1, 2))
+    lengths, ratios = figure.axes
+    inter, intra = (np.array([[history[-1][key] for history in histories] for histories in arms.values()])
+                    for key in ("inter", "intra"))
+    assert [line.get_label() for line in lengths.lines] == ["between classes", "within a class"]
+    assert_close(np.array(lengths.lines[0].get_ydata()), inter.mean(1))
+    assert_close(np.array(lengths.lines[1].get_ydata()), intra.mean(1))
+    heights = np.array([bar.get_height() for bar in ratios.patches])
+    assert_close(heights[:4], (inter / intra).mean(1))
+    assert heights[4:].tolist() == [between / within for between, within in
+                                    ((39.36, 67.97), (0.73, 0.66), (41.82, 26.87), (1.17, 0.36))]
+    ranges = np.array([segment[:, 1] for segment in ratios.collections[0].get_segments()])
+    assert_close(ranges, np.stack([(inter / intra).min(1), (inter / intra).max(1)], 1))
+    for axes in figure.axes:
+        assert [label.get_text() for label in axes.get_xticklabels()] == list(arms)
+
+
+def test_a_network_that_broke_down_is_drawn_without_its_ratio():
+    found = exhibit_results("al:table-7", seeds=(0, 1))
+    for run in found["runs"][:2]:
+        run["history"][-1] |= {"inter": 0.0, "intra": 0.0}
+    found["runs"][2]["history"][-1] |= {"inter": None, "intra": None}
+    record = found["runs"][3]["history"][-1]
+    figure = papers.draw(found)
+    figure.savefig(io.BytesIO(), dpi=20)
+    heights = [bar.get_height() for bar in figure.axes[1].patches]
+    assert np.isnan(heights[0]) and heights[1] == record["inter"] / record["intra"]
+
+
+def test_pictures_are_drawn_with_a_colour_for_each_class():
+    figure, arms = drawn("al:figure-5", seeds=(0, 1))
+    panels = iter(figure.axes)
+    for label, (first, _) in arms.items():
+        for layer, points in zip(al.LAYERS, first[-1]["points"], strict=True):
+            axes = next(panels)
+            dots, = axes.collections
+            assert axes.get_title() == f"{label}: {layer}"
+            np.testing.assert_array_equal(dots.get_offsets(), points)
+            np.testing.assert_array_equal(dots.get_array(), first[-1]["labels"])
+    assert next(panels, None) is None
+
+
+@pytest.mark.parametrize("change, sentence", [
+    (lambda run: run.update(rule="bp, mlpp"), "unknown arm of al:figure-5 'bp, mlpp': did you mean 'bp, mlp'?"),
+    (lambda run: run["history"][-1].pop("points"), "results of al:figure-5: the key 'runs[1].history[1].points' is missing"),
+    (lambda run: run["history"][-1]["points"].pop(), "'runs[1].history[1].points' is a list of 3, expected a list of 4"),
+    (lambda run: run["history"][-1]["points"][2].__setitem__(3, [1, 2, 3]),
+     "'runs[1].history[1].points[2][3]' is a list of 3, expected a list of 2"),
+    (lambda run: run["history"][-1]["labels"].__setitem__(0, -1),
+     "'runs[1].history[1].labels[0]' is -1, expected an integer from 0 to 9999"),
+    (lambda run: run["history"][-1]["labels"].pop(), "the picture of al, mlp, raw data, has 30 points and 29 labels"),
+    (lambda run: run["history"][0].update(points=3), "'runs[1].history[0].points' is 3, expected a list of 4"),
+])
+def test_what_an_exhibit_draws_is_checked_by_its_own_form(change, sentence):
+    found = exhibit_results("al:figure-5", seeds=(0,))
+    change(found["runs"][1])
+    with pytest.raises(InputError) as told:
+        papers.draw(found)
+    assert sentence in str(told.value)
+
+
+@every
+def test_made_up_results_have_the_keys_of_real_ones(name):
+    """Of each form some record has all keys; what a run really writes is checked by its own figure below."""
+    found = exhibit_results(name)
+    EXHIBITS[name].accept(found)
+    assert set(EXHIBITS[name].form) <= set().union(*(run["history"][-1] for run in found["runs"]))
+    assert papers.compare(found) and results.table(found)
+
+
+@pytest.mark.parametrize("printed, sentence", [
+    (None, "'config.printed' is null, expected an object"),
+    ({"bp": 1.0}, "the key 'config.printed.asap' is missing"),
+    ({"bp": 1.0, "asap": "2"}, "'config.printed.asap' is \"2\", expected a number or null"),
+])
+def test_nothing_is_compared_without_printed_numbers(printed, sentence):
+    runs = [{"rule": rule, "test_accuracy": 0.5} for rule in ("bp", "asap")]
+    with pytest.raises(InputError) as told:
+        papers.compare({"config": {"printed": printed}, "runs": runs})
+    assert str(told.value) == f"results of a paper: {sentence}"
+
+
+def test_an_arm_without_test_accuracy_is_compared_by_a_dash():
+    found = {"config": {"printed": {"a": 1, "b": None}},
+             "runs": [{"rule": "a", "test_accuracy": None}, {"rule": "b", "test_accuracy": 1}]}
+    assert papers.compare(found).splitlines()[1:] == ["a     1.00  -", "b        -  100.00"]
 
 
 @pytest.mark.parametrize("name", ["al:table-5", "al:table-6", "al:table-7", "al:figure-5"])

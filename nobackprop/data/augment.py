@@ -6,6 +6,7 @@ moves into an image is 0, which after standardising is the mean of the training 
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ import numpy as np
 from ..errors import InputError, unknown
 from .randaugment import randaugment
 
+NUMBER = re.compile("[0-9]{1,4000}")
 LARGEST = 256  # number of pixels to move or hide: nothing is left of an image beyond its side
 Augment = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
@@ -117,7 +119,7 @@ def _step(part: str) -> tuple[Callable[..., np.ndarray], tuple[int, ...]]:
     if name not in AUGMENTATIONS:
         raise unknown("augmentation", name, AUGMENTATIONS)
     chosen = AUGMENTATIONS[name]
-    if len(typed) > len(chosen.numbers) or not all(number.isascii() and number.isdecimal() for number in typed):
+    if len(typed) > len(chosen.numbers) or not all(map(NUMBER.fullmatch, typed)):
         wanted = ":".join((name, *chosen.numbers)) + (" with whole numbers" if chosen.numbers else " alone")
         raise InputError(f"augmentation '{part}': expected {wanted}")
     numbers = tuple(map(int, typed))

@@ -4,19 +4,25 @@ A file for each family; what a paper leaves open, and where a model differs from
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
+from typing import Any
 
 from ..errors import InputError, unknown
 from ..kernels.activation import ACTIVATIONS
 from ..layers import Shape
 from ..network import Network
+from ..room import check_room
 from . import alexnet, cnn, conv3, conv_small, folded, resnet, vgg
 from .dense import mlp, mlp_bn, sizes
 from .parts import ImageModel, check_images, halves, width_factor
 
 __all__ = ["MODELS", "Model", "build", "mlp"]
+
+BYTES = 24  # of a parameter in training: its first draw in float64, then itself, its gradient, and two of Adam's
 
 
 @dataclass(frozen=True)
@@ -44,31 +50,73 @@ IMAGE_MODELS: dict[str, ImageModel] = (conv_small.MODELS | conv3.MODELS | alexne
 MODELS: dict[str, Model] = {
     "mlp": Model("fully connected: mlp:SIZE,SIZE,... gives the hidden layers from the input up",
                  lambda argument, shape, classes, activation, loss:
-                 mlp(shape, classes, sizes(argument), activation, loss), folds=True),
+                 mlp(shape, classes, sizes("mlp", argument), activation, loss), folds=True),
     "mlp-bn": Model("mlp with batch-norm behind each hidden layer, as mlp-bn:10,10",
                     lambda argument, shape, classes, activation, loss:
-                    mlp_bn(shape, classes, sizes(argument), activation, loss)),
+                    mlp_bn(shape, classes, sizes("mlp-bn", argument), activation, loss)),
     **{name: Model(model.summary, partial(_of_images, name, model)) for name, model in IMAGE_MODELS.items()},
     **{name: Model(model.summary, partial(_of_images, name, model), folds=True)
        for name, model in folded.MODELS.items()},
 }
 
 
-def build(spec: str, shape: Shape, classes: int, activation: str = "relu",
+def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu",
           loss: str = "cross_entropy") -> Network:
     """The network that `spec`, 'NAME:ARGUMENT', names, for samples of `shape` and so many classes.
 
     The argument of a model of images is a factor on the widths of its hidden layers, 1 where there is none.
     A model that folds may have two activations, 'elu,sigmoid': below its middle, and from there on.
-    Raises InputError where the name, its argument or the activation is unknown, or the model cannot take samples
-    of that shape, or not two activations.
+    Raises InputError where the name, its argument, the activation or the loss is unknown, where the model cannot take
+    samples of that shape, or not two activations, and where its parameters would not fit into memory.
     """
-    name, _, argument = spec.partition(":")
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
-    for one in halves(activation):
-        if one not in ACTIVATIONS:
-            raise unknown("activation", one, ACTIVATIONS)
+    name, _, argument = _text("model", spec).partition(":")
+    _known("model", name, MODELS)
+    for one in halves(_text("activation", activation)):
+        _known("activation", one, ACTIVATIONS)
     if "," in activation and not MODELS[name].folds:
         raise InputError(f"model '{name}' has no two halves: expected one activation, got '{activation}'")
-    return MODELS[name].build(argument, tuple(shape), classes, activation, loss)
+    if not isinstance(shape, Sequence) or not shape or not all(_counts(side) for side in shape):
+        raise InputError(f"shape is {shape!r}, expected that of one sample, such as (784,) or (28, 28, 1)")
+    if not _counts(classes):
+        raise InputError(f"classes is {classes!r}, expected an integer from 1 on")
+    shape = tuple(map(int, shape))
+    net = MODELS[name].build(argument, shape, int(classes), activation, loss)
+    counter: Any = _Counter(f"model '{spec}'")
+    for block in net:
+        _, shape = block.init(counter, shape)
+    return net
+
+
+def _text(what: str, came: Any) -> str:
+    if not isinstance(came, str):
+        raise InputError(f"{what} is {came!r}, expected a name")
+    return came
+
+
+def _known(what: str, name: str, known: Iterable[str]) -> None:
+    if name not in known:
+        raise unknown(what, name, known)
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
+
+
+class _Counter:
+    """In the place of a generator and of what it draws: counts the numbers, and makes none.
+
+    Raises InputError at the first layer whose weights do not fit into memory any more.
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, what: str) -> None:
+        self.what, self.drawn = what, 0
+
+    def standard_normal(self, shape: Shape) -> _Counter:
+        self.drawn += math.prod(shape)
+        check_room(self.what, "parameters", self.drawn, BYTES)
+        return self
+
+    def __mul__(self, scale: float) -> _Counter:
+        return self

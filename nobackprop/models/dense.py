@@ -1,10 +1,14 @@
 """Fully connected networks: mlp:128,128."""
 from __future__ import annotations
 
+import re
+
 from ..errors import InputError
 from ..layers import Activation, Dense, Flatten, Layer, Sequential, Shape
 from ..network import Network
 from .parts import dense_block, gain, halves
+
+DIGITS = 18  # of a hidden layer's size: a count of parameters, which comes after it, says the rest
 
 
 def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
@@ -33,13 +37,15 @@ def mlp_bn(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str =
     return Network((*hidden, Dense(classes, gain=1.0)), loss)
 
 
-def sizes(argument: str) -> tuple[int, ...]:
+def sizes(name: str, argument: str) -> tuple[int, ...]:
     """The hidden sizes that stand behind a dense model's name.
 
     Raises InputError where they are no positive whole numbers.
     """
-    parts = argument.split(",")
-    if not all(part.isascii() and part.isdecimal() and int(part) > 0 for part in parts):
-        raise InputError(f"model 'mlp:{argument}': expected hidden layer sizes such as mlp:128,128, "
-                         f"got '{argument}'")
-    return tuple(int(part) for part in parts)
+    typed = f"{name}:{argument}" if argument else name
+    if not re.fullmatch(r"0*[1-9][0-9]*(,0*[1-9][0-9]*)*", argument):
+        raise InputError(f"model '{typed}': expected hidden layer sizes such as {name}:128,128, got '{argument}'")
+    widest = max(map(len, argument.split(",")))
+    if widest > DIGITS:
+        raise InputError(f"model '{typed}': got a hidden layer size of {widest} digits, expected at most {DIGITS}")
+    return tuple(map(int, argument.split(",")))

@@ -24,9 +24,15 @@ def get(name: str) -> Exhibit:
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """The figure of a results.json: an exhibit's own where it is one's, else that of a comparison."""
+    """The figure of a results.json: an exhibit's own where it is one's, else that of a comparison.
+
+    Raises InputError where an exhibit's results do not hold what its figure shows.
+    """
     exhibit = EXHIBITS.get(results["config"].get("exhibit", ""))
-    return (exhibit.draw if exhibit else plots.draw)(results)
+    if exhibit is None:
+        return plots.draw(results)
+    exhibit.accept(results)
+    return exhibit.draw(results)
 
 
 __all__ = ["EXHIBITS", "Arm", "Exhibit", "Scale", "compare", "draw", "get"]

@@ -1,6 +1,8 @@
 """Kao and Chen 2020: associated learning against backpropagation, and what its hidden layers have learnt."""
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,9 +10,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .. import plots
 from ..codes import activities, associated_losses, distances, embed
+from ..errors import InputError
 from ..learn import Run, evaluate
-from ..results import by_rule
+from ..results import NUMBER, SHARE, Number, by_place, by_rule, seeds
 from ..rules import AssociatedLearning
 from .exhibit import Arm, Exhibit, Scale
 
@@ -65,60 +69,90 @@ def pictures(run: Run) -> dict[str, Any]:
 # ---------------------------------------------------------------- how it is drawn
 
 
+POSITIVE = Number(0, null=True)  # null in a network that broke down
+LAYERS = ("raw data", "second layer", "fourth layer", "output")
+LOSSES = {"associated": [POSITIVE], "autoencoder": [POSITIVE]}
+ACCURACY = {"training_accuracy": SHARE}
+DISTANCES = {"inter": POSITIVE, "intra": POSITIVE}
+PICTURES = {"labels": [Number(0, 9999, whole=True)], "points": ([(NUMBER, NUMBER)],) * len(LAYERS)}
+
+
 def draw_losses(results: dict[str, Any]) -> Figure:
     """Table 5: the associated loss of every component after the last epoch, a panel for each network."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     arms = by_rule(results)
     panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
     for axes, (label, runs) in zip(panels, arms.items()):
-        found = np.array([run["history"][-1]["associated"] for run in runs])
-        component = np.arange(1, found.shape[1] + 1)
-        axes.semilogy(component, found.mean(0), "o-", color=BLUE, label="here: mean and range")
-        axes.vlines(component, found.min(0), found.max(0), color=BLUE, linewidth=4, alpha=0.3)
-        axes.semilogy(component, PRINTED_LOSSES[label], "s--", color=GREY, label="printed, after 200 epochs")
-        axes.set(title=label, xlabel="component i", xticks=component, xlim=(0.6, 3.4))
+        found = by_place([run["history"][-1]["associated"] for run in runs])
+        low, middle, high = zip(*map(_range, found), strict=True) if found else ((), (), ())
+        component = np.arange(1, len(found) + 1)
+        printed = PRINTED_LOSSES[label]
+        axes.semilogy(component, middle, "o-", color=BLUE, label="here: mean and range")
+        axes.vlines(component, low, high, color=BLUE, linewidth=4, alpha=0.3)
+        axes.semilogy(np.arange(1, len(printed) + 1), printed, "s--", color=GREY, label="printed, after 200 epochs")
+        last = max(len(found), len(printed))
+        axes.set(xlabel="component i", xticks=range(1, last + 1), xlim=(0.6, max(last, 3) + 0.4))
+        plots.title(axes, label)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel(r"$|b_i(s_i) - t_i|^2$, mean over units")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(_title(results, "Associated loss"))
+    plots.legend(figure, *panels[0].get_legend_handles_labels())
+    plots.title(figure, _title(results, "Associated loss"))
     return figure
 
 
 def draw_distances(results: dict[str, Any]) -> Figure:
-    """Table 7: the inter- and the intra-class distance of every arm and, beside what is printed, their ratio."""
+    """Table 7: the inter- and the intra-class distance of every arm and, next to what is printed, their ratio."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     arms = by_rule(results)
-    here = {label: np.array([[run["history"][-1][name] for name in ("inter", "intra")] for run in runs])
-            for label, runs in arms.items()}
-    places = np.arange(len(here))
+    last = {label: [run["history"][-1] for run in runs] for label, runs in arms.items()}
+    places = np.arange(len(arms))
     lengths, ratios = figure.subplots(1, 2)
-    for k, (name, colour, mark) in enumerate((("between classes", BLUE, "o"), ("within a class", ORANGE, "s"))):
-        lengths.semilogy(places, [found[:, k].mean() for found in here.values()], mark, color=colour, label=name)
-    found = [found[:, 0] / found[:, 1] for found in here.values()]
-    printed = [inter / intra for inter, intra in (PRINTED_DISTANCES[label] for label in here)]
-    ratios.bar(places - 0.2, [ratio.mean() for ratio in found], 0.4, color=BLUE, label="here: mean and range")
-    ratios.vlines(places - 0.2, [ratio.min() for ratio in found], [ratio.max() for ratio in found], color="black")
+    for key, name, colour, mark in (("inter", "between classes", BLUE, "o"), ("intra", "within a class", ORANGE, "s")):
+        lengths.semilogy(places, [_range([record[key] for record in records])[1] for records in last.values()], mark,
+                         color=colour, label=name)
+    low, middle, high = zip(*(_range(list(map(_ratio, records))) for records in last.values()), strict=True)
+    printed = [inter / intra for inter, intra in (PRINTED_DISTANCES[label] for label in arms)]
+    ratios.bar(places - 0.2, middle, 0.4, color=BLUE, label="here: mean and range")
+    ratios.vlines(places - 0.2, low, high, color="black")
     ratios.bar(places + 0.2, printed, 0.4, color=GREY, alpha=0.6, label="printed")
     lengths.set_ylabel("mean distance")
     ratios.set_ylabel("between / within")
     for axes in (lengths, ratios):
-        axes.set_xticks(places, here)
+        axes.set_xticks(places, arms)
         axes.margins(x=0.15 * (axes is lengths), y=0.25)
         axes.legend(frameon=False, loc="upper left", ncols=2)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(_title(results, "The last hidden layer"))
+    plots.title(figure, _title(results, "The last hidden layer"))
     return figure
 
 
+def _ratio(record: dict[str, Any]) -> float | None:
+    """Of the distances between and within classes; none where all samples of a class are one point."""
+    return record["inter"] / record["intra"] if record["inter"] is not None and record["intra"] else None
+
+
+def _range(values: Sequence[float | None]) -> tuple[float, float, float]:
+    """The lowest, the mean and the highest of those that are there; not a number where there are none."""
+    there = [value for value in values if value is not None] or [math.nan]
+    return min(there), statistics.fmean(there), max(there)
+
+
 def draw_pictures(results: dict[str, Any]) -> Figure:
-    """Fig. 5: raw data and three layers in two dimensions, a row for each arm; the first seed."""
+    """Fig. 5: raw data and three layers in two dimensions, a row for each arm; the first seed.
+
+    Raises InputError where there are not as many points as labels.
+    """
     arms = {label: runs[0]["history"][-1] for label, runs in by_rule(results).items()}
     figure = Figure(figsize=(11, 2.7 * len(arms) + 0.4), layout="constrained")
     for row, (label, record) in zip(figure.subplots(len(arms), len(LAYERS), squeeze=False), arms.items()):
         for axes, name, points in zip(row, LAYERS, record["points"]):
-            scatter(axes, np.array(points), np.array(record["labels"]))
-            axes.set_title(f"{label}: {name}")
-    figure.suptitle(_title(results, "t-SNE", 1))
+            labels = record["labels"]
+            if len(points) != len(labels) or not points:
+                raise InputError(f"the picture of {label}, {name}, has {len(points)} points and {len(labels)} labels, "
+                                 "expected as many, and at least one")
+            scatter(axes, np.array(points), np.array(labels))
+            plots.title(axes, f"{label}: {name}")
+    plots.title(figure, _title(results, "t-SNE", 1))
     return figure
 
 
@@ -129,12 +163,9 @@ def scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
     axes.spines[:].set_color("#CCCCCC")
 
 
-LAYERS = ("raw data", "second layer", "fourth layer", "output")
-
-
-def _title(results: dict[str, Any], what: str, seeds: int | None = None) -> str:
-    config, seeds = results["config"], seeds or len(results["config"]["seeds"])
-    return f"{what}: {config['data']}, scale {config['scale']}, {seeds} seed{'s' * (seeds > 1)}"
+def _title(results: dict[str, Any], what: str, number: int | None = None) -> str:
+    config, number = results["config"], number or seeds(results)
+    return f"{what}: {config['data']}, scale {config['scale']}, {number} seed{'s' * (number > 1)}"
 
 
 # ---------------------------------------------------------------- what is run
@@ -236,12 +267,13 @@ EXHIBITS: dict[str, Exhibit] = {exhibit.name: exhibit for exhibit in (
     Exhibit("al:table-2", "AL against BP and DTP on MNIST", "mnist", TABLE_2, MNIST_SCALES, READING),
     Exhibit("al:table-3", "AL against BP and DTP on CIFAR-10", "cifar-10", TABLE_3, CIFAR_SCALES, CIFAR_READING),
     Exhibit("al:table-5", "Associated loss of each component, in networks of one to three", "mnist",
-            _components(None, None, None), MNIST_SCALES, LOSSES_READING, losses, draw_losses),
+            _components(None, None, None), MNIST_SCALES, LOSSES_READING, losses, LOSSES, draw_losses),
     Exhibit("al:table-6", "Accuracy with one to three components", "mnist", _components(98.49, 98.60, 98.71),
-            MNIST_SCALES, READING + "\nTraining accuracies are printed, too: 100 % in each.", training_accuracy),
+            MNIST_SCALES, READING + "\nTraining accuracies are printed, too: 100 % in each.", training_accuracy,
+            ACCURACY),
     Exhibit("al:table-7", "Distances between and within classes in the last hidden layer", "cifar-10", TABLE_7,
-            CIFAR_SCALES, DISTANCES_READING, last_hidden, draw_distances),
+            CIFAR_SCALES, DISTANCES_READING, last_hidden, DISTANCES, draw_distances),
     Exhibit("al:figure-5", "t-SNE of hidden layers under BP and AL", "cifar-10", FIGURE_5, CIFAR_SCALES,
             CIFAR_READING + "\nUp to 300 validation images; AL's picture of the output is of what its sigmoid takes.",
-            pictures, draw_pictures),
+            pictures, PICTURES, draw_pictures),
 )}

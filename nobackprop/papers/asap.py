@@ -1,15 +1,18 @@
 """Woo 2023: forward alignment on MNIST, activation sharing on CIFAR-10, and what it stores."""
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from .. import plots
 from ..backend import to_numpy
 from ..feedback import weights
 from ..learn import Run
-from ..results import by_rule
+from ..results import Maybe, Number, by_rule, column, seeds
 from ..tree import leaves
 from .exhibit import Arm, Exhibit, Scale
 
@@ -29,27 +32,33 @@ def angle(W: np.ndarray, C: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip((W * C).sum() / np.sqrt((W * W).sum() * (C * C).sum()), -1, 1))))
 
 
+LAYERS = (("784 x 10, below them", "#999999"), ("layer 1", "#0072B2"), ("layer 2", "#D55E00"))
+ANGLES = {"angles": Maybe((Number(0, 180, null=True),) * len(LAYERS))}
+
+
 def draw_angles(results: dict[str, Any]) -> Figure:
     """Fig. 3.2: the angle between W and C of every layer against epochs, linear and nonlinear; mean and range."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     arms = {label: runs for label, runs in by_rule(results).items() if "angles" in runs[0]["history"][0]}
     panels = figure.subplots(1, max(len(arms), 1), sharey=True, squeeze=False)[0]
     for axes, (label, runs) in zip(panels, arms.items()):
-        series = np.array([[record["angles"] for record in run["history"]] for run in runs])
-        epochs = np.arange(1, series.shape[1] + 1)
-        for layer, colour in enumerate(("#999999", "#0072B2", "#D55E00")):
-            name = "784 x 10, below them" if layer == 0 else f"layer {layer}"
-            axes.plot(epochs, series[:, :, layer].mean(0), color=colour, label=name, marker="o" * (len(epochs) == 1))
-            axes.fill_between(epochs, series[:, :, layer].min(0), series[:, :, layer].max(0), color=colour, alpha=0.15)
-        axes.set_title(label)
+        for layer, (name, colour) in enumerate(LAYERS):
+            plots.curve(axes, column(runs, partial(_angle_of, layer=layer)),
+                        {"color": colour, "linestyle": "-", "label": name}, band=True)
+        plots.title(axes, label)
         axes.set_xlabel("epoch")
         axes.axhline(90, color="#BBBBBB", linewidth=0.8, linestyle=":")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("angle between W and C (degrees)")
-    panels[0].legend(frameon=False)
-    config = results["config"]
-    figure.suptitle(f"Forward alignment on {config['data']}, {len(config['seeds'])} seeds: mean and range")
+    panels[0].legend(*panels[0].get_legend_handles_labels(), frameon=False)
+    number, data = seeds(results), results["config"]["data"]
+    plots.title(figure, f"Forward alignment on {data}, {number} seed{'s' * (number != 1)}: mean and range")
     return figure
+
+
+def _angle_of(record: dict[str, Any], layer: int) -> float | None:
+    return record["angles"][layer] if "angles" in record else None
 
 
 FORWARD_ALIGNMENT = (
@@ -130,7 +139,7 @@ FIGURE_5_1 = tuple(Arm(f"asap, {how}", f"asap:match={how}", "alexnet-small") for
 
 EXHIBITS = {exhibit.name: exhibit for exhibit in (
     Exhibit("asap:table-3.1", "Forward alignment against backpropagation; Fig. 3.2, its angles", "mnist",
-            FORWARD_ALIGNMENT, MNIST_SCALES, MNIST_READING, angles, draw_angles),
+            FORWARD_ALIGNMENT, MNIST_SCALES, MNIST_READING, angles, ANGLES, draw_angles),
     Exhibit("asap:table-5.2", "ASAP against KP, FA and DFA, with and without shortcuts", "cifar-10", TABLE_5_2,
             CIFAR_SCALES, CIFAR_READING),
     Exhibit("asap:table-5.3", "ASAP against local learning", "cifar-10", TABLE_5_3, CIFAR_SCALES, CIFAR_READING),

@@ -2,15 +2,13 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
-from .. import metrics, models, plots, rules, workers
+from .. import metrics, models, plots, progress, rules, workers
 from ..backend import open_device
 from ..compare import environment
 from ..data import Dataset, load
@@ -18,7 +16,8 @@ from ..errors import unknown
 from ..kernels.pool import avg_pool
 from ..learn import Run, Settings
 from ..models.parts import scaled
-from ..results import by_rule, mean
+from ..results import NUMBER_OR_NULL, by_rule, mean
+from ..results import check as check_form
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,8 @@ class Exhibit:
     """A table or figure: `nobackprop papers run NAME`.
 
     reading: how the paper was read where it leaves something open, and where the settings come from.
-    measure: what else is recorded of a run after every epoch.  draw: its figure, from a results.json alone.
+    measure: what else is recorded of a run after every epoch.  form: of that, in the words of results.FORM; what it
+    names must be there in the last epoch of a run.  draw: its figure, from a results.json alone.
     """
 
     name: str
@@ -74,7 +74,20 @@ class Exhibit:
     scales: Mapping[str, Scale]
     reading: str
     measure: Callable[[Run], dict[str, Any]] = nothing
+    form: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[dict[str, Any]], Figure] = plots.draw
+
+    def accept(self, results: dict[str, Any]) -> None:
+        """Raises InputError where results, of results.FORM, are not of this exhibit."""
+        source = f"results of {self.name}"
+        check_form(source, results, {"config": {"scale": str}})
+        for i, run in enumerate(results["runs"]):
+            if run["rule"] not in [arm.label for arm in self.arms]:
+                raise unknown(f"arm of {self.name}", run["rule"], [arm.label for arm in self.arms])
+            for j, record in enumerate(run["history"]):
+                last = j == len(run["history"]) - 1
+                check_form(source, record, {key: form for key, form in self.form.items() if last or key in record},
+                           f"runs[{i}].history[{j}]")
 
     def describe(self) -> str:
         """What the paper prints, how it was read, and what each scale runs."""
@@ -142,7 +155,7 @@ class Plan:
         nets = [models.build(model, self.data.shape, self.data.classes, arm.activation)
                 for arm, model, _ in self.trials]
         with (workers.limit(self.config["threads"], any(net.convolutional for net in nets)),
-              tqdm(total=total, unit="epoch", disable=None, dynamic_ncols=True) as bar):
+              progress.bar(total) as bar):
             for seed in seeds:
                 for (arm, _, settings), net in zip(self.trials, nets, strict=True):
                     bar.set_description(f"{arm.label} seed {seed}")
@@ -153,8 +166,7 @@ class Plan:
                     runs.append({"rule": arm.label, "seed": seed, "parameters": metrics.size(run.params),
                                  "seconds": run.seconds, "test_accuracy": run.test_accuracy(),
                                  "history": run.history})
-                    if bar.disable:
-                        print(f"{arm.label} seed {seed}: {runs[-1]['test_accuracy']:.4f}", file=sys.stderr, flush=True)
+                    progress.line(bar, f"{arm.label} seed {seed}: {runs[-1]['test_accuracy']:.4f}")
         runs.sort(key=lambda run: self.config["rules"].index(run["rule"]))
         return {"config": self.config, "environment": self.environment, "runs": runs}
 
@@ -181,13 +193,17 @@ def _part(data: Dataset, scale: Scale, smoke: bool) -> Dataset:
 
 
 def compare(results: dict[str, Any]) -> str:
-    """What was printed beside what was found, a line for each arm."""
-    found, printed = by_rule(results), results["config"]["printed"]
-    width = max(map(len, found))
+    """What was printed next to what was found, a line for each arm.
+
+    Raises InputError where the results have no such number for an arm.
+    """
+    found = by_rule(results)
+    check_form("results of a paper", results, {"config": {"printed": dict.fromkeys(found, NUMBER_OR_NULL)}})
+    printed, width = results["config"]["printed"], max(map(len, found))
     lines = [f"{'':{width}}  printed  here"]
     for label, runs in found.items():
         here = [100 * run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
-        spread = statistics.stdev(here) if len(here) > 1 else None
-        there = "      -" if printed[label] is None else f"{printed[label]:7.2f}"
-        lines.append(f"{label:{width}}  {there}  {mean(here):.2f}" + ("" if spread is None else f" ± {spread:.2f}"))
+        there = "-" if printed[label] is None else f"{printed[label]:.2f}"
+        spread = f" ± {statistics.stdev(here):.2f}" if len(here) > 1 else ""
+        lines.append(f"{label:{width}}  {there:>7}  {f'{mean(here):.2f}{spread}' if here else '-'}")
     return "\n".join(lines)
