@@ -259,7 +259,7 @@ def test_tiny_imagenet_wrong_files_are_one_sentence(tmp_path):
         (wnids, b"n02000001\n", "holds 1 names"),
         (wnids, b"n02000001\nn01000001\nn02000001\n", "holds 3 names of 2 classes"),
         (wnids, b"n02000001\n../../etc\n", "holds the line '../../etc', expected names of classes"),
-        (wnids, b"n02000001\n\n", "holds the line ''"),
+        (wnids, b"n02000001\n\n", "holds 1 names"),
         (wnids, b"\xff\xfe", "is not text"),
         (wnids, b"n02000001\nn09999999\n", "holds no .JPEG file, expected the training images of class n09999999"),
         (annotations, b"", "is empty, expected one image a line"),
