@@ -114,7 +114,7 @@ def _fetch(origin: Origin, cache: Path) -> None:
             there = cache / file
             if there.is_file() and there.stat().st_size > LARGEST:
                 there.unlink()  # damaged: it would be read to its end for its checksum
-            archive = store.fetch(file, downloader=watched)
+            archive = store.fetch(file, downloader=_watched)
             if packed:
                 _unpack(Path(archive), cache)
         except InputError:
@@ -133,60 +133,52 @@ def _fetch(origin: Origin, cache: Path) -> None:
 def _reason(error: OSError) -> str:
     """Why a download failed, in a few words."""
     response = getattr(error, "response", None)
-    if response is None:
-        return error.strerror or type(error).__name__
-    response.close()  # pooch leaves the connection of a refused request open
-    return f"{response.status_code} {response.reason}"
-
-
-class _Watched:
-    """The file that a download is written to: it counts, and it takes no more after it is closed or full."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.size = file, 0
-
-    def write(self, chunk: bytes) -> None:
-        """Write the next bytes."""
-        self.size += len(chunk)
-        if self.size > LARGEST:
-            raise _TooLarge
-        self.file.write(chunk)
-
-    def flush(self) -> None:
-        """Needed by pooch."""
+    if response is not None:
+        return f"{response.status_code} {response.reason}"
+    return error.strerror or type(error).__name__
 
 
 class _TooLarge(Exception):
     pass
 
 
-def watched(url: str, path: str, store: object) -> None:
-    """Download to a file, as pooch calls it.
+def _watched(url: str, path: str, store: object) -> None:
+    """Download to a file; pooch calls it, with itself as the last argument.
 
     Raises InputError for more than LARGEST bytes, and after PATIENCE seconds for fewer than SLOWEST bytes a second.
     """
-    import pooch
+    import requests
+    from tqdm import tqdm
 
-    download = pooch.HTTPDownloader(progressbar=sys.stderr is not None and sys.stderr.isatty(), timeout=PATIENCE)
-    raised: list[Exception] = []
+    came, raised = 0, []
+
+    def work(file: BinaryIO) -> None:
+        nonlocal came
+        quiet = sys.stderr is None or not sys.stderr.isatty()
+        try:
+            with requests.get(url, stream=True, timeout=PATIENCE) as response:
+                response.raise_for_status()
+                total = int(response.headers.get("content-length", 0)) or None
+                with tqdm(total=total, unit="B", unit_scale=True, disable=quiet) as bar:
+                    for chunk in response.iter_content(2**10):
+                        came += file.write(chunk)
+                        if came > LARGEST:
+                            raise _TooLarge
+                        bar.update(len(chunk))
+        except Exception as error:
+            raised.append(error)
+
     with open(path, "wb") as opened:
-        file = _Watched(opened)
-
-        def work() -> None:
-            try:
-                download(url, file, store)
-            except Exception as error:
-                raised.append(error)
-
-        # a thread of its own, as a server can hold up every step of a download: to connect, to begin, to go on
-        thread, begun = threading.Thread(target=work, daemon=True), time.monotonic()
+        # a thread of its own, as a server can hold up every step of a download: to connect, to begin, to go on;
+        # if it is left to itself, it ends when it has something to write to the closed file
+        thread, begun = threading.Thread(target=work, args=(opened,), daemon=True), time.monotonic()
         thread.start()
         while thread.is_alive():
             thread.join(PATIENCE / 8)
             waited = time.monotonic() - begun
-            if thread.is_alive() and waited > PATIENCE and file.size < SLOWEST * waited:
-                raise InputError(f"{url} comes too slowly: {file.size} bytes in {waited:.0f} seconds, expected "
-                                 f"{SLOWEST} a second; try again later")
+            if thread.is_alive() and waited > PATIENCE and came < SLOWEST * waited:
+                raise InputError(f"{url} comes too slowly: {came} bytes in {waited:.1f} seconds, expected {SLOWEST} "
+                                 "a second; try again later")
     if raised and isinstance(raised[0], _TooLarge):
         raise InputError(f"{url} does not end, expected at most {LARGEST} bytes")
     if raised:
