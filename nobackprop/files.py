@@ -50,15 +50,18 @@ def contents(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
 
     Raises InputError if it cannot be read or is larger; `what` says what was expected.
     """
+    raw = bytearray()
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            raw = file.read(largest + 1) if size <= largest else b""
+            # piece by piece, as a pipe has no size
+            while size <= largest and len(raw) <= largest and (piece := file.read(CHUNK)):
+                raw += piece
     except (OSError, ValueError) as error:  # ValueError for a name with a null byte
         raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}, expected {what}") from error
     if max(size, len(raw)) > largest:
         raise InputError(f"{path} has {max(size, len(raw))} bytes, expected {what} of at most {largest}")
-    return raw
+    return bytes(raw)
 
 
 def numbers(stream: Stream, size: int) -> np.ndarray:

@@ -120,5 +120,5 @@ def load(path: str | os.PathLike[str]) -> Tree:
             raise ValueError("more arrays than its outline has places for")
         return tree
     except Exception as error:  # files of other kinds fail in as many ways as there are kinds
-        came = str(error) or type(error).__name__
+        came = " ".join(str(error).split())[:200] or type(error).__name__  # NumPy says some things in five lines
         raise InputError(f"{path}: expected a tree saved by nobackprop, got: {came}") from None

@@ -93,7 +93,7 @@ def _told(path: Path) -> Iterator[None]:
     # ValueError for a shape that NumPy cannot hold
     except (OSError, Damaged, EOFError, zlib.error, MemoryError, ValueError) as error:
         reason = getattr(error, "strerror", None) or (
-            f"damaged or no MATLAB file ({error or 'too large for the memory'})")
+            f"damaged or no MATLAB file ({str(error) or 'too large for the memory'})")
         raise InputError(f"cannot read {path}: {reason}, expected a whole MATLAB file of version 5") from error
 
 
