@@ -136,6 +136,8 @@ def test_a_file_cut_short_anywhere_is_one_sentence(path, wrapped):
 
 
 Y = part(2, b"\1\2\3\4\5\6\7\10")
+# so long that its checksum is not read together with its header
+LONG = packed(matrix(b"y", 9, (2**17, 1), part(2, np.random.default_rng(0).bytes(2**17))))
 
 
 @pytest.mark.parametrize("element, words", [
@@ -155,7 +157,10 @@ Y = part(2, b"\1\2\3\4\5\6\7\10")
     (packed(struct.pack("<2I", 15, 8) + bytes(8)), "a packed element of type 15"),
     (packed(matrix(b"y", 9, (8, 1), Y)[:-4]), "cut short"),
     (packed(matrix(b"y", 9, (8, 1), Y))[:-1] + b"x", "incorrect data check"),
-], ids=range(16))
+    (LONG[:-1] + bytes([LONG[-1] ^ 1]), "incorrect data check"),
+    (packed(struct.pack("<2I", 14, 4) + matrix(b"y", 9, (8, 1), Y)[8:]), "8 bytes in an element of 4"),
+    (matrix(b"", 9, (8, 1), Y).replace(part(1, b""), struct.pack("<I", 9 << 16 | 1) + b"yyyy"), "9 bytes inside a tag"),
+], ids=range(19))
 def test_what_does_not_fit_is_one_sentence(path, element, words):
     path.write_bytes(file(element))
 
