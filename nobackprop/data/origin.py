@@ -138,6 +138,11 @@ def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
+def _slow(came: int, waited: float) -> bool:
+    """Whether a download of so many bytes in so many seconds is given up."""
+    return waited > PATIENCE and came < SLOWEST * waited
+
+
 class _TooLarge(Exception):
     pass
 
@@ -176,7 +181,7 @@ def _watched(url: str, path: str, store: object) -> None:
         while thread.is_alive():
             thread.join(PATIENCE / 8)
             waited = time.monotonic() - begun
-            if thread.is_alive() and waited > PATIENCE and came < SLOWEST * waited:
+            if thread.is_alive() and _slow(came, waited):
                 raise InputError(f"{url} comes too slowly: {came} bytes in {waited:.1f} seconds, expected {SLOWEST} "
                                  "a second; try again later")
     if raised and isinstance(raised[0], _TooLarge):
