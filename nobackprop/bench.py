@@ -25,8 +25,8 @@ from .compare import cores
 from .data import DATASETS, Dataset
 from .errors import InputError, unknown
 from .learn import Run, Settings, step
-from .tree import nodes, tree_map
 from .room import check_room
+from .tree import nodes, tree_map
 
 POOL = 4096  # samples that batches are gathered from
 WARM_UP = 5

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError, brief
-from .files import atomic
+from .files import atomic, npz
 
 Tree = Any  # list, tuple or dict of Tree; an array; or None
 
@@ -140,13 +140,12 @@ def load(path: str | os.PathLike[str]) -> Tree:
     Raises InputError where the file is missing or is no such file.
     """
     try:
-        # opened here, as np.load leaves the file open where it is no zip file
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = iter([file[f"{i}"] for i in range(len(file.files) - 1)])
-            tree = _fill(json.loads(str(file["outline"])), arrays)
-            if next(arrays, None) is not None:
-                raise ValueError("more arrays than its outline has places for")
-            return tree
+        file = npz(path)
+        arrays = iter([file[f"{i}"] for i in range(len(file) - 1)])
+        tree = _fill(json.loads(str(file["outline"])), arrays)
+        if next(arrays, None) is not None:
+            raise ValueError("more arrays than its outline has places for")
+        return tree
     except Exception as error:  # files of other kinds fail in as many ways as there are kinds
-        came = str(error) or type(error).__name__
+        came = " ".join(str(error).split())[:200] or type(error).__name__  # NumPy says some things in five lines
         raise InputError(f"{path}: expected a tree saved by nobackprop, got: {came}") from None

@@ -4,10 +4,12 @@ from __future__ import annotations
 import functools
 import gzip
 import http.server
+import io
 import os
 import socket
 import threading
-from contextlib import contextmanager
+import tracemalloc
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from nobackprop.data import DATASETS, Dataset, from_arrays, load, one_hot, read_idx, sources, write_idx
+from nobackprop.data import DATASETS, Dataset, from_arrays, idx, load, one_hot, origin, read_idx, sources, write_idx
 from nobackprop.data import mnist as module
 from nobackprop.data.sources import XOR_NOISE, digits, xor
 from nobackprop.errors import InputError
@@ -119,7 +121,7 @@ def test_gzip_with_a_changed_byte_is_told_or_harmless(tmp_path):
         (b"\0\0\x08\xff" + 255 * b"\0\0\0\1" + b"x", "expected one that NumPy can hold"),
         (b"\x1f\x8b", "damaged: expected a whole gzip file, got one of 2 bytes"),
         (gzip.compress(b"PNG"), "not an IDX file: it starts with '50 4e 47'"),
-        (gzip.compress(b"\0\0\x08\1\0\0\0\2abc", mtime=0), "too long: 3 bytes"),
+        (gzip.compress(b"\0\0\x08\1\0\0\0\2abc", mtime=0), "too long: more than 2 bytes of data, expected 2"),
     ],
     ids=lambda value: "file" if isinstance(value, bytes) else None,
 )
@@ -165,6 +167,85 @@ def test_equal_arrays_make_equal_gzip_files(tmp_path):
         write_idx(tmp_path / name, np.arange(9, dtype=np.uint8))
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
     assert (tmp_path / "a.gz").read_bytes()[4:8] == bytes(4)  # the date
+
+
+@contextmanager
+def memory_below(limit):
+    """Fails if what is done inside asks Python or NumPy for more bytes than that at once."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < limit
+
+
+def sparse(path, size=2**36):
+    """Make a file that large which takes no room on the disc, or skip the test where there is no such thing."""
+    try:
+        os.truncate(path, size)
+    except OSError as error:
+        pytest.skip(f"no sparse files here: {error}")
+    if getattr(os.stat(path), "st_blocks", size) > 2**12:
+        pytest.skip("no sparse files here")
+
+
+def packed_zeros(header, count):
+    """A gzip file of a header and so many zeros, without a copy of them all."""
+    raw = io.BytesIO()
+    with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file:
+        file.write(header)
+        for _ in range(count >> 20):
+            file.write(bytes(2**20))
+    return raw.getvalue()
+
+
+def test_a_gzip_bomb_is_read_one_byte_further_than_its_header_says(tmp_path):
+    path = tmp_path / "bomb"
+    # one so small that its data alone can tell, and one whose size tells
+    for count, words in ((2**25, "more than 1 bytes of data"), (2**27, "bytes of packed data")):
+        path.write_bytes(packed_zeros(b"\0\0\x08\1\0\0\0\1", count))
+        with memory_below(2**20):
+            said = sentence(read_idx, path)
+        assert "too long: " in said and f"{words}, expected 1 for uint8 of shape (1,)" in said
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_header_that_claims_more_than_there_is_takes_no_memory(tmp_path, pack):
+    path = tmp_path / "a"
+    for shape in (b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff" * 4):
+        path.write_bytes(pack(b"\0\0\x0e" + bytes([len(shape) // 4]) + shape + bytes(1000)))
+        with memory_below(2**20):
+            assert "cut short" in sentence(read_idx, path)
+
+
+def test_files_of_64_gib_are_told_by_their_size(tmp_path):
+    path = tmp_path / "a"
+    for content in (b"", b"\0\0\x08\1\0\0\0\1", gzip.compress(b"\0\0\x08\1\0\0\0\1x")):
+        path.write_bytes(content)
+        sparse(path)
+        with memory_below(2**20):
+            assert "too long" in sentence(read_idx, path) or not content
+
+
+def test_what_fits_no_memory_is_one_sentence(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    write_idx(path, np.arange(6, dtype=np.int16))
+
+    def full(stream, size):
+        raise MemoryError
+
+    monkeypatch.setattr(idx, "numbers", full)
+    assert "holds int16 of shape (6,), expected what fits in memory" in sentence(read_idx, path)
+
+
+def test_an_array_may_be_limited(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    write_idx(path, np.arange(6, dtype=np.int16))
+    assert read_idx(path, largest=12).tolist() == list(range(6))
+    monkeypatch.setattr(idx, "numbers", lambda stream, size: pytest.fail("read"))
+    assert "holds int16 of shape (6,), expected at most 11 bytes" in sentence(read_idx, path, largest=11)
 
 
 # ---------------------------------------------------------------- data sets from arrays
@@ -250,6 +331,43 @@ def test_constant_features_are_only_centred():
     assert data.x_test[:, 1:] == pytest.approx(np.tile([0.5, 2.0], (3, 1)))
 
 
+@pytest.mark.parametrize("values, mean", [
+    ([0.1 + 0.2, 0.3], 0.3),
+    ([-0.1 - 0.2, -0.3], -0.3),
+    ([1e9 * (0.1 + 0.2), 1e9 * 0.3], 3e8),
+    ([1e-30 * (0.1 + 0.2), 1e-30 * 0.3], 3e-31),
+    ([0.0, 0.0], 0.0),
+    (np.array([0.1, 0.1], "float32") + np.array([0.2, 0.2], "float32") - np.float32([0, 2e-8]), 0.3),
+    (np.nextafter(np.float32([7, 7]), np.float32([8, 7])), 7.0),
+    (np.nextafter(np.float16([7, 7]), np.float16([8, 7])), 7.0),
+])
+@pytest.mark.parametrize("shape", [(3,), (2, 5, 3)])
+def test_features_that_differ_by_rounding_alone_are_only_centred(values, mean, shape):
+    values = np.asarray(values)
+    x = np.random.default_rng(0).normal(0, abs(mean) + 1, (60, *shape)).astype(values.dtype)
+    other = x[..., [0, 2]].copy()
+    x[..., 1] = values[np.arange(60) % 2].reshape(60, *[1] * (len(shape) - 1))
+    x_test = np.full((3, *shape), mean + 1)
+    data = from_arrays(**task(x_train=x, x_test=x_test, y_test=[0, 1, 2]))
+    assert np.abs(data.x_train[..., 1]).max() <= x[..., 1].size * np.finfo(values.dtype).eps * abs(mean) + 1e-44
+    assert data.x_test[..., 1] == pytest.approx(1, abs=1e-2 if values.dtype == "float16" else 1e-6)
+    # and the features beside it are scaled as ever
+    kept = from_arrays(**task(x_train=other, x_test=x_test[..., :2], y_test=[0, 1, 2])).x_train
+    assert same(data.x_train[..., [0, 2]], kept)
+
+
+@pytest.mark.parametrize("x", [
+    np.array([100.0, 100.5], "float16"),
+    np.array([1e6, 1e6 + 1], "float32"),
+    np.array([2**30, 2**30 + 1]),
+    np.array([1e9, 1e9 + 1e-4]),
+    np.array([-1e-200, 1e-17]),
+])
+def test_small_differences_that_are_not_rounding_are_scaled_up(x):
+    x = x[np.arange(60) % 2, None]
+    assert from_arrays(**task(x_train=x, x_test=x[:30])).x_train.std() == pytest.approx(1, abs=1e-5)
+
+
 def test_means_far_above_deviations_keep_their_digits():
     x = 1e9 + np.arange(60.0).reshape(60, 1) % 7
     x_train = from_arrays(**task(x_train=x, x_test=x[:30])).x_train
@@ -300,6 +418,64 @@ def test_split_is_stratified_disjoint_complete_and_fixed(counts, share, seed):
     assert all(same(a, b) for a, b in zip(arrays_of(data).values(), arrays_of(make()).values(), strict=True))
 
 
+@given(
+    counts=st.lists(st.one_of(st.integers(2, 4), st.integers(2, 400)), min_size=2, max_size=12),
+    share=st.floats(0, 1),
+    count=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(database=None)
+def test_every_class_is_in_both_parts_however_rare_it_is(counts, share, count, seed):
+    y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    rows = round(len(counts) + share * (len(y) - 2 * len(counts)))  # from one of each class to all but one
+    validation = rows if count else rows / len(y)
+    x = np.arange(len(y)).reshape(-1, 1)
+    data = from_arrays("t", x, y, x, y, validation=validation, seed=seed, standardise=False)
+    assert len(data.y_validation) == rows
+    assert sorted([*data.x_train[:, 0], *data.x_validation[:, 0]]) == list(range(len(y)))
+    for part in ("train", "validation"):
+        labels = getattr(data, f"y_{part}")
+        assert np.array_equal(y[getattr(data, f"x_{part}")[:, 0].astype(int)], labels)
+        assert set(labels) == set(range(len(counts)))
+        # as far as that goes, the classes are as frequent as they are in all
+        asked = np.maximum(1, len(labels) * np.array(counts) / len(y))
+        got = np.bincount(labels, minlength=len(counts))
+        assert np.abs(got - asked).max() <= len(counts)
+
+
+@pytest.mark.parametrize("validation", [0.1, 0.9, 100, 2, 998])
+def test_two_rows_in_a_thousand_go_one_into_each_part(validation):
+    y = np.array([0] * 998 + [1] * 2)
+    x = np.arange(1000.0)[:, None]
+    data = from_arrays("t", x, y, x, y, validation=validation)
+    assert np.count_nonzero(data.y_train) == np.count_nonzero(data.y_validation) == 1
+
+
+def test_classes_far_apart_are_split_too():
+    y = np.array([5] * 98 + [2**60] * 2)
+    x = np.arange(100.0)[:, None]
+    data = from_arrays("t", x, y, x, y, classes=2**61)
+    assert set(data.y_train) == set(data.y_validation) == {5, 2**60}
+
+
+@pytest.mark.parametrize("samples, classes, validation, digest", [
+    (1617, 10, 180, "982a3e06fe81b24e"), (60000, 10, 1 / 12, "8450bf56e943d3a7"), (5000, 200, 0.1, "e3233e9aaa222c18"),
+])
+def test_a_split_stays_as_it_is_where_no_class_is_rare(samples, classes, validation, digest):
+    """Stored results rest on it."""
+    y = np.random.default_rng(samples).integers(0, classes, samples)
+    x = np.arange(samples)[:, None]
+    data = from_arrays("t", x, y, x, y, validation=validation, standardise=False)
+    assert sha256(data.x_train.astype("<i8").tobytes()).hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("name, digest", [("digits", "e020b624b28be719"), ("xor", "e7b4e4a10887b3a2")])
+def test_the_rows_of_the_built_in_sets_stay_in_their_order(name, digest):
+    data = load(name)
+    labels = np.concatenate([getattr(data, f"y_{part}") for part in PARTS]).astype("<i8")
+    assert sha256(labels.tobytes()).hexdigest()[:16] == digest
+
+
 def test_another_seed_is_another_split():
     a, b = (from_arrays(**task(), seed=seed, standardise=False) for seed in (0, 1))
     assert not same(a.x_validation, b.x_validation)
@@ -317,6 +493,56 @@ def test_global_random_state_is_left_alone():
     digits()
     after = np.random.get_state()
     assert np.array_equal(before[1], after[1]) and before[2:] == after[2:]
+
+
+@pytest.mark.parametrize("hide", [[], [17]])
+@pytest.mark.parametrize("name", ["x_train", "y_train", "x_test", "y_test"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_masked_arrays_are_refused_whatever_they_hide(name, hide, listed):
+    masked = np.ma.array(task()[name])
+    masked[hide] = np.ma.masked
+    masked = list(np.ma.array([masked])[0:1]) * 2 if listed else masked
+    assert f"{name} is a masked array, expected one whose numbers are all there" in sentence(
+        from_arrays, **task() | {name: masked})
+
+
+def test_one_hot_refuses_masked_labels():
+    assert "labels is a masked array" in sentence(one_hot, np.ma.array([0, 1], mask=[False, True]), 2)
+
+
+def good():
+    return from_arrays(**task())
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ({"y_train": np.zeros(50, int)}, "y_train holds 50 labels, expected 54, as many as inputs in x_train"),
+    ({"x_test": np.zeros((29, 3), "float32")}, "y_test holds 30 labels, expected 29, as many as inputs in x_test"),
+    ({"y_validation": np.array([0, 1, 2, 3, 0, 1])}, "y_validation holds the label 3, expected labels from 0 to 2"),
+    ({"y_test": np.full(30, -1)}, "y_test holds the label -1, expected labels from 0 to 2"),
+    ({"y_train": np.zeros(54)}, "y_train has type float64, expected integer labels"),
+    ({"y_train": np.zeros((54, 1), int)}, "y_train has shape (54, 1), expected (N,)"),
+    ({"x_validation": np.zeros((6, 4), "float32")}, "x_validation holds inputs of shape (4,), expected (3,)"),
+    ({"x_validation": np.zeros((6, 3, 1), "float32")}, "x_validation has shape (6, 3, 1), expected vectors (N, F)"),
+    ({"x_validation": np.zeros((0, 3), "float32"), "y_validation": np.zeros(0, int)}, "x_validation has shape (0, 3)"),
+    ({"x_train": np.zeros((54, 3), int)}, "x_train has type int64, expected floating-point numbers"),
+    ({"x_train": np.zeros((54, 3), complex)}, "x_train has type complex128, expected floating-point numbers"),
+    ({"x_train": np.zeros((54, 3)).tolist()}, "x_train is of type list, expected an array of NumPy"),
+    ({"y_test": None}, "y_test is of type NoneType, expected an array of NumPy"),
+    ({"x_train": np.ma.zeros((54, 3))}, "x_train is a masked array"),
+    ({"y_train": np.ma.zeros(54, int)}, "y_train is a masked array"),
+    ({"classes": 2}, "holds the label 2, expected labels from 0 to 1"),
+    ({"classes": "3"}, "classes is '3', expected an integer from 2 on"),
+])
+def test_a_dataset_checks_its_parts(wrong, words):
+    assert words in sentence(replace, good(), **wrong)
+    fields = {name: getattr(good(), name) for name in ("name", "classes", *arrays_of(good()))}
+    assert words in sentence(Dataset, **fields | wrong)
+
+
+def test_a_dataset_of_other_floats_or_without_numbers_is_as_good():
+    """Inputs may be NaN: what a test set holds is nobody's business before it is read."""
+    data = replace(good(), x_test=np.full((30, 3), np.nan), x_train=good().x_train.astype("float64"))
+    assert np.isnan(data.x_test).all() and data.shape == (3,)
 
 
 def poisoned(value):
@@ -539,6 +765,43 @@ def test_one_mean_and_deviation_for_all_pixels(nowhere, tmp_path):
     assert data.y_test.tolist() == contents[3].tolist()
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz", ".GZ"])
+@pytest.mark.parametrize("spell", [
+    lambda file: file.replace("-idx", ".idx"), str.upper, lambda file: file.replace("-idx", ".idx").title()])
+def test_files_are_found_under_the_names_that_copies_have(nowhere, tmp_path, spell, suffix):
+    expected = load("mnist", data_dir=lay_out(tmp_path / "usual"))
+    folder = lay_out(tmp_path / "d", suffix=suffix.lower())
+    for file in module.FILES:
+        os.replace(folder / f"{file}{suffix.lower()}", folder / f"{spell(file)}{suffix}")
+    (folder / "Thumbs.db").write_bytes(b"x")
+    (folder / f"._{module.FILES[0]}").write_bytes(b"x")
+    assert same(load("mnist", data_dir=folder).x_train, expected.x_train)
+
+
+def test_the_published_name_comes_before_another_spelling(nowhere, tmp_path):
+    folder = lay_out(tmp_path / "d", suffix="")
+    (folder / module.FILES[0].replace("-idx", ".idx")).write_bytes(b"wrong")
+    if not (folder / module.FILES[0].upper()).exists():  # else it is the same file
+        (folder / module.FILES[0].upper()).write_bytes(b"wrong")
+    assert load("mnist", data_dir=folder).shape == (28, 28, 1)
+
+
+def test_a_folder_that_cannot_be_listed_has_no_files(nowhere, tmp_path, monkeypatch):
+    def refused(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert "no mnist in" in sentence(load, "mnist", data_dir=tmp_path)
+    assert "no mnist in" in sentence(load, "mnist", data_dir="\0")
+
+
+def test_mnist_of_a_forged_size_is_not_read(nowhere, tmp_path, monkeypatch):
+    folder = lay_out(tmp_path / "d")
+    (folder / f"{module.FILES[0]}.gz").write_bytes(gzip.compress(b"\0\0\x08\1\x40\0\0\0") + bytes(2**21))
+    with memory_below(2**22):
+        assert "holds uint8 of shape (1073741824,), expected at most" in sentence(load, "mnist", data_dir=folder)
+
+
 def test_files_may_be_packed_or_not_one_by_one(nowhere, tmp_path):
     folder = lay_out(tmp_path / "d")
     (folder / f"{module.FILES[0]}.gz").unlink()
@@ -703,11 +966,24 @@ def test_wrong_checksum_is_one_sentence_and_leaves_no_file(nowhere, published, p
     assert left_in(nowhere) == sorted(f"{name}.gz" for name in module.FILES[:place])
 
 
+@pytest.mark.parametrize("status", ["404 Not Found", "500 Internal Server Error", "403 Forbidden"])
+def test_a_refused_download_says_the_code(nowhere, monkeypatch, status):
+    def refuse(connection, stop):
+        connection.recv(2**12)
+        connection.sendall(f"HTTP/1.0 {status}\r\n\r\n".encode())
+
+    with answering(refuse) as url:
+        moved(monkeypatch, url)
+        assert f"cannot download {url}{module.FILES[0]}.gz to {nowhere / 'mnist'} ({status}): try again" in sentence(
+            load, "mnist", download=True)
+    assert left_in(nowhere) == []
+
+
 def test_failed_download_is_one_sentence_and_leaves_no_file(nowhere, published):
     (published[0] / f"{module.FILES[0]}.gz").unlink()
     said = sentence(load, "mnist", download=True)
     assert f"cannot download {module.ORIGINS['mnist'].url}{module.FILES[0]}.gz" in said
-    assert "HTTPError" in said
+    assert "(404 File not found)" in said
     assert left_in(nowhere) == []
 
 
@@ -725,6 +1001,102 @@ def test_no_network_is_one_sentence(nowhere):
     assert left_in(nowhere) == []
 
 
+@contextmanager
+def answering(answer):
+    """The address of a server that answers every connection with `answer(connection, stop)`, stop an Event."""
+    stop = threading.Event()
+
+    def serve():
+        while not stop.is_set():
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(1)
+                try:
+                    answer(connection, stop)
+                except OSError:  # the other side has given up
+                    pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        finally:
+            stop.set()
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            server.close()
+            thread.join()
+
+
+def endless(connection, stop):
+    connection.recv(2**12)
+    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+    while not stop.is_set():
+        connection.sendall(bytes(2**14))
+
+
+def dripping_body(connection, stop):
+    connection.recv(2**12)
+    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while not stop.wait(0.01):
+        connection.sendall(b"x")
+
+
+def dripping_header(connection, stop):
+    connection.recv(2**12)
+    connection.sendall(b"HTTP/1.0 200 OK\r\nX: ")
+    while not stop.wait(0.01):
+        connection.sendall(b"x")
+
+
+def silent(connection, stop):
+    stop.wait(30)
+
+
+def moved(monkeypatch, url):
+    monkeypatch.setattr(module, "ORIGINS", {"mnist": replace(module.ORIGINS["mnist"], url=url)})
+
+
+def test_an_endless_download_is_ended(nowhere, monkeypatch):
+    monkeypatch.setattr(origin, "LARGEST", 2**20)
+    with answering(endless) as url:
+        moved(monkeypatch, url)
+        said = sentence(load, "mnist", download=True)
+        assert said == f"{url}{module.FILES[0]}.gz does not end, expected at most {2**20} bytes"
+    assert left_in(nowhere) == []
+
+
+@pytest.mark.parametrize("answer", [dripping_body, dripping_header, silent])
+def test_a_download_that_drips_or_stalls_is_ended(nowhere, monkeypatch, answer):
+    monkeypatch.setattr(origin, "PATIENCE", 0.2)
+    with answering(answer) as url:
+        moved(monkeypatch, url)
+        said = sentence(load, "mnist", download=True)
+        assert f"{url}{module.FILES[0]}.gz comes too slowly" in said or "(ConnectTimeout)" in said or (
+            "(ReadTimeout)" in said)
+    assert left_in(nowhere) == []
+
+
+@pytest.mark.parametrize("came, waited, slow", [
+    (0, 59, False), (0, 61, True), (2**15 * 61 - 1, 61, True), (2**15 * 61, 61, False), (2**27, 600, False),
+    (2**27, 2**13, True), (2**29, 2**14, False)])
+def test_a_download_that_is_fast_enough_may_take_its_time(came, waited, slow):
+    """32 KiB a second on average, counted after a minute."""
+    assert origin._slow(came, waited) == slow
+
+
+def test_a_cached_file_beyond_all_measure_is_fetched_again_unread(nowhere, published, monkeypatch):
+    load("mnist", download=True)
+    path = nowhere / "mnist" / f"{module.FILES[0]}.gz"
+    sparse(path)
+    load("mnist", download=True)
+    assert path.stat().st_size == (published[0] / path.name).stat().st_size
+
+
 def test_cache_that_cannot_be_written_is_one_sentence(nowhere, published):
     nowhere.parent.mkdir(parents=True)
     nowhere.write_text("a file where the folder should be")
@@ -732,9 +1104,9 @@ def test_cache_that_cannot_be_written_is_one_sentence(nowhere, published):
 
 
 def test_publishers_are_whole():
-    for origin in module.ORIGINS.values():
-        assert origin.url.startswith("http") and origin.url.endswith("/")
-        for checksum in origin.downloads.values():
+    for where in module.ORIGINS.values():
+        assert where.url.startswith("http") and where.url.endswith("/")
+        for checksum in where.downloads.values():
             kind, digits = checksum.split(":")
             assert len(bytes.fromhex(digits)) == {"sha256": 32, "md5": 16}[kind]
 

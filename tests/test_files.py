@@ -1,14 +1,23 @@
-"""Files are written wholly or not at all."""
+"""Files are written wholly or not at all, and read no further than they are expected to go."""
 from __future__ import annotations
 
+import io
 import os
 import stat
+import struct
+import threading
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_data import memory_below, sentence, sparse
 
-from nobackprop import tree
+from nobackprop import files, tree
+from nobackprop.errors import InputError
 from nobackprop.files import atomic
 
 
@@ -78,3 +87,166 @@ def test_a_tree_that_cannot_be_saved_leaves_the_old_one(tmp_path, monkeypatch):
         tree.save(path, [np.zeros(3)])
     assert [file.name for file in tmp_path.iterdir()] == ["tree.npz"]
     np.testing.assert_array_equal(tree.load(path)[0], np.ones(3))
+
+
+# ---------------------------------------------------------------- reading
+
+
+def test_contents_are_limited(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    assert files.contents(path, 5, "a text") == b"12345"
+    assert sentence(files.contents, path, 4, "a text") == f"{path} has 5 bytes, expected a text of at most 4"
+    assert f"cannot read {tmp_path / 'none'}: No such file or directory, expected a text" in sentence(
+        files.contents, tmp_path / "none", 4, "a text")
+    assert "cannot read" in sentence(files.contents, tmp_path, 4, "a text")
+    assert "null byte" in sentence(files.contents, tmp_path / "a\0b", 4, "a text")
+    sparse(path)
+    with memory_below(2**20):
+        assert f"has {2**36} bytes" in sentence(files.contents, path, 2**30, "a text")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name")
+@pytest.mark.parametrize("size, limit", [(3 * 2**16, 3 * 2**16), (2**24, 2**17)])
+def test_a_pipe_is_limited_too(tmp_path, size, limit):
+    """It says that it has no bytes."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    refused = []
+
+    def write():
+        try:
+            path.write_bytes(bytes(size))
+        except BrokenPipeError:  # nobody reads any more
+            refused.append(size)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        if size <= limit:
+            assert files.contents(path, limit, "a text") == bytes(size)
+        else:
+            assert "expected a text of at most" in sentence(files.contents, path, limit, "a text")
+    finally:
+        thread.join()
+    assert bool(refused) == (size > limit)
+
+
+class Slow:
+    """A stream that gives a few bytes at a time and counts them."""
+
+    def __init__(self, content):
+        self.stream, self.given = io.BytesIO(content), 0
+
+    def read(self, size):
+        piece = self.stream.read(min(size, 7))
+        self.given += len(piece)
+        return piece
+
+
+@given(content=st.binary(max_size=100), size=st.integers(0, 120))
+def test_numbers_are_the_next_bytes_and_no_more(content, size):
+    stream = Slow(content)
+    assert files.numbers(stream, size).tobytes() == content[:size]
+    assert stream.given == min(size, len(content))
+
+
+@given(content=st.binary(max_size=5000).flatmap(lambda raw: st.sampled_from([raw, raw * 50, raw + bytes(10**5)])),
+       pieces=st.lists(st.integers(1, 10**5), min_size=1))
+def test_what_zlib_has_packed_is_unpacked_piece_by_piece(content, pieces):
+    packed = zlib.compress(content)
+    file = io.BytesIO(packed + b"what comes next")
+    stream = io.BufferedReader(files.Inflated(file, len(packed)))
+    came = b"".join(stream.read(size) for size in pieces)
+    assert came == content[:sum(pieces)]
+    assert came + stream.read() == content and stream.read() == b""
+    assert file.tell() <= len(packed)
+
+
+def test_what_is_cut_short_or_damaged_is_told():
+    packed = zlib.compress(bytes(1000))
+    for size in range(len(packed)):
+        with pytest.raises(EOFError):
+            io.BufferedReader(files.Inflated(io.BytesIO(packed[:size]), len(packed))).read()
+        with pytest.raises(EOFError):
+            io.BufferedReader(files.Inflated(io.BytesIO(packed), size)).read()
+    with pytest.raises(zlib.error):
+        io.BufferedReader(files.Inflated(io.BytesIO(packed[:-1] + b"x"), len(packed))).read()
+
+
+def test_a_bomb_is_unpacked_as_far_as_it_is_read():
+    packed = zlib.compress(bytes(2**26))
+    with memory_below(2**20):
+        assert io.BufferedReader(files.Inflated(io.BytesIO(packed), len(packed))).read(2**17) == bytes(2**17)
+
+
+# ---------------------------------------------------------------- trees
+
+
+def npy(shape, data=b"", kind="<f8"):
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + data
+
+
+def zipped(packing=zipfile.ZIP_STORED, **members):
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", packing) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return raw.getvalue()
+
+
+LIST = npy("()", '{"list": [true]}'.encode("utf-32-le"), "<U16")
+
+
+@pytest.mark.parametrize("content, words", [
+    (zipped(outline=LIST, **{"0": npy("(10,)", bytes(80))}), None),
+    (zipped(zipfile.ZIP_DEFLATED, outline=LIST, **{"0": npy("(10,)", bytes(80))}), "packed arrays"),
+    (zipped(outline=LIST, **{"0": npy("(10000000000,)", bytes(80))}), "80 bytes for float64 of shape (10000000000,)"),
+    (zipped(outline=LIST, **{"0": npy("(2, 4)", bytes(80))}), "80 bytes for float64 of shape (2, 4)"),
+    (zipped(outline=LIST, **{"0": npy("(-1, -10)", bytes(80))}), ""),
+    (zipped(outline=LIST, **{"0": npy("(" * 5000 + ")" * 5000, bytes(80))}), ""),
+    (zipped(outline=LIST, **{"0": npy("(" * 3000 + ")" * 3000, bytes(80))}), ""),
+    (zipped(outline=LIST, **{"0": npy("(" + "1, " * 2000 + "10)", bytes(80))}), ""),
+    (zipped(outline=LIST, **{"0": npy("()", bytes(80), "|O")}), ""),
+    (zipped(outline=npy("()", ("[" * 9000).encode("utf-32-le"), "<U9000"), **{"0": npy("(10,)", bytes(80))}), ""),
+    (zipped(outline=LIST, **{"0": b"\x93NUMPY\3\0" + npy("(10,)", bytes(80))[8:]}), "format (3, 0)"),
+    (npy("(10000000000,)", bytes(80)), ""),
+], ids=range(12))
+def test_a_tree_that_claims_much_takes_no_memory(tmp_path, content, words):
+    path = tmp_path / "tree.npz"
+    path.write_bytes(content)
+    if words is None:
+        assert tree.load(path)[0].tolist() == [0.0] * 10
+    else:
+        with memory_below(2**22):
+            said = sentence(tree.load, path)
+        assert f"{path}: expected a tree saved by nobackprop, got: " in said and words in said
+
+
+def test_a_tree_of_arrays_on_top_of_each_other_is_refused(tmp_path):
+    """Many names for one array: the file is small, the tree would not be."""
+    names = 50
+    outline = ('{"list": [' + ", ".join(["true"] * names) + "]}")
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as archive:
+        archive.writestr("outline.npy", npy("()", outline.encode("utf-32-le"), f"<U{len(outline)}"))
+        archive.writestr("0.npy", npy("(1000,)", bytes(8000)))
+        first = archive.getinfo("0.npy")
+        for i in range(1, names):
+            info = zipfile.ZipInfo(f"{i}.npy")
+            info.header_offset, info.CRC = first.header_offset, first.CRC
+            info.file_size = info.compress_size = first.file_size
+            archive.filelist.append(info)
+        archive._didModify = True
+    (tmp_path / "a").write_bytes(raw.getvalue())
+    assert "arrays that are larger than the file" in sentence(tree.load, tmp_path / "a")
+
+
+def test_a_sparse_tree_of_64_gib_is_one_sentence(tmp_path):
+    path = tmp_path / "tree.npz"
+    tree.save(path, [np.ones(3)])
+    sparse(path)
+    with memory_below(2**20), pytest.raises(InputError):
+        tree.load(path)

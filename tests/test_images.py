@@ -1,7 +1,10 @@
 """CIFAR, SVHN and Tiny ImageNet: their publishers' files, forged small, read, refused and downloaded."""
 from __future__ import annotations
 
+import gzip
+import io
 import os
+import struct
 import subprocess
 import sys
 import tarfile
@@ -14,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.io import savemat
-from test_data import same, sentence, served
+from scipy.io import loadmat, savemat
+from test_data import memory_below, same, sentence, served, sparse
 
-from nobackprop.data import DATASETS, cifar, dataset, from_arrays, load, origin, svhn, tiny_imagenet
+from nobackprop.data import DATASETS, cifar, dataset, from_arrays, load, matlab, origin, svhn, tiny_imagenet
+from nobackprop.errors import InputError
 
 CIFAR = {"cifar-10": "cifar-10-batches-bin", "cifar-100": "cifar-100-binary"}
 RECORDS = {"cifar-10": (40,) * 6, "cifar-100": (1000, 200)}
@@ -162,6 +166,23 @@ def test_cifar_100_checks_both_of_its_labels(tmp_path, small):
         load, "cifar-100", data_dir=tmp_path)
 
 
+@pytest.mark.parametrize("name", CIFAR)
+def test_cifar_of_another_size_is_not_read(tmp_path, small, name):
+    forge_cifar(tmp_path, name)
+    sparse(tmp_path / cifar.FORMATS[name].origin.files[0])
+    with memory_below(2**22):
+        assert f"is too long: {2**36} bytes" in sentence(load, name, data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", CIFAR)
+def test_cifar_files_in_capitals(tmp_path, small, name):
+    forge_cifar(tmp_path, name)
+    expected = load(name, data_dir=tmp_path)
+    for file in cifar.FORMATS[name].origin.files:
+        os.replace(tmp_path / file, tmp_path / file.upper())
+    assert same(load(name, data_dir=tmp_path).x_test, expected.x_test)
+
+
 def test_published_sizes():
     assert [sum(form.records) for form in cifar.FORMATS.values()] == [60_000, 60_000]
     for name in CIFAR:
@@ -207,6 +228,40 @@ def test_svhn_damaged_anywhere_is_one_sentence(tmp_path):
     for content in [*(whole[:size] for size in cuts), b"<html>not found</html>" * 20, bytes(500)]:
         path.write_bytes(content)
         assert str(path) in sentence(load, "svhn", data_dir=tmp_path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_svhn_packed_or_not_and_with_other_arrays_beside(tmp_path, packed):
+    _, test = forge_svhn(tmp_path, options={"side": 32})
+    for file in svhn.ORIGIN.files:
+        held = loadmat(tmp_path / file, variable_names=["X", "y"])
+        savemat(tmp_path / file, {"y": held["y"].astype(float), "extra": np.eye(3), "X": held["X"]},
+                do_compression=packed)
+    data = load("svhn", data_dir=tmp_path)
+    line_through(data, test["X"].transpose(3, 0, 1, 2))
+    assert data.y_test.tolist() == [(i + 1) % 10 for i in range(40)]
+
+
+def test_svhn_byte_193_and_its_neighbours(tmp_path):
+    """A reader of MATLAB files that trusts them crashes the whole process at some of these."""
+    forge_svhn(tmp_path)
+    path = tmp_path / "test_32x32.mat"
+    whole = path.read_bytes()
+    told = 0
+    for place in range(128, 260):
+        path.write_bytes(whole[:place] + b"\x7f" + whole[place + 1:])
+        try:
+            svhn._read(path)
+        except InputError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+            told += 1
+    assert told > 30
+
+
+def test_svhn_of_the_wrong_shape_is_not_read(tmp_path, monkeypatch):
+    forge_svhn(tmp_path, y=np.ones((7, 1), np.uint8))
+    monkeypatch.setattr(matlab, "numbers", lambda stream, size: pytest.fail("read"))
+    assert "expected 100 numbers" in sentence(load, "svhn", data_dir=tmp_path)
 
 
 # ---------------------------------------------------------------- Tiny ImageNet
@@ -259,8 +314,12 @@ def test_tiny_imagenet_wrong_files_are_one_sentence(tmp_path):
         (wnids, b"n02000001\n", "holds 1 names"),
         (wnids, b"n02000001\nn01000001\nn02000001\n", "holds 3 names of 2 classes"),
         (wnids, b"n02000001\n../../etc\n", "holds the line '../../etc', expected names of classes"),
-        (wnids, b"n02000001\n\n", "holds the line ''"),
+        (wnids, b"n02000001\n\n", "holds 1 names"),
         (wnids, b"\xff\xfe", "is not text"),
+        (wnids, b"n02000001\nn" + b"1" * 5000, "holds the line 'n111"),
+        (wnids, "n02000001\nn\u0661\u0662".encode(), "expected names of classes"),
+        (annotations, b"\0\tn01000001\n", "cannot read"),
+        (annotations, b"a" * 5000 + b"\tn01000001\n", "cannot read"),
         (wnids, b"n02000001\nn09999999\n", "holds no .JPEG file, expected the training images of class n09999999"),
         (annotations, b"", "is empty, expected one image a line"),
         (annotations, b"val_0.JPEG\tn7\n", "says that 'val_0.JPEG' is of class 'n7'"),
@@ -283,6 +342,40 @@ def test_tiny_imagenet_wrong_files_are_one_sentence(tmp_path):
     assert f"{image} has 64 x 32 pixels, expected 64 x 64" in sentence(load, "tiny-imagenet", data_dir=tmp_path)
     annotations.unlink()
     assert "expected wnids.txt, val/val_annotations.txt" in sentence(load, "tiny-imagenet", data_dir=tmp_path)
+
+
+def test_files_as_users_have_them_are_read(tmp_path):
+    folder = forge_tiny(tmp_path / "usual", train=10)
+    expected = load("tiny-imagenet", data_dir=folder)
+    training, held_out = folder / "train" / WNIDS[1] / "images", folder / "val" / "images"
+    # what macOS and Windows leave behind, and what no image is
+    for place in (training, held_out, folder):
+        for name in ("._x.JPEG", f"._{WNIDS[1]}_0.JPEG", ".DS_Store", "Thumbs.db", "desktop.ini", "readme.txt"):
+            (place / name).write_bytes(b"no image")
+    # endings in other capitals or short
+    for place, old, new in ((training, f"{WNIDS[1]}_0.JPEG", f"{WNIDS[1]}_0.jpeg"),
+                            (training, f"{WNIDS[1]}_2.JPEG", f"{WNIDS[1]}_2.Jpg"),
+                            (held_out, "val_1.JPEG", "val_1.jpeg"), (held_out, "val_2.JPEG", "VAL_2.JPG")):
+        os.replace(place / old, place / new)
+    # the ends of lines of Windows, blank lines, a mark of the order of bytes, blanks at the end of a line
+    for text in (folder / "wnids.txt", folder / "val" / "val_annotations.txt"):
+        lines = text.read_text().splitlines()
+        text.write_bytes(b"\xef\xbb\xbf" + "".join(f"{line} \r\n" for line in [*lines, "", "  "]).encode())
+    os.replace(folder / "wnids.txt", folder / "WNIDS.TXT")
+    found = load("tiny-imagenet", data_dir=folder)
+    assert all(same(getattr(found, f"{kind}_{part}"), getattr(expected, f"{kind}_{part}"))
+               for kind in "xy" for part in ("train", "validation", "test"))
+
+
+def test_images_and_texts_beyond_all_measure_are_not_read(tmp_path):
+    folder = forge_tiny(tmp_path)
+    for path in (folder / "wnids.txt", folder / "val" / "val_annotations.txt",
+                 folder / "train" / WNIDS[1] / "images" / f"{WNIDS[1]}_3.JPEG"):
+        before = path.read_bytes()
+        sparse(path)
+        with memory_below(2**23):
+            assert f"{path} has {2**36} bytes, expected a" in sentence(load, "tiny-imagenet", data_dir=tmp_path)
+        path.write_bytes(before)
 
 
 def test_an_annotation_cannot_lead_out_of_its_folder(tmp_path):
@@ -402,6 +495,111 @@ def test_a_full_disc_while_unpacking_is_one_sentence_and_leaves_no_half_folder(n
         assert "(No space left on device)" in sentence(load, name, download=True)
     assert [path.name for path in (nowhere / name).iterdir()] == [ARCHIVES[name]]
     assert load(name, download=True).shape == DATASETS[name].shape and len(published[1]) == 1
+
+
+def tar(*members):
+    """A .tar.gz file of members (name, kind, where it links to), each file of four bytes."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as archive:
+        for name, kind, link in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, link, 4 if kind == tarfile.REGTYPE else 0
+            archive.addfile(info, io.BytesIO(b"evil") if info.size else None)
+    return raw.getvalue()
+
+
+def zipped(*members):
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w") as archive:
+        for name, mode in members:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, b"evil")
+    return raw.getvalue()
+
+
+def offer(monkeypatch, published, content, name="cifar-10"):
+    """Publish an archive of that content, and its checksum with it."""
+    archive = published[0] / ARCHIVES[name]
+    archive.write_bytes(content)
+    sums = {archive.name: "md5:" + md5(content, usedforsecurity=False).hexdigest()}
+    if name == "tiny-imagenet":
+        monkeypatch.setattr(tiny_imagenet, "ORIGIN", replace(tiny_imagenet.ORIGIN, downloads=sums))
+    else:
+        form = cifar.FORMATS[name]
+        monkeypatch.setitem(cifar.FORMATS, name, replace(form, origin=replace(form.origin, downloads=sums)))
+
+
+@pytest.mark.parametrize("inside, outside", [
+    ("../evil", "a way out of its folder"), ("a/../../../evil", "a way out"), ("ABSOLUTE", "a way out"),
+    ("..", "a way out"), ("C:evil", "a way out"), ("..\\evil", "a way out"),
+])
+@pytest.mark.parametrize("name", ["cifar-10", "tiny-imagenet"])
+def test_no_member_of_an_archive_leads_out_of_it(nowhere, published, monkeypatch, tmp_path, name, inside, outside):
+    inside = str(tmp_path / "evil") if inside == "ABSOLUTE" else inside
+    content = (zipped(("good", 0o100644), (inside, 0o100644)) if name == "tiny-imagenet" else
+               tar(("good", tarfile.REGTYPE, ""), (inside, tarfile.REGTYPE, "")))
+    offer(monkeypatch, published, content, name)
+    assert outside in sentence(load, name, download=True)
+    assert [path for path in tmp_path.rglob("*evil*")] == []
+    assert [path.name for path in (nowhere / name).iterdir()] == [ARCHIVES[name]]
+
+
+@pytest.mark.parametrize("kind, link", [
+    (tarfile.SYMTYPE, ".."), (tarfile.SYMTYPE, "/"), (tarfile.SYMTYPE, "good"), (tarfile.LNKTYPE, "good"),
+    (tarfile.LNKTYPE, "../../cifar-10-binary.tar.gz"), (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, ""),
+    (tarfile.GNUTYPE_SPARSE, ""),
+])
+def test_no_member_of_an_archive_is_a_link_or_a_device(nowhere, published, monkeypatch, tmp_path, kind, link):
+    good, evil = (("good", tarfile.REGTYPE, ""), ("a/evil", tarfile.REGTYPE, ""))
+    offer(monkeypatch, published, tar(good, ("a", kind, link), evil))
+    said = sentence(load, "cifar-10", download=True)
+    assert "holds 'a', a link, a device or a sparse file: expected files and folders" in said
+    assert [path for path in tmp_path.rglob("*evil*")] == []
+    assert [path.name for path in (nowhere / "cifar-10").iterdir()] == [ARCHIVES["cifar-10"]]
+
+
+def test_no_member_of_a_zip_file_is_a_link(nowhere, published, monkeypatch):
+    offer(monkeypatch, published, zipped(("a", 0o120777), ("a/evil", 0o100644)), "tiny-imagenet")
+    assert "holds 'a', a link: expected files and folders" in sentence(load, "tiny-imagenet", download=True)
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"<html>not found</html>", gzip.compress(b"no tar file at all"), gzip.compress(bytes(10_000))[:-20],
+    tar(("good", tarfile.REGTYPE, ""))[:-12], zipped(("good", 0o100644))[:-30], b"PK\5\6" + bytes(17) + b"\7",
+], ids=range(7))
+@pytest.mark.parametrize("name", ["cifar-10", "tiny-imagenet"])
+def test_what_is_no_archive_is_one_sentence(nowhere, published, monkeypatch, name, content):
+    offer(monkeypatch, published, content, name)
+    said = sentence(load, name, download=True)
+    assert "is damaged or no archive (" in said or f"does not give {name} whole" in said
+    assert [path.name for path in (nowhere / name).iterdir()] == [ARCHIVES[name]]
+
+
+@pytest.mark.parametrize("name", ["cifar-10", "tiny-imagenet"])
+def test_an_archive_that_unpacks_to_too_much_is_refused(nowhere, published, monkeypatch, tmp_path, name):
+    monkeypatch.setattr(origin, "LARGEST", 2**20)
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "zeros").write_bytes(bytes(2**21))
+    path = tmp_path / ARCHIVES[name]
+    if name == "tiny-imagenet":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(tmp_path / "big" / "zeros", "zeros")
+    else:
+        pack(tmp_path / "big", path)
+    offer(monkeypatch, published, path.read_bytes(), name)
+    assert f"unpacks to more than {2**20} bytes, expected fewer" in sentence(load, name, download=True)
+    assert [path.name for path in (nowhere / name).iterdir()] == [ARCHIVES[name]]
+
+
+def test_a_zip_file_that_understates_what_it_holds_is_damaged(nowhere, published, monkeypatch, tmp_path):
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(2**21))
+    lying = raw.getvalue().replace(struct.pack("<I", 2**21), struct.pack("<I", 2**10))
+    offer(monkeypatch, published, lying, "tiny-imagenet")
+    with memory_below(2**23):
+        assert "is damaged or no archive" in sentence(load, "tiny-imagenet", download=True)
 
 
 def test_publishers_are_whole():

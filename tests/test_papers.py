@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from tolerance import assert_close, assert_zero
 from records import exhibit_results
+from tolerance import assert_close, assert_zero
 
 from nobackprop import cli, metrics, models, network, papers, results, rules
 from nobackprop.data import Dataset, from_arrays

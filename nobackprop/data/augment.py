@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def _step(part: str) -> tuple[Callable[..., np.ndarray], tuple[int, ...]]:
     chosen = AUGMENTATIONS[name]
     if len(typed) > len(chosen.numbers) or not all(map(NUMBER.fullmatch, typed)):
         wanted = ":".join((name, *chosen.numbers)) + (" with whole numbers" if chosen.numbers else " alone")
-        raise InputError(f"augmentation '{part}': expected {wanted}")
+        raise InputError(f"augmentation '{part[:100]}': expected {wanted}")
     numbers = tuple(map(int, typed))
     # tried at once, so that a wrong number is told before anything is trained
     chosen.function(np.random.default_rng(0), np.zeros((0, 1, 1, 1), np.float32), *numbers)
@@ -134,5 +135,5 @@ def _check(x: np.ndarray) -> None:
 
 
 def _within(name: str, value: int, low: int) -> None:
-    if not low <= value <= LARGEST:
+    if not isinstance(value, Integral) or not low <= value <= LARGEST:
         raise InputError(f"{name} has the number {value}, expected one from {low} to {LARGEST}")

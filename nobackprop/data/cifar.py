@@ -76,15 +76,16 @@ def _dataset(name: str, data_dir: str | os.PathLike[str] | None, download: bool)
 def _read(path: Path, classes: Sequence[int], records: int) -> tuple[np.ndarray, np.ndarray]:
     """Images `(N, 32, 32, 3)` and labels `(N,)`, both uint8, of one file."""
     width = len(classes) + PIXELS
+    expected = records * width
     try:
-        raw = np.fromfile(path, np.uint8)
+        size = os.path.getsize(path)
+        # a file of another size is not read at all: it may be larger than the memory
+        raw = np.fromfile(path, np.uint8, expected) if size == expected else np.empty(0, np.uint8)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    if raw.size != records * width:
-        wrong = "cut short" if raw.size < records * width else "too long"
-        raise InputError(
-            f"{path} is {wrong}: {raw.size} bytes, expected {records * width}, {records} records of {width}"
-        )
+    if raw.size != expected:
+        wrong = "cut short" if size <= expected else "too long"
+        raise InputError(f"{path} is {wrong}: {size} bytes, expected {expected}, {records} records of {width}")
     rows = raw.reshape(records, width)
     for i, count in enumerate(classes):
         high = int(rows[:, i].max())

@@ -14,7 +14,10 @@ CHUNK = 2**22  # numbers
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Inputs `(N, *shape)` in float32 and labels `(N,)` in int64 of the three parts of a data set."""
+    """Inputs `(N, *shape)` in float32 and labels `(N,)` in int64 of the three parts of a data set.
+
+    Raises InputError for parts that do not fit each other, also where `dataclasses.replace` makes them.
+    """
 
     name: str
     classes: int
@@ -24,6 +27,19 @@ class Dataset:
     y_validation: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+
+    def __post_init__(self) -> None:
+        for part in ("train", "validation", "test"):
+            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            for array, at in ((x, f"x_{part}"), (y, f"y_{part}")):
+                if not isinstance(array, np.ndarray):
+                    raise InputError(f"{at} is of type {type(array).__name__}, expected an array of NumPy")
+            if _shaped(f"x_{part}", x).dtype.kind != "f":
+                raise InputError(f"x_{part} has type {x.dtype}, expected floating-point numbers such as float32")
+            if x.shape[1:] != self.shape:
+                raise InputError(f"x_{part} holds inputs of shape {x.shape[1:]}, expected {self.shape} as in x_train")
+            _labels(f"y_{part}", y, self.classes)
+            _as_many(part, x, y)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -64,9 +80,9 @@ def from_arrays(
 ) -> Dataset:
     """A Dataset from images `(N, H, W, C)` or vectors `(N, F)` with integer labels `(N,)`.
 
-    A stratified part of the training rows becomes the validation part: a share of them where
-    `validation` is below 1, else that number of rows. With `standardise`, every channel of the images
-    or feature of the vectors has mean 0 and standard deviation 1 over the training part.
+    A stratified part of the training rows becomes the validation part: a share of them if `validation` is
+    below 1, else that number of rows; every class is in both parts. With `standardise`, every channel of the
+    images or feature of the vectors has mean 0 and standard deviation 1 over the training part.
 
     Raises InputError for arrays that do not fit this or each other.
 
@@ -82,11 +98,8 @@ def from_arrays(
     y = _labels("y_train", y_train, classes)
     classes = _count(y) if classes is None else int(classes)
     y_test = _labels("y_test", y_test, classes)
-    for part, inputs, labels in (("train", x, y), ("test", x_test, y_test)):
-        if len(inputs) != len(labels):
-            raise InputError(
-                f"y_{part} holds {len(labels)} labels, expected {len(inputs)}, as many as inputs in x_{part}"
-            )
+    _as_many("train", x, y)
+    _as_many("test", x_test, y_test)
     train, held_out = _split(y, validation, seed)
     parts = {"x_train": x[train], "x_validation": x[held_out], "x_test": x_test}
     mean, scale = _statistics(parts["x_train"]) if standardise else (0.0, 1.0)
@@ -99,12 +112,23 @@ def _inputs(name: str, x: ArrayLike) -> np.ndarray:
     x = _array(name, x)
     if x.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {x.dtype}, expected real numbers")
+    _finite(name, _shaped(name, x))
+    return x
+
+
+def _shaped(name: str, x: np.ndarray) -> np.ndarray:
+    """The same inputs; InputError unless they are `(N, F)` or `(N, H, W, C)` with at least one number."""
+    x = _array(name, x)
     if x.ndim not in (2, 4):
         raise InputError(f"{name} has shape {x.shape}, expected vectors (N, F) or images (N, H, W, C)")
     if x.size == 0:
         raise InputError(f"{name} has shape {x.shape}, expected at least one number")
-    _finite(name, x)
     return x
+
+
+def _as_many(part: str, x: np.ndarray, y: np.ndarray) -> None:
+    if len(x) != len(y):
+        raise InputError(f"y_{part} holds {len(y)} labels, expected {len(x)}, as many as inputs in x_{part}")
 
 
 def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
@@ -125,6 +149,9 @@ def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
 
 
 def _array(name: str, values: ArrayLike) -> np.ndarray:
+    # NumPy would drop the masks, and what they hide would be trained on
+    if any(isinstance(a, np.ma.MaskedArray) for a in (values, *(values if isinstance(values, list | tuple) else ()))):
+        raise InputError(f"{name} is a masked array, expected one whose numbers are all there")
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -183,7 +210,19 @@ def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.
             f"expected from {len(seen)} to {len(y) - len(seen)}, one row per class or more in both parts"
         )
     train, held_out = train_test_split(np.arange(len(y)), test_size=rows, stratify=y, random_state=seed)
+    # the shares are rounded, so that a rare class may be in one part alone
+    _give_each_class_a_row(np.searchsorted(seen, y), held_out, train)
+    _give_each_class_a_row(np.searchsorted(seen, y), train, held_out)
     return train, held_out
+
+
+def _give_each_class_a_row(y: np.ndarray, part: np.ndarray, other: np.ndarray) -> None:
+    """Exchange rows of the two parts until `part` has one of each of the classes `y`, counted from 0 on."""
+    for label in np.setdiff1d(y, y[part]):
+        # of the largest class, which keeps rows in this part as there are more rows than classes
+        given = np.flatnonzero(y[part] == np.bincount(y[part]).argmax())[0]
+        taken = np.flatnonzero(y[other] == label)[0]
+        part[given], other[taken] = other[taken], part[given]
 
 
 def _chunks(x: np.ndarray) -> list[slice]:
@@ -193,14 +232,16 @@ def _chunks(x: np.ndarray) -> list[slice]:
 
 
 def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale `(C,)` of images or `(F,)` of vectors: the scale is 1 where all values are equal."""
+    """Mean and scale `(C,)` of images or `(F,)` of vectors: the scale is 1 if the values differ by rounding alone."""
     axes = tuple(range(x.ndim - 1))
+    count = x.size // x.shape[-1]
     mean = x.mean(axes, dtype=np.float64)
     squares = sum(np.square(np.subtract(x[rows], mean, dtype=np.float64)).sum(axes) for rows in _chunks(x))
-    deviation = np.sqrt(squares / (x.size // x.shape[-1]))
-    # equal values have a deviation of rounding errors, not of 0: dividing by it would blow them up
-    varies = (x.min(axes) < x.max(axes)) & (deviation > 0)
-    return mean, np.where(varies, deviation, 1.0)
+    deviation = np.sqrt(squares / count)
+    # the mean is rounded `count` times in float64, and each value once in its own type: to divide by a deviation
+    # that is no more than that would blow the rounding up
+    rounding = max(count * np.finfo(np.float64).eps, np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0)
+    return mean, np.where(deviation > rounding * np.abs(mean), deviation, 1.0)
 
 
 def _standardised(name: str, x: np.ndarray, mean: ArrayLike, scale: ArrayLike) -> np.ndarray:

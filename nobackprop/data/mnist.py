@@ -6,7 +6,7 @@ import os
 from ..errors import InputError
 from .dataset import Dataset, from_arrays
 from .idx import read_idx
-from .origin import Origin, find
+from .origin import LARGEST, Origin, find
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -17,9 +17,15 @@ FILES = (
 VALIDATION = 1 / 12  # 5,000 of the 60,000 training images
 
 
+def _spellings(file: str) -> tuple[str, ...]:
+    """Packed or not, and as many copies have it, with a dot: train-images.idx3-ubyte."""
+    dotted = file.replace("-idx", ".idx")
+    return f"{file}.gz", file, f"{dotted}.gz", dotted
+
+
 def _origin(name: str, folders: tuple[str, ...], url: str, checksums: tuple[str, ...]) -> Origin:
     downloads = {f"{file}.gz": checksum for file, checksum in zip(FILES, checksums, strict=True)}
-    return Origin(name, FILES, folders, url, downloads, gzipped=True)
+    return Origin(name, FILES, folders, url, downloads, _spellings)
 
 
 ORIGINS = {
@@ -62,7 +68,7 @@ def fashion_mnist(data_dir: str | os.PathLike[str] | None = None, download: bool
 
 def _dataset(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> Dataset:
     files = find(ORIGINS[name], data_dir, download)
-    images, labels, test_images, test_labels = (read_idx(path) for path in files)
+    images, labels, test_images, test_labels = (read_idx(path, LARGEST) for path in files)
     for x, y, at in ((images, labels, files[0]), (test_images, test_labels, files[2])):
         if x.dtype != "uint8" or x.shape[1:] != (28, 28):
             raise InputError(f"{at} holds {x.dtype} of shape {x.shape}, expected uint8 of shape (N, 28, 28)")

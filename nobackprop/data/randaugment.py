@@ -7,6 +7,7 @@ interpolation is bilinear.  Equalise is left out: it needs histograms of whole n
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def randaugment(rng: np.random.Generator, x: np.ndarray, n: int = 2, m: int = 9)
     if np.ndim(x) != 4 or x.dtype.kind != "f":
         raise InputError("randaugment works on standardised images (N, H, W, C), got an array of shape "
                          f"{np.shape(x)} and type {np.asarray(x).dtype}")
-    if not (0 <= n <= len(OPERATIONS) and 0 <= m <= STRONGEST):
+    if not (isinstance(n, Integral) and 0 <= n <= len(OPERATIONS) and 0 <= m <= STRONGEST):
         raise InputError(f"randaugment has the numbers {n} and {m}, expected from 0 to {len(OPERATIONS)} operations "
                          f"and a magnitude from 0 to {STRONGEST}")
     out = x.copy()

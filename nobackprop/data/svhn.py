@@ -1,6 +1,7 @@
 """SVHN, the house numbers of Google Street View, from its two MATLAB files of single digits."""
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from .dataset import Dataset, from_arrays
+from .matlab import Array, arrays
 from .origin import Origin, find
 
 VALIDATION = 0.1  # 7,326 of the 73,257 training images
@@ -31,23 +33,22 @@ def svhn(data_dir: str | os.PathLike[str] | None = None, download: bool = False)
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images `(N, 32, 32, 3)` in uint8 and labels `(N,)` of one file, in which 10 stands for the digit 0."""
-    from scipy.io import loadmat  # slow to import, and needed here only
-
-    try:
-        held = loadmat(path, variable_names=["X", "y"])
-    # the reader of a damaged file may stumble over anything
-    except Exception as error:
-        reason = getattr(error, "strerror", None) or "damaged or no MATLAB file"
-        raise InputError(f"cannot read {path}: {reason}, expected a whole MATLAB file of version 5") from error
+    held = arrays(path)
     for name in ("X", "y"):
         if name not in held:
             raise InputError(f"{path} holds no {name}, expected the images X and the labels y")
-    x, y = np.asarray(held["X"]), np.asarray(held["y"])
+    x, y = held["X"], held["y"]
+    # before any of it is read, which may be more than the memory holds
     if x.dtype != "uint8" or x.shape[:-1] != (32, 32, 3):
-        raise InputError(f"{path} holds X of type {x.dtype} and shape {x.shape}, expected uint8 (32, 32, 3, N)")
-    if y.size != x.shape[-1] or y.dtype.kind not in "iuf":
-        raise InputError(f"{path} holds y of type {y.dtype} and shape {y.shape}, expected {x.shape[-1]} numbers")
-    wrong = y[~np.isin(y, range(1, 11))]
+        raise InputError(f"{path} holds X of {_kind(x)}, expected uint8 (32, 32, 3, N)")
+    if y.dtype is None or math.prod(y.shape) != x.shape[-1]:
+        raise InputError(f"{path} holds y of {_kind(y)}, expected {x.shape[-1]} numbers")
+    labels, images = y.read().ravel(), x.read()
+    wrong = labels[~np.isin(labels, range(1, 11))]
     if wrong.size:
         raise InputError(f"{path} holds the label {wrong[0]}, expected labels from 1 to 10")
-    return np.ascontiguousarray(x.transpose(3, 0, 1, 2)), y.ravel().astype(np.int64) % 10
+    return np.ascontiguousarray(images.transpose(3, 0, 1, 2)), labels.astype(np.int64) % 10
+
+
+def _kind(array: Array) -> str:
+    return f"type {array.dtype or 'other than real numbers'} and shape {array.shape}"

@@ -1,18 +1,23 @@
 """Tiny ImageNet from its folder of JPEG files, at 64 x 64 pixels or averaged down to 32 x 32."""
 from __future__ import annotations
 
+import io
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from ..files import contents
 from .dataset import Dataset, from_arrays
 from .origin import Origin, find
 
 CLASSES = 200  # as published; wnids.txt says how many there are in a folder
 SIDE = 64
+LARGEST_IMAGE = 2**20  # bytes, of the JPEG file of so few pixels
+LARGEST_TEXT = 2**24  # bytes
 VALIDATION = 0.1  # of the training images: those published for validation are the test set
 ORIGIN = Origin(
     "tiny-imagenet",
@@ -49,12 +54,12 @@ def _dataset(shrink: int, data_dir: str | os.PathLike[str] | None, download: boo
 
 
 def _lines(path: Path) -> list[str]:
+    """The lines of a text, without those that are blank, as some editors leave them at the end."""
     try:
-        return path.read_text(encoding="ascii").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        text = contents(path, LARGEST_TEXT, "a text").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not text, expected one class or image a line") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _wnids(path: Path) -> list[str]:
@@ -62,8 +67,8 @@ def _wnids(path: Path) -> list[str]:
     wnids = _lines(path)
     for wnid in wnids:
         # a name becomes a folder's: it must not lead elsewhere
-        if not (wnid[:1] == "n" and wnid[1:].isdecimal()):
-            raise InputError(f"{path} holds the line '{wnid}', expected names of classes such as n01443537")
+        if not re.fullmatch("n[0-9]{1,20}", wnid):
+            raise InputError(f"{path} holds the line {wnid[:40]!r}, expected names of classes such as n01443537")
     if len(wnids) < 2 or len(set(wnids)) < len(wnids):
         raise InputError(f"{path} holds {len(wnids)} names of {len(set(wnids))} classes, expected 2 or more, each once")
     return wnids
@@ -74,24 +79,40 @@ def _train(root: Path, wnids: Sequence[str]) -> list[tuple[Path, int]]:
     found = []
     for label, wnid in enumerate(wnids):
         folder = root / "train" / wnid / "images"
-        # sorted, as the order in a folder differs between machines
-        paths = sorted(folder.glob("*.JPEG"))
+        paths = _jpegs(folder)
         if not paths:
             raise InputError(f"{folder} holds no .JPEG file, expected the training images of class {wnid}")
         found += [(path, label) for path in paths]
     return found
 
 
+def _jpegs(folder: Path) -> list[Path]:
+    """The JPEG files in a folder, however their ending is spelled, sorted: their order differs between machines.
+
+    Files of other kinds are left out, such as Thumbs.db, and those that macOS leaves behind: ._x.JPEG, .DS_Store.
+    """
+    try:
+        return sorted(path for path in folder.iterdir()
+                      if path.suffix.lower() in (".jpeg", ".jpg") and not path.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"cannot read {folder}: {error.strerror}, expected a folder of images") from error
+
+
 def _official_validation(path: Path, wnids: Sequence[str]) -> list[tuple[Path, int]]:
     """Paths and labels of the images that are published for validation."""
     labels = {wnid: label for label, wnid in enumerate(wnids)}
+    folder = path.with_name("images")
+    there = {place.stem.lower(): place for place in _jpegs(folder)}
     found = []
     for line in _lines(path):
         file, _, rest = line.partition("\t")
         wnid = rest.partition("\t")[0]
         if wnid not in labels:
-            raise InputError(f"{path} says that '{file}' is of class '{wnid}', expected one of those in wnids.txt")
-        found.append((path.with_name("images") / Path(file).name, labels[wnid]))
+            raise InputError(f"{path} says that {file[:40]!r} is of class {wnid[:40]!r}, expected one of those in "
+                             "wnids.txt")
+        found.append((there.get(Path(file).stem.lower(), folder / Path(file).name), labels[wnid]))
     if not found:
         raise InputError(f"{path} is empty, expected one image a line")
     return found
@@ -105,14 +126,16 @@ def _images(paths: Sequence[Path], shrink: int) -> np.ndarray:
     out = np.empty((len(paths), side, side, 3), np.uint8)
     for place, path in zip(out, paths):
         try:
-            with Image.open(path, formats=["JPEG"]) as image:
+            raw = contents(path, LARGEST_IMAGE, "an image")
+            with Image.open(io.BytesIO(raw), formats=["JPEG"]) as image:
                 size = image.size
                 if size == (SIDE, SIDE):
                     place[:] = np.asarray(image.convert("RGB").reduce(shrink))
+        except InputError:
+            raise
         # the decoder of a damaged file may stumble over anything
         except Exception as error:
-            reason = getattr(error, "strerror", None) or "damaged or no JPEG file"
-            raise InputError(f"cannot read {path}: {reason}, expected an image") from error
+            raise InputError(f"cannot read {path}: damaged or no JPEG file, expected an image") from error
         if size != (SIDE, SIDE):
             raise InputError(f"{path} has {size[0]} x {size[1]} pixels, expected {SIDE} x {SIDE}")
     return out

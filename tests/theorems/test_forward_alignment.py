@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import Case
-from tolerance import assert_close, assert_zero
 from scipy.integrate import quad
+from tolerance import assert_close, assert_zero
 
 from nobackprop import InputError, flow
 from nobackprop.feedback import weights

@@ -1,0 +1,154 @@
+"""MATLAB files of version 5: which arrays one holds, and the numbers of those that are asked for.
+
+A small reader of its own, as one that builds whatever a file describes can be led astray by a damaged file.  Here an
+array of numbers is read at most as far as its header says, and nothing else is entered.
+"""
+from __future__ import annotations
+
+import io
+import math
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import DEFLATE, Inflated, Stream, numbers
+
+HEADER = 128  # bytes: a text, a version and the order of bytes
+ORDERS: dict[bytes, Literal["<", ">"]] = {b"\0\1IM": "<", b"\1\0MI": ">"}
+MATRIX, COMPRESSED = 14, 15  # what the elements of a file are
+STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+OPAQUE = 17  # a class of MATLAB's own whose parts are not laid out like those of others
+COMPLEX = 0x0800  # a flag beside the class
+SMALL = 2**10  # bytes of a part other than the numbers: flags, a shape or a name
+
+
+class Damaged(Exception):
+    """What does not fit in a file, said as the end of a sentence."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array in a file that is not read yet; its type is None where it does not hold real numbers."""
+
+    path: Path
+    start: int  # of its element
+    order: Literal["<", ">"]  # of bytes, in struct's notation
+    dtype: np.dtype | None
+    shape: tuple[int, ...]
+
+    def read(self) -> np.ndarray:
+        """The array itself.  Raises InputError where the file is damaged or too large for the memory."""
+        with _told(self.path), open(self.path, "rb") as file:
+            stream, size, _ = _element(file, self.start, self.order)
+            _head(stream, self.order)
+            kind, count, data = _tag(stream, self.order)
+            stored = np.dtype(STORED.get(kind, "V")).newbyteorder(self.order)
+            expected = math.prod(self.shape) * stored.itemsize
+            # MATLAB stores numbers in a narrower type if they fit
+            if self.dtype is None or kind not in STORED or not np.can_cast(stored, self.dtype, "safe"):
+                raise Damaged(f"numbers of type {kind}")
+            if count != expected or expected > size:
+                raise Damaged(f"{count} bytes in an element of {size} for {stored} of shape {self.shape}")
+            raw = numbers(io.BytesIO(data) if data else stream, expected)
+            stream.read(SMALL)  # what fills the element up: at the end of a packed one its checksum is compared
+            if len(raw) < expected:
+                raise Damaged("an array that is cut short")
+            return raw.view(stored).astype(self.dtype, copy=False).reshape(self.shape, order="F")
+
+
+def arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """The arrays of a file by name, of which no numbers are read yet.
+
+    Raises InputError where the file is missing, damaged or of another format.
+    """
+    path, held = Path(path), {}
+    with _told(path), open(path, "rb") as file:
+        header, end = file.read(HEADER), os.fstat(file.fileno()).st_size
+        if header[124:] not in ORDERS:
+            raise Damaged("another header")
+        order = ORDERS[header[124:]]
+        start = HEADER
+        while start < end:
+            stream, _, after = _element(file, start, order)
+            name, dtype, shape = _head(stream, order)
+            held[name] = Array(path, start, order, dtype, shape)
+            start = after
+    return held
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Whatever may go wrong inside becomes one sentence."""
+    try:
+        yield
+    # ValueError for a shape that NumPy cannot hold
+    except (OSError, Damaged, EOFError, zlib.error, MemoryError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or (
+            f"damaged or no MATLAB file ({str(error) or 'too large for the memory'})")
+        raise InputError(f"cannot read {path}: {reason}, expected a whole MATLAB file of version 5") from error
+
+
+def _element(file: BinaryIO, start: int, order: str) -> tuple[Stream, int, int]:
+    """The contents of the array's element that starts there, their size, and where the next element starts."""
+    file.seek(start)
+    kind, size = struct.unpack(f"{order}2I", _exactly(file, 8))
+    after = start + 8 + size
+    if kind not in (MATRIX, COMPRESSED) or after > os.fstat(file.fileno()).st_size:
+        raise Damaged(f"an element of type {kind} and {size} bytes at byte {start}")
+    if kind == MATRIX:
+        return file, size, after
+    stream = io.BufferedReader(Inflated(file, size))
+    inside, unpacked = struct.unpack(f"{order}2I", _exactly(stream, 8))
+    if inside != MATRIX or unpacked > DEFLATE * size:
+        raise Damaged(f"a packed element of type {inside} and {unpacked} bytes at byte {start}")
+    return stream, unpacked, after
+
+
+def _head(stream: Stream, order: str) -> tuple[str, np.dtype | None, tuple[int, ...]]:
+    """Name, type and shape of an array; no type where it does not hold real numbers, and no name if it has none."""
+    flags = struct.unpack(f"{order}I", _part(stream, order)[:4].ljust(4, b"\0"))[0]
+    if flags & 0xFF == OPAQUE:
+        return "", None, ()
+    sides = _part(stream, order)
+    shape = struct.unpack(f"{order}{len(sides) // 4}i", sides[:len(sides) // 4 * 4])
+    if len(shape) < 2 or min(shape) < 0 or len(shape) > 32:
+        raise Damaged(f"an array of shape {shape}")
+    name = _part(stream, order).decode("latin-1")
+    real = flags & 0xFF in CLASSES and not flags & COMPLEX
+    return name, np.dtype(CLASSES[flags & 0xFF]) if real else None, shape
+
+
+def _part(stream: Stream, order: str) -> bytes:
+    """A part that is small by its nature, with what fills it up to a multiple of 8 bytes left out."""
+    _, count, data = _tag(stream, order)
+    if count > SMALL:
+        raise Damaged(f"{count} bytes for the header of an array")
+    return data or _exactly(stream, count + -count % 8)[:count]
+
+
+def _tag(stream: Stream, order: str) -> tuple[int, int, bytes]:
+    """Type and size of a part, and its data if they are so few that they stand inside the tag."""
+    tag = _exactly(stream, 8)
+    kind, count = struct.unpack(f"{order}2I", tag)
+    if not kind >> 16:
+        return kind, count, b""
+    kind, count = kind & 0xFFFF, kind >> 16
+    if count > 4:
+        raise Damaged(f"{count} bytes inside a tag")
+    return kind, count, tag[4:4 + count]
+
+
+def _exactly(stream: Stream, size: int) -> bytes:
+    raw = stream.read(size)
+    if len(raw) < size:
+        raise EOFError("it ends too early")
+    return raw
