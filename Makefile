@@ -37,8 +37,8 @@ portable: $(STAMP)  ## the numeric tests on other processors' kernels, other Pyt
 mutants: $(STAMP)  ## break the code in a hundred ways, and see that the tests notice
 	$(BIN)/python tests/mutants.py
 
-fuzz: $(STAMP)  ## damaged files for every reader
-	$(BIN)/python tests/fuzz/run.py
+fuzz: $(STAMP)  ## damaged files for every reader, for an hour (needs: pip install atheris)
+	$(BIN)/python -m tests.fuzz --seconds 400 --seed 1
 
 test-gpu: $(STAMP)  ## the tests that need CuPy and a CUDA device
 	$(BIN)/python -m pytest -m gpu

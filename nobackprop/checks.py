@@ -80,10 +80,15 @@ def enough(what: str, came: int, least: int) -> None:
         raise InputError(f"{what} must be at least {least}, got {came}: {why}")
 
 
-def network_and_rule(net: object, rule: object) -> None:
-    """They are what they are called."""
+def a_network(net: object) -> None:
+    """It is one."""
     if not isinstance(net, Network):
         raise InputError(f"net is {brief(net)}, expected a Network as models.build makes them")
+
+
+def network_and_rule(net: object, rule: object) -> None:
+    """They are what they are called."""
+    a_network(net)
     if isinstance(rule, type):
         raise InputError(f"rule is the class {rule.__name__}, expected an instance: {rule.__name__}()")
     if not isinstance(rule, Rule):
@@ -118,18 +123,6 @@ def init(net: Network, rng: np.random.Generator, samples: Shape,
         raise
     except ValueError as error:
         raise InputError(f"the network does not take samples of shape {samples}: {error}") from error
-
-
-def predict(net: Network, params: Tree, x: Array) -> Array:
-    """As network.predict: the network and its parameters can be applied to x."""
-    if not isinstance(net, Network):
-        raise InputError(f"net is {brief(net)}, expected a Network as models.build makes them")
-    try:
-        return network.predict(net, params, x)
-    except InputError:
-        raise
-    except (ValueError, TypeError) as error:  # as NumPy's functions fail on what they cannot use
-        raise InputError(f"the network cannot be applied to x {x.shape} with these params: {error}") from error
 
 
 def name_of(rule: Rule) -> str:

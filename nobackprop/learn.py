@@ -274,6 +274,7 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     A sample whose output is not finite is not answered right, and makes the loss NaN.
     Raises InputError if the lengths or the shapes differ, or if there is nothing to evaluate.
     """
+    checks.a_network(net)
     checks.arrays(x, y)
     batch_size = integer("batch_size", batch_size, 1)
     if len(x) != len(y) or not len(x):
@@ -281,7 +282,7 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     right = loss = 0.0
     for i in range(0, len(x), batch_size):
         with np.errstate(over="ignore", invalid="ignore"):
-            a, y_part = checks.predict(net, params, x[i:i + batch_size]), y[i:i + batch_size]
+            a, y_part = network.predict(net, params, x[i:i + batch_size]), y[i:i + batch_size]
             checks.targets(y, (len(y), *a.shape[1:]))
             finite = array_module(a).isfinite(a).all(-1)
             right += float(((a.argmax(-1) == y_part.argmax(-1)) & finite).sum())

@@ -63,7 +63,7 @@ def test_they_come_in_the_order_that_was_asked_for_and_of_running_statistics():
     second, first = activities(net, params, x, [2, 1])
     assert second.shape == (7, 4)
     a = x.reshape(7, 6) @ params[0][1]["W"].T
-    np.testing.assert_allclose(first, np.tanh((a - 0.5) / np.sqrt(4 + 1e-5)), rtol=0, atol=1e-12)
+    assert_close(first, np.tanh((a - 0.5) / np.sqrt(4 + 1e-5)))
 
 
 def test_distances_of_three_squares():

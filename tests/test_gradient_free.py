@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Case, inner
-from tolerance import assert_close
+from tolerance import assert_close, assert_zero
 
 from nobackprop import gradient_free as free
 from nobackprop import learn, models, network
@@ -291,7 +291,7 @@ def test_the_task_is_white_and_has_all_classes():
     assert x.shape == (free.SAMPLES, free.FEATURES) and y.shape == (free.SAMPLES, free.CLASSES)
     assert_close(x.T @ x / len(x), np.eye(free.FEATURES), slack=2.0**16)
     assert (y.sum(0) > 30).all()
-    np.testing.assert_allclose(x.mean(0), 0, atol=1e-12)
+    assert_zero(x.mean(0), of=x)
 
 
 @pytest.fixture(scope="module")

@@ -217,12 +217,11 @@ def test_each_station_has_one_worker_and_so_many_threads_of_blas(monkeypatch):
         assert workers.count(array) == 2
         with pipeline.one_worker():
             assert workers.count(array) == 1
-    monkeypatch.setattr(pipeline, "threadpool_limits",
-                        lambda *how, **more: [asked.append((how, more)), nullcontext()][1])
+    monkeypatch.setattr(pipeline, "limit", lambda *how, **more: [asked.append((how, more)), nullcontext()][1])
     training = Training(batches=1)
     for how in ({}, {"blas": 3}):
         pipeline.run(training.line(), training.batches, **how)
-    assert asked == [((1,), {"user_api": "blas"}), ((3,), {"user_api": "blas"})]
+    assert asked == [((1,), {"blas": 1}), ((1,), {"blas": 3})]
 
 
 def test_stations_work_at_the_same_time():

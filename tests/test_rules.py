@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Case, untrained
+from networks import untrained
 from tolerance import assert_close, bound
 
 from nobackprop import learn, network, rules

@@ -17,11 +17,11 @@ from ..feedback import Draw, draw_like, gaussian, weights, with_feedback, with_p
 from ..heads import PoolHead
 from ..kept import NOTHING, Keep, derivative
 from ..network import Network, Tape, backward
+from ..options import one_of
 from ..sharing import MATCHES, PLANS, Sharing, plan
 from ..tree import Tree, leaves
 from .base import Credit, Rule
 from .kolen_pollack import KolenPollack
-from .options import one_of
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from ..errors import InputError
 from ..kernels.loss import d_squared, squared
 from ..layers import Activation, Dense, Flatten, GlobalPool, Layer, Sequential
 from ..network import Network, Tape, backward, forward
+from ..options import one_of
 from ..tree import Tree, leaves
 from .base import Credit, Rule
-from .options import one_of
 
 SIGMOID = Activation("sigmoid")
 ERRORS = ("mean", "sum")

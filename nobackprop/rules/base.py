@@ -11,8 +11,8 @@ from .. import network
 from ..backend import Array
 from ..errors import InputError
 from ..network import Network, Tape
+from ..options import checked
 from ..tree import Tree
-from .options import checked
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Rule:
     defaults: ClassVar[Mapping[str, object]] = {}
 
     def __post_init__(self) -> None:
-        """Check the options and turn NumPy's scalars into Python's; raises InputError, see rules/options.py."""
+        """Check the options and turn NumPy's scalars into Python's; raises InputError, see options.py."""
         for option in fields(self):  # type: ignore[arg-type]
             object.__setattr__(self, option.name, checked(option, getattr(self, option.name)))
 

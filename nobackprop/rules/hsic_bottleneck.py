@@ -10,9 +10,9 @@ import numpy as np
 from ..backend import Array, array_module
 from ..kernels.similarity import d_gaussian, d_similarity, gaussian, similarity
 from ..network import Network, Tape
+from ..options import number, one_of
 from ..tree import Tree
 from .local_loss import LocalLoss, d_features, features
-from .options import number, one_of
 
 KERNELS = ("cosine", "gaussian")
 

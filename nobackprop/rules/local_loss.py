@@ -14,9 +14,9 @@ from ..heads import PoolHead
 from ..kernels import convolution, linear
 from ..kernels.similarity import d_deviation, d_similarity, deviation, similarity
 from ..network import Network, Tape, backward
+from ..options import number
 from ..tree import Tree
 from .base import Credit, Rule, missing
-from .options import number
 
 KERNEL = 3, 1, 1  # side, stride, padding
 

@@ -14,9 +14,9 @@ from ..kernels.activation import ACTIVATIONS
 from ..kernels.loss import d_squared
 from ..layers import Activation, Dense, Layer, Sequential
 from ..network import Network, Tape, backward, forward
+from ..options import number, one_of
 from ..tree import Tree, leaves
 from .base import Credit, Rule
-from .options import number, one_of
 
 
 @dataclass(frozen=True)

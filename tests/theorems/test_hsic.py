@@ -55,7 +55,7 @@ def test_cosines_of_centred_targets_are_another_gamma(seed, classes, n):
     y, K = np.eye(classes)[rng.integers(classes, size=n)], symmetric(rng, n)
     d = y - 1 / classes
     cosines = d @ d.T / np.linalg.norm(d, axis=1) / np.linalg.norm(d, axis=1)[:, None]
-    np.testing.assert_allclose(phsic(cosines, K), classes / (classes - 1) * phsic(y @ y.T, K), rtol=0, atol=1e-12)
+    assert_close(phsic(cosines, K), classes / (classes - 1) * phsic(y @ y.T, K), of=K)
 
 
 def test_with_unequal_classes_it_is_not():

@@ -10,7 +10,7 @@ from dataclasses import Field, field
 from numbers import Integral, Real
 from typing import Any
 
-from ..errors import InputError, unknown
+from .errors import InputError, unknown
 
 
 def number(default: float, wanted: str, fits: Callable[[float], bool]) -> Any:
