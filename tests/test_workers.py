@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Barrier, current_thread
@@ -217,6 +218,27 @@ def test_two_threads_compute_what_each_computes_alone(three, products):
     for thread in threads:
         thread.join()
     assert found == alone and blas_threads() == {3}
+
+
+def in_a_thread(work):
+    """What it returns, or raises."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+def test_a_thread_that_set_the_number_before_stands_in_nobodys_way():
+    """Nor does one that sets it in a block: threadpoolctl may keep the number to the thread that was first."""
+    outside = threadpool_limits(3, user_api="blas")
+    try:
+        def block():
+            with workers.limit(2, products=False):
+                return blas_threads()
+        assert in_a_thread(block) == {2} and blas_threads() == {3}
+        with workers.limit(1):
+            assert in_a_thread(lambda: threadpool_limits(4, user_api="blas") and blas_threads()) == {4}
+        assert blas_threads() == {3}
+    finally:
+        outside.restore_original_limits()
 
 
 def test_a_limit_of_threadpoolctls_inside_a_block_is_that_until_its_end(three):
