@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 from tolerance import assert_close
 
-from nobackprop import bench, learn, models, network, optim, rules, workers
+from nobackprop import bench, learn, models, network, optim, pipeline, rules, workers
 from nobackprop.bench import counting
 from nobackprop.errors import InputError
 from nobackprop.kernels import convolution, linear, normalize, pool
@@ -246,6 +246,23 @@ def test_a_limit_of_threadpoolctls_inside_a_block_is_that_until_its_end(three):
         with workers.limit(1, blas=4):
             assert blas_threads() == {4}
         assert blas_threads() == {2}
+    assert blas_threads() == {3}
+
+
+@pytest.mark.parametrize("blas", [1, 2])
+def test_the_stations_of_a_pipeline_have_one_worker_and_so_many_threads_of_blas(three, blas):
+    """In whichever thread the pipeline is run."""
+    class Watching(pipeline.Station):
+        weight = 1
+
+        def step(self, s, t):
+            return (s, t), (workers.count(s), blas_threads())
+
+    def line():
+        return pipeline.run([Watching(), Watching()], [(HOST, HOST)] * 2, workers=2, blas=blas)
+
+    for found in (line(), in_a_thread(line)):
+        assert found == [[(1, {blas})] * 2] * 2
     assert blas_threads() == {3}
 
 
