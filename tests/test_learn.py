@@ -269,12 +269,12 @@ def test_evaluate_counts_and_averages_over_uneven_batches():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308, -1e308])
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared"])
 def test_outputs_that_are_not_finite_are_wrong_answers(value, batch_size, loss):
     """Each by itself: the other samples' answers stand."""
     net = Network((Dense(3),), loss)
-    params = [{"W": np.eye(3), "b": np.zeros(3)}]
+    params = [{"W": 10 * np.eye(3), "b": np.zeros(3)}]
     x = y = np.eye(3)[[0, 1, 2, 0, 1, 0, 0, 0]]
     spoilt = x.copy()
     for row, column in ((0, 0), (3, 1), (5, 2)):
