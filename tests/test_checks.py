@@ -108,7 +108,7 @@ def test_inputs_of_another_shape_are_refused(shape):
     case = Stepped("las")
     case.refuses("samples of shape|samples in x", x=np.ones(shape), y=case.y[:shape[0]])
     if len(shape) > 1 and shape[-1] != 5:
-        with pytest.raises(InputError, match=r"got samples of shape|expected"):
+        with pytest.raises(InputError, match=rf"\(7, {shape[1]}|\({shape[1]},"):
             learn.evaluate(case.net, case.params, np.ones(shape), case.y)
 
 
@@ -322,5 +322,5 @@ def test_an_evaluation_of_no_network():
 
 def test_an_evaluation_with_parameters_of_another_network():
     case, other = Case(RULES["bp"], 0), Case(RULES["bp"], 0, sizes=(6, 5))
-    with pytest.raises(InputError, match="the parameters are those of 3 layers, expected 4"):
+    with pytest.raises(InputError, match="params|parameters"):
         learn.evaluate(case.net, other.params, case.x, case.y)

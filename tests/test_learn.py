@@ -269,12 +269,12 @@ def test_evaluate_counts_and_averages_over_uneven_batches():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308, -1e308])
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared"])
 def test_outputs_that_are_not_finite_are_wrong_answers(value, batch_size, loss):
     """Each by itself: the other samples' answers stand."""
     net = Network((Dense(3),), loss)
-    params = [{"W": np.eye(3), "b": np.zeros(3)}]
+    params = [{"W": 10 * np.eye(3), "b": np.zeros(3)}]
     x = y = np.eye(3)[[0, 1, 2, 0, 1, 0, 0, 0]]
     spoilt = x.copy()
     for row, column in ((0, 0), (3, 1), (5, 2)):
@@ -302,7 +302,7 @@ def test_cosine_is_per_sample_and_skips_samples_without_a_signal():
 
 def test_cosine_of_tiny_signals_does_not_underflow():
     u = np.full((3, 4), 1e-30, "float32")
-    assert_close(cosine(u, u), 1.0)
+    assert_close(float(cosine(u, u)), 1)
 
 
 def test_bp_aligns_with_itself_and_shallow_is_silent_below():
@@ -310,8 +310,7 @@ def test_bp_aligns_with_itself_and_shallow_is_silent_below():
         case = Case(rules.get(name), 0)
         found = alignment(case.net, case.rule, case.params, case.state, case.x, case.y)
         for key in ("alignment", "alignment_at_a"):
-            assert [x is None for x in found[key]] == [x is None for x in expected]
-            assert_close([x for x in found[key] if x is not None], [float(x) for x in expected if x is not None])
+            assert_close(found[key], expected)
 
 
 def test_alignment_at_a_is_behind_the_derivative():
@@ -322,8 +321,8 @@ def test_alignment_at_a_is_behind_the_derivative():
     found = alignment(case.net, case.rule, case.params, case.state, case.x, case.y)
     for i in range(3):
         mask = h[i + 1] > 0
-        assert_close(found["alignment"][i], cosine(ours[i], true[i]), of=1.0)
-        assert_close(found["alignment_at_a"][i], cosine(ours[i] * mask, true[i] * mask), of=1.0)
+        assert_close(found["alignment"][i], float(cosine(ours[i], true[i])), of=1)
+        assert_close(found["alignment_at_a"][i], float(cosine(ours[i] * mask, true[i] * mask)), of=1)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Barrier, current_thread
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 from tolerance import assert_close
 
-from nobackprop import bench, learn, models, network, optim, rules, workers
+from nobackprop import bench, learn, models, network, optim, pipeline, rules, workers
 from nobackprop.bench import counting
 from nobackprop.errors import InputError
 from nobackprop.kernels import convolution, linear, normalize, pool
@@ -219,11 +220,49 @@ def test_two_threads_compute_what_each_computes_alone(three, products):
     assert found == alone and blas_threads() == {3}
 
 
+def in_a_thread(work):
+    """What it returns, or raises."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
+
+
+def test_a_thread_that_set_the_number_before_stands_in_nobodys_way():
+    """Nor does one that sets it in a block: threadpoolctl may keep the number to the thread that was first."""
+    outside = threadpool_limits(3, user_api="blas")
+    try:
+        def block():
+            with workers.limit(2, products=False):
+                return blas_threads()
+        assert in_a_thread(block) == {2} and blas_threads() == {3}
+        with workers.limit(1):
+            assert in_a_thread(lambda: threadpool_limits(4, user_api="blas") and blas_threads()) == {4}
+        assert blas_threads() == {3}
+    finally:
+        outside.restore_original_limits()
+
+
 def test_a_limit_of_threadpoolctls_inside_a_block_is_that_until_its_end(three):
     with workers.limit(1), threadpool_limits(2, user_api="blas"):
         with workers.limit(1, blas=4):
             assert blas_threads() == {4}
         assert blas_threads() == {2}
+    assert blas_threads() == {3}
+
+
+@pytest.mark.parametrize("blas", [1, 2])
+def test_the_stations_of_a_pipeline_have_one_worker_and_so_many_threads_of_blas(three, blas):
+    """In whichever thread the pipeline is run."""
+    class Watching(pipeline.Station):
+        weight = 1
+
+        def step(self, s, t):
+            return (s, t), (workers.count(s), blas_threads())
+
+    def line():
+        return pipeline.run([Watching(), Watching()], [(HOST, HOST)] * 2, workers=2, blas=blas)
+
+    for found in (line(), in_a_thread(line)):
+        assert found == [[(1, {blas})] * 2] * 2
     assert blas_threads() == {3}
 
 
