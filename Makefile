@@ -56,10 +56,10 @@ types: $(STAMP)  ## mypy
 docs: equations locality  ## write the generated pages again
 
 equations: $(STAMP)  ## docs/equations.md: where each equation stands in code, tests and notebooks
-	$(BIN)/python -m nobackprop.equations docs/equations.md
+	$(BIN)/python -m nobackprop.studies.equations docs/equations.md
 
 locality: $(STAMP)  ## docs/locality.md: what each rule reads, measured
-	$(BIN)/python -m nobackprop.locality docs/locality.md
+	$(BIN)/python -m nobackprop.studies.locality docs/locality.md
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
 	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb

@@ -6,18 +6,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .backend import Array
 from .errors import InputError
-from .kept import Keep, Kept
 from .tree import Tree, leaves, tree_map
-
-if TYPE_CHECKING:
-    from .network import Network, Tape
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
@@ -43,18 +37,6 @@ def with_feedback(params: Tree, B: Tree) -> Tree:
     if isinstance(params, dict):
         return params | {key: b if key == "W" else with_feedback(params[key], b) for key, b in B.items()}
     return type(params)(with_feedback(p, b) for p, b in zip(params, B, strict=True))
-
-
-def with_presynaptic(net: Network, tape: Tape, before: Callable[[int, Kept], Kept]) -> Tape:
-    """The tape with before(index, h) in the place of the input h of every layer with weights.
-
-    `index` counts those layers along the main path from 0; a shortcut's are counted beside the body's.
-    """
-    caches, index, what = [], 0, Keep(before=before)
-    for block, cache in zip(net, tape.caches, strict=True):
-        cache, index = block.keep(cache, what, index)
-        caches.append(cache)
-    return replace(tape, caches=caches)
 
 
 def draw_like(rng: np.random.Generator, params: Tree, draw: Draw) -> Tree:

@@ -45,6 +45,20 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A name to write to, whose file takes the place of `path` at the end: all of it or nothing.
+
+    Raises InputError if the file cannot be written.
+    """
+    try:
+        with atomic(path) as partial:
+            yield partial
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}): "
+                         "expected a name in a folder that can be written to") from None
+
+
 def contents(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
     """The bytes of a file of at most so many.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from .errors import InputError
 from .feedback import Draw
 from .kernels import convolution, linear, pool
 from .kernels.unfold import groups, out_size, unfold
-
-if TYPE_CHECKING:
-    from .layers import Layer
 
 
 class Head(Protocol):
@@ -183,20 +180,3 @@ class PoolHead:
         while self.most is not None and size < least and math.prod(n // size for n in shape[:2]) * shape[2] > self.most:
             size *= 2
         return min(size, least)
-
-
-def head_beside(block: Layer) -> Head:
-    """The head shaped like the block's first layer with weights.
-
-    Raises InputError where the block has none.
-    """
-    head = block.head()
-    if head is None:
-        raise InputError(f"no head stands beside {block}: it has no layer with weights")
-    return head
-
-
-def published_beside(block: Layer) -> Head:
-    """The head that the LAS paper's published code has there: MaxConvHead beside a convolution."""
-    head = head_beside(block)
-    return MaxConvHead(head.kernel, head.stride, head.pad) if isinstance(head, ConvHead) else head

@@ -26,11 +26,11 @@ import numpy as np
 
 from .backend import Array, alike
 from .errors import InputError, unknown
-from .heads import ConvHead, DenseHead, Head
-from .kept import Keep, recall
+from .heads import ConvHead, DenseHead, Head, MaxConvHead
 from .kernels import convolution, linear, normalize, pool
 from .kernels.activation import ACTIVATIONS
 from .kernels.unfold import out_size
+from .tape import Keep, materialise
 from .tree import Tree, leaves
 
 Shape = tuple[int, ...]
@@ -107,7 +107,7 @@ class Dense(Layer):
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        grads = {"W": linear.outer(delta, recall(cache)),                          # LAS (8)
+        grads = {"W": linear.outer(delta, materialise(cache)),                          # LAS (8)
                  "b": delta.sum(0)}                                                # LAS (9)
         return linear.feedback(feedback["W"], delta) if want_down else None, grads  # LAS (7)
 
@@ -155,7 +155,7 @@ class Conv(Layer):
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        h, how = recall(cache), (self.kernel, self.stride, self.pad)
+        h, how = materialise(cache), (self.kernel, self.stride, self.pad)
         grads = {"W": convolution.outer(delta, h, *how)}                           # LAS (8)
         if self.bias:
             grads["b"] = delta.sum((0, 1, 2))                                      # LAS (9)
@@ -208,7 +208,7 @@ class BatchNorm(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         h, mean, var, count = cache
-        down, gamma, beta = normalize.d_batchnorm(delta, recall(h), feedback["gamma"], mean, var, self.eps, count > 0)
+        down, gamma, beta = normalize.d_batchnorm(delta, materialise(h), feedback["gamma"], mean, var, self.eps, count > 0)
         return down, {"gamma": gamma, "beta": beta}
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
@@ -348,7 +348,7 @@ class Activation(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         _, d_f = ACTIVATIONS[self.name]
-        return delta * d_f(recall(cache)), None                                    # LAS (7)
+        return delta * d_f(materialise(cache)), None                                    # LAS (7)
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         return what.behind(self.name, cache), index
@@ -487,3 +487,20 @@ class Residual(Layer):
         body, after = self.body.keep(cache[0], what, index)
         short = None if self.shortcut is None else self.shortcut.keep(cache[1], what, index)[0]
         return (body, short), after
+
+
+def head_beside(block: Layer) -> Head:
+    """The head shaped like the block's first layer with weights.
+
+    Raises InputError where the block has none.
+    """
+    head = block.head()
+    if head is None:
+        raise InputError(f"no head stands beside {block}: it has no layer with weights")
+    return head
+
+
+def published_beside(block: Layer) -> Head:
+    """The head that the LAS paper's published code has there: MaxConvHead beside a convolution."""
+    head = head_beside(block)
+    return MaxConvHead(head.kernel, head.stride, head.pad) if isinstance(head, ConvHead) else head

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, array_module
-from .kept import Keep
 from .layers import Activation, Layer, Sequential, Shape
 from .network import Network
 from .rules import BP, Rule
+from .tape import Keep
 from .tree import Tree, leaves
 
 

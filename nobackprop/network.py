@@ -9,9 +9,9 @@ import numpy as np
 
 from .backend import Array, array_module
 from .errors import InputError, unknown
-from .kept import ALL, Keep, Kept
 from .kernels.loss import LOSSES
 from .layers import Conv, Layer, Sequential, Shape
+from .tape import ALL, Keep, Kept
 from .tree import Tree, tree_map
 
 
@@ -127,6 +127,18 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True,
         tape.caches.append(cache)
     tape.h[-1] = h
     return tape
+
+
+def with_presynaptic(net: Network, tape: Tape, before: Callable[[int, Kept], Kept]) -> Tape:
+    """The tape with before(index, h) in the place of the input h of every layer with weights.
+
+    `index` counts those layers along the main path from 0; a shortcut's are counted beside the body's.
+    """
+    caches, index, what = [], 0, Keep(before=before)
+    for block, cache in zip(net, tape.caches, strict=True):
+        cache, index = block.keep(cache, what, index)
+        caches.append(cache)
+    return replace(tape, caches=caches)
 
 
 def predict(net: Network, params: Tree, x: Array) -> Array:

@@ -23,7 +23,7 @@ import numpy as np
 from .backend import Array, array_module
 from .errors import check_name, number
 from .tree import Tree, leaves, nodes
-from .workers import share
+from .workers import split_among_workers
 
 HOST_BLOCK, DEVICE_BLOCK = 1 << 16, 1 << 22
 ALONE = 8  # a leaf of fewer blocks is not worth sharing
@@ -75,12 +75,12 @@ class Optimizer:
             w, memories = self.slots[path]
             self.steps[path] += 1
             decay = 0.0 if path.rpartition("/")[2] in ("b", "gamma", "beta") else self.weight_decay
-            self.leaf(path, decay, w.reshape(-1), g.reshape(-1), memories)
+            self.update_leaf(path, decay, w.reshape(-1), g.reshape(-1), memories)
 
-    def leaf(self, path: str, decay: float, w: Array, g: Array, memories: list[Array]) -> None:
-        update, common = self.rule(self.steps[path]), self.scratch[w.dtype]
+    def update_leaf(self, path: str, decay: float, w: Array, g: Array, memories: list[Array]) -> None:
+        update, common = self.block_update(self.steps[path]), self.scratch[w.dtype]
 
-        def some(blocks: slice) -> None:
+        def update_blocks(blocks: slice) -> None:
             scratch = common if blocks.start == 0 else array_module(w).empty_like(common)
             for block in range(blocks.start, blocks.stop):
                 part = slice(block * scratch.size, (block + 1) * scratch.size)
@@ -93,11 +93,11 @@ class Optimizer:
                 update(w_part, g_part, s, *(m[part] for m in memories))
         blocks = math.ceil(w.size / common.size)
         if blocks < ALONE:
-            some(slice(0, blocks))
+            update_blocks(slice(0, blocks))
         else:
-            share(some, blocks, w)
+            split_among_workers(update_blocks, blocks, w)
 
-    def rule(self, step: int) -> Callable[..., None]:
+    def block_update(self, step: int) -> Callable[..., None]:
         """The update of one block, f(w, g, scratch, *memories), at that step, counted from 1."""
         raise NotImplementedError
 
@@ -105,7 +105,7 @@ class Optimizer:
 class SGD(Optimizer):
     """w -= lr g."""
 
-    def rule(self, step: int) -> Callable[..., None]:
+    def block_update(self, step: int) -> Callable[..., None]:
         lr = self.lr
 
         def update(w: Array, g: Array, s: Array) -> None:
@@ -124,7 +124,7 @@ class Momentum(Optimizer):
         super().__init__(tree, lr, weight_decay, decoupled)
         self.mu, self.nesterov = number("mu", mu, "non-negative"), nesterov
 
-    def rule(self, step: int) -> Callable[..., None]:
+    def block_update(self, step: int) -> Callable[..., None]:
         lr, mu, nesterov = self.lr, self.mu, self.nesterov
 
         def update(w: Array, g: Array, s: Array, v: Array) -> None:
@@ -160,7 +160,7 @@ class Adam(Optimizer):
         self.beta2 = number("beta2", beta2, "non-negative", below=1)
         self.eps = number("eps", eps, "non-negative")
 
-    def rule(self, step: int) -> Callable[..., None]:
+    def block_update(self, step: int) -> Callable[..., None]:
         beta1, beta2 = self.beta1, self.beta2
         root = math.sqrt((1 - beta2**step) / (1 - beta2))
         eps, k = self.eps * root, self.lr * (1 - beta1) / (1 - beta1**step) * root

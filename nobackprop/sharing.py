@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from .backend import Array, array_module
 from .errors import InputError, unknown
-from .kept import Kept
 from .kernels import linear
 from .layers import Dense, Layer
 from .network import Network
+from .tape import Kept
 
 Plan = tuple[int, ...]
 

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Others:
+class WorkerPool:
     """How to hand work to each of the other workers, whether products are shared, and whose threads they are."""
 
     submit: tuple[Callable[..., Future[Any]], ...] = ()
@@ -42,9 +42,9 @@ class Others:
     process: int = 0
 
 
-NOBODY = Others()
+NO_POOL = WorkerPool()
 # of a context, so that neither a worker nor a thread of a user's has any
-_others: ContextVar[Others] = ContextVar("others", default=NOBODY)
+_pool: ContextVar[WorkerPool] = ContextVar("pool", default=NO_POOL)
 
 
 @contextmanager
@@ -63,11 +63,11 @@ def limit(threads: int, products: bool = True, blas: int | None = None) -> Itera
     usual = 1 if products else threads
     with (_blas(usual if blas is None else integer("blas", blas, 1)),
           ThreadPoolExecutor(max(1, threads - 1)) as pool):
-        outside = _others.set(Others((pool.submit,) * (threads - 1), products, _process))
+        outside = _pool.set(WorkerPool((pool.submit,) * (threads - 1), products, _process))
         try:
             yield
         finally:
-            _others.reset(outside)
+            _pool.reset(outside)
 
 
 @dataclass(eq=False)
@@ -136,10 +136,10 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)
 
 
-def _here() -> Others:
+def _here() -> WorkerPool:
     """The other workers; nobody in a child of the process that has them."""
-    others = _others.get()
-    return others if others.process == _process else NOBODY
+    pool = _pool.get()
+    return pool if pool.process == _process else NO_POOL
 
 
 def count(*arrays: Array) -> int:
@@ -152,7 +152,7 @@ def multiply(*arrays: Array) -> bool:
     return count(*arrays) > 1 and _here().products
 
 
-def share(work: Callable[[slice], T], length: int, *arrays: Array) -> list[T]:
+def split_among_workers(work: Callable[[slice], T], length: int, *arrays: Array) -> list[T]:
     """work(part) by every worker for its part of 0..length, at the same time; what they return, in order.
 
     There are `count(*arrays)` parts, or `length` if that is less, and at least one.  Where workers fail, the first
@@ -172,5 +172,10 @@ def share(work: Callable[[slice], T], length: int, *arrays: Array) -> list[T]:
 
 
 def _alone(work: Callable[[slice], T], part: slice) -> T:
-    _others.set(NOBODY)
+    _pool.set(NO_POOL)
     return work(part)
+
+
+def cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from nobackprop.papers import EXHIBITS
-from nobackprop.papers.al import PRINTED_LOSSES
+from nobackprop.experiments.papers import EXHIBITS
+from nobackprop.experiments.papers.al import PRINTED_LOSSES
 
 
 def exhibit_results(name: str, seeds: tuple[int, ...] = (0, 1), epochs: int = 2) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from reference.fused import Fused
 from threadpoolctl import threadpool_info
 from tolerance import assert_close
 
-from nobackprop import bench, learn, models, network, rules, torch_twin, workers
-from nobackprop.bench import count_flops, counting, describe, measure, peak_bytes, random_run, stepper
+from nobackprop import learn, models, network, rules, workers
 from nobackprop.errors import InputError
 from nobackprop.layers import Activation, Conv, Dense, Flatten, Sequential
 from nobackprop.network import Network
 from nobackprop.optim import OPTIMIZERS, bind
+from nobackprop.studies.speed import bench, torch_twin
+from nobackprop.studies.speed.bench import count_flops, counting, describe, measure, peak_bytes, random_run, stepper
 from nobackprop.tree import leaves
 
 KEYS = {"rule", "model", "data", "optimizer", "batch_size", "threads", "device", "ms_per_step", "steps",

@@ -15,8 +15,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import nobackprop
-from nobackprop import cli, learn, results
+from nobackprop import cli, learn
 from nobackprop.data import DATASETS
+from nobackprop.experiments import results
 from nobackprop.models import MODELS
 from nobackprop.rules import RULES
 
@@ -219,7 +220,7 @@ def test_a_sentence_is_one_that_a_terminal_can_show(command):
 def test_too_little_memory_is_a_sentence(command, monkeypatch):
     def fail(*args, **kwargs):
         raise MemoryError("Unable to allocate 1 TiB")
-    monkeypatch.setattr("nobackprop.compare.load", fail)
+    monkeypatch.setattr("nobackprop.experiments.compare.load", fail)
     assert command("train", *TINY) == (1, "", "nobackprop: out of memory: Unable to allocate 1 TiB\n")
 
 
@@ -451,7 +452,7 @@ def test_ctrl_c_before_the_first_epoch_leaves_nothing(command, monkeypatch, plac
 def test_ctrl_c_before_the_run_is_said(command, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
-    monkeypatch.setattr("nobackprop.compare.load", stop)
+    monkeypatch.setattr("nobackprop.experiments.compare.load", stop)
     assert command(*SHORT) == (1, "", "nobackprop: interrupted\n")
 
 
@@ -525,7 +526,7 @@ def test_a_real_ctrl_c_without_a_terminal(place):
 
 def test_equations_asks_for_what_was_typed(command, monkeypatch):
     module = SimpleNamespace(show=lambda paper, number: f"{paper} {number}")
-    monkeypatch.setitem(sys.modules, "nobackprop.equations", module)
+    monkeypatch.setitem(sys.modules, "nobackprop.studies.equations", module)
     assert command("equations") == (0, "None None\n", "")
     assert command("equations", "LAS") == (0, "LAS None\n", "")
     assert command("equations", "LAS", "24") == (0, "LAS 24\n", "")
@@ -534,7 +535,7 @@ def test_equations_asks_for_what_was_typed(command, monkeypatch):
 @pytest.fixture
 def bench(monkeypatch) -> ModuleType:
     """A bench that measures nothing and gives back what it was asked for."""
-    from nobackprop import bench
+    from nobackprop.studies.speed import bench
 
     monkeypatch.setattr(bench, "measure", lambda **asked: asked | {"share": float("nan")})
     monkeypatch.setattr(bench, "describe", lambda result: f"step of {result['model']}")

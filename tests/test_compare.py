@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nobackprop import compare, results, workers
-from nobackprop.compare import RULES, TRAINING, Comparison, resolve
+from nobackprop import workers
 from nobackprop.data import DATASETS, load
 from nobackprop.errors import InputError
+from nobackprop.experiments import compare, results
+from nobackprop.experiments.compare import RULES, TRAINING, Comparison, resolve
 from nobackprop.learn import Diverged, Settings, fit
 from nobackprop.metrics import size
 from nobackprop.models import build
@@ -43,7 +44,7 @@ def done():
 def test_defaults_are_those_of_the_data_set(data):
     config = resolve(data)
     for key, value in (vars(Settings()) | dict(DATASETS[data].defaults)).items():
-        assert config[key] == (compare.cores() if value is None else value)
+        assert config[key] == (workers.cores() if value is None else value)
     assert config["rules"] == ["bp", "shallow", "fa", "dfa", "las", "ltas"] and config["seeds"] == [0, 1, 2]
     assert config["device"] == "cpu"
 
@@ -60,7 +61,7 @@ def own(monkeypatch):
 
 
 def test_typed_before_rule_before_data_set(own):
-    config = resolve("digits", ["bp", "own"], typed={"lr": 0.1})
+    config = resolve("digits", ["bp", "own"], overrides={"lr": 0.1})
     assert config["lr"] == 0.1 and config["optimizer"] == "adam"
     assert config["rule_settings"] == {"own": {"optimizer": "sgd"}}
     config = resolve("digits", ["bp", "own"])
@@ -93,10 +94,10 @@ def test_numbers_of_numpys_are_those_that_results_can_hold():
     ({"data": "digit"}, "unknown data set 'digit': did you mean 'digits'"),
     ({"data": None}, "unknown data set None, which is no name"),
     ({"names": ["bp", "lass"]}, "unknown rule 'lass'"),
-    ({"typed": {"batchsize": 3}}, "unknown setting 'batchsize': did you mean 'batch_size'"),
-    ({"typed": {"epochs": "3"}}, "epochs must be an integer, got '3'"),
-    ({"typed": {"lr": float("nan")}}, "lr must be a positive number, got nan"),
-    ({"typed": {"optimizer": "adm"}}, "unknown optimizer 'adm'"),
+    ({"overrides": {"batchsize": 3}}, "unknown setting 'batchsize': did you mean 'batch_size'"),
+    ({"overrides": {"epochs": "3"}}, "epochs must be an integer, got '3'"),
+    ({"overrides": {"lr": float("nan")}}, "lr must be a positive number, got nan"),
+    ({"overrides": {"optimizer": "adm"}}, "unknown optimizer 'adm'"),
     ({"seeds": [0, -1]}, "seed must be at least 0, got -1"),
     ({"seeds": "01"}, "seed must be an integer, got '0'"),
     ({"seeds": [1.0]}, "seed must be an integer, got 1.0"),

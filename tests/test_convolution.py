@@ -15,11 +15,21 @@ from nobackprop import learn, metrics, models, network, workers
 from nobackprop.backend import to_numpy
 from nobackprop.errors import InputError
 from nobackprop.feedback import gaussian
-from nobackprop.heads import ConvHead, DenseHead, MaxConvHead, published_beside
+from nobackprop.heads import ConvHead, DenseHead, MaxConvHead
 from nobackprop.kernels import convolution, normalize, pool
 from nobackprop.kernels import unfold as unfold_kernels
 from nobackprop.kernels.unfold import fold, out_size, unfold
-from nobackprop.layers import AvgPool, BatchNorm, Conv, Dense, GlobalPool, MaxPool, Residual, Sequential
+from nobackprop.layers import (
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    GlobalPool,
+    MaxPool,
+    Residual,
+    Sequential,
+    published_beside,
+)
 from nobackprop.optim import SGD
 from nobackprop.rules import LAS
 from nobackprop.tree import leaves, tree_map

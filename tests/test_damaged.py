@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import exhibit_results
 
-from nobackprop import papers, results
 from nobackprop.errors import InputError
-from nobackprop.papers import EXHIBITS
+from nobackprop.experiments import papers, results
+from nobackprop.experiments.papers import EXHIBITS
 
 STORED = sorted((Path(__file__).resolve().parent.parent / "docs" / "results").glob("*.json"))
 

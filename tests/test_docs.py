@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nobackprop import results
+from nobackprop.experiments import results
 from nobackprop.rules import RULES
 from nobackprop.rules.alignment_support import LAS
 
@@ -48,8 +48,8 @@ def test_the_readme_names_every_rule():
 
 
 def test_every_command_of_the_readme_is_there():
-    from nobackprop.cli import _parsers
-    _, commands = _parsers()
+    from nobackprop.cli import parsers
+    _, commands = parsers()
     named = re.findall(r"^\| (`[^|]+`) \|", README.split("## The command line")[1], re.MULTILINE)
     assert {word.split()[0] for cell in named for word in re.findall(r"`([^`]+)`", cell)} == set(commands)
 

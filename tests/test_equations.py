@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from nobackprop import InputError
-from nobackprop.equations import PAPERS, Equation, Paper, Place, collect, markdown, pages, show
-from nobackprop.equations.__main__ import main
-from nobackprop.equations.tags import ROOT
+from nobackprop.studies.equations import PAPERS, Equation, Paper, Place, collect, markdown, pages, show
+from nobackprop.studies.equations.__main__ import main
+from nobackprop.studies.equations.tags import ROOT
 
 CORE = ("nobackprop/layers.py", "nobackprop/network.py", "nobackprop/optim.py", "nobackprop/kernels/")
 

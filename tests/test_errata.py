@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nobackprop.equations import PAPERS
-from nobackprop.equations.tags import ROOT, parse
+from nobackprop.studies.equations import PAPERS
+from nobackprop.studies.equations.tags import ROOT, parse
 
 PAGE = ROOT / "docs" / "errata.md"
 THEORY = ROOT / "docs" / "theory.md"

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from networks import Case, inner
 from tolerance import assert_close, assert_zero
 
-from nobackprop import gradient_free as free
 from nobackprop import learn, models, network
 from nobackprop.errors import InputError
 from nobackprop.layers import Dense
@@ -18,6 +17,7 @@ from nobackprop.network import Network
 from nobackprop.optim import SGD
 from nobackprop.rules import BP, RULES, SPSA
 from nobackprop.rules.spsa import learning, shifted
+from nobackprop.studies import gradient_free as free
 from nobackprop.tree import leaves, same_structure, tree_map
 
 seeds = st.integers(0, 2**32 - 1)

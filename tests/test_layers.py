@@ -12,7 +12,6 @@ from tolerance import assert_close, size
 
 from nobackprop import layers, network
 from nobackprop.backend import to_module, to_numpy
-from nobackprop.heads import head_beside
 from nobackprop.kernels import linear
 from nobackprop.kernels.activation import ACTIVATIONS
 from nobackprop.layers import (
@@ -28,6 +27,7 @@ from nobackprop.layers import (
     Residual,
     Sequential,
     Shape,
+    head_beside,
 )
 from nobackprop.tree import leaves, same_structure, tree_map
 

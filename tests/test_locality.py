@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from networks import untrained
 
-from nobackprop import cli, locality, network
-from nobackprop.equations.tags import ROOT
+from nobackprop import cli, network
 from nobackprop.feedback import weights
-from nobackprop.kept import recall
 from nobackprop.kernels import linear
 from nobackprop.layers import Dense, Flatten, Sequential
-from nobackprop.locality import EVERY, Given, Reads, __main__, pages, trial
-from nobackprop.locality.pages import condense, entries, feedback_entries
 from nobackprop.models import mlp
 from nobackprop.rules import BP, DFA, FA, RULES, Credit, Rule, WeightMirror
+from nobackprop.studies import locality
+from nobackprop.studies.equations.tags import ROOT
+from nobackprop.studies.locality import EVERY, Given, Reads, __main__, pages, trial
+from nobackprop.studies.locality.pages import condense, entries, feedback_entries
+from nobackprop.tape import materialise
 from nobackprop.tree import leaves, tree_map
 
 LAST = max(EVERY)
@@ -82,7 +83,7 @@ def test_the_module_writes_the_page(page, tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("argv, sentence", [
-    (["a", "b"], "usage"), (["--help"], "usage"), (["nowhere/page.md"], "nobackprop.locality: .*nowhere")])
+    (["a", "b"], "usage"), (["--help"], "usage"), (["nowhere/page.md"], "nobackprop.studies.locality: .*nowhere")])
 def test_the_module_says_what_is_wrong(argv, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match=sentence):
@@ -278,7 +279,7 @@ def test_nan_never_enters_the_unpoisoned_run(name):
             found = learn(net, RULES[name], given)
             assert all(np.isfinite(array).all() for _, array in leaves(found))
         trees = (given.params, given.state, given.tape.h, given.tape.caches, given.y)
-        assert all(np.isfinite(recall(kept)).all() for tree in trees for _, kept in leaves(tree))
+        assert all(np.isfinite(materialise(kept)).all() for tree in trees for _, kept in leaves(tree))
 
 
 # Forged rules: one that reads what it should not is found out, and one that reads nothing is clean

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nobackprop import cli, memory, models, network, rules
+from nobackprop import cli, models, network, rules
 from nobackprop.errors import InputError
-from nobackprop.kept import Keep, derivative
 from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Flatten, Sequential
-from nobackprop.memory import accesses, held, measure, stored
 from nobackprop.network import Network
 from nobackprop.sharing import plan
+from nobackprop.studies import memory
+from nobackprop.studies.memory import accesses, held, measure, stored
+from nobackprop.tape import Keep, derivative
 from nobackprop.tree import tree_map
 
 numbers = st.integers(0, 10**9)

@@ -13,10 +13,10 @@ import pytest
 from tolerance import assert_close
 
 from nobackprop import learn, models
-from nobackprop.compare import Comparison, resolve
 from nobackprop.data import DATASETS, Dataset
 from nobackprop.data.augment import flip
 from nobackprop.data.sources import Source
+from nobackprop.experiments.compare import Comparison, resolve
 from nobackprop.learn import Run, Settings
 
 CLASSES, PIXELS, HIDDEN = 3, 7, (5, 4)

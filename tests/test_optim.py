@@ -156,7 +156,7 @@ def test_workers_have_scratch_arrays_of_their_own(small_blocks, monkeypatch):
 
 def test_small_leaves_are_left_to_the_caller(small_blocks, monkeypatch):
     lengths = []
-    monkeypatch.setattr(optim, "share", lambda work, length, *arrays: lengths.append(length))
+    monkeypatch.setattr(optim, "split_among_workers", lambda work, length, *arrays: lengths.append(length))
     params = {"W": np.ones(8 * optim.ALONE), "V": np.ones(8 * optim.ALONE - 8)}
     with workers.limit(2):
         SGD(params, lr=1.0)(tree_map(np.copy, params))

@@ -9,12 +9,13 @@ import pytest
 from records import exhibit_results
 from tolerance import assert_close, assert_zero
 
-from nobackprop import cli, metrics, models, network, papers, results, rules
+from nobackprop import cli, metrics, models, network, rules
 from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
+from nobackprop.experiments import papers, results
+from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit
+from nobackprop.experiments.papers.asap import angle
 from nobackprop.learn import Run, Settings
-from nobackprop.papers import EXHIBITS, al, asap, exhibit
-from nobackprop.papers.asap import angle
 from nobackprop.tree import leaves, tree_map
 
 every = pytest.mark.parametrize("name", EXHIBITS)

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nobackprop import learn, models, network, pipeline, rules, workers
+from nobackprop import learn, models, network, rules, workers
 from nobackprop.backend import to_module, to_numpy
 from nobackprop.errors import InputError
-from nobackprop.locality import EVERY, Locality, Reads, same_bits
 from nobackprop.optim import OPTIMIZERS, bind
-from nobackprop.pipeline import Belt, Closed, Station, makespan, one_by_one, play, shares
+from nobackprop.studies import pipeline
+from nobackprop.studies.locality import EVERY, Locality, Reads, same_bits
+from nobackprop.studies.pipeline import Belt, Closed, Station, makespan, one_by_one, play, shares
 from nobackprop.tree import leaves, tree_map
 
 SIX = "mlp:8,7,6,6,7,8"  # three components

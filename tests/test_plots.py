@@ -6,9 +6,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tolerance import assert_close
 
-from nobackprop import plots
 from nobackprop.errors import InputError
-from nobackprop.plots import STYLES, draw, looks
+from nobackprop.experiments import plots
+from nobackprop.experiments.plots import STYLES, draw, looks
 
 
 def a_run(rule, seed, accuracies, cosines):

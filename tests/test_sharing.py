@@ -14,15 +14,15 @@ from tolerance import assert_close
 
 from nobackprop import learn, models, network, rules, sharing
 from nobackprop.errors import InputError
-from nobackprop.feedback import weights, with_feedback, with_presynaptic
+from nobackprop.feedback import weights, with_feedback
 from nobackprop.heads import PoolHead
-from nobackprop.kept import Keep, Mask, recall
 from nobackprop.kernels import linear
 from nobackprop.layers import Activation, Conv, Dense, GlobalPool, Residual, Sequential
-from nobackprop.network import Network, backward
+from nobackprop.network import Network, backward, with_presynaptic
 from nobackprop.optim import SGD
 from nobackprop.rules import ASAP, ASFP, ASFPLC, ActivationSharing, FoA, KolenPollack
 from nobackprop.sharing import Sharing, match, plan
+from nobackprop.tape import Keep, Mask, materialise
 from nobackprop.tree import leaves, tree_map
 
 NETS = {"mlp": ("mlp:6,6,6,6", (5,)), "deep": ("mlp:6,6,6,6,6,6", (5,)), "widths": ("mlp:4,8,6,3", (5,)),
@@ -182,8 +182,8 @@ def test_a_mask_keeps_a_bit_a_unit_and_gives_every_one_back(seed, shape):
     h = np.random.default_rng(seed).integers(-1, 2, shape).astype("float32")
     mask = Mask.of(h)
     assert mask.bits.nbytes == -(-h.size // 8)
-    np.testing.assert_array_equal(recall(mask), h > 0)
-    assert recall(mask).dtype == bool and recall(h) is h
+    np.testing.assert_array_equal(materialise(mask), h > 0)
+    assert materialise(mask).dtype == bool and materialise(h) is h
 
 
 # ---------------------------------------------------------------- what an update reads
@@ -264,7 +264,7 @@ def test_a_shortcuts_convolution_borrows_what_the_bodys_first_one_does():
     block = next(i for i, b in enumerate(case.net) if isinstance(b.layers[0], Residual) and b.layers[0].shortcut)
     (body, short), _ = tape.caches[block]
     assert body[0].h is short[0].h and body[0].shape == short[0].shape
-    np.testing.assert_array_equal(recall(body[0]), recall(short[0]))
+    np.testing.assert_array_equal(materialise(body[0]), materialise(short[0]))
 
 
 @pytest.mark.parametrize("name", NETS)

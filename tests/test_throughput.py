@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from nobackprop import cli, throughput
+from nobackprop import cli, figures
 from nobackprop.errors import InputError
-from nobackprop.pipeline import makespan
+from nobackprop.studies.pipeline import makespan
+from nobackprop.studies.speed import throughput
 
 SMALL = {"model": "mlp:9,8,9,8,9", "data": "digits", "batch_size": 8, "threads": 1, "steps": 6, "rounds": 2}
 MODES = {"pipeline", "sequential", "sequential_blas", "sequential_threads", "bp"}
@@ -62,7 +63,7 @@ def test_the_description_says_the_numbers():
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_it_is_drawn(result, ending, tmp_path):
     file = tmp_path / f"figure.{ending}"
-    throughput.save(result, file)
+    figures.write(throughput.draw(result), file)
     assert file.stat().st_size > 1000
     measured, more = throughput.draw(result).axes
     for name in ("pipeline", "sequential"):

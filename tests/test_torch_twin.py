@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from tolerance import assert_close
 
-from nobackprop import learn, network, rules, torch_twin
-from nobackprop.bench import random_run, stepper
+from nobackprop import learn, network, rules
 from nobackprop.errors import InputError
 from nobackprop.kernels.loss import LOSSES
 from nobackprop.layers import (
@@ -26,6 +25,8 @@ from nobackprop.layers import (
 )
 from nobackprop.network import Network
 from nobackprop.optim import OPTIMIZERS, bind
+from nobackprop.studies.speed import torch_twin
+from nobackprop.studies.speed.bench import random_run, stepper
 from nobackprop.tree import Tree, leaves, tree_map
 
 POOLED = Network((

@@ -20,12 +20,14 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 from tolerance import assert_close
 
-from nobackprop import bench, learn, models, network, optim, pipeline, rules, workers
-from nobackprop.bench import counting
+from nobackprop import learn, models, network, optim, rules, workers
 from nobackprop.errors import InputError
 from nobackprop.kernels import convolution, linear, normalize, pool
 from nobackprop.kernels import unfold as unfold_kernels
 from nobackprop.optim import bind
+from nobackprop.studies import pipeline
+from nobackprop.studies.speed import bench
+from nobackprop.studies.speed.bench import counting
 from nobackprop.tree import leaves, tree_map
 
 HOST = np.ones(1)
@@ -41,7 +43,7 @@ def blas_threads() -> set[int]:
 @given(length=st.integers(0, 20), threads=st.integers(1, 6))
 def test_the_parts_are_all_of_it_in_order_and_as_equal_as_can_be(length, threads):
     with workers.limit(threads):
-        parts = workers.share(lambda part: (part.start, part.stop), length, HOST)
+        parts = workers.split_among_workers(lambda part: (part.start, part.stop), length, HOST)
     assert len(parts) == max(1, min(threads, length))
     assert [i for start, stop in parts for i in range(start, stop)] == list(range(length))
     sizes = [stop - start for start, stop in parts]
@@ -57,20 +59,20 @@ def test_they_work_at_the_same_time_each_in_a_thread_and_the_caller_in_its_own()
 
     with workers.limit(3):
         for _ in range(5):
-            who = workers.share(work, 3, HOST)
+            who = workers.split_among_workers(work, 3, HOST)
             assert who[0] is current_thread() and len(set(who)) == 3
 
 
 def test_without_a_limit_the_caller_does_it_all():
     before = threading.enumerate()
-    for one in (lambda work: workers.share(work, 9, HOST), limited_to_one):
+    for one in (lambda work: workers.split_among_workers(work, 9, HOST), limited_to_one):
         assert one(lambda part: (part, current_thread())) == [(slice(0, 9), current_thread())]
         assert workers.count(HOST) == 1 and threading.enumerate() == before
 
 
 def limited_to_one(work):
     with workers.limit(1):
-        return workers.share(work, 9, HOST)
+        return workers.split_among_workers(work, 9, HOST)
 
 
 def test_a_limit_holds_in_its_block_and_leaves_no_thread():
@@ -79,7 +81,7 @@ def test_a_limit_holds_in_its_block_and_leaves_no_thread():
         assert workers.count(HOST) == 3 and blas_threads() == {1}
         with workers.limit(2):
             assert workers.count(HOST) == 2
-            workers.share(lambda part: None, 2, HOST)
+            workers.split_among_workers(lambda part: None, 2, HOST)
         assert workers.count(HOST) == 3
         with pytest.raises(KeyError), workers.limit(4):
             raise KeyError
@@ -92,7 +94,7 @@ def test_a_worker_has_no_workers_so_that_nobody_waits_for_itself():
         return part, current_thread()
 
     with workers.limit(2):
-        came = workers.share(lambda part: [workers.count(HOST), current_thread(), *workers.share(inner, 8, HOST)],
+        came = workers.split_among_workers(lambda part: [workers.count(HOST), current_thread(), *workers.split_among_workers(inner, 8, HOST)],
                              2, HOST)
         assert workers.count(HOST) == 2
     for workers_there, who, *parts in came:
@@ -279,7 +281,7 @@ from nobackprop.errors import InputError
 HOST = np.ones(1)
 
 def parts():
-    return workers.share(lambda part: part.stop - part.start, 9, HOST)
+    return workers.split_among_workers(lambda part: part.stop - part.start, 9, HOST)
 
 def child(wrong):
     # only what is wrong is printed: everything that a child does without workers goes on as if there were none
@@ -315,7 +317,7 @@ with workers.limit(3, products=False), workers.limit(2):
 def work(part):
     return child("at work") if part.start == 0 else False
 with workers.limit(2):
-    mine = workers.share(work, 9, HOST)[0] if workers.count(HOST) == 2 else True
+    mine = workers.split_among_workers(work, 9, HOST)[0] if workers.count(HOST) == 2 else True
     assert workers.count(HOST) == (1 if mine else 2)
 """,
     "beside a block": """
@@ -377,9 +379,9 @@ def test_the_first_mistake_reaches_the_caller_when_all_have_ended(wrong):
 
     with workers.limit(3):
         with pytest.raises(KeyError) as caught:
-            workers.share(work, 3, HOST)
+            workers.split_among_workers(work, 3, HOST)
         assert caught.value.args == (min(wrong),) and len(ended) == 3 - len(wrong)
-        assert workers.share(lambda part: part.start, 3, HOST) == [0, 1, 2]
+        assert workers.split_among_workers(lambda part: part.start, 3, HOST) == [0, 1, 2]
         assert workers.count(HOST) == 3
 
 
@@ -396,9 +398,9 @@ def test_what_floating_point_errors_do_is_as_the_caller_said(part_at_fault):
 
     with workers.limit(2):
         with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
-            workers.share(divide, 2, HOST)
+            workers.split_among_workers(divide, 2, HOST)
         with np.errstate(divide="ignore"):
-            assert np.isinf(workers.share(divide, 2, HOST)[part_at_fault]).all()
+            assert np.isinf(workers.split_among_workers(divide, 2, HOST)[part_at_fault]).all()
 
 
 # Devices and counted arrays
@@ -407,7 +409,7 @@ def test_what_floating_point_errors_do_is_as_the_caller_said(part_at_fault):
 def test_only_numpys_own_arrays_are_shared():
     with workers.limit(4):
         assert workers.count(fakecupy.ones(3)) == 1
-        assert workers.share(lambda part: (part, current_thread()), 8, fakecupy.ones(3)) == [
+        assert workers.split_among_workers(lambda part: (part, current_thread()), 8, fakecupy.ones(3)) == [
             (slice(0, 8), current_thread())]
 
 
@@ -499,13 +501,13 @@ def test_kernels_of_reals_come_out_the_same_every_time(shared, name):
 def test_every_kernel_is_shared(shared, monkeypatch, name):
     rng, sizes = np.random.default_rng(0), []
 
-    def share(work, length, *arrays, share=workers.share):
+    def share(work, length, *arrays, share=workers.split_among_workers):
         results = share(work, length, *arrays)
         sizes.append(len(results))
         return results
 
     for module in (unfold_kernels, linear):
-        monkeypatch.setattr(module, "share", share)
+        monkeypatch.setattr(module, "split_among_workers", share)
     kernel = images(lambda *shape: rng.standard_normal(shape))[name]
     with workers.limit(2):
         kernel()
@@ -517,15 +519,15 @@ def test_every_sample_is_in_one_group(samples, threads, numbers):
     h, seen = np.ones((samples, 2)), []
     with pytest.MonkeyPatch.context() as patch, workers.limit(threads):
         patch.setattr(unfold_kernels, "HOST_BYTES", 8 * 10)
-        unfold_kernels.each(lambda part: seen.append(part), h, numbers)
-        count = unfold_kernels.total(lambda part: np.array([1, part.stop - part.start]), h, numbers)
+        unfold_kernels.for_each_group(lambda part: seen.append(part), h, numbers)
+        count = unfold_kernels.sum_over_groups(lambda part: np.array([1, part.stop - part.start]), h, numbers)
     assert sorted(i for part in seen for i in range(part.start, part.stop)) == list(range(samples))
     assert max(part.stop - part.start for part in seen) <= 10 // numbers
     assert list(count) == [len(seen), samples]
 
 
 def test_small_products_are_left_to_the_caller(monkeypatch):
-    monkeypatch.setattr(linear, "share", lambda *asked: pytest.fail("shared"))
+    monkeypatch.setattr(linear, "split_among_workers", lambda *asked: pytest.fail("shared"))
     with workers.limit(2):
         linear.forward(np.ones((10, 1024)), np.ones((64, 1024)))
 
@@ -560,7 +562,7 @@ def test_a_dense_network_leaves_its_products_to_blas_and_shares_the_rest():
     a = np.ones((512, 512))
     with workers.limit(2, products=False):
         assert blas_threads() == {2} and not workers.multiply(a)
-        assert workers.share(lambda part: blas_threads(), 2, a) == [{2}, {2}]
+        assert workers.split_among_workers(lambda part: blas_threads(), 2, a) == [{2}, {2}]
         assert blas_threads() == {2}
     with workers.limit(2):
         assert blas_threads() == {1} and workers.multiply(a)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from ..backend import Array, alike, array_module
 from . import linear
-from .unfold import each, fold, out_size, total, unfold
+from .unfold import fold, for_each_group, out_size, sum_over_groups, unfold
 
 
 def forward(W: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> Array:
@@ -27,7 +27,7 @@ def forward(W: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> A
     if stride > 1 or kernel * channels < len(W):
         def whole(part: slice) -> None:
             a[part] = linear.forward(W, unfold(h[part], kernel, stride, pad))
-        each(whole, h, rows * columns * W.shape[1])
+        for_each_group(whole, h, rows * columns * W.shape[1])
         return a
     W_rows = _by_rows(W, kernel)
 
@@ -42,7 +42,7 @@ def forward(W: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> A
         for i, to, of in others:
             out[to] += linear.forward(W_rows[i], u[of])
         a[part] = out.reshape(rows, -1, columns, len(W)).swapaxes(0, 1)
-    each(by_rows, h, height * columns * kernel * channels)
+    for_each_group(by_rows, h, height * columns * kernel * channels)
     return a
 
 
@@ -60,7 +60,7 @@ def feedback(B: Array, delta: Array, shape: tuple[int, ...], kernel: int, stride
     def some(part: slice) -> None:
         u = linear.feedback(B, delta[part])
         down[part] = fold(u, (len(u), *shape[1:]), kernel, stride, pad)
-    each(some, delta, delta.shape[1] * delta.shape[2] * B.shape[1])
+    for_each_group(some, delta, delta.shape[1] * delta.shape[2] * B.shape[1])
     return down
 
 
@@ -71,7 +71,7 @@ def outer(delta: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) ->
     height, channels = h.shape[1], h.shape[3]
     xp, row = array_module(delta, h), kernel * channels
     if stride > 1 or row < planes:
-        return total(lambda part: linear.outer(delta[part], unfold(h[part], kernel, stride, pad)), h,
+        return sum_over_groups(lambda part: linear.outer(delta[part], unfold(h[part], kernel, stride, pad)), h,
                      rows * columns * kernel * row)
 
     def by_rows(part: slice) -> Array:
@@ -81,7 +81,7 @@ def outer(delta: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) ->
         for i, to, of in _reach(height, rows, kernel, pad):
             G[i] = linear.outer(d[to], u[of])
         return G
-    G_rows = total(by_rows, h, height * columns * row)
+    G_rows = sum_over_groups(by_rows, h, height * columns * row)
     return xp.ascontiguousarray(G_rows.swapaxes(0, 1)).reshape(planes, -1)
 
 

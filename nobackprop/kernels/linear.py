@@ -5,7 +5,7 @@ Shapes: u (..., K), delta (..., F), W and B (F, K); the leading axes are batch a
 from __future__ import annotations
 
 from ..backend import Array, alike, array_module
-from ..workers import multiply, share
+from ..workers import multiply, split_among_workers
 
 ALONE = 1 << 23  # a product of fewer multiplications is not worth sharing
 
@@ -46,7 +46,7 @@ def _product(A: Array, B: Array) -> Array:
         return xp.matmul(A, B)
     out = xp.empty((rows, columns), A.dtype)
     if rows >= columns:
-        share(lambda part: xp.matmul(A[part], B, out=out[part]), rows, A, B)
+        split_among_workers(lambda part: xp.matmul(A[part], B, out=out[part]), rows, A, B)
     else:
-        share(lambda part: xp.matmul(A, B[:, part], out=out[:, part]), columns, A, B)
+        split_among_workers(lambda part: xp.matmul(A, B[:, part], out=out[:, part]), columns, A, B)
     return out

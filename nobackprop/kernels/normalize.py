@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..backend import Array, alike, array_module, floats
 from ..errors import InputError
-from .unfold import each, total
+from .unfold import for_each_group, sum_over_groups
 
 WIDE = 512
 
@@ -23,14 +23,14 @@ def statistics(h: Array) -> tuple[Array, Array]:
         raise InputError(f"batch statistics need one sample or more, got an array of shape {h.shape}")
     rows, tile, gather = _wide(floats(h))
     count, width = h.size // h.shape[-1], rows.shape[1]
-    mean = gather(total(lambda part: rows[part].sum(0), rows, width)) / count
+    mean = gather(sum_over_groups(lambda part: rows[part].sum(0), rows, width)) / count
     wide_mean = tile(mean)
 
     def squares(part: slice) -> Array:
         t = rows[part] - wide_mean
         t *= t
         return t.sum(0)
-    return mean, gather(total(squares, rows, width)) / count
+    return mean, gather(sum_over_groups(squares, rows, width)) / count
 
 
 def batchnorm(h: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
@@ -45,7 +45,7 @@ def batchnorm(h: Array, gamma: Array, beta: Array, mean: Array, variance: Array,
         xp.subtract(rows[part], mean, out=y)
         y *= scale
         y += shift
-    each(some, rows, rows.shape[1])
+    for_each_group(some, rows, rows.shape[1])
     return out.reshape(h.shape)
 
 
@@ -61,11 +61,11 @@ def d_batchnorm(delta: Array, h: Array, gamma: Array, mean: Array, variance: Arr
         t = rows[part] - wide_mean
         t *= d[part]
         return xp.stack((t.sum(0), d[part].sum(0)))
-    d_gamma, d_beta = gather(total(sums, rows, width))
+    d_gamma, d_beta = gather(sum_over_groups(sums, rows, width))
     d_gamma = d_gamma * inverse
     down, scale = xp.empty_like(d), tile(gamma * inverse)
     if not own:
-        each(lambda part: xp.multiply(d[part], scale, out=down[part]), rows, width)
+        for_each_group(lambda part: xp.multiply(d[part], scale, out=down[part]), rows, width)
         return down.reshape(h.shape), d_gamma, d_beta
     through_mean, through_variance = tile(d_beta / count), tile(d_gamma * inverse / count)
 
@@ -75,7 +75,7 @@ def d_batchnorm(delta: Array, h: Array, gamma: Array, mean: Array, variance: Arr
         xp.subtract(d[part], t, out=q)
         q -= through_mean
         q *= scale
-    each(some, rows, width)
+    for_each_group(some, rows, width)
     return down.reshape(h.shape), d_gamma, d_beta
 
 

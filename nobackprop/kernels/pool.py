@@ -5,7 +5,7 @@ import math
 from itertools import product
 
 from ..backend import Array, array_module, floats
-from .unfold import each, out_size, padded, unpadded, windows
+from .unfold import for_each_group, out_size, padded, unpadded, windows
 
 
 def max_pool(h: Array, size: int, stride: int, pad: int = 0) -> tuple[Array, Array]:
@@ -30,7 +30,7 @@ def max_pool(h: Array, size: int, stride: int, pad: int = 0) -> tuple[Array, Arr
                 won *= t
                 xp.maximum(p, won, out=p)
                 xp.maximum(m, other, out=m)
-    each(some, h, math.prod(h.shape[1:]))
+    for_each_group(some, h, math.prod(h.shape[1:]))
     return best, place
 
 
@@ -47,7 +47,7 @@ def d_max_pool(delta: Array, place: Array, shape: tuple[int, ...], size: int, st
             spot = windows(out, i, j, rows, columns, stride)
             spot += d * (p == t)
         down[part] = unpadded(out, pad)
-    each(some, down, math.prod(shape[1:]))
+    for_each_group(some, down, math.prod(shape[1:]))
     return down
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ..backend import Array, array_module, floats
-from ..workers import share
+from ..workers import split_among_workers
 
 HOST_BYTES, DEVICE_BYTES = 2 << 20, 1 << 29
 
@@ -73,22 +73,22 @@ def groups(h: Array, numbers: int, samples: slice = slice(None)) -> Iterator[sli
     return (slice(start, min(start + size, end)) for start in range(first, max(end, first + 1), size))
 
 
-def each(work: Callable[[slice], None], h: Array, numbers: int) -> None:
+def for_each_group(work: Callable[[slice], None], h: Array, numbers: int) -> None:
     """work(part) for every group of a batch h (N, ...), the workers having samples of their own."""
     def some(samples: slice) -> None:
         for part in groups(h, numbers, samples):
             work(part)
-    share(some, len(h), h)
+    split_among_workers(some, len(h), h)
 
 
-def total(work: Callable[[slice], Array], h: Array, numbers: int) -> Array:
+def sum_over_groups(work: Callable[[slice], Array], h: Array, numbers: int) -> Array:
     """The sum of work(part) over the groups of a batch h (N, ...), each worker's by itself and then theirs, in order.
 
     The results of `work` are added up in place.
     """
     def some(samples: slice) -> Array:
         return _added(work(part) for part in groups(h, numbers, samples))
-    return _added(share(some, len(h), h))
+    return _added(split_among_workers(some, len(h), h))
 
 
 def _added(parts: Iterable[Array]) -> Array:

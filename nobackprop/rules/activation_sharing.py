@@ -13,12 +13,12 @@ import numpy as np
 
 from .. import network
 from ..backend import Array, array_module
-from ..feedback import Draw, draw_like, gaussian, weights, with_feedback, with_presynaptic
+from ..feedback import Draw, draw_like, gaussian, weights, with_feedback
 from ..heads import PoolHead
-from ..kept import NOTHING, Keep, derivative
-from ..network import Network, Tape, backward
+from ..network import Network, Tape, backward, with_presynaptic
 from ..options import one_of
 from ..sharing import MATCHES, PLANS, Sharing, plan
+from ..tape import NOTHING, Keep, derivative
 from ..tree import Tree, leaves
 from .base import Credit, Rule
 from .kolen_pollack import KolenPollack

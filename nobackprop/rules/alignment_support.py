@@ -8,9 +8,9 @@ import numpy as np
 
 from ..backend import Array
 from ..feedback import Draw, gaussian
-from ..heads import Head, head_beside
+from ..heads import Head
 from ..kernels.loss import d_squared
-from ..layers import Layer
+from ..layers import Layer, head_beside
 from ..network import Network, Tape, backward
 from ..tree import Tree
 from .base import Credit, Rule
@@ -23,7 +23,7 @@ class LAS(Rule):
     State: B[i] (C, F), the module on hidden block i for all but the last; the paper's B_{i+1}, transposed.
     Deviations from print: the loss (20) has the factor 1/2 that makes (21) its gradient; (21) descends
     it, where the printed sign ascends; (22) is y - y*, as (5) has it.  A module has no bias (19).
-    `beside` picks the modules; heads.published_beside has those of the paper's published code on convolutions.
+    `beside` picks the modules; layers.published_beside has those of the paper's published code on convolutions.
     """
 
     draw: Draw = gaussian

@@ -23,7 +23,7 @@ ERRORS = ("mean", "sum")
 
 
 @dataclass(frozen=True)
-class Learnt:
+class ComponentStep:
     """What one component hands on, t_i (N, T_i) and s_i = tape.h[1] (N, ...), and what it learns by.
 
     grads: {block: of its parameters}; state: of the component's own affiliated parameters.
@@ -106,12 +106,12 @@ class AssociatedLearning(Rule):
                 grads[block] = g
         return Credit(grads, learns)
 
-    def component(self, net: Network, params: Tree, state: Tree, i: int, s: Array, t: Array) -> Learnt:
+    def component(self, net: Network, params: Tree, state: Tree, i: int, s: Array, t: Array) -> ComponentStep:
         """All that component i, from 1, does in a step with s_{i-1} (N, ...) and t_{i-1} (N, F), and nothing else."""
         blocks = self.effective(net, i)
         return self.learn(net, params, state, i, forward(net[blocks], params[blocks], s), t)
 
-    def learn(self, net: Network, params: Tree, state: Tree, i: int, tape: Tape, t: Array) -> Learnt:
+    def learn(self, net: Network, params: Tree, state: Tree, i: int, tape: Tape, t: Array) -> ComponentStep:
         """The two gradient flows of component i, whose part of the network has left `tape`."""
         blocks, decoder, own = self.effective(net, i), len(net) - i, state[i - 1]
         beside, b = lower_bridge(own["b"], tape.output)
@@ -127,7 +127,7 @@ class AssociatedLearning(Rule):
                         {len(through) - 1: self.d_distance(inner.output, t)})
         grads = dict(zip(range(blocks.start, blocks.stop), flow)) | {decoder: back[1]}
         state_grads = {"g": back[0], "b": own["b"] and flow[-len(own["b"]):]}
-        return Learnt(tape, code, grads, state_grads,
+        return ComponentStep(tape, code, grads, state_grads,
                       (self.distance(above.output, code), self.distance(inner.output, t)))
 
     def distance(self, a: Array, t: Array) -> Array:

@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import network
 from ..backend import Array, array_module
-from ..kept import NOTHING
 from ..network import Network, Tape
+from ..tape import NOTHING
 from ..tree import Tree, tree_map
 from .base import Credit, Rule
 

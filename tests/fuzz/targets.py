@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from nobackprop import papers, plots, results, tree
+from nobackprop import figures, tree
 from nobackprop.data import cifar, load, matlab, mnist, origin, svhn, tiny_imagenet, write_idx
 from nobackprop.data.idx import read_idx
+from nobackprop.experiments import papers, results
 
 WNIDS = ("n02000001", "n01000001")
 PART = b"|part|"  # between the members of an archive
@@ -282,7 +283,7 @@ def results_file(folder: Path, content: bytes) -> None:
     """Read it, make its table and draw its figure."""
     held = results.read(written(folder / "results.json", content))
     results.table(held)
-    plots.write(papers.draw(held), folder / "figure.png")
+    figures.write(papers.draw(held), folder / "figure.png")
 
 
 ODD: tuple[Any, ...] = (None, True, 0, -1, 1, 2**63, 10**400, 1e308, -1e308, 5e-324, 0.5, "", "$", "$x^", "\ud800",

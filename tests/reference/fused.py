@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nobackprop.bench import random_run, stepper
-from nobackprop.compare import cores
+from nobackprop.studies.speed.bench import random_run, stepper
 from nobackprop.tree import leaves
+from nobackprop.workers import cores
 
 RULES = ("bp", "las", "dfa")
 BLOCK = 1 << 16  # elements that Adam treats at a time, so that they stay in the cache

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from tolerance import assert_close
 
 from nobackprop import learn, network
-from nobackprop.feedback import weights, with_presynaptic
+from nobackprop.feedback import weights
 from nobackprop.kernels import linear
 from nobackprop.kernels.activation import softmax
 from nobackprop.layers import Activation, Conv, Dense, GlobalPool, Layer, MaxPool, Residual, Sequential
 from nobackprop.models import mlp
-from nobackprop.network import Network
+from nobackprop.network import Network, with_presynaptic
 from nobackprop.optim import SGD, bind
 from nobackprop.rules import Rule, get
 from nobackprop.sharing import MATCHES, PLANS, plan

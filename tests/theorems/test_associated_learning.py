@@ -15,11 +15,11 @@ from tolerance import assert_close
 
 from nobackprop import learn, metrics, models, network
 from nobackprop.errors import InputError
-from nobackprop.locality import nan, same_bits
 from nobackprop.network import Network, backward, forward
 from nobackprop.optim import SGD, Adam
 from nobackprop.rules import AssociatedLearning, get
-from nobackprop.rules.associated_learning import Learnt, dense
+from nobackprop.rules.associated_learning import ComponentStep, dense
+from nobackprop.studies.locality import nan, same_bits
 from nobackprop.tree import leaves, tree_map
 
 AL = AssociatedLearning()
@@ -239,14 +239,14 @@ def test_an_error_of_no_known_name():
 class Printed(AssociatedLearning):
     """(4.7) as printed: g_i descends the associated loss, too."""
 
-    def learn(self, net, params, state, i, tape, t) -> Learnt:
+    def learn(self, net, params, state, i, tape, t) -> ComponentStep:
         learnt = super().learn(net, params, state, i, tape, t)
         encoder = Network((dense(learnt.t.shape[1]),))
         passed = forward(encoder, [state[i - 1]["g"]], t)
         out = Folded([params, state]).b(i, learnt.tape.h[1])
         missing, = backward(encoder, [state[i - 1]["g"]], passed, {0: self.d_distance(learnt.t, out)})  # AL (4.7)
         g = tree_map(np.add, learnt.state["g"], missing)
-        return Learnt(learnt.tape, learnt.t, learnt.grads, {**learnt.state, "g": g}, learnt.losses)
+        return ComponentStep(learnt.tape, learnt.t, learnt.grads, {**learnt.state, "g": g}, learnt.losses)
 
 
 @given(seed=seeds)

@@ -9,8 +9,8 @@ from networks import Case
 from tolerance import assert_close
 
 from nobackprop import learn, models, network
-from nobackprop.compare import Trial, resolve
 from nobackprop.data import load
+from nobackprop.experiments.compare import Trial, resolve
 from nobackprop.feedback import binary, low_rank, products, sparse
 from nobackprop.kernels.activation import ACTIVATIONS
 from nobackprop.layers import Activation, BatchNorm, Dense, Flatten, Sequential

@@ -14,11 +14,12 @@ from networks import Case
 from scipy.integrate import quad
 from tolerance import assert_close, assert_zero
 
-from nobackprop import InputError, flow
+from nobackprop import InputError
 from nobackprop.feedback import weights
-from nobackprop.flow import Task, error, integrate, velocity
 from nobackprop.optim import SGD, bind
 from nobackprop.rules import RULES
+from nobackprop.studies import forward_alignment_flow as flow
+from nobackprop.studies.forward_alignment_flow import Task, error, integrate, velocity
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 5)

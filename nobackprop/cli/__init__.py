@@ -1,0 +1,69 @@
+"""The `nobackprop` command: one file for each of its commands, and what they share.
+
+Exit codes: 0 done, 2 wrong use, said in one sentence, 1 anything else.  What a command needs is imported when it runs,
+so that `nobackprop rules` does not wait for matplotlib.
+"""
+from __future__ import annotations
+
+import sys
+
+from .. import __version__
+from ..errors import InputError, unknown
+from . import bench, compare, datasets, equations, locality, memory, models, papers, plot, rules, train
+from .options import Parser
+from .output import drop_what_is_buffered, one_line, open_descriptors, say, tell
+
+COMMANDS = {"compare": compare, "train": train, "plot": plot, "rules": rules, "models": models, "datasets": datasets,
+            "equations": equations, "locality": locality, "papers": papers, "memory": memory, "bench": bench}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command line, that of the process where none is given, and return its exit code."""
+    open_descriptors()
+    if hasattr(sys.stdout, "reconfigure"):
+        # a terminal that cannot show a sign must not end a run
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        say("", end="")  # told at once if stdout is closed, and not after hours of training
+        return _run(sys.argv[1:] if argv is None else argv)
+    except InputError as error:
+        tell(f"nobackprop: {one_line(str(error))}")
+        return 2
+    except KeyboardInterrupt:
+        tell("nobackprop: interrupted")
+        return 1
+    except MemoryError as error:
+        tell(f"nobackprop: out of memory: {one_line(str(error) or 'no more is to be had')}")
+        return 1
+    except BrokenPipeError:
+        return 1
+    finally:
+        drop_what_is_buffered()
+
+
+def _run(argv: list[str]) -> int:
+    parser, commands = parsers()
+    try:
+        if argv and argv[0] in commands:
+            args = commands[argv[0]].parse(argv[1:])
+            return args.handler(args)
+        if argv and not argv[0].startswith("-"):
+            raise unknown("command", argv[0], commands)
+        parser.parse(argv)
+        parser.print_help()
+        return 0
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+def parsers() -> tuple[Parser, dict[str, Parser]]:
+    """The parser of the whole and that of every command."""
+    parser = Parser(prog="nobackprop", description="How networks learn without backpropagation.")
+    parser.add_argument("--version", action="version", version=f"nobackprop {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        summary = command.SUMMARY
+        own = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        own.set_defaults(handler=command.run)
+        command.add_options(own)
+    return parser, commands.choices

@@ -1,0 +1,62 @@
+"""`nobackprop bench`: how long a training step takes."""
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..errors import InputError
+from .options import Parser, count, machine_options
+from .output import say, tell
+
+SUMMARY = "measure how long a training step takes"
+
+
+def add_options(parser: Parser) -> None:
+    """Give the command its options."""
+    parser.add_argument("--model", default="mlp:1024,1024", help="default: %(default)s")
+    parser.add_argument("--data", default="mnist", metavar="NAME", help="whose shape; default: %(default)s")
+    parser.add_argument("--rule", default="bp", help="default: %(default)s")
+    parser.add_argument("--batch-size", type=count, default=64, metavar="N", help="default: %(default)s")
+    parser.add_argument("--optimizer", default="adam", metavar="NAME", help="default: %(default)s")
+    parser.add_argument("--steps", type=count, metavar="N", help="how many to time; default: enough")
+    parser.add_argument("--pipeline", type=count, metavar="WORKERS",
+                       help="measure components that learn at the same time, of a rule that can, such as al")
+    parser.add_argument("--figure", metavar="FILE", help="draw what --pipeline measures to a .png, .svg or .pdf")
+    parser.add_argument("--against", metavar="torch", help="measure PyTorch's backpropagation by turns with it")
+    machine_options(parser, "all")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the command line asks for, and return the exit code."""
+    if args.pipeline is not None:
+        return pipeline(args)
+    if args.figure is not None:
+        raise InputError("--figure draws what --pipeline measures: expected both or none")
+    from ..experiments.results import strict
+    from ..studies.speed.bench import describe, measure
+
+    result = measure(model=args.model, data=args.data, rule=args.rule, batch_size=args.batch_size,
+                     optimizer=args.optimizer, device=args.device, threads=args.threads, steps=args.steps,
+                     against=args.against)
+    say(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else describe(result))
+    return 0
+
+
+def pipeline(args: argparse.Namespace) -> int:
+    """Measure components that learn at the same time."""
+    from .. import figures
+    from ..experiments.results import strict
+    from ..studies.speed import throughput
+
+    if args.against is not None:
+        raise InputError("--against and --pipeline measure different things: expected one of them")
+    if args.figure is not None:
+        figures.check_ending(args.figure)
+    result = throughput.measure(args.model, args.data, args.rule, args.batch_size, args.optimizer, args.device,
+                                args.pipeline, args.threads, args.steps)
+    say(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else throughput.describe(result))
+    if args.figure is not None:
+        figures.write(throughput.draw(result), args.figure)
+        tell(f"wrote {args.figure}")
+    return 0

@@ -1,0 +1,20 @@
+"""`nobackprop models`: a list."""
+from __future__ import annotations
+
+import argparse
+
+from .options import Parser
+from .output import show_list
+
+SUMMARY = "list the networks"
+
+
+def add_options(parser: Parser) -> None:
+    """Give the command its options."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the command line asks for, and return the exit code."""
+    from ..models import MODELS
+
+    return show_list({name: model.summary for name, model in MODELS.items()})

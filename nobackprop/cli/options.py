@@ -1,0 +1,122 @@
+"""The parser of a command, the kinds of value that options take, and options that several commands share."""
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import unknown
+from .output import one_line, say, tell
+
+
+class Parser(argparse.ArgumentParser):
+    """One that says a mistake in one line, without a page of usage, and guesses no abbreviations."""
+
+    def __init__(self, **kwargs: Any):
+        self.options: list[str] = []
+        super().__init__(allow_abbrev=False, **kwargs)
+
+    def add_argument(self, *names: str, **kwargs: Any) -> Any:
+        self.options += [name for name in names if name.startswith("--")]
+        return super().add_argument(*names, **kwargs)
+
+    def error(self, message: str) -> Any:
+        tell(f"{self.prog}: error: {one_line(message)}")
+        self.exit(2)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """What argparse prints by itself: its help and the version."""
+        say(message, end="")
+
+    def parse(self, argv: list[str]) -> argparse.Namespace:
+        """The arguments, all of which must be known."""
+        args, rest = self.parse_known_args(argv)
+        if rest and rest[0].startswith("--"):
+            self.error(str(unknown("option", rest[0].partition("=")[0], self.options)))
+        elif rest:
+            self.error(f"unexpected argument '{rest[0]}'")
+        return args
+
+
+# ---------------------------------------------------------------- kinds of value
+
+
+def integer(text: str, low: int, high: int, wanted: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        # Python converts no more than 4300 digits
+        value = high + 1 if text.isdecimal() else low - 1
+    if low <= value <= high:
+        return value
+    raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted if value < low else f'at most {high}'}")
+
+
+def count(text: str) -> int:
+    return integer(text, 1, sys.maxsize, "an integer from 1 on")
+
+
+def threads(text: str) -> int:
+    if text == "all":
+        from ..workers import cores
+
+        return cores()
+    return integer(text, 1, 1024, "an integer from 1 to 1024, or all")
+
+
+def number(text: str, wanted: str, fits: Callable[[float], bool]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or not fits(value):
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
+    return value
+
+
+def positive(text: str) -> float:
+    return number(text, "a number above 0", lambda value: value > 0)
+
+
+def not_negative(text: str) -> float:
+    return number(text, "a number from 0 on", lambda value: value >= 0)
+
+
+def names(text: str, wanted: str, between: str = ",") -> list[str]:
+    parts = [part.strip() for part in text.split(between)]
+    if not all(parts):
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
+    return parts
+
+
+def once(values: list[Any], text: str, what: str) -> list[Any]:
+    for i, value in enumerate(values):
+        if value in values[:i]:
+            raise argparse.ArgumentTypeError(f"got '{text}', expected every {what} once, not {value} again")
+    return values
+
+
+def rules(text: str) -> list[str]:
+    return once(names(text, "names of rules with commas between, such as bp,las"), text, "rule")
+
+
+def seeds(text: str) -> list[int]:
+    wanted = "integers from 0 on with commas between, such as 0,1,2"
+    try:
+        values = [int(part) for part in names(text, wanted)]
+    except ValueError:
+        values = [-1]
+    if min(values) < 0:
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
+    return once(values, text, "seed")
+
+
+# ---------------------------------------------------------------- options of several commands
+
+
+def machine_options(parser: Parser, threads: str) -> None:
+    parser.add_argument("--threads", type=threads, metavar="N",
+                        help=f"workers that share a step, a number or all; default: {threads}")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")

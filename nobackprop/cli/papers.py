@@ -1,0 +1,52 @@
+"""`nobackprop papers`: the papers' tables and figures."""
+from __future__ import annotations
+
+import argparse
+
+from ..errors import InputError
+from .options import Parser, names, seeds, threads
+from .output import say, show_list
+
+SUMMARY = "list the papers' tables and figures, or run one again"
+
+
+def add_options(parser: Parser) -> None:
+    """Give the command its options."""
+    parser.add_argument("action", nargs="?", choices=("list", "show", "run"), default="list",
+                        help="list them all; show what one prints and how it is read; run it; default: list")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="such as asap:table-3.1")
+    parser.add_argument("--scale", default="smoke", metavar="SCALE",
+                        help="smoke (seconds to minutes, says nothing), small (what docs/results.md shows), "
+                             "full (as the paper); default: smoke")
+    parser.add_argument("--only", type=lambda text: names(text, "labels of arms with semicolons between", ";"),
+                        metavar="ARM;...", help="some of its arms; default: all")
+    parser.add_argument("--seeds", type=seeds, metavar="N,...", help="default: the scale's")
+    parser.add_argument("--threads", type=threads, default=1, metavar="N", help="a number or all; default: 1")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")
+    parser.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
+    parser.add_argument("--download", action="store_true", help="fetch those files where they are missing")
+    parser.add_argument("--out", metavar="DIR", help="a new or empty folder; default: the first free one of "
+                                                     "runs/NAME-001, ...")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the command line asks for, and return the exit code."""
+    from .. import figures
+    from ..experiments import papers, results
+
+    if args.action == "list":
+        return show_list({name: exhibit.title for name, exhibit in papers.EXHIBITS.items()})
+    if args.name is None:
+        raise InputError(f"papers {args.action}: expected the name of a table or figure, see nobackprop papers")
+    exhibit = papers.get(args.name)
+    if args.action == "show":
+        say(exhibit.describe())
+        return 0
+    found = exhibit.check(args.scale, args.seeds, args.data_dir, args.download, args.threads, args.device, args.only)
+    with results.folder(args.out, args.name.replace(":", "-")) as folder:
+        done = found.run()
+        results.write(folder / "results.json", done)
+        figures.write(exhibit.draw(done), folder / "figure.png")
+        say(f"{exhibit.title} ({exhibit.name}, scale {args.scale})\n\n{papers.compare(done)}\n\n"
+              f"{results.table(done)}\n\nwrote {folder / 'results.json'} and {folder / 'figure.png'}")
+    return 0

@@ -1,0 +1,19 @@
+"""`nobackprop train`: a network under one rule."""
+from __future__ import annotations
+
+from .compare import run, training_options
+from .options import Parser
+
+__all__ = ["SUMMARY", "add_options", "run"]
+
+
+SUMMARY = "train a network under one rule"
+
+
+def add_options(parser: Parser) -> None:
+    """Give the command its options."""
+    parser.add_argument("--rule", dest="rules", type=lambda name: [name], default=["las"], metavar="RULE",
+                        help="see nobackprop rules; default: las")
+    training_options(parser)
+
+

@@ -1,0 +1,124 @@
+"""The figure of a comparison, drawn from the contents of its results.json alone."""
+from __future__ import annotations
+
+import math
+import os
+from functools import partial
+from itertools import cycle, product
+from operator import itemgetter
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from .. import figures
+from ..errors import InputError
+from .results import by_rule, column, cosine, mean, seeds
+
+# colours of Okabe and Ito, which colour-blind readers tell apart: one for a family of rules, a line for each of it
+STYLES = {
+    "bp": ("#000000", "--"),
+    "shallow": ("#808080", "--"),
+    "fa": ("#E69F00", "-"),
+    "usf": ("#CC79A7", "-"), "frsf": ("#CC79A7", "--"), "brsf": ("#CC79A7", ":"),
+    "wm": ("#0072B2", "-"), "kp": ("#0072B2", "--"),
+    "dfa": ("#56B4E9", "-"), "sdfa": ("#56B4E9", "--"), "bdfa": ("#56B4E9", "-."), "dfa-lowrank": ("#56B4E9", ":"),
+    "dfa-shared": ("#56B4E9", (0, (1, 3))),
+    "drtp": ("#8C6D1F", "-"),
+    "adaptive-dfa": ("#5B3A8E", "-"), "dkp": ("#5B3A8E", "--"), "fdfa": ("#5B3A8E", ":"),
+    "las": ("#D55E00", "-"),
+    "ltas": ("#009E73", "-"),
+    "foa": ("#7A9E3B", "-"), "as": ("#7A9E3B", "--"),
+    "mostafa": ("#4A6FA5", "-"), "pred": ("#4A6FA5", "--"), "sim": ("#4A6FA5", "-."), "predsim": ("#4A6FA5", ":"),
+    "phsic": ("#C0794A", "-"), "spsa": ("#B0A020", "-"),
+    "al": ("#2E8B8B", "-"), "dtp": ("#2E8B8B", "--"),
+    "asap": ("#A8327E", "-"), "asfp": ("#A8327E", "--"), "asfp-lc": ("#A8327E", ":"),
+}
+FURTHER = list(product(("#B22222", "#556B2F", "#4682B4", "#8B4513"), ("-", "--", "-.", ":")))
+MOST_RULES = 200
+MOST_BANDS = 8  # of more than these nothing would be seen
+ROLES = {"bp": "bp (ceiling)", "shallow": "shallow (floor)"}
+
+
+def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Draw to a .png, .svg or .pdf file, all of it or nothing; what stood there is replaced.
+
+    Raises InputError for another ending and where the file cannot be written.
+    """
+    figures.write(draw(results), path)
+
+
+def draw(results: dict[str, Any]) -> Figure:
+    """Validation accuracy, and alignment with BP at the first hidden block, against epochs.
+
+    A line is the mean over the seeds that reached an epoch and gave a value there, its band their range; where
+    there are many rules, no bands.  Raises InputError for more rules than a legend can show.
+    """
+    rules = by_rule(results)
+    if len(rules) > MOST_RULES:
+        raise InputError(f"got results of {len(rules)} rules, expected at most {MOST_RULES} in a figure")
+    figure = Figure(figsize=(10, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    styles = looks(list(rules))
+    for runs, look in zip(rules.values(), styles, strict=True):
+        curve(left, column(runs, itemgetter("validation_accuracy")), look, len(rules) <= MOST_BANDS)
+        curve(right, column(runs, partial(cosine, block=0)), look, len(rules) <= MOST_BANDS)
+    left.set_title("Learning")
+    left.set_ylabel("validation accuracy")
+    _finish_alignment(right)
+    last = max(len(run["history"]) for run in results["runs"])
+    for axes in (left, right):
+        axes.set_xlabel("epoch")
+        axes.set_xlim(*((1, last) if last > 1 else (0.5, 1.5)))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(color="#E6E6E6", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    figures.title(figure, _title(results))
+    figures.legend(figure, left.lines, [look["label"] for look in styles])
+    return figure
+
+
+# ---------------------------------------------------------------- lines
+
+
+def looks(rules: list[str]) -> list[dict[str, Any]]:
+    """Colour, line and label of every rule; those that STYLES does not name get further ones, in order."""
+    further = cycle(FURTHER)
+    pairs = [STYLES[rule] if rule in STYLES else next(further) for rule in rules]
+    return [{"color": colour, "linestyle": line, "label": ROLES.get(rule, rule)}
+            for rule, (colour, line) in zip(rules, pairs, strict=True)]
+
+
+def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], band: bool) -> None:
+    """A line of means over epochs, and the range as a band; nothing if there is no value."""
+    means = [mean(values) for values in epochs]
+    if not any(value is not None for value in means):
+        return
+    x, y = range(1, len(epochs) + 1), [math.nan if value is None else value for value in means]
+    there = [[value for value in values if value is not None] or [math.nan] for values in epochs]
+    if band and any(len(values) > 1 for values in there):
+        axes.fill_between(x, [min(values) for values in there], [max(values) for values in there],
+                          color=look["color"], alpha=0.15, linewidth=0)
+    # a line of one point would not be seen
+    axes.plot(x, y, linewidth=1.7, marker="o" if len(epochs) == 1 else "", **look)
+
+
+def _finish_alignment(axes: Axes) -> None:
+    axes.set_title("Alignment at the first hidden block")
+    axes.set_ylabel(r"cosine of $\delta_1$ with that of bp")
+    if not axes.lines:
+        axes.set_ylim(0, 1)
+        axes.text(0.5, 0.5, "no rule here sends an error\nto the first hidden block", color="#606060",
+                  ha="center", va="center", transform=axes.transAxes)
+        return
+    axes.set_ylim(min(axes.dataLim.y0, 0) - 0.04, 1.04)
+
+
+def _title(results: dict[str, Any]) -> str:
+    config, number = results["config"], seeds(results)
+    title = f"{results.get('environment', {}).get('dataset', config['data'])}, {config['model']}, "
+    what = "mean and range" if len(by_rule(results)) <= MOST_BANDS else "mean"
+    title += "1 seed" if number == 1 else f"{what} of {number} seeds"
+    return title + next((f" ({end})" for end in ("interrupted", "diverged") if config.get(end)), "")

@@ -1,0 +1,276 @@
+"""results.json, the one contract between running and showing: its folder, its file, its table.
+
+    {"config": {...}, "environment": {...},
+     "runs": [{"rule", "seed", "parameters", "seconds", "test_accuracy",
+               "history": [{"epoch", "train_loss", "validation_accuracy",
+                            "alignment": [one cosine per hidden block], "alignment_at_a": [...]}]}]}
+
+`test_accuracy` is null in a run that did not reach its end, a cosine where a rule sends no signal.  "config"
+has "interrupted": true where Ctrl-C ended it all, and in "diverged" the sentence where a diverging run did.
+"""
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files import writing
+
+LARGEST = 1e300  # of a number: differences of what is larger are beyond float64, and so beyond a figure
+ROUNDING = 1e-6  # by which a share or a cosine may be off
+BYTES = 2**28  # of a file
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number, or an integer if it is to be whole, from `low` to `high`; or null if that is allowed."""
+
+    low: float = -LARGEST
+    high: float = LARGEST
+    null: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """What need not be there."""
+
+    form: Any
+
+
+NUMBER, NUMBER_OR_NULL, INTEGER = Number(), Number(null=True), Number(-math.inf, math.inf, whole=True)
+SHARE, COSINE = Number(0, 1), Number(-1, 1, null=True)
+# what a reader relies on: a dict has at least these keys, a list of one form is any number of them, a tuple is a list
+# of just these, str is a text of one line
+FORM: Any = {
+    "config": {"data": str, "model": str, "exhibit": Maybe(str)},
+    "environment": Maybe({"dataset": Maybe(str)}),
+    "runs": [{
+        "rule": str,
+        "seed": INTEGER,
+        "seconds": NUMBER,
+        "test_accuracy": replace(SHARE, null=True),
+        "history": [{
+            "epoch": INTEGER,
+            "train_loss": NUMBER,
+            "validation_accuracy": SHARE,
+            "alignment": [COSINE],
+            "alignment_at_a": [COSINE],
+        }],
+    }],
+}
+
+
+@contextmanager
+def folder(out: str | None, name: str) -> Iterator[Path]:
+    """A new folder to write to: `out`, else the first free of runs/NAME-001, runs/NAME-002, ...
+
+    Where it is still empty at the end, it goes again, and with it the parents made for it.  Raises InputError
+    where `out` is in use or no folder can be made.
+    """
+    paths = [Path(out)] if out is not None else (Path("runs", f"{name}-{n:03}") for n in count(1))
+    for path in paths:
+        made = [place for place in (path, *path.parents) if not os.path.lexists(place)]
+        if out is None and path not in made:
+            continue
+        try:
+            if path not in made and any(path.iterdir()):
+                raise InputError(f"the folder {path} is already used, expected a new or an empty one")
+            path.mkdir(parents=True, exist_ok=out is not None)
+            tempfile.TemporaryFile(dir=path).close()
+            break
+        except FileExistsError:
+            # another process was faster
+            continue
+        except OSError as error:
+            _remove(made)
+            raise InputError(f"cannot write to the folder {path} ({error.strerror}): "
+                             "name another one with --out DIR") from None
+    try:
+        yield path
+    finally:
+        _remove(made)
+
+
+def _remove(folders: list[Path]) -> None:
+    """Those that are empty, from the innermost out."""
+    for place in folders:
+        with suppress(OSError):
+            place.rmdir()
+
+
+def strict(value: Any) -> Any:
+    """The same value as strict JSON can hold it: None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {key: strict(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(child) for child in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
+    """Write results.json, all of it or nothing.
+
+    Raises InputError if the file cannot be written.
+    """
+    text = json.dumps(strict(results), indent=1, allow_nan=False)
+    with writing(path) as partial:
+        partial.write_text(f"{text}\n", encoding="utf-8")
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what `write` wrote.
+
+    Raises InputError, naming the key, where a key is missing or holds something else.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(BYTES + 1)
+        if len(content) > BYTES:
+            raise InputError(f"{path} holds more than {BYTES:,} bytes, expected a results.json")
+        results = json.loads(content.decode(), parse_constant=_no_number)
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror}): expected a results.json") from None
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON, expected a results.json: {error}") from None
+    check(path, results, FORM)
+    for i, run in enumerate(results["runs"]):
+        if not run["history"]:
+            raise InputError(f"{path}: 'runs[{i}].history' is empty, expected at least one epoch")
+    if not results["runs"]:
+        raise InputError(f"{path}: 'runs' is empty, expected at least one run")
+    return results
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"strict JSON has no {constant}")
+
+
+def check(source: Any, value: Any, form: Any, at: str = "") -> None:
+    """Raises InputError, naming `source` and the key, where a value is not of that form."""
+    if wanted := _wanted(value, form):
+        place = f"'{at}'" if at else "what it holds"
+        raise InputError(f"{source}: {place} is {_came(value)}, expected {wanted}")
+    if isinstance(form, list | tuple):
+        for i, child in enumerate(value):
+            check(source, child, form[i if isinstance(form, tuple) else 0], f"{at}[{i}]")
+    if isinstance(form, dict):
+        for key, below in form.items():
+            place = f"{at}.{key}" if at else key
+            if key in value:
+                check(source, value[key], below.form if isinstance(below, Maybe) else below, place)
+            elif not isinstance(below, Maybe):
+                raise InputError(f"{source}: the key '{place}' is missing")
+
+
+def _wanted(value: Any, form: Any) -> str:
+    """What else was expected; nothing if the value is of that form, apart from what is inside it."""
+    if isinstance(form, Number):
+        name = f"{'an integer' if form.whole else 'a number'}{' or null' * form.null}"
+        if value is None and form.null:
+            return ""
+        if isinstance(value, bool) or not isinstance(value, int if form.whole else int | float):
+            return name
+        if not form.low - ROUNDING <= value <= form.high + ROUNDING:
+            finite = abs(value) <= sys.float_info.max
+            return f"{name} from {form.low:g} to {form.high:g}" if finite else name
+        return ""
+    if form is str:
+        return "a text" if not isinstance(value, str) else "a printable text" if not value.isprintable() else ""
+    if isinstance(form, dict):
+        return "" if isinstance(value, dict) else "an object"
+    many = f" of {len(form)}" if isinstance(form, tuple) else ""
+    return "" if isinstance(value, list) and (not many or len(value) == len(form)) else f"a list{many}"
+
+
+def _came(value: Any) -> str:
+    """A value in few letters, however deep it is."""
+    if value and isinstance(value, dict | list):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    text = json.dumps(value)
+    return f"{text[:40]}{'...' * (len(text) > 40)}"
+
+
+def by_rule(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The runs of every rule that has any, in the order in which they came."""
+    rules: dict[str, list[dict[str, Any]]] = {}
+    for run in results["runs"]:
+        rules.setdefault(run["rule"], []).append(run)
+    return rules
+
+
+def seeds(results: dict[str, Any]) -> int:
+    """How many different seeds were run."""
+    return len({run["seed"] for run in results["runs"]})
+
+
+def mean(values: list[float | None]) -> float | None:
+    """Of those that are there, or None."""
+    there = [value for value in values if value is not None]
+    return statistics.fmean(there) if there else None
+
+
+def cosine(record: dict[str, Any], block: int) -> float | None:
+    """Of one block's error signal with that of BP: of the papers' delta = dL/da where the block ends in an activation.
+
+    Of dL/dh at its output where it does not, a convolutional block that ends in pooling for one.
+    """
+    return next((record[name][block] for name in ("alignment_at_a", "alignment")
+                 if block < len(record[name]) and record[name][block] is not None), None)
+
+
+def column(runs: list[dict[str, Any]], of: Callable[[dict[str, Any]], float | None]) -> list[list[float | None]]:
+    """For every epoch, that quantity of its record, of all runs that reached it."""
+    return by_place([[of(record) for record in run["history"]] for run in runs])
+
+
+def by_place(series: list[list[float | None]]) -> list[list[float | None]]:
+    """For every place of the longest list, the values there of all lists that reach it."""
+    return [[values[i] for values in series if i < len(values)] for i in range(max(map(len, series)))]
+
+
+def table(results: dict[str, Any]) -> str:
+    """The comparison as plain text, a line per rule."""
+    rules = by_rule(results)
+    number = max(len(run["history"][-1]["alignment"]) for run in results["runs"])
+    # of a deep network five, the first and the last among them: more would not fit a terminal
+    blocks = sorted({round(i * (number - 1) / 4) for i in range(5)}) if number > 5 else list(range(number))
+    heads = ["rule", "test accuracy", "training loss", *(f"delta_{i + 1}" for i in blocks), "s/run"]
+    rows = [[rule, _accuracy(runs),
+             _text(mean([run["history"][-1]["train_loss"] for run in runs]), ".4f"),
+             *(_text(mean([cosine(run["history"][-1], i) for run in runs]), ".3f") for i in blocks),
+             _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in rules.items()]
+    widths = [max(map(len, cells)) for cells in zip(heads, *rows, strict=True)]
+    lines = ["  ".join([cells[0].ljust(widths[0]),
+                        *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))])
+             for cells in (heads, *rows)]
+    number = seeds(results)
+    return "\n".join([
+        f"test accuracy: mean ± sample standard deviation over {number} seed{'s' * (number != 1)}",
+        "training loss, and cosine of delta_i with that of bp at hidden block i: mean at the last epoch",
+        "", *lines])
+
+
+def _accuracy(runs: list[dict[str, Any]]) -> str:
+    values = [run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
+    spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-".ljust(6)
+    return f"{statistics.fmean(values):.4f} ± {spread}" if values else "-"
+
+
+def _text(value: float | None, form: str) -> str:
+    if value is None:
+        return "-"
+    # as a decimal fraction a loss may have hundreds of digits
+    return format(value, form) if abs(value) < 1e6 else f"{value:.3e}"

@@ -1,0 +1,184 @@
+"""How many steps a second the pipeline makes, against the same stations in turn, and what a model says of more.
+
+The inputs are random, as in bench.  Everything is measured in turns, so that all see the machine in the same state.
+"""
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
+
+from ... import figures, metrics
+from ...backend import synchronize
+from ...errors import InputError
+from ...learn import Run
+from ...optim import bind
+from ...workers import cores, limit
+from .. import pipeline
+from ..pipeline import Batch, Station, assemble, makespan, one_by_one, one_worker, shares
+from .bench import random_run, stepper
+
+PAPER = "mlp:1024,1024,5120,1024,1024"
+SECONDS, FEWEST, MOST, ROUNDS = 1.5, 8, 200, 5  # of a turn, its mini-batches, and turns
+COMPONENTS = (1, 2, 4, 8, 16, 32, 64)
+EPOCH = 1000  # mini-batches of the extrapolation
+
+
+def measure(model: str = PAPER, data: str = "mnist", rule: str = "al", batch_size: int = 128, optimizer: str = "adam",
+            device: str = "cpu", workers: int = 2, threads: int | None = None, steps: int | None = None,
+            rounds: int = ROUNDS) -> dict[str, Any]:
+    """What the pipeline gains, beside what was asked for.
+
+    steps: mini-batches of a turn; None stands for as many as take about 1.5 s.  threads: what "all" means; None for
+    all cores that the process may use.
+
+    "steps_per_second", medians over the turns: "pipeline"; "sequential", the same stations one after another, both with
+    one BLAS thread a worker; "sequential_blas", that with all BLAS threads; "sequential_threads", that with the
+    library's own threads, which share rows and samples; "bp", a step of backpropagation on the same network, on one
+    thread.  "speedup": of the pipeline over "sequential" in the same turn ("median", quartiles "low" and "high").
+    "parameters": how many, "effective" and "affiliated".  "stations": of each, "ms" of a mini-batch on one thread and
+    the "worker" that has it.  "model_speedup": that over "sequential" which these times give, communication being
+    free, "here", for as many mini-batches, and in the "limit".
+    "points": "mini_batches" and the seconds that they took, "pipeline" and "sequential".  "extrapolation": with equal
+    components, each with a worker of its own, how much less time 1000 mini-batches take, by the number of components.
+    Raises InputError for an unknown name, for a rule whose blocks wait, and where a number is below 1.
+    """
+    for name, value in (("workers", workers), ("steps", steps), ("rounds", rounds), ("batch_size", batch_size)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
+    threads = cores() if threads is None else threads
+    run = random_run(model, data, rule, batch_size, optimizer, device)
+    line = assemble(run.net, run.rule, run.params, run.state, lambda tree: bind(optimizer, tree, run.settings.lr))
+    stream = batches(run)
+    one_bp = stepper(random_run(model, data, "bp", batch_size, optimizer, device))
+    with one_worker(), np.errstate(over="ignore", invalid="ignore"):
+        costs = station_seconds(line, stream, run.xp)
+        steps = steps or min(max(int(SECONDS / sum(costs)), FEWEST), MOST)
+        parts = shares([station.weight for station in line], workers)
+
+    def pipelined(n: int) -> None:
+        pipeline.run(line, itertools.islice(stream, n), workers)
+
+    def sequential(n: int, how: Callable[[], AbstractContextManager[Any]] = one_worker) -> None:
+        with how():
+            one_by_one(line, itertools.islice(stream, n))
+
+    def backpropagation(n: int) -> None:
+        with one_worker():
+            for _ in range(n):
+                one_bp()
+
+    modes: dict[str, Callable[[int], None]] = {
+        "pipeline": pipelined, "sequential": sequential,
+        "sequential_blas": partial(sequential, how=lambda: threadpool_limits(threads, user_api="blas")),
+        "sequential_threads": partial(sequential, how=lambda: limit(threads, run.net.convolutional)),
+        "bp": backpropagation}
+
+    def seconds(mode: Callable[[int], None], n: int) -> float:
+        start = time.perf_counter()
+        mode(n)
+        synchronize(run.xp)
+        return time.perf_counter() - start
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        taken = np.array([[seconds(mode, steps) for mode in modes.values()] for _ in range(rounds)])
+        counts = sorted({2**k for k in range(12) if 2**k < steps} | {steps})
+        points = {"mini_batches": counts, **{name: [seconds(modes[name], n) for n in counts]
+                                             for name in ("pipeline", "sequential")}}
+    low, median, high = map(float, np.quantile(taken[:, 1] / taken[:, 0], (0.25, 0.5, 0.75)))
+    shared = [sum(costs[part]) for part in parts]
+    return {"rule": rule, "model": model, "data": data, "optimizer": optimizer, "batch_size": batch_size,
+            "parameters": {"effective": metrics.size(run.params), "affiliated": metrics.size(run.state)},
+            "device": device, "workers": len(parts), "threads": threads, "steps": steps, "rounds": rounds,
+            "steps_per_second": {name: float(np.median(steps / taken[:, k])) for k, name in enumerate(modes)},
+            "speedup": {"median": median, "low": low, "high": high},
+            "stations": [{"ms": 1e3 * cost, "worker": next(w for w, part in enumerate(parts) if k < part.stop)}
+                         for k, cost in enumerate(costs)],
+            "model_speedup": {"here": makespan(steps, [sum(costs)]) / makespan(steps, shared),
+                              "limit": sum(costs) / max(shared)},
+            "points": points,
+            "extrapolation": [{"components": c, "speedup": makespan(EPOCH, [c]) / makespan(EPOCH, [1] * c)}
+                              for c in COMPONENTS]}
+
+
+def batches(run: Run) -> Iterator[Batch]:
+    """Mini-batches of a run, in one order again and again."""
+    order = run.xp.asarray(run.rng.permutation(len(run.x)))
+    for i in itertools.cycle(order.reshape(-1, run.settings.batch_size)):
+        yield run.x[i], run.y[i]
+
+
+def station_seconds(line: Sequence[Station], stream: Iterator[Batch], xp: Any, repeats: int = 5) -> list[float]:
+    """What a mini-batch costs each station, the least of several."""
+    taken = np.empty((repeats, len(line)))
+    for j in range(repeats):
+        s, t = next(stream)
+        for k, station in enumerate(line):
+            start = time.perf_counter()
+            (s, t), _ = station.step(s, t)
+            synchronize(xp)
+            taken[j, k] = time.perf_counter() - start
+    return taken.min(0).tolist()
+
+
+def describe(result: dict[str, Any]) -> str:
+    """The lines that tell a person what `measure` found."""
+    rate, gain, model = result["steps_per_second"], result["speedup"], result["model_speedup"]
+    lines = {
+        "step": f"rule {result['rule']}, {result['model']} on inputs as of {result['data']}, batch size "
+                f"{result['batch_size']}, {result['optimizer']}",
+        "weights": f"{result['parameters']['effective']:,} effective parameters, "
+                   f"{result['parameters']['affiliated']:,} affiliated ones, which prediction does without",
+        "stations": ", ".join(f"{station['ms']:.3g} ms (worker {station['worker'] + 1})"
+                              for station in result["stations"]),
+        "pipeline": f"{rate['pipeline']:.3g} steps/s with {result['workers']} workers on {result['device']}, one BLAS "
+                    "thread each",
+        "in turn": f"{rate['sequential']:.3g} steps/s by the same stations one after another, one BLAS thread: the "
+                   f"pipeline is {gain['median']:.2f} times as fast (quartiles {gain['low']:.2f} and "
+                   f"{gain['high']:.2f})",
+        "": f"{rate['sequential_blas']:.3g} steps/s with {result['threads']} BLAS threads, "
+            f"{rate['sequential_threads']:.3g} with {result['threads']} threads of the library's own",
+        "bp": f"{rate['bp']:.3g} steps/s of backpropagation, one thread",
+        "model": f"sum + (n - 1) max of the workers' times says {model['here']:.2f} for {result['steps']} "
+                 f"mini-batches, {model['limit']:.2f} for many",
+        "more": f"n + c - 1 against n c for {EPOCH} mini-batches and c equal components with a worker each, "
+                "extrapolated: " + ", ".join(f"{row['speedup']:.3g} for c = {row['components']}"
+                                             for row in result["extrapolation"]),
+    }
+    return "\n".join(f"{name:<9} {text}" for name, text in lines.items())
+
+
+def draw(result: dict[str, Any]) -> Figure:
+    """Seconds over mini-batches, measured, on the model's lines; and over hidden layers, extrapolated."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    measured, more = figure.subplots(1, 2)
+    stations, points = result["stations"], result["points"]
+    costs = [station["ms"] / 1e3 for station in stations]
+    shared = [sum(cost for cost, station in zip(costs, stations) if station["worker"] == w)
+              for w in range(result["workers"])]
+    n = np.array(points["mini_batches"])
+    for name, of, colour in (("pipeline", shared, "#0072B2"), ("sequential", [sum(costs)], "#D55E00")):
+        measured.plot(n, [makespan(k, of) for k in n], color=colour, lw=1, label=f"{name}, model")
+        measured.plot(n, points[name], "o", color=colour, ms=4, label=f"{name}, measured")
+    measured.set(xlabel="mini-batches n", ylabel="seconds", xlim=(0, None), ylim=(0, None))
+    figures.title(measured, f"{result['rule']}, {result['model']}")
+    layers, unit = 2 * np.array(COMPONENTS), sum(costs) / len(costs)
+    more.loglog(layers, [unit * makespan(EPOCH, [c]) for c in COMPONENTS], "--", color="#D55E00", label="O(n l)")
+    more.loglog(layers, [unit * makespan(EPOCH, [1] * c) for c in COMPONENTS], "--", color="#0072B2",
+                label="O(n + l), a worker each")
+    steps = result["steps_per_second"]
+    for name, colour in (("pipeline", "#0072B2"), ("sequential", "#D55E00")):
+        more.plot(2 * len(costs), EPOCH / steps[name], "o", color=colour, ms=5,
+                  label=f"{name} here, {result['workers'] if name == 'pipeline' else 1} worker(s)")
+    more.set(xlabel="hidden layers l", ylabel=f"seconds of {EPOCH} mini-batches", title="extrapolated")
+    for axes in (measured, more):
+        axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure

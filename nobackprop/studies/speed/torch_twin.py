@@ -1,0 +1,157 @@
+"""The same networks in PyTorch, for `nobackprop bench --against torch`; nothing else imports it.
+
+Images stay in memory as the library has them, (N, H, W, C): PyTorch sees them as (N, C, H, W) with channels last.
+"""
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...layers import (
+    Activation,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalPool,
+    Layer,
+    MaxPool,
+    Residual,
+    Sequential,
+)
+from ...learn import Run
+from ...network import Network
+from ...tree import Tree, leaves
+
+OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "sgd": ("SGD", {}),
+    "momentum": ("SGD", {"momentum": 0.9}),
+    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
+    "adam": ("Adam", {}),
+    "adamw": ("AdamW", {}),
+}
+RUNNING = ("mean", "var")  # leaves that no gradient reaches
+
+
+def load() -> Any:
+    """PyTorch.
+
+    Raises InputError where it is not installed.
+    """
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        raise InputError("a comparison with PyTorch needs it installed, and it is not: "
+                         "pip install 'nobackprop[torch]'") from None
+
+
+@contextmanager
+def threads_of(torch: Any, threads: int) -> Iterator[None]:
+    """PyTorch on so many threads, and on as many as before at the end."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def tensors(torch: Any, layer: Layer, params: Tree) -> Tree:
+    """The parameters copied into tensors that gather gradients, in a tree of the same structure.
+
+    A convolution's W (F, k k C) becomes (F, C, k, k), its numbers lying in memory as before.
+    """
+    def tensor(array: np.ndarray) -> Any:
+        return torch.from_numpy(array).clone(memory_format=torch.preserve_format)
+
+    if isinstance(layer, Sequential):
+        return [tensors(torch, inner, p) for inner, p in zip(layer.layers, params, strict=True)]
+    if isinstance(layer, Residual):
+        shortcut = None if layer.shortcut is None else tensors(torch, layer.shortcut, params["shortcut"])
+        return {"body": tensors(torch, layer.body, params["body"]), "shortcut": shortcut}
+    if isinstance(layer, Conv):
+        W = params["W"].reshape(layer.planes, layer.kernel, layer.kernel, -1)
+        params = params | {"W": W.transpose(0, 3, 1, 2)}
+    if params is None:
+        return None
+    return {name: tensor(array).requires_grad_(name not in RUNNING) for name, array in params.items()}
+
+
+def forward(torch: Any, layer: Layer, p: Tree, h: Any) -> Any:
+    """What the layer makes of h, (N, F) or (N, C, H, W), in training.
+
+    Raises InputError for a layer of a kind that is not known here.
+    """
+    F = torch.nn.functional
+    match layer:
+        case Sequential(layers):
+            for inner, q in zip(layers, p, strict=True):
+                h = forward(torch, inner, q, h)
+            return h
+        case Residual(body, shortcut):
+            beside = h if shortcut is None else forward(torch, shortcut, p["shortcut"], h)
+            return forward(torch, body, p["body"], h) + beside
+        case Dense():
+            return F.linear(h, p["W"], p["b"])
+        case Conv():
+            return F.conv2d(h, p["W"], p.get("b"), layer.stride, layer.pad)
+        case BatchNorm():
+            return F.batch_norm(h, p["mean"], p["var"], p["gamma"], p["beta"], True, layer.momentum, layer.eps)
+        case MaxPool():
+            return F.max_pool2d(h, layer.size, layer.stride, layer.pad)
+        case AvgPool():
+            return F.avg_pool2d(h, layer.size, layer.stride, layer.pad)
+        case GlobalPool():
+            return h.mean((2, 3))
+        case Flatten():
+            return (h.permute(0, 2, 3, 1) if h.ndim == 4 else h).reshape(len(h), -1)
+        case Activation("identity"):
+            return h
+        case Activation(("relu" | "tanh" | "sigmoid" | "elu") as name):
+            return getattr(F if name == "elu" else torch, name)(h)
+    raise InputError(f"PyTorch's twin of the network has no layer like {layer}")
+
+
+def loss(torch: Any, net: Network, params: Tree, x: Any, y: Any) -> Any:
+    """The loss of x (N, H, W, C) or (N, F), a scalar; y has labels (N,) under cross-entropy, else (N, C).
+
+    Raises InputError for a loss that is not known here.
+    """
+    a = forward(torch, Sequential(net.blocks), params, x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
+    match net.loss:
+        case "cross_entropy":
+            return torch.nn.functional.cross_entropy(a, y)
+        case "squared":
+            return ((a - y) ** 2).sum() / (2 * len(a))
+    raise InputError(f"PyTorch's twin of the network has no loss like '{net.loss}'")
+
+
+def stepper(run: Run) -> Callable[[], None]:
+    """A function that takes the next step of backpropagation with a run's network, batches and optimiser.
+
+    Whatever the run's rule; run on the host.
+    """
+    torch, net = load(), run.net
+    params = tensors(torch, Sequential(net.blocks), run.params)
+    learnt = [w for _, w in leaves(params) if w.requires_grad]
+    kind, how = OPTIMIZERS[run.settings.optimizer]
+    opt = getattr(torch.optim, kind)(learnt, lr=run.settings.lr, weight_decay=run.settings.weight_decay, **how)
+    x, y = torch.from_numpy(run.x), torch.from_numpy(run.y)
+    if net.loss == "cross_entropy":
+        y = y.argmax(-1)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(run.x)))
+    batches = itertools.cycle(order.reshape(-1, run.settings.batch_size))
+
+    def one_step() -> None:
+        i = next(batches)
+        opt.zero_grad()
+        loss(torch, net, params, x[i], y[i]).backward()
+        opt.step()
+    return one_step
