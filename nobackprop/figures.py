@@ -8,6 +8,7 @@ from pathlib import Path
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
@@ -52,15 +53,19 @@ def title(of: Figure | Axes, text: str) -> None:
 
 def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> None:
     """Put a legend below the panels, in as many columns as there is room for; the figure becomes as much taller."""
+    shown: list[str] = []
     for most in range(min(len(labels), 6), 0, -1):
         columns = -(-len(labels) // -(-len(labels) // most))  # no more than fill the rows alike
         # named after they were put there: of a name that starts with _ a legend shows nothing
         box = figure.legend(lines, list(map(str, range(len(lines)))), loc="outside lower center", ncols=columns,
                             frameon=False)
-        for text, label in zip(box.get_texts(), labels, strict=True):
+        for text, label in zip(box.get_texts(), shown or labels, strict=True):
             text.set_text(label)
-            fit(text, 1 - LINE_IN_LEGEND, most=1)
-        extent = box.get_window_extent()
+            text.set_parse_math(False)
+            if not shown:
+                fit(text, 1 - LINE_IN_LEGEND, most=1)
+        shown = [text.get_text() for text in box.get_texts()]
+        extent = box.get_window_extent(_renderer(figure))
         if columns == 1 or extent.width <= INSIDE * figure.bbox.width:
             break
         box.remove()
@@ -82,13 +87,13 @@ def fit(text: Text, share: float = 1.0, most: int = 3) -> None:
     A sign that the font lacks is shown by its number.
     """
     figure = text.get_figure()
-    assert figure is not None
-    width = INSIDE * share * figure.bbox.width
+    assert isinstance(figure, Figure)
+    width, renderer = INSIDE * share * figure.bbox.width, _renderer(figure)
     text.set_parse_math(False)
 
     def wide(part: str) -> bool:
         text.set_text(part)
-        return text.get_window_extent().width > width
+        return text.get_window_extent(renderer).width > width
 
     def longest(part: str, of: Callable[[str, int], str]) -> str:
         return of(part, bisect_left(range(1, len(part) + 1), True, key=lambda n: wide(of(part, n))))
@@ -103,6 +108,12 @@ def fit(text: Text, share: float = 1.0, most: int = 3) -> None:
         rest = rest[end:]
     lines.append(longest(rest, _ends) if wide(rest) else rest)
     text.set_text("\n".join(lines))
+
+
+def _renderer(figure: Figure) -> RendererAgg:
+    """What measures texts; the figure's own would draw a whole picture first."""
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
+    return canvas.get_renderer()
 
 
 def _start(text: str, n: int) -> str:

@@ -11,6 +11,7 @@ from types import ModuleType
 import fakecupy
 import numpy as np
 import pytest
+import sklearn.manifold  # noqa: F401  its first import moves Python's generator, whichever test it falls into
 from hypothesis import settings
 
 settings.register_profile("dev", max_examples=30, deadline=None)

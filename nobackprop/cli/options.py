@@ -58,7 +58,7 @@ def count(text: str) -> int:
     return integer(text, 1, sys.maxsize, "an integer from 1 on")
 
 
-def threads(text: str) -> int:
+def worker_count(text: str) -> int:
     if text == "all":
         from ..workers import cores
 
@@ -117,6 +117,6 @@ def seeds(text: str) -> list[int]:
 
 
 def machine_options(parser: Parser, threads: str) -> None:
-    parser.add_argument("--threads", type=threads, metavar="N",
+    parser.add_argument("--threads", type=worker_count, metavar="N",
                         help=f"workers that share a step, a number or all; default: {threads}")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .. import figures, models, network, rules
 from ..data import DATASETS
@@ -220,5 +221,6 @@ def draw(result: dict[str, Any]) -> Figure:
     figures.legend(figure, *panels[0].get_legend_handles_labels())
     figures.title(figure, f"{result['model']} on {result['data']}, batch size {result['batch_size']}")
     for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(3))
         axes.spines[["top", "right"]].set_visible(False)
     return figure
