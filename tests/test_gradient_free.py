@@ -268,6 +268,8 @@ def test_descent_ends_at_its_target_and_where_it_leaves_all_bounds():
     assert ended.losses == full.losses[:21]
     wild = free.descend(case.net, "bp", case.params, case.x, case.y, 30000, 100.0)
     assert 2 < len(wild.losses) < 1000 and np.isfinite(wild.losses).all()
+    nothing = free.descend(case.net, "bp", case.params, np.full_like(case.x, np.nan), case.y, 300, 0.01)
+    assert nothing.losses == [np.inf] and nothing.reached(1e300) is None
 
 
 # Trees as rows
