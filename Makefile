@@ -62,7 +62,7 @@ locality: $(STAMP)  ## docs/locality.md: what each rule reads, measured
 	$(BIN)/python -m nobackprop.studies.locality docs/locality.md
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
-	$(BIN)/jupyter-execute --inplace notebooks/*.ipynb
+	$(BIN)/python tests/test_notebooks.py
 
 bench: $(STAMP)  ## time a training step, and its ratio to straight-line NumPy
 	$(BIN)/nobackprop bench --rule bp

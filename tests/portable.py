@@ -1,9 +1,9 @@
-"""`make portable`: the numeric tests on the kernels of other processors, and on other versions, as far as they are here.
+"""`make portable`: the numeric tests on other processors' kernels and on other versions, as far as they are here.
 
 OpenBLAS has kernels of its own for each kind of processor, adds up in another order in each, and lets one choose by
-OPENBLAS_CORETYPE.  Every kind runs under five seeds of Hypothesis, by turns with one BLAS thread and with two; that is
-less than the full product of kinds, threads and seeds, which would take four times as long and say no more about orders.
-Then nox runs the fast tests on other Pythons, and on the oldest and the newest versions that setup.cfg allows.
+OPENBLAS_CORETYPE.  Every kind runs under five seeds of Hypothesis, by turns with two BLAS threads and with one: half of
+the product of kinds, threads and seeds.  Then nox runs the fast tests on other
+Pythons, and on the oldest and the newest versions that setup.cfg allows.
 
 What cannot run here is named with the reason, and the exit code is 1 if anything failed.
 """

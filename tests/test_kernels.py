@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import strategies
-from hypothesis import find, given
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from networks import slope
 from strategies import FK_LK_LF, NC_NC, NF, seeds
@@ -24,6 +24,8 @@ from nobackprop.kernels.activation import ACTIVATIONS, softmax
 from nobackprop.kernels.loss import LOSSES, cross_entropy, d_cross_entropy, d_squared, squared
 
 # What the strategies draw
+
+FIRST = settings(max_examples=2000, phases=[Phase.generate], database=None)  # one example will do, however large
 
 
 @given(FK_LK_LF())
@@ -46,7 +48,7 @@ def test_FK_LK_LF_fit_each_other(case):
     lambda case: len(np.unique(case[0])) > 2,
 ])
 def test_FK_LK_LF_reach_the_corners(of_interest):
-    find(FK_LK_LF(), of_interest)
+    find(FK_LK_LF(), of_interest, settings=FIRST)
 
 
 @given(NC_NC())
@@ -61,7 +63,7 @@ def test_NC_NC_are_activations_and_probabilities(case):
     lambda case: 0 < case[1][0, 0] < 1,
 ])
 def test_NC_NC_reach_hard_and_soft_targets(of_interest):
-    find(NC_NC(), of_interest)
+    find(NC_NC(), of_interest, settings=FIRST)
 
 
 @given(NF(-2, 3))
