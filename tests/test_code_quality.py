@@ -1,6 +1,8 @@
 """The measurements of Kao and Chen 2020, sections 5.3 and 5.4, on codes whose figures are known."""
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,10 @@ from nobackprop.models import build
 from nobackprop.optim import Adam
 from nobackprop.rules import AssociatedLearning
 from nobackprop.studies.code_quality import activities, associated_losses, distances, embed
+
+# scikit-learn imports it where it is installed, and it draws from Python's global generator as it is imported
+with suppress(ImportError):
+    import rich.style  # noqa: F401
 
 AL = AssociatedLearning()
 

@@ -347,6 +347,13 @@ def test_the_classifiers_of_a_network(k, spec, expected):
         assert own["V"] is None or (own["R"].shape == own["V"].shape and not np.allclose(own["V"], own["R"]))
 
 
+def test_no_classifier_stands_on_the_output():
+    """Though a sharing block ends inside of the output block."""
+    hidden = Sequential((Dense(4), Activation("relu")))
+    net = Network((hidden, hidden, hidden, Sequential((Dense(4), Activation("relu"), Dense(3)))))
+    assert plan(net, 2) == (0, 1, 1, 1, 3) and ASFPLC(2).ends(net) == set()
+
+
 @pytest.mark.parametrize("shape, features", [((8, 8, 1), 4 * 4), ((9, 7, 2), 4 * 3), ((5, 5, 1), 2 * 2)])
 def test_a_classifier_reads_averages_of_2_by_2(shape, features):
     net = Network((*[Sequential((Conv(3, 3, 1, 1), Activation("relu")))] * 4, Sequential((GlobalPool(), Dense(5)))))
