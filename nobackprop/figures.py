@@ -56,7 +56,7 @@ def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> No
     shown: list[str] = []
     for most in range(min(len(labels), 6), 0, -1):
         columns = -(-len(labels) // -(-len(labels) // most))  # no more than fill the rows alike
-        # named after they were put there: of a name that starts with _ a legend shows nothing
+        # named after they were put there: of a name that starts with _ matplotlib before 3.10 shows nothing
         box = figure.legend(lines, list(map(str, range(len(lines)))), loc="outside lower center", ncols=columns,
                             frameon=False)
         for text, label in zip(box.get_texts(), shown or labels, strict=True):

@@ -226,7 +226,8 @@ def test_what_is_too_long_keeps_its_start_and_its_end():
     assert first.startswith("startW") and last.endswith("Wend") and len(first) > len(last) > 10
 
 
-@pytest.mark.parametrize("rules", [["$"], ["$a$", "$b$"], [r"\$x$", "$\\frac{$"], ["_hidden", "__"], ["a b", " "]])
+@pytest.mark.parametrize("rules", [["$"], ["$a$", "$b$"], [r"\$x$", "$\\frac{$"], ["_hidden", "__"], ["a b", " "],
+                                   [f"${i}$ {'x' * 50}" for i in range(7)]])
 def test_names_are_shown_as_they_stand(rules):
     figure = draw(some_results(*(a_run(rule, 0, [0.1], [0.1]) for rule in rules), data="d$x$", model="$y_1$"))
     figure.savefig(io.BytesIO(), dpi=20)
