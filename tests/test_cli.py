@@ -43,7 +43,7 @@ def command(capsys):
 
 def process(*argv, **kwargs):
     """The same as a process of its own, not yet waited for."""
-    environment = os.environ | {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}
     # a shell's background jobs ignore Ctrl-C, and so would all that they start
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -263,14 +263,15 @@ CANNOT = "nobackprop: cannot write to standard output ({}): expected a terminal,
 BENCH = ["bench", "--model", "mlp:8", "--data", "digits", "--steps", "1", "--threads", "1"]
 
 
-def redirected(how: str, *argvs: list[str]) -> tuple[list[int], int, str, str]:
+def redirected(how: str, *argvs: list[str], unbuffered: str = "") -> tuple[list[int], int, str, str]:
     """Exit codes of these command lines, one after another in one process; its own code, stdout and stderr."""
     script = ("import json, pathlib, sys; from nobackprop.cli import main; "
               "codes = [main(argv) for argv in json.loads(sys.argv[1])]; "
               "pathlib.Path('codes').write_text(json.dumps(codes)); sys.exit(codes[-1])")
     done = subprocess.run(["sh", "-c", f'exec "$0" "$@" {how}', sys.executable, "-W", "error", "-c", script,
-                           json.dumps(argvs)], env=os.environ | {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": "1"},
-                          capture_output=True, text=True)
+                           json.dumps(argvs)], capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": ROOT, "OPENBLAS_NUM_THREADS": "1",
+                                            "PYTHONUNBUFFERED": unbuffered})
     return json.loads(Path("codes").read_text()), done.returncode, done.stdout, done.stderr
 
 
@@ -305,13 +306,14 @@ def test_without_stdout_nothing_is_begun(stored, place, how):
 
 
 @posix
-@pytest.mark.parametrize("argv, errors", [
-    (LIST, ""), (LIST, "2>/dev/full"), (HELP, ""), (["--version"], ""), (PLOT, ""), (RUN, "")])
-def test_a_full_stdout_is_one_sentence_before_anything_is_begun(stored, place, argv, errors):
-    codes, code, out, err = redirected(f">/dev/full {errors}", argv)
+@pytest.mark.parametrize("argv, errors, unbuffered, made", [
+    (LIST, "", "", []), (LIST, "", "1", []), (LIST, "2>/dev/full", "", []), (HELP, "", "", []),
+    (["--version"], "", "", []), (PLOT, "", "", ["figure.png"]), (RUN, "", "", []), (RUN, "", "1", [])])
+def test_a_full_stdout_is_one_sentence_and_no_training(stored, place, argv, errors, unbuffered, made):
+    codes, code, out, err = redirected(f">/dev/full {errors}", argv, unbuffered=unbuffered)
     assert codes == [2] and code == 2 and out == ""
     assert err == ("" if errors else CANNOT.format("No space left on device"))
-    assert everything(place) == ["codes", "stored.json"]
+    assert everything(place) == sorted(["codes", "stored.json", *made])
 
 
 class Filling(io.StringIO):
