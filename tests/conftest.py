@@ -5,6 +5,7 @@ import os
 import random
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,9 @@ import fakecupy
 import numpy as np
 import pytest
 from hypothesis import settings
+
+with suppress(ImportError):
+    import rich.style  # noqa: F401  scikit-learn imports it if it is there, and its first import draws a number
 
 settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)
