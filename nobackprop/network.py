@@ -109,8 +109,8 @@ def check(net: Network, params: Tree, x: Array) -> None:
         array_module(x)
     except TypeError:
         raise InputError(f"expected samples as a NumPy or CuPy array (N, ...), got: {type(x).__name__}") from None
-    if x.ndim < 2 or x.dtype.kind not in "biufc" or hasattr(x, "mask"):
-        raise InputError("expected samples as an array of numbers (N, ...), none of them masked, got: "
+    if x.ndim < 2 or x.dtype.kind not in "biufc":
+        raise InputError("expected samples as an array of numbers (N, ...), got: "
                          f"{type(x).__name__} of shape {x.shape}, {x.dtype}")
     Sequential(net.blocks).out_shape(x.shape[1:], params)
 

@@ -5,6 +5,7 @@ import os
 import random
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,9 @@ import numpy as np
 import pytest
 import sklearn.manifold  # noqa: F401  its first import moves Python's generator, whichever test it falls into
 from hypothesis import settings
+
+with suppress(ImportError):
+    import rich.style  # noqa: F401  scikit-learn imports it if it is there, and its first import draws a number
 
 settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)

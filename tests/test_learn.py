@@ -507,3 +507,43 @@ def test_a_copy_goes_on_as_the_run_would_have_and_moves_nothing_of_it(pictures, 
     run.epoch()
     assert bits(run) == bits(other) and run.history == other.history
     assert run.test_accuracy() == other.test_accuracy()
+
+
+# What an epoch hands on, and what it tells
+
+
+def test_weight_decay_reaches_both_optimisers(small):
+    """Under Kolen-Pollack W - B shrinks by 1 - lr lam a step, and that only if W and B decay alike."""
+    run = learn.Run(build(small), "kp", small, learn.Settings(
+        batch_size=100, optimizer="adamw", lr=0.1, weight_decay=0.5, dtype="float64"))
+    W, B = run.params[1][0]["W"], run.state[1][0]["W"]
+    before, weights = W - B, W.copy()
+    run.epoch()
+    assert_close(W - B, 0.95**3 * before, of=[W, B])
+    assert np.abs(W - weights).max() > 0.01
+
+
+def test_the_step_that_diverged_is_counted_from_1(small):
+    """One sample is not finite: the step is that of its batch."""
+    x = small.x_train.copy()
+    x[7] = np.nan
+    place = list(np.random.default_rng(np.random.SeedSequence(3).spawn(4)[2]).permutation(len(x))).index(7)
+    run = learn.Run(build(small), "bp", replace(small, x_train=x), learn.Settings(batch_size=10), seed=3)
+    with pytest.raises(learn.Diverged, match=f"the training loss became nan at epoch 1, step {place // 10 + 1};"):
+        run.epoch()
+
+
+def test_an_infinite_loss_of_finite_outputs_stops(small):
+    """Of the squares of 1e30 float32 knows nothing more."""
+    net = replace(models.build("mlp:8,8", (6,), 4, "identity"), loss="squared")
+    data = replace(small, x_validation=small.x_validation * np.float32(1e30))
+    with pytest.raises(learn.Diverged, match="the loss for the validation set became inf at epoch 1's end"):
+        learn.Run(net, "bp", data, learn.Settings(epochs=1)).epoch()
+
+
+def test_where_no_sample_has_a_signal_there_is_no_alignment():
+    """Not NaN, which a results.json cannot hold."""
+    case = Case(rules.get("dfa"), 0)
+    silent = tree_map(np.zeros_like, case.state)
+    found = alignment(case.net, case.rule, case.params, silent, case.x, case.y)
+    assert found == {"alignment": [None] * 3, "alignment_at_a": [None] * 3}

@@ -205,3 +205,21 @@ def test_weights_are_independent_draws():
     for layer, shape, scale in ((Dense(3, 1.0), (4,), 1 / 2), (Conv(3, 2, gain=1.0), (5, 5, 4), 1 / 4)):
         W = layer.init(np.random.default_rng(5), shape)[0]["W"]
         np.testing.assert_array_equal(W, np.random.default_rng(5).standard_normal(W.shape) * scale)
+
+
+# The backward walk
+
+
+def test_a_block_with_a_signal_listens_to_nobody_above():
+    """Also where the block above begins with a layer without weights, which sends an error down unasked."""
+    net = Network((Dense(3), Sequential((Activation("tanh"), Dense(2)))))
+    rng = np.random.default_rng(0)
+    params, _ = network.init(net, rng, (4,), "float64")
+    x, e, signal = (rng.standard_normal((5, n)) for n in (4, 2, 3))
+    tape = network.forward(net, params, x)
+    below, above = network.backward(net, params, tape, {1: e, 0: signal})
+    assert_close(below["W"], signal.T @ x)
+    assert_close(above[1]["W"], e.T @ np.tanh(x @ params[0]["W"].T))
+    without, _ = network.backward(net, params, tape, {1: e})
+    delta = (e @ params[1][1]["W"]) * (1 - np.tanh(x @ params[0]["W"].T)**2)
+    assert_close(without["W"], delta.T @ x)

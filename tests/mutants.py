@@ -1,0 +1,602 @@
+"""`make mutants`: break the code in one place, see whether the tests notice, mend it, and so on down the list below.
+
+A mutant that no test notices shows a number or a promise that nothing holds.  Each runs the few test files that should
+notice it, in a copy of the repository; before that the same files must pass there without it.  docs/testing.md says
+more, and names the mutants that survive with the reason.
+
+The exit code is 1 if fewer than 95 % are caught, or if one survives that has no reason here, or has one and is caught.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+ENOUGH = 0.95
+LIMIT = 600  # seconds: a mutant that takes longer hangs, and is caught
+T, R = TypeVar("T"), TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One text of a file in the place of another one.
+
+    says: what is wrong then.  old stands in the file once.  tests: the files, separated by blanks, that should notice.
+    survives: why no test can, of a mutant that changes nothing that anybody could see.
+    """
+
+    says: str
+    old: str
+    new: str
+    tests: str
+    survives: str = ""
+
+    def of(self, text: str) -> str:
+        """The text of a file with the mutant in it.
+
+        Raises ValueError unless the old text stands there exactly once.
+        """
+        if text.count(self.old) != 1:
+            raise ValueError(f"'{self.says}': its old text stands in the file {text.count(self.old)} times, not once")
+        return text.replace(self.old, self.new)
+
+
+MUTANTS: dict[str, list[Mutant]] = {
+    "nobackprop/learn.py": [
+        Mutant("the test accuracy is that of the validation set",
+               "test = self._pair(self.data.x_test, self.data.y_test, self.xp)", "test = self.validation",
+               "tests/test_numbers.py"),
+        Mutant("the validation accuracy is that of the training set",
+               "evaluate(self.net, self.params, *self.validation)", "evaluate(self.net, self.params, self.x, self.y)",
+               "tests/test_numbers.py"),
+        Mutant("alignment is measured on training samples", "array[:ALIGNMENT_SAMPLES] for array in self.validation)",
+               "array[:ALIGNMENT_SAMPLES] for array in (self.x, self.y))", "tests/test_numbers.py"),
+        Mutant("alignment is measured on more samples than it says", "ALIGNMENT_SAMPLES = 256",
+               "ALIGNMENT_SAMPLES = 512", "tests/test_numbers.py"),
+        Mutant("the training loss is that of the last batch", "float(np.average(loss, weights=np.diff(self.cuts)))",
+               "float(loss[-1])", "tests/test_numbers.py"),
+        Mutant("the training loss is a mean over batches", "float(np.average(loss, weights=np.diff(self.cuts)))",
+               "float(loss.mean())", "tests/test_numbers.py"),
+        Mutant("two streams of the seed are exchanged", "draw_params, draw_state, self.rng, self.draw_augment = map(",
+               "draw_state, draw_params, self.rng, self.draw_augment = map(", "tests/test_numbers.py"),
+        Mutant("augmentation draws from the stream of the order", "(self.draw_augment, images)", "(self.rng, images)",
+               "tests/test_numbers.py"),
+        Mutant("seconds are those of the last epoch", "self.seconds += time", "self.seconds = time",
+               "tests/test_numbers.py"),
+        Mutant("epochs are counted from 0", '{"epoch": len(self.history) + 1, "train',
+               '{"epoch": len(self.history), "train', "tests/test_numbers.py"),
+        Mutant("the schedule is one epoch ahead", "len(self.history) / settings.epochs",
+               "(len(self.history) + 1) / settings.epochs", "tests/test_learn.py"),
+        Mutant("weight decay is forgotten", "self.settings.weight_decay) for tree in", "0.0) for tree in",
+               "tests/test_learn.py"),
+        Mutant("one epoch fewer than asked for", "for _ in range(run.settings.epochs):",
+               "for _ in range(run.settings.epochs - 1):", "tests/test_learn.py"),
+        Mutant("an accuracy counts outputs that are not finite", "((a.argmax(-1) == y_part.argmax(-1)) & finite).sum()",
+               "(a.argmax(-1) == y_part.argmax(-1)).sum()", "tests/test_learn.py"),
+        Mutant("an evaluation's last batch weighs as much as the others", "float(net.value(a, y_part)) * len(a)",
+               "float(net.value(a, y_part)) * batch_size", "tests/test_learn.py"),
+        Mutant("weights that the last update broke are not looked at", "broken = self._broken()", 'broken = ""',
+               "tests/test_learn.py"),
+        Mutant("an infinite loss for the validation set is one", 'if not np.isfinite(found["loss"]):',
+               'if np.isnan(found["loss"]):', "tests/test_learn.py tests/test_compare.py"),
+        Mutant("a diverged step is counted from 0", 'f", step {first + 1}"', 'f", step {first}"',
+               "tests/test_learn.py"),
+        Mutant("a rest that is just large enough joins the last batch", "samples - begins[-1] >= least",
+               "samples - begins[-1] > least", "tests/test_learn.py"),
+        Mutant("B carries the error before it moves",
+               "    opt_state(rule.align(net, params, state, tape, y, rng))\n"
+               "    credit = rule.credit(net, params, state, tape, y)\n",
+               "    credit = rule.credit(net, params, state, tape, y)\n"
+               "    opt_state(rule.align(net, params, state, tape, y, rng))\n", "tests/test_rules.py"),
+        Mutant("a step remembers no running statistics", "    network.remember(net, params, tape)\n", "",
+               "tests/test_gradient_free.py"),
+        Mutant("assigned parameters are not copied", "there[...] = self.xp.asarray(to_numpy(array))", "pass",
+               "tests/test_learn.py"),
+    ],
+    "nobackprop/metrics.py": [
+        Mutant("cosines are taken in the network's own type", 'array.reshape(len(array), -1).astype("float64")',
+               "array.reshape(len(array), -1)", "tests/test_learn.py"),
+        Mutant("a cosine is over all samples together", "array.reshape(len(array), -1)", "array.reshape(1, -1)",
+               "tests/test_numbers.py"),
+        Mutant("a cosine has the length of one signal twice", "(u * u).sum(-1) * (v * v).sum(-1)",
+               "(u * u).sum(-1) * (u * u).sum(-1)", "tests/test_numbers.py"),
+        Mutant("samples without a signal count", "there = length > 0", "there = length >= 0", "tests/test_learn.py"),
+        Mutant("a cosine is the best sample's", "/ length[there]).mean()", "/ length[there]).max()",
+               "tests/test_numbers.py"),
+        Mutant("a rule is compared with itself", "signals(net, BP(), params, None, x, y)",
+               "signals(net, rule, params, state, x, y)", "tests/test_numbers.py"),
+        Mutant("the output block has an alignment", "zip(net[:-1], tape.caches", "zip(net, tape.caches",
+               "tests/test_numbers.py"),
+        Mutant("alignment at a is that at h", "last.backward(None, cache, d)[0] for d", "d for d",
+               "tests/test_numbers.py"),
+        Mutant("an activation is looked for one level deep alone",
+               "while isinstance(last, Sequential) and last.layers:",
+               "if isinstance(last, Sequential) and last.layers:", "tests/test_learn.py"),
+        Mutant("an alignment without a signal is no number", "None if value is None or np.isnan(value) else value",
+               "value", "tests/test_learn.py"),
+        Mutant("running variances count as parameters", 'not in ("mean", "var")', 'not in ("mean",)',
+               "tests/test_models.py"),
+        Mutant("what a block heard last counts", "listener.heard[0] if", "listener.heard[-1] if",
+               "tests/test_learn.py tests/test_sharing.py"),
+    ],
+    "nobackprop/checks.py": [
+        Mutant("an optimiser of other arrays is taken", "if not its.holds(its_tree):", "if not its:",
+               "tests/test_checks.py"),
+        Mutant("another rule on the same network is not looked at",
+               "(net, rule, samples) != (fits.net, fits.rule, fits.samples)",
+               "(net, samples) != (fits.net, fits.samples)", "tests/test_checks.py"),
+        Mutant("a state of another network is taken", 'tree("state", state, rule.init(rng, net, fresh, shapes),',
+               'tree("state", state, state,', "tests/test_checks.py"),
+        Mutant("parameters of another network are taken", 'tree("params", params, fresh,',
+               'tree("params", params, params,', "tests/test_checks.py"),
+        Mutant("a batch of one sample is always enough", 'enough("the number of samples in x", len(x), fits.least)',
+               'enough("the number of samples in x", len(x), 1)', "tests/test_checks.py"),
+        Mutant("targets may be fewer or more than samples", "targets(y, (len(x), *fits.output))",
+               "targets(y, (len(y), *fits.output))", "tests/test_checks.py"),
+        Mutant("targets of any shape are taken, if they are as many", "if y.shape != expected:",
+               "if y.shape[:1] != expected[:1]:", "tests/test_checks.py"),
+        Mutant("texts are numbers", 'array.dtype.kind not in "biufc"', 'array.dtype.kind not in "biufcSU"',
+               "tests/test_checks.py"),
+        Mutant("one sample fewer is enough", "if came < least:", "if came < least - 1:", "tests/test_checks.py"),
+        Mutant("a rule without credit is a rule", "type(rule).credit is Rule.credit", "rule.credit is Rule.credit",
+               "tests/test_checks.py"),
+        Mutant("a large seed is refused", "2**64 - 1", "2**63 - 1", "tests/test_numbers.py"),
+        Mutant("complex numbers are real ones", '"same_kind"', '"unsafe"', "tests/test_learn.py"),
+        Mutant("a rule's shape is not compared", "same_shapes(came, expected)", "list(leaves(came))",
+               "tests/test_checks.py"),
+        Mutant("rules of one class have one name", "if known == rule", "if type(known) is type(rule)",
+               "tests/test_checks.py"),
+    ],
+    "nobackprop/network.py": [
+        Mutant("prediction uses the batch's statistics", "x, _ = block.forward(p, x, False)",
+               "x, _ = block.forward(p, x, True)", "tests/test_network.py"),
+        Mutant("one sample alone is a batch of numbers", "if x.ndim < 2 or", "if x.ndim < 1 or", "tests/test_network.py"),
+        Mutant("a signal gives way to what comes down", "delta = signals.get(i, down)",
+               "delta = signals.get(i) if down is None else down", "tests/test_network.py"),
+        Mutant("every block sends an error down", "i > 0 and i - 1 not in signals", "i > 0", "tests/test_rules.py"),
+        Mutant("nothing is sent to the first block", "i > 0 and i - 1 not in signals", "i > 1 and i - 1 not in signals",
+               "tests/test_rules.py"),
+    ],
+    "nobackprop/layers.py": [
+        Mutant("the initial variance of a convolution is twice as large",
+               "rng.standard_normal((self.planes, fan_in)) * math.sqrt(self.gain / fan_in)",
+               "rng.standard_normal((self.planes, fan_in)) * math.sqrt(2 * self.gain / fan_in)",
+               "tests/test_network.py"),
+        Mutant("a bias learns by the mean over the batch", '"b": delta.sum(0)}', '"b": delta.mean(0)}',
+               "tests/test_layers.py"),
+        Mutant("running variances are not those of a sample", "var * (count / (count - 1))", "var",
+               "tests/test_convolution.py"),
+        Mutant("one value a channel is remembered", "if count < 2:", "if count < 1:", "tests/test_convolution.py"),
+        Mutant("batch-norm's adjoint is that of its own statistics in prediction, too",
+               "count = h.size // h.shape[-1] if train else 0", "count = h.size // h.shape[-1]",
+               "tests/test_convolution.py"),
+    ],
+    "nobackprop/kernels/activation.py": [
+        Mutant("softmax is shifted by the batch's maximum", "exp(a - a.max(-1, keepdims=True))", "exp(a - a.max())",
+               "tests/test_kernels.py"),
+    ],
+    "nobackprop/kernels/loss.py": [
+        Mutant("cross-entropy is shifted by the batch's maximum", "a = a - a.max(-1, keepdims=True)", "a = a - a.max()",
+               "tests/test_kernels.py"),
+        Mutant("the squared loss is not half of it", "/ (2 * len(y))", "/ len(y)", "tests/test_kernels.py"),
+    ],
+    "nobackprop/rules/alignment_support.py": [
+        Mutant("modules stand one block too low", "for block in net[1:-1]]", "for block in net[:-2]]",
+               "tests/test_rules.py"),
+        Mutant("the local target of LAS is y*", "d_squared(y_i, tape.output)", "d_squared(y_i, y)",
+               "tests/theorems/test_las.py"),
+    ],
+    "nobackprop/rules/forward_direct_feedback.py": [
+        Mutant("the second pass is a prediction", "h + self.epsilon * noise[-1], True)",
+               "h + self.epsilon * noise[-1], False)", "tests/theorems/test_direct_feedback.py"),
+        Mutant("the step is a hundred times longer", "epsilon: float = 1e-4", "epsilon: float = 1e-2",
+               "tests/test_errata.py"),
+        Mutant("the Jacobian is no mean over the batch", "(self.epsilon * len(y))", "self.epsilon",
+               "tests/theorems/test_direct_feedback.py"),
+    ],
+    "nobackprop/rules/spsa.py": [
+        Mutant("all weights of a row have one sign", "2 * rng.integers(2, size=d.shape) - 1)",
+               "2 * rng.integers(2, size=(*d.shape[:-1], 1)) - 1 + np.zeros(d.shape))", "tests/test_gradient_free.py"),
+        Mutant("the difference is divided by one step and not by two", "/ (2 * self.c)", "/ self.c",
+               "tests/test_gradient_free.py"),
+    ],
+    "nobackprop/rules/activation_sharing.py": [
+        Mutant("no local classifier stands on the last hidden block", "set(range(self.first, len(net) - 1))",
+               "set(range(self.first, len(net) - 2))", "tests/test_sharing.py"),
+        Mutant("the local error comes in through the classifier that learns", 'PoolHead().send(own["R"], net.error',
+               'PoolHead().send(own["V"], net.error', "tests/test_sharing.py"),
+    ],
+    "nobackprop/compare.py": [
+        Mutant("seconds are added up twice", 'record["seconds"] = run.seconds', 'record["seconds"] += run.seconds',
+               "tests/test_numbers.py"),
+        Mutant("every seed runs as the first one", "trial.start(self.data, seed, device), bar)",
+               "trial.start(self.data, seeds[0], device), bar)", "tests/test_numbers.py"),
+        Mutant("the test accuracy is the last validation accuracy", "= run.test_accuracy()",
+               '= run.history[-1]["validation_accuracy"]', "tests/test_numbers.py"),
+        Mutant("the settings of all rules come before a rule's own", 'config | config["rule_settings"].get(name, {})',
+               'config["rule_settings"].get(name, {}) | config', "tests/test_compare.py"),
+        Mutant("a rule's own settings come before what was typed", "if key not in typed and value != common[key]}",
+               "if value != common[key]}", "tests/test_compare.py"),
+        Mutant("the library's settings come before the data set's",
+               "asdict(Settings()) | dict(DATASETS[data].defaults)",
+               "dict(DATASETS[data].defaults) | asdict(Settings())", "tests/test_compare.py"),
+        Mutant("the data set's number of threads is not asked for", 'common["threads"] or ', "",
+               "tests/test_compare.py"),
+        Mutant("a run is recorded from its second epoch on", "if len(run.history) == 1:", "if len(run.history) == 2:",
+               "tests/test_compare.py"),
+        Mutant("the runs that reached their end are the others", 'if run["test_accuracy"] is not None]',
+               'if run["test_accuracy"] is None]', "tests/test_compare.py"),
+        Mutant("a bar is as long as one seed", "total = len(seeds) * sum(", "total = sum(", "tests/test_compare.py"),
+        Mutant("one thread, whatever was asked for", 'workers.limit(self.config["threads"], convolutional)',
+               "workers.limit(1, convolutional)", "tests/test_compare.py"),
+        Mutant("networks are as the publisher's data set, not as the files",
+               "Trial(config, name, self.data.shape, self.data.classes)",
+               "Trial(config, name, source.shape, source.classes)", "tests/test_compare.py"),
+        Mutant("the number of parameters is that of the state", "metrics.size(run.params)", "metrics.size(run.state)",
+               "tests/test_numbers.py"),
+    ],
+    "nobackprop/results.py": [
+        Mutant("the deviation is that of a whole population", "statistics.stdev(values)", "statistics.pstdev(values)",
+               "tests/test_compare.py"),
+        Mutant("the cosine at h comes before that at a", '("alignment_at_a", "alignment")',
+               '("alignment", "alignment_at_a")', "tests/test_plots.py"),
+        Mutant("a 0 is no value", "there = [value for value in values if value is not None]",
+               "there = [value for value in values if value]", "tests/test_plots.py"),
+        Mutant("as many seeds as runs", 'len({run["seed"] for run in results["runs"]})', 'len(results["runs"])',
+               "tests/test_compare.py"),
+        Mutant("an infinite number is written", "not math.isfinite(value)", "math.isnan(value)",
+               "tests/test_compare.py"),
+        Mutant("a curve is as short as its shortest run", "range(max(map(len, series)))",
+               "range(min(map(len, series)))", "tests/test_plots.py"),
+        Mutant("the table's loss is that of the first epoch", 'run["history"][-1]["train_loss"]',
+               'run["history"][0]["train_loss"]', "tests/test_compare.py"),
+        Mutant("the table's cosines are those of the first epoch", 'cosine(run["history"][-1], i)',
+               'cosine(run["history"][0], i)', "tests/test_compare.py"),
+        Mutant("of a deep network the table leaves out the last block", "round(i * (number - 1) / 4)",
+               "round(i * (number - 1) / 5)", "tests/test_compare.py"),
+        Mutant("true is a number", "if isinstance(value, bool) or not isinstance(value, int if",
+               "if not isinstance(value, int if", "tests/test_compare.py"),
+        Mutant("a run without epochs is read", 'if not run["history"]:', 'if run["history"] is None:',
+               "tests/test_compare.py"),
+        Mutant("a negative cosine is none", "Number(-1, 1, null=True)", "Number(0, 1, null=True)",
+               "tests/test_compare.py"),
+        Mutant("a folder in use is written to", "if path not in made and any(path.iterdir()):",
+               "if path in made and any(path.iterdir()):", "tests/test_compare.py"),
+        Mutant("a missing key is no mistake", "elif not isinstance(below, Maybe):", "elif isinstance(below, Maybe):",
+               "tests/test_compare.py"),
+    ],
+    "nobackprop/papers/exhibit.py": [
+        Mutant("every seed runs as seed 0", "self.data, settings, seed, device, arm.label)",
+               "self.data, settings, 0, device, arm.label)", "tests/test_papers.py"),
+        Mutant("the test accuracy is the last validation accuracy", '"test_accuracy": run.test_accuracy()',
+               '"test_accuracy": run.history[-1]["validation_accuracy"]', "tests/test_papers.py"),
+        Mutant("the training labels are in the reverse order", "y_train=data.y_train[:n],",
+               "y_train=data.y_train[:n][::-1],", "tests/test_papers.py"),
+        Mutant("the reduced images are in the reverse order",
+               "avg_pool(getattr(data, name), scale.reduce, scale.reduce)",
+               "avg_pool(getattr(data, name), scale.reduce, scale.reduce)[::-1]", "tests/test_papers.py"),
+        Mutant("few test images at every scale but the smallest", "if smoke else data", "if not smoke else data",
+               "tests/test_papers.py"),
+        Mutant("an arm's settings of a scale are forgotten", ", **arm.at.get(scale, {})}", "}", "tests/test_papers.py"),
+        Mutant("the scale's settings come before an arm's own", "{**chosen.settings, **arm.settings,",
+               "{**arm.settings, **chosen.settings,", "tests/test_papers.py"),
+        Mutant("runs stay in the order of seeds", 'runs.sort(key=lambda run: self.config["rules"].index(run["rule"]))',
+               "pass", "tests/test_papers.py"),
+        Mutant("dense networks keep their widths at every scale", "str(scaled(int(size), scale.factor))", "size",
+               "tests/test_papers.py"),
+        Mutant("accuracies stand next to per cents", '100 * run["test_accuracy"]', 'run["test_accuracy"]',
+               "tests/test_papers.py"),
+        Mutant("what an exhibit measures is not recorded", "run.epoch().update(self.measure(run))",
+               "run.epoch(), self.measure(run)", "tests/test_papers.py"),
+        Mutant("only the last epoch is looked at when it is read", "if last or key in record}", "if last}",
+               "tests/test_papers.py"),
+    ],
+    "nobackprop/papers/al.py": [
+        Mutant("the training accuracy is the validation accuracy",
+               'evaluate(run.net, run.params, run.x, run.y)["accuracy"]',
+               'evaluate(run.net, run.params, *run.validation)["accuracy"]', "tests/test_papers.py"),
+        Mutant("losses are those of the validation set", "run.state, run.x[:SAMPLES], run.y[:SAMPLES])",
+               "run.state, *(part[:SAMPLES] for part in run.validation))", "tests/test_papers.py"),
+        Mutant("distances are those of the output", "[len(run.net) - 1], SAMPLES", "[len(run.net)], SAMPLES",
+               "tests/test_papers.py"),
+        Mutant("pictures are of other layers", "[0, 2, 4, len(run.net)]", "[0, 1, 3, len(run.net)]",
+               "tests/test_papers.py"),
+        Mutant("the last samples are left out", "range(0, len(x), CHUNK)", "range(0, len(x) - CHUNK + 1, CHUNK)",
+               "tests/test_papers.py"),
+        Mutant("the ratio of distances is upside down", 'record["inter"] / record["intra"] if',
+               'record["intra"] / record["inter"] if', "tests/test_papers.py"),
+        Mutant("the middle of a range is the median", "statistics.fmean(there)", "statistics.median(there)",
+               "tests/test_papers.py"),
+        Mutant("another loss is drawn", '[run["history"][-1]["associated"] for',
+               '[run["history"][-1]["autoencoder"] for', "tests/test_papers.py"),
+        Mutant("pictures are of the last seed", 'runs[0]["history"][-1]', 'runs[-1]["history"][-1]',
+               "tests/test_papers.py"),
+        Mutant("pictures have the labels of training samples", "run.data.y_validation[:POINTS]",
+               "run.data.y_train[:POINTS]", "tests/test_papers.py"),
+    ],
+    "nobackprop/papers/asap.py": [
+        Mutant("every layer has the angle of the first", "partial(_angle_of, layer=layer)",
+               "partial(_angle_of, layer=0)", "tests/test_papers.py"),
+        Mutant("an angle is in radians", "float(np.degrees(np.arccos(", "float((np.arccos(", "tests/test_papers.py"),
+        Mutant("an angle sees the length of one matrix alone", "(W * W).sum() * (C * C).sum()",
+               "(W * W).sum() * (W * W).sum()", "tests/test_papers.py"),
+    ],
+    "nobackprop/codes.py": [
+        Mutant("every component has y* for its target", "s, t = learnt.tape.h[1], learnt.t",
+               "s, t = learnt.tape.h[1], t", "tests/test_codes.py"),
+        Mutant("the two losses are exchanged", "(float(associated), float(autoencoder))",
+               "(float(autoencoder), float(associated))", "tests/test_codes.py"),
+        Mutant("activities are those of training", "train=False", "train=True", "tests/test_codes.py"),
+        Mutant("blocks come in the order of the network", "for i in blocks]", "for i in sorted(blocks)]",
+               "tests/test_codes.py"),
+        Mutant("distances are taken in the network's own type", 'h = h.astype("float64", copy=False)', "h = h.copy()",
+               "tests/test_codes.py"),
+        Mutant("a class of two samples is left out", "(labels == k).sum() > 1]", "(labels == k).sum() > 2]",
+               "tests/test_codes.py"),
+        Mutant("the mean over classes is a median", "np.mean(inside)", "np.median(inside)", "tests/test_codes.py"),
+        Mutant("a centre is the first sample", "h[labels == k].mean(0) for", "h[labels == k][0] for",
+               "tests/test_codes.py"),
+        Mutant("the ratio is upside down", "self.inter / self.intra", "self.intra / self.inter", "tests/test_codes.py"),
+        Mutant("an embedding asks for more neighbours than there are", "min(30, (len(h) - 1) / 3)", "30",
+               "tests/test_codes.py"),
+        Mutant("an embedding does not depend on its seed", "random_state=seed", "random_state=0",
+               "tests/test_codes.py"),
+    ],
+    "nobackprop/memory.py": [
+        Mutant("the forward pass writes nothing", "Accesses(parameters, stored)  ", "Accesses(parameters, 0)  ",
+               "tests/test_memory.py"),
+        Mutant("the backward pass reads no activities", "Accesses(sets * parameters + stored, sets * parameters)",
+               "Accesses(sets * parameters, sets * parameters)", "tests/test_memory.py"),
+        Mutant("x is stored", "frozenset(plan) - {0}", "frozenset(plan)", "tests/test_memory.py"),
+        Mutant("memory is counted as often as it is met", "if id(buffer) not in seen:", "if id(buffer):",
+               "tests/test_memory.py"),
+        Mutant("the batch is counted", "seen = {id(buffer) for buffer in buffers(tape.h[0])}", "seen = set()",
+               "tests/test_memory.py"),
+        Mutant("a view is counted in the place of its memory", "yield kept if kept.base is None else kept.base",
+               "yield kept", "tests/test_memory.py"),
+        Mutant("backpropagation has two sets of weights", '1 if spec == "bp" else 2', "2", "tests/test_memory.py"),
+        Mutant("activations are those of one sample", '"activations": batch_size * math.prod',
+               '"activations": math.prod', "tests/test_memory.py"),
+        Mutant("blocks of four are left out", "sorted({2, 4, *given})", "sorted({2, *given})", "tests/test_memory.py"),
+        Mutant("the ratio of bytes is upside down", "column['total_bytes'] / bp['total_bytes']",
+               "bp['total_bytes'] / column['total_bytes']", "tests/test_memory.py"),
+        Mutant("bars of what is written begin at 0", "left=read,", "left=0,", "tests/test_memory.py"),
+        Mutant("the state's matrices are of another type", "tree_map(lambda array: array.astype(x.dtype), state)",
+               "state", "tests/test_memory.py"),
+    ],
+    "nobackprop/locality/__init__.py": [
+        Mutant("a block's own output is poisoned with those above", "if i + 1 < k < len(h) - 1",
+               "if i + 1 <= k < len(h) - 1", "tests/test_locality.py"),
+        Mutant("a_L is left whole", "nan(given.tape.h[-1])], given", "given.tape.h[-1]], given",
+               "tests/test_locality.py"),
+        Mutant("the target is left whole", "y=nan(given.y)", "y=given.y", "tests/test_locality.py"),
+        Mutant("weights of all blocks above are poisoned, too", "with_feedback(p, new) if i == j",
+               "with_feedback(p, new) if i >= j", "tests/test_locality.py"),
+        Mutant("other magnitudes have other signs", "rng.uniform(0.5, 2, W.shape)", "rng.uniform(-2, 2, W.shape)",
+               "tests/test_locality.py"),
+        Mutant("the state's views of weights are left whole", "nan(s) if any(", "s if any(", "tests/test_locality.py"),
+        Mutant("the shape of a gradient is not compared", "(path, array.shape, array.tobytes())",
+               "(path, array.tobytes())", "tests/test_locality.py"),
+        Mutant("only weights of blocks above are transported", "for i, j in self.weights if i != j)",
+               "for i, j in self.weights if i < j)", "tests/test_locality.py"),
+        Mutant("only the last seed counts", "result.hidden | hidden,", "hidden,", "tests/test_locality.py"),
+        Mutant("noise is drawn anew under each poison", "np.random.default_rng([seed, 2])", "np.random.default_rng()",
+               "tests/test_locality.py"),
+        Mutant("signs alone are read if no block above is", "all(i == j for i, j in self.magnitudes)",
+               "all(i >= j for i, j in self.magnitudes)", "tests/test_locality.py"),
+        Mutant("what learns before the error learns with it", "state is not None\n", "state is None\n",
+               "tests/test_locality.py"),
+        Mutant("a block learns if nothing says that it does", "if any(True for _ in leaves(before[i]))",
+               "if before[i] is not None", "tests/test_locality.py"),
+        Mutant("the tape's own copy of the input is left whole", "    h[i] = nan(h[i])\n", "",
+               "tests/test_locality.py"),
+    ],
+    "nobackprop/locality/pages.py": [
+        Mutant("the last hidden block is the first", "blocks == {len(HIDDEN)}", "blocks == {1}",
+               "tests/test_locality.py"),
+        Mutant("what learns with the error learns before it",
+               '"with the error" if row.error_driven else "before the error"',
+               '"before the error" if row.error_driven else "with the error"', "tests/test_locality.py"),
+        Mutant("two blocks are a span", "if len(blocks) > 2 and", "if len(blocks) > 1 and", "tests/test_locality.py"),
+    ],
+    "nobackprop/flow.py": [
+        Mutant("the pace of steps is half as large", "pace = 2 * eta * largest(task)", "pace = eta * largest(task)",
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("K has twice the square of W_2", "return S + S.T - W2.T @ W2", "return S + S.T - 2 * W2.T @ W2",
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("H has the whole square of W_1", "0.5 * (W1**2).sum()", "(W1**2).sum()",
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("the first layer hears through a W_2 that went back", "(W2 + ORDERS[order] * dW2).T",
+               "(W2 - ORDERS[order] * dW2).T", "tests/theorems/test_forward_alignment.py"),
+        Mutant("the midpoint lies elsewhere", '"midpoint": 0.5', '"midpoint": 0.4',
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("M' is as printed", ".sum()) - twisted ", ".sum()) ", "tests/theorems/test_forward_alignment.py"),
+        Mutant("the bound is not followed to its end", "for _ in range(200):", "for _ in range(3):",
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("the bound begins at half the height", "v = 2 * max(1.0, u(task, W1, W2))",
+               "v = max(1.0, u(task, W1, W2))", "tests/theorems/test_forward_alignment.py"),
+        Mutant("a safe rate is twice as large", "bound(task, W1, W2, eta) > 1:", "bound(task, W1, W2, eta) > 2:",
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("the largest eigenvalue is the least", "eigvalsh(task.Sigma)[-1]", "eigvalsh(task.Sigma)[0]",
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("inputs are white, whatever Sigma is", "E if self.Sigma is None else E @ self.Sigma", "E",
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("W_1 is twice as large from zero", "(s * p**2 / 2) @", "(s * p**2) @",
+               "tests/theorems/test_forward_alignment.py"),
+        Mutant("the series for a mode's start is used too long", "s < 1e-3", "s < 1e-1",
+               "tests/theorems/test_forward_alignment.py"),
+    ],
+    "nobackprop/pipeline.py": [
+        Mutant("the belt is one deeper", "len(self.items) < self.depth", "len(self.items) <= self.depth",
+               "tests/test_pipeline.py"),
+        Mutant("the belts of a run are one deeper", "belts = [Belt(depth) for", "belts = [Belt(depth + 1) for",
+               "tests/test_pipeline.py"),
+        Mutant("the slowest worker counts once more", "(n - 1) * max(costs)", "n * max(costs)",
+               "tests/test_pipeline.py"),
+        Mutant("work is shared out by the lightest share", "min((max(heaviest[k - 1, start][0], sum(",
+               "min((min(heaviest[k - 1, start][0], sum(", "tests/test_pipeline.py"),
+        Mutant("a component remembers no running statistics",
+               "        network.remember(self.net[part], self.params[part], learnt.tape)\n", "",
+               "tests/test_pipeline.py"),
+        Mutant("every component has y* for its target", "(learnt.tape.h[1], learnt.t), learnt.losses",
+               "(learnt.tape.h[1], t), learnt.losses", "tests/test_pipeline.py"),
+        Mutant("a component weighs its blocks alone", "metrics.size(self.own) + metrics.size(state[i - 1])",
+               "metrics.size(self.own)", "tests/test_pipeline.py"),
+        Mutant("workers have one thread of BLAS, whatever was asked for", "with limit(1, blas=blas):",
+               "with limit(1, blas=1):", "tests/test_pipeline.py"),
+        Mutant("what lies on a belt that was left can be taken", "            self.items.clear()\n", "",
+               "tests/test_pipeline.py"),
+        Mutant("no rule is refused because some blocks do not learn", "locality.EVERY - row.hidden.learns)", "False)",
+               "tests/test_pipeline.py"),
+        Mutant("0 workers are workers", "if value < 1:", "if value < 0:", "tests/test_pipeline.py"),
+        Mutant("the first worker has all batches before anybody works", "deque(batches), *(deque()",
+               "deque(), *(deque(batches)", "tests/test_pipeline.py"),
+    ],
+    "nobackprop/plots.py": [
+        Mutant("the training loss is drawn", 'itemgetter("validation_accuracy")', 'itemgetter("train_loss")',
+               "tests/test_plots.py"),
+        Mutant("the second block's alignment is drawn", "partial(cosine, block=0)", "partial(cosine, block=1)",
+               "tests/test_plots.py"),
+        Mutant("a band reaches to the first seed", "[max(values) for values in there]",
+               "[values[0] for values in there]", "tests/test_plots.py"),
+        Mutant("a figure ends with its shortest run", 'last = max(len(run["history"])',
+               'last = min(len(run["history"])', "tests/test_plots.py"),
+        Mutant("all further rules look alike", "STYLES[rule] if rule in STYLES else next(further)",
+               "STYLES.get(rule, FURTHER[0])", "tests/test_plots.py"),
+        Mutant("one epoch is not seen", 'marker="o" if len(epochs) == 1 else ""', 'marker=""', "tests/test_plots.py"),
+        Mutant("two seeds are one", '"1 seed" if number == 1', '"1 seed" if number <= 2', "tests/test_plots.py"),
+        Mutant("the axis begins at 0", "min(axes.dataLim.y0, 0) - 0.04", "-0.04", "tests/test_plots.py"),
+        Mutant("ceiling and floor are not named", "ROLES.get(rule, rule)", "rule", "tests/test_plots.py"),
+        Mutant("epochs are drawn from 0 on", "range(1, len(epochs) + 1), [math.nan", "range(len(epochs)), [math.nan",
+               "tests/test_plots.py"),
+        Mutant("the largest figure is one rule smaller", "if len(rules) > MOST_RULES:", "if len(rules) >= MOST_RULES:",
+               "tests/test_plots.py"),
+        Mutant("a figure for many rules promises ranges",
+               '"mean and range" if len(by_rule(results)) <= MOST_BANDS else "mean"', '"mean and range"',
+               "tests/test_plots.py"),
+        Mutant("an interrupted comparison looks whole", 'for end in ("interrupted", "diverged")',
+               'for end in ("diverged",)', "tests/test_plots.py"),
+    ],
+}
+
+
+def trial(root: Path, tests: str, limit: float = LIMIT) -> tuple[int | None, str, float]:
+    """(pytest's exit code, None if it took too long; the test that failed first, else its last lines; seconds)."""
+    shutil.rmtree(root / ".hypothesis", ignore_errors=True)  # examples of another mutant
+    start = time.monotonic()
+    variables = {"PYTHONPATH": str(root), "OPENBLAS_NUM_THREADS": "1", "HYPOTHESIS_PROFILE": "dev"}
+    try:
+        done = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0",
+                               "--hypothesis-seed=0", *tests.split()], cwd=root, env=os.environ | variables, text=True,
+                              timeout=limit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except subprocess.TimeoutExpired:
+        return None, f"more than {limit:g} s", time.monotonic() - start
+    failed = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - |$)", done.stdout, re.M)
+    return done.returncode, failed[1] if failed else done.stdout.strip()[-2000:], time.monotonic() - start
+
+
+def judged(root: Path, number: int, file: str, mutant: Mutant) -> tuple[str, str, float]:
+    """("caught" or "survived", by which test, seconds) of a mutant, in a copy of the repository that stays as it was.
+
+    number: from 1, its own.  Raises ValueError if it cannot be tried.
+    """
+    whole = (root / file).stat().st_mtime
+    text = (root / file).read_text(encoding="utf-8")
+    try:
+        (root / file).write_text(mutant.of(text), encoding="utf-8")
+        # Python takes a compiled file for right if time and size are: no two mutants may have one time
+        os.utime(root / file, (number, number))
+        code, said, seconds = trial(root, mutant.tests)
+    finally:
+        (root / file).write_text(text, encoding="utf-8")
+        os.utime(root / file, (whole, whole))
+    if code not in (None, 0, 1):
+        raise ValueError(f"{file}, '{mutant.says}': pytest ended with {code}\n{said}")
+    return ("survived", "", seconds) if code == 0 else ("caught", said, seconds)
+
+
+def in_copies(jobs: int, source: Path, work: Callable[[Path, T], R], items: Sequence[T]) -> list[R]:
+    """work(copy, item) for every item, so many at a time, each in a copy of the repository of its own."""
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+        free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for k in range(jobs):
+            free.put(shutil.copytree(source, Path(folder, str(k)), ignore=shutil.ignore_patterns(
+                ".*", "__pycache__", "runs", "build", "*.egg-info")))
+
+        def one(item: T) -> R:
+            copy = free.get()
+            try:
+                return work(copy, item)
+            finally:
+                free.put(copy)
+
+        futures = [pool.submit(one, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def fault(root: Path, tests: str) -> str:
+    """What is wrong with these tests as things are, or nothing."""
+    code, said, _ = trial(root, tests)
+    return f"{tests}: fails without any mutant, at {said}" if code != 0 else ""
+
+
+def run(mutants: dict[str, list[Mutant]], only: str = "", jobs: int = 2, source: Path = ROOT) -> bool:
+    """Try those whose file or sentence holds `only`, print what came of each, and return whether that is good enough.
+
+    Raises ValueError if a mutant does not apply, or if its tests fail without it, too.
+    """
+    chosen = [(file, mutant) for file, those in mutants.items() for mutant in those
+              if re.search(only, f"{file}: {mutant.says}")]
+    for file, mutant in chosen:
+        mutant.of((source / file).read_text(encoding="utf-8"))
+    faults = in_copies(jobs, source, fault, list(dict.fromkeys(mutant.tests for _, mutant in chosen)))
+    if any(faults):
+        raise ValueError("\n".join(filter(None, faults)))
+
+    def one(root: Path, item: tuple[int, tuple[str, Mutant]]) -> bool:
+        number, (file, mutant) = item
+        found, by, seconds = judged(root, number, file, mutant)
+        wrong = (found == "survived") != bool(mutant.survives)
+        print(f"{found}{' AND SHOULD NOT' * wrong:16}{seconds:5.0f} s  {file}: {mutant.says}  "
+              f"[{by or mutant.survives}]", flush=True)
+        if wrong:
+            surprises.append(f"{file}: {mutant.says}")
+        return found == "caught"
+
+    surprises: list[str] = []
+    caught = sum(in_copies(jobs, source, one, list(enumerate(chosen, start=1))))
+    print(f"{caught} of {len(chosen)} mutants caught, {caught / max(len(chosen), 1):.1%}", *surprises, sep="\n")
+    return not surprises and caught >= ENOUGH * len(chosen)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--only", default="", metavar="PATTERN", help="those whose file or sentence has this in it")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
+    asked = parser.parse_args(argv)
+    try:
+        return 0 if run(MUTANTS, asked.only, asked.jobs) else 1
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
