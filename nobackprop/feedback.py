@@ -11,6 +11,7 @@ import numpy as np
 
 from .backend import Array
 from .errors import InputError
+from .leaf_names import TRANSPORTED
 from .tree import Tree, leaves, tree_map
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
@@ -19,8 +20,8 @@ Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
 def weights(params: Tree) -> Tree:
     """The tree of the `W` leaves alone: what can be transported."""
     if isinstance(params, dict):
-        below = {key: child if key == "W" else weights(child) for key, child in params.items()
-                 if key == "W" or isinstance(child, dict | list | tuple)}
+        below = {key: child if key in TRANSPORTED else weights(child) for key, child in params.items()
+                 if key in TRANSPORTED or isinstance(child, dict | list | tuple)}
         return below or None
     if isinstance(params, list | tuple):
         return type(params)(weights(child) for child in params)
@@ -35,7 +36,7 @@ def with_feedback(params: Tree, B: Tree) -> Tree:
     if B is None:
         return params
     if isinstance(params, dict):
-        return params | {key: b if key == "W" else with_feedback(params[key], b) for key, b in B.items()}
+        return params | {key: b if key in TRANSPORTED else with_feedback(params[key], b) for key, b in B.items()}
     return type(params)(with_feedback(p, b) for p, b in zip(params, B, strict=True))
 
 

@@ -334,7 +334,7 @@ class Softplus(Activation):
     def out_shape(self, shape, params=None):
         return shape
 
-    def forward(self, params, h, train=True):
+    def forward(self, params, h, train=True, rng=None):
         return np.logaddexp(0, h), h
 
     def backward(self, feedback, cache, delta, want_down=True):

@@ -106,7 +106,7 @@ def test_what_each_layer_holds_by_hand():
     assert held(net, network.forward(net, params, x)) == expected
     # without what batch-norm asks for, and a bit a unit in the place of what relu's derivative asks for; the input of
     # the first dense layer is kept for its product
-    slim = network.forward(net, params, x, keep=lambda i: Keep(behind=derivative, within=lambda h: None,
+    slim = network.forward(net, params, x, keep=lambda i: Keep(after=derivative, within=lambda h: None,
                                                                between=lambda h: None))
     # h_2, kept as the input of layer 2, now stands there
     assert held(net, slim) == [maps // 8, 4 * maps + -(-20 // 8), 4 * 20, 4 * 16, 4 * (12 + 4)]

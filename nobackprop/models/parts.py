@@ -5,8 +5,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import InputError
-from ..layers import Activation, BatchNorm, Conv, Dense, Flatten, Layer, Sequential, Shape
+from ..errors import InputError, check_name
+from ..kernels.activation import ACTIVATIONS
+from ..layers import Activation, BatchNorm, Conv, Dense, Flatten, Layer, MaxPool, Sequential, Shape
 
 Blocks = tuple[Layer, ...]
 WIDEST = 16
@@ -26,7 +27,8 @@ def gain(activation: str) -> float:
 
     He et al. 2015 for relu.
     """
-    return 2.0 if activation in ("relu", "elu") else 1.0
+    check_name("activation", activation, ACTIVATIONS)
+    return ACTIVATIONS[activation].gain
 
 
 def halves(activation: str) -> tuple[str, str]:
@@ -49,7 +51,10 @@ def conv_block(planes: int, kernel: int, activation: str, stride: int = 1, norm:
     values and in gradients, and here f has fewer numbers to work on.
     """
     conv = Conv(planes, kernel, stride, kernel // 2, gain(activation), bias=not norm)
-    return Sequential((conv, *([BatchNorm()] if norm else []), *([pool] if pool else []), Activation(activation)))
+    ending = [*([pool] if pool else []), Activation(activation)]
+    if not (isinstance(pool, MaxPool) and ACTIVATIONS[activation].monotone):
+        ending.reverse()
+    return Sequential((conv, *([BatchNorm()] if norm else []), *ending))
 
 
 def dense_block(units: int, activation: str, flatten: bool = False, norm: bool = False) -> Sequential:

@@ -49,9 +49,10 @@ class Rule:
         """The state as this step uses it, where part of it is drawn anew every time; nothing is kept of it."""
         return state
 
-    def forward(self, net: Network, params: Tree, state: Tree, x: Array) -> Tape:
+    def forward(self, net: Network, params: Tree, state: Tree, x: Array,
+                rng: np.random.Generator | None = None) -> Tape:
         """The one forward pass of a step."""
-        return network.forward(net, params, x)
+        return network.forward(net, params, x, rng=rng)
 
     def align(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:

@@ -13,19 +13,23 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...kernels.activation import ACTIVATIONS
 from ...layers import (
     Activation,
     AvgPool,
     BatchNorm,
     Conv,
     Dense,
+    Dropout,
     Flatten,
     GlobalPool,
     Layer,
+    LayerNorm,
     MaxPool,
     Residual,
     Sequential,
 )
+from ...leaf_names import RUNNING
 from ...learn import Run
 from ...network import Network
 from ...tree import Tree, leaves
@@ -37,7 +41,6 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "adam": ("Adam", {}),
     "adamw": ("AdamW", {}),
 }
-RUNNING = ("mean", "var")  # leaves that no gradient reaches
 
 
 def load() -> Any:
@@ -112,10 +115,16 @@ def forward(torch: Any, layer: Layer, p: Tree, h: Any) -> Any:
             return h.mean((2, 3))
         case Flatten():
             return (h.permute(0, 2, 3, 1) if h.ndim == 4 else h).reshape(len(h), -1)
-        case Activation("identity"):
-            return h
-        case Activation(("relu" | "tanh" | "sigmoid" | "elu") as name):
-            return getattr(F if name == "elu" else torch, name)(h)
+        case Activation(name):
+            f = ACTIVATIONS[name]
+            return h if f.torch is None else getattr(F, f.torch)(h, **f.torch_options)
+        case LayerNorm():
+            # over the channels, which are the last axis of the library's images and the second one of PyTorch's
+            h = h.permute(0, 2, 3, 1) if h.ndim == 4 else h
+            h = F.layer_norm(h, h.shape[-1:], p["gamma"], p["beta"], layer.eps)
+            return h.permute(0, 3, 1, 2) if h.ndim == 4 else h
+        case Dropout(p=silent):
+            return F.dropout(h, silent)
     raise InputError(f"PyTorch's twin of the network has no layer like {layer}")
 
 
