@@ -340,6 +340,9 @@ class Softplus(Activation):
     def backward(self, feedback, cache, delta, want_down=True):
         return delta / (1 + np.exp(-cache)), None
 
+    def keep(self, cache, what, index=0):
+        return what.after("input", cache), index
+
 
 @pytest.mark.parametrize("wrap", [lambda *layers: Sequential(layers),
                                   lambda first, last: Sequential((first, Sequential((last,)))),
