@@ -478,7 +478,7 @@ class Dropout(Layer):
     --------
     >>> import numpy as np
     >>> h, _ = Dropout(0.5).forward(None, np.ones((1, 1000)), rng=np.random.default_rng(0))
-    >>> np.unique(h).tolist(), abs(h.mean() - 1) < 0.1
+    >>> np.unique(h).tolist(), bool(abs(h.mean() - 1) < 0.1)
     ([0.0, 2.0], True)
     """
 

@@ -1,7 +1,8 @@
 """A network, the tape of a forward pass, and the one backward walk of this package.
 
 A network is a tuple of blocks.  A *block* is a layer, most often several in a row: it is the unit on which a learning
-rule acts.  The *tape* is the record of one forward pass: the outputs of all blocks, and what their backward passes need.
+rule acts.  The *tape* is the record of one forward pass: the outputs of all blocks, and what their backward passes
+need.
 """
 from __future__ import annotations
 
@@ -298,7 +299,7 @@ def generator(seed: int | None) -> np.random.Generator | None:
 
     Examples
     --------
-    >>> generator(None) is None, generator(7).integers(100) == generator(7).integers(100)
+    >>> generator(None) is None, bool(generator(7).integers(100) == generator(7).integers(100))
     (True, True)
     """
     return None if seed is None else np.random.default_rng(seed)

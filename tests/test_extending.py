@@ -98,9 +98,10 @@ def test_the_tests_find_what_is_left_out(checkout, tmp_path):
     shutil.copytree(checkout, root)
     layers = root / "nobackprop" / "layers.py"
     whole, start = layers.read_text(encoding="utf-8"), layers.read_text(encoding="utf-8").index("class RMSNorm")
-    layers.write_text(whole[:start] + whole[start:].replace("return what.within(cache), index", "return cache, index", 1))
+    own, without = "return what.within(cache), index", "return cache, index"
+    layers.write_text(whole[:start] + whole[start:].replace(own, without, 1))
     kernels = root / "tests" / "test_kernels.py"
-    kernels.write_text("\n".join(line for line in kernels.read_text().splitlines() if '"mish": host' not in line) + "\n")
+    kernels.write_text("".join(line for line in kernels.read_text().splitlines(True) if '"mish": host' not in line))
     environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}"}
     done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "tests/test_layers.py",
                            "tests/test_kernels.py", "-k", "(rmsnorm and says_of_every) or activations_are_what"],
