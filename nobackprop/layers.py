@@ -499,7 +499,7 @@ class Dropout(Layer):
         if rng is None:
             raise InputError(f"{self} needs a generator in a training pass: forward(..., rng=np.random.default_rng(0))")
         # of one type whatever that of h is, so that networks of two types have the same silent units
-        mask = array_module(h).asarray(rng.random(h.shape, dtype=np.float32) >= self.p)
+        mask = array_module(h).asarray(rng.random(h.shape, dtype="float32") >= self.p)
         return dropout.dropout(h, mask, self.p), Mask.of(mask)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
@@ -779,13 +779,13 @@ class Sequential(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         grads: list[Tree] = [None] * len(self.layers)
-        down: Array | None = delta
         for i in reversed(range(len(self.layers))):
             more = want_down or any(True for _ in leaves(feedback[:i]))
-            down, grads[i] = self.layers[i].backward(feedback[i], cache[i], down, more)
-            if not more:
+            down, grads[i] = self.layers[i].backward(feedback[i], cache[i], delta, more)
+            if not more or down is None:
                 return None, grads
-        return down, grads
+            delta = down
+        return delta, grads
 
     def draws(self) -> bool:
         return any(layer.draws() for layer in self.layers)
@@ -860,11 +860,11 @@ class Residual(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         down, body = self.body.backward(feedback["body"], cache[0], delta, want_down)
-        if self.shortcut is None:
-            beside, short = delta, None
-        else:
+        beside: Array | None = delta
+        short: Tree = None
+        if self.shortcut is not None:
             beside, short = self.shortcut.backward(feedback["shortcut"], cache[1], delta, want_down)
-        return None if down is None else down + beside, {"body": body, "shortcut": short}
+        return None if down is None or beside is None else down + beside, {"body": body, "shortcut": short}
 
     def draws(self) -> bool:
         return self.body.draws() or (self.shortcut is not None and self.shortcut.draws())
@@ -911,7 +911,7 @@ def head_beside(block: Layer) -> Head:
     """
     head = block.head()
     if head is None:
-        raise InputError(f"no head stands beside {block}: it has no layer with weights")
+        raise InputError(f"there is no head for {block}: it has no layer with weights")
     return head
 
 

@@ -17,7 +17,7 @@ from .backend import Array, array_module
 from .errors import InputError, unknown
 from .kernels.loss import LOSSES
 from .layers import Conv, Layer, Sequential, Shape
-from .tape import ALL, Keep, Kept
+from .tape import ALL, Keep, Kept, generator
 from .tree import Tree, tree_map
 
 
@@ -284,27 +284,6 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Call
     return Tape(outputs, caches, seeds)
 
 
-def generator(seed: int | None) -> np.random.Generator | None:
-    """Return the generator that a block draws from in a pass, out of one of the seeds of a tape.
-
-    Parameters
-    ----------
-    seed : int or None
-        An entry of `Tape.seeds`.
-
-    Returns
-    -------
-    numpy.random.Generator or None
-        None for None.
-
-    Examples
-    --------
-    >>> generator(None) is None, bool(generator(7).integers(100) == generator(7).integers(100))
-    (True, True)
-    """
-    return None if seed is None else np.random.default_rng(seed)
-
-
 def with_presynaptic(net: Network, tape: Tape, before: Callable[[int, Kept], Kept]) -> Tape:
     """Return a tape in which other activities stand in front of the weights.
 
@@ -431,6 +410,7 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
     down: Array | None = None
     for i in reversed(range(len(net))):
         delta = signals.get(i, down)
+        assert delta is not None, f"block {i} hears nothing: it has no signal, and nothing comes down from above"
         down, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta,
                                          want_down=i > 0 and i - 1 not in signals)
     return grads

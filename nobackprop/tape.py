@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .backend import Array
 from .kernels.activation import Takes, pack, unpack
 
@@ -137,3 +139,24 @@ def derivative(takes: Takes, h: Array) -> Kept:
     (128, 4, True)
     """
     return Mask.of(h) if takes == "sign" else h
+
+
+def generator(seed: int | None) -> np.random.Generator | None:
+    """Return the generator that a block draws from in a pass, out of one of the seeds of a tape.
+
+    Parameters
+    ----------
+    seed : int or None
+        An entry of `network.Tape.seeds`.
+
+    Returns
+    -------
+    numpy.random.Generator or None
+        None for None.
+
+    Examples
+    --------
+    >>> generator(None) is None, bool(generator(7).integers(100) == generator(7).integers(100))
+    (True, True)
+    """
+    return None if seed is None else np.random.default_rng(seed)

@@ -7,7 +7,8 @@ import numpy as np
 
 from ..backend import Array, array_module
 from ..heads import DenseHead
-from ..network import Network, Tape, generator
+from ..network import Network, Tape
+from ..tape import generator
 from ..tree import Tree
 from .direct_feedback import DFA
 
