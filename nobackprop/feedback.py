@@ -1,6 +1,9 @@
-"""What stands on the two sides of a synapse: whose weights carry the error down, and which activity meets it.
+"""Feedback weights: trees of them, how they are drawn, and how they take the place of the forward weights.
 
-Every B has the shape of the forward map that it stands for, and is used through the same kernels as W.
+Feedback weights B carry an error signal down in the place of the forward weights W.  Every B has the shape of the
+forward map that it stands for, (outputs, inputs), and is used through the same kernels as W.
+
+A *draw* is a function draw(rng, shape) that returns an array of feedback weights.
 """
 from __future__ import annotations
 
@@ -11,16 +14,33 @@ import numpy as np
 
 from .backend import Array
 from .errors import InputError
+from .leaf_names import TRANSPORTED
 from .tree import Tree, leaves, tree_map
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
 def weights(params: Tree) -> Tree:
-    """The tree of the `W` leaves alone: what can be transported."""
+    """Return the tree of the `W` leaves alone: what can be transported.
+
+    Parameters
+    ----------
+    params : tree
+        Parameters.
+
+    Returns
+    -------
+    tree
+        The same lists and dicts with the leaves `W` only; None for a part without any.
+
+    Examples
+    --------
+    >>> weights([{"W": 1, "b": 2}, None, {"gamma": 3}])
+    [{'W': 1}, None, None]
+    """
     if isinstance(params, dict):
-        below = {key: child if key == "W" else weights(child) for key, child in params.items()
-                 if key == "W" or isinstance(child, dict | list | tuple)}
+        below = {key: child if key in TRANSPORTED else weights(child) for key, child in params.items()
+                 if key in TRANSPORTED or isinstance(child, dict | list | tuple)}
         return below or None
     if isinstance(params, list | tuple):
         return type(params)(weights(child) for child in params)
@@ -28,59 +48,213 @@ def weights(params: Tree) -> Tree:
 
 
 def with_feedback(params: Tree, B: Tree) -> Tree:
-    """`params` with its `W` leaves replaced by those of B; all other leaves are shared, not copied.
+    """Return the parameters with their `W` leaves replaced by those of B.
 
-    A None in B leaves what stands there.
+    Parameters
+    ----------
+    params : tree
+        Parameters; they stay as they are.
+    B : tree
+        Feedback weights, in a tree as `weights` makes it.  A None leaves what is in that place.
+
+    Returns
+    -------
+    tree
+        A new tree.  All leaves but `W` are those of `params`, not copies.
+
+    Examples
+    --------
+    >>> with_feedback([{"W": 1, "b": 2}, {"W": 3}], [{"W": 10}, None])
+    [{'W': 10, 'b': 2}, {'W': 3}]
     """
     if B is None:
         return params
     if isinstance(params, dict):
-        return params | {key: b if key == "W" else with_feedback(params[key], b) for key, b in B.items()}
+        return params | {key: b if key in TRANSPORTED else with_feedback(params[key], b) for key, b in B.items()}
     return type(params)(with_feedback(p, b) for p, b in zip(params, B, strict=True))
 
 
 def draw_like(rng: np.random.Generator, params: Tree, draw: Draw) -> Tree:
-    """A tree of feedback weights for the whole network: one drawn array for every `W`."""
+    """Draw feedback weights for a whole network: one array for every `W`.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    params : tree
+        Parameters, of which only the shapes are read.
+    draw : callable
+        draw(rng, shape) returns one array.
+
+    Returns
+    -------
+    tree
+        Feedback weights, of the structure of `weights(params)`, in float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> B = draw_like(np.random.default_rng(0), [{"W": np.ones((3, 4)), "b": np.ones(3)}], gaussian)
+    >>> list(B[0]), B[0]["W"].shape
+    (['W'], (3, 4))
+    """
     return tree_map(lambda W: draw(rng, W.shape), weights(params))
 
 
 def gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """N(0, 1 / fan-in), the fan-in being that of the forward map: what a W of this shape might start as."""
+    """Draw from N(0, 1 / fan-in); the fan-in is that of the forward map, so a W of this shape might start like this.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        (outputs, inputs) of the forward map.
+
+    Returns
+    -------
+    array of `shape`, float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bool(abs(gaussian(np.random.default_rng(0), (200, 100)).var() - 1 / 100) < 1e-3)
+    True
+    """
     return rng.standard_normal(shape) / math.sqrt(math.prod(shape[1:]))
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Uniform around 0, of the variance 1 / fan-in."""
+    """Draw uniformly around 0, with the variance 1 / fan-in.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        (outputs, inputs) of the forward map.
+
+    Returns
+    -------
+    array of `shape`, float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bool(abs(uniform(np.random.default_rng(0), (50, 3))).max() <= 1)
+    True
+    """
     bound = math.sqrt(3 / math.prod(shape[1:]))
     return rng.uniform(-bound, bound, shape)
 
 
 def binary(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Signs, of one magnitude 1 / sqrt(fan-in): a bit a synapse.  BDFA, Han and Yoo 2019."""
+    """Draw signs, all of the magnitude 1 / sqrt(fan-in): one bit for each synapse.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        (outputs, inputs) of the forward map.
+
+    Returns
+    -------
+    array of `shape`, float64
+
+    Notes
+    -----
+    Binary direct feedback alignment (BDFA), Han and Yoo 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.unique(binary(np.random.default_rng(0), (20, 4))).tolist()
+    [-0.5, 0.5]
+    """
     return rng.choice((-1.0, 1.0), shape) / math.sqrt(math.prod(shape[1:]))
 
 
 def sparse(rng: np.random.Generator, shape: tuple[int, ...], fan_out: int = 1) -> Array:
-    """Each unit hears `fan_out` of the outputs, drawn at random, through weights N(0, C / (fan_out fan-in)).
+    """Draw weights by which each unit hears only some of the outputs, chosen at random.
 
-    SDFA, Crafton et al. 2019.
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        (C outputs, inputs) of the forward map.
+    fan_out : int
+        The number of outputs that each unit hears.
+
+    Returns
+    -------
+    array of `shape`, float64
+        N(0, C / (fan_out fan-in)) where a unit hears an output, and 0 elsewhere.
+
+    Notes
+    -----
+    Sparse direct feedback alignment (SDFA), Crafton et al. 2019.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> np.unique((sparse(np.random.default_rng(0), (10, 4)) != 0).sum(0)).tolist()
+    [1]
     """
     heard = np.argsort(rng.random(shape), axis=0) < fan_out
     return gaussian(rng, shape) * heard * math.sqrt(shape[0] / fan_out)
 
 
 def low_rank(rng: np.random.Generator, shape: tuple[int, ...], rank: int = 2) -> Array:
-    """A product of two gaussian factors, of the variance 1 / fan-in.  Of rank `rank`, or the least side."""
+    """Draw a matrix of low rank: a product of two gaussian factors, with the variance 1 / fan-in.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        (outputs, inputs) of the forward map.
+    rank : int
+        The rank of the product; the smaller side of `shape` if that is less.
+
+    Returns
+    -------
+    array of `shape`, float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> int(np.linalg.matrix_rank(low_rank(np.random.default_rng(0), (10, 8))))
+    2
+    """
     rank = min(rank, *shape)
     left, right = rng.standard_normal((shape[0], rank)), rng.standard_normal((rank, math.prod(shape[1:])))
     return (left @ right).reshape(shape) / math.sqrt(rank * math.prod(shape[1:]))
 
 
 def products(params: Tree) -> list[Array]:
-    """W_L ... W_{i+1} for every hidden block i, (C, F): the direct path of a linear network.
+    """Return W_L ... W_{i+1} for every hidden block i: the direct paths of a linear network.
 
-    LAS paper, section III-D: as the start value of B, identity-like.  Raises InputError where a block is
-    anything but one dense layer.
+    Parameters
+    ----------
+    params : list
+        The parameters of a chain of dense layers.
+
+    Returns
+    -------
+    list of array (C, F)
+        One product for each hidden block.
+
+    Raises
+    ------
+    InputError
+        If a block is anything but one dense layer.
+
+    Notes
+    -----
+    Yang, Lee, Park 2024, section III-D.  With B at this start value, the feedback is that of backpropagation in a
+    linear network.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> products([{"W": np.ones((4, 5))}, {"W": 2 * np.ones((3, 4))}, {"W": np.ones((2, 3))}])[0].tolist()
+    [[6.0, 6.0, 6.0, 6.0], [6.0, 6.0, 6.0, 6.0]]
     """
     W = [[w for _, w in leaves(block)] for block in weights(params)]
     if any(len(w) != 1 for w in W) or any(low[0].shape[0] != up[0].shape[1] for low, up in zip(W, W[1:])):

@@ -1,8 +1,8 @@
 """Heads: linear maps from a block's output to the network's output space.
 
-The one object is the local module of LAS and LTAS, the random projection of DFA, and a local classifier: the
-correspondence between a module's forward weights and a direct feedback path is that they are one array B,
-shaped like the forward map that it stands for, (C, F) beside a dense layer.
+One kind of object serves as the local module of LAS and LTAS, as the random projection of DFA, and as a local
+classifier.  A module's forward weights and its direct feedback path are one array B.  B has the shape of the forward
+map: (C, F) next to a dense layer, C being the number of classes and F that of the block's outputs.
 
     init(rng, shape, classes, draw)   -> B
     forward(B, h)                     -> (N, classes)         what the module says
@@ -25,20 +25,63 @@ from .kernels.unfold import groups, out_size, unfold
 
 
 class Head(Protocol):
-    """The four methods above."""
+    """The four methods that every head has.
 
-    def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array: ...
+    Examples
+    --------
+    The feedback path is the adjoint of the module: both give the same inner product.
 
-    def forward(self, B: Array, h: Array) -> Array: ...
+    >>> import numpy as np
+    >>> head, rng = DenseHead(), np.random.default_rng(0)
+    >>> B = head.init(rng, (4,), 3, lambda rng, shape: rng.integers(-3, 4, shape).astype(float))
+    >>> h, e = np.arange(8.0).reshape(2, 4), np.ones((2, 3))
+    >>> bool((head.forward(B, h) * e).sum() == (h * head.send(B, e, h.shape)).sum())
+    True
+    """
 
-    def send(self, B: Array, e: Array, shape: tuple[int, ...]) -> Array: ...
+    def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
+        """Draw B.
 
-    def grad(self, B: Array, h: Array, error: Array) -> Array: ...
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        shape : tuple of int
+            The shape of one sample at the block's output.
+        classes : int
+            The number C of classes.
+        draw : callable
+            draw(rng, shape) returns an array, see feedback.py.
+
+        Returns
+        -------
+        array
+            B, with C rows, in float64.
+        """
+        ...
+
+    def forward(self, B: Array, h: Array) -> Array:
+        """Return what the module says, (N, C), of the block's output h (N, ...)."""
+        ...
+
+    def send(self, B: Array, e: Array, shape: tuple[int, ...]) -> Array:
+        """Return the error e (N, C), carried directly to a block whose output has `shape` (N, ...)."""
+        ...
+
+    def grad(self, B: Array, h: Array, error: Array) -> Array:
+        """Return the gradient of B, of the block's output h (N, ...) and the module's own error (N, C)."""
+        ...
 
 
 @dataclass(frozen=True)
 class DenseHead:
-    """A full matrix B (C, F) on all F units of the block's output, flattened."""
+    """A full matrix B (C, F) on all F units of the block's output, flattened.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> DenseHead().send(np.array([[1.0, 2.0]]), np.array([[10.0]]), (1, 2)).tolist()
+    [[10.0, 20.0]]
+    """
 
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
         return draw(rng, (classes, math.prod(shape)))
@@ -55,12 +98,29 @@ class DenseHead:
 
 @dataclass(frozen=True)
 class ConvHead:
-    """A convolution with C planes and the global average of each, B (C, k k planes).  LAS paper, section III-C.
+    """A convolution with C planes and the global average of each plane: B (C, k k planes).
 
-    The average of a convolution is linear in the mean patch, so the head is a dense one on that: no convolution is
-    ever computed.  Its adjoint, the feedback path, is one matrix (C, H W planes): the kernel flipped, channels
-    exchanged and 1 / (H' W'), which the paper does not print.  With `average` False that factor is left out of the
-    feedback, as the paper's published code does; then `send` is not the adjoint of `forward`.
+    Parameters
+    ----------
+    kernel, stride, pad : int
+        The side k of the kernel, its step and the width of the frame of zeros, in pixels.
+    average : bool
+        Whether the feedback has the factor 1 / (H' W') of the average.  With False it has not, as in the published code
+        of the paper; then `send` is not the adjoint of `forward`.
+
+    Notes
+    -----
+    Yang, Lee, Park 2024, section III-C.  The average of a convolution is linear in the mean patch.  So the head is a
+    dense one on the mean patch, and no convolution is ever computed.  Its adjoint, the feedback path, is one matrix
+    (C, H W planes): the kernel flipped, channels exchanged, and the factor 1 / (H' W'), which the paper does not print.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> head = ConvHead(3, pad=1)
+    >>> B = head.init(np.random.default_rng(0), (8, 8, 4), 10, lambda rng, shape: rng.standard_normal(shape))
+    >>> B.shape, head.forward(B, np.ones((2, 8, 8, 4))).shape
+    ((10, 36), (2, 10))
     """
 
     kernel: int
@@ -85,13 +145,16 @@ class ConvHead:
         return linear.outer(error, self.patch(h))
 
     def patch(self, h: Array) -> Array:
-        """The mean over all patches of h (N, H, W, planes), (N, k k planes)."""
+        """Return the mean over all patches of h (N, H, W, planes), (N, k k planes)."""
         n, height, width, planes = h.shape
         mean = self.spread(h, height, width) @ h.reshape(n, height * width, planes)
         return mean.reshape(n, self.kernel**2 * planes)
 
     def spread(self, like: Array, height: int, width: int) -> Array:
-        """What each position of an image weighs in each place of the mean patch, (k k, H W)."""
+        """Return what each position of an image weighs in each place of the mean patch, (k k, H W).
+
+        `like` is an array of the wanted type and module.
+        """
         rows, columns = (out_size(size, self.kernel, self.stride, self.pad) for size in (height, width))
         xp, k, pad = array_module(like), self.kernel, self.pad
         R = xp.zeros((k, k, height + 2 * pad, width + 2 * pad), like.dtype)
@@ -102,16 +165,24 @@ class ConvHead:
         return R[:, :, pad:pad + height, pad:pad + width].reshape(k * k, height * width)
 
     def positions(self, height: int, width: int) -> int:
-        """How many the convolution's output has, H' W'."""
+        """Return the number H' W' of positions that the convolution's output has."""
         return math.prod(out_size(size, self.kernel, self.stride, self.pad) for size in (height, width))
 
 
 @dataclass(frozen=True)
 class MaxConvHead(ConvHead):
-    """As ConvHead with the global maximum in the place of the average: what the LAS paper's published code does.
+    """The head of the LAS paper's published code: as ConvHead, with the global maximum in the place of the average.
 
-    It learns by the exact gradient, through the positions that win.  What it sends is not its adjoint, which a maximum
-    has none of: the adjoint of the average, without the 1 / (H' W').
+    Notes
+    -----
+    It learns by the exact gradient, through the positions that win.  A maximum is not linear and has no adjoint; what
+    the head sends is the adjoint of the average, without the factor 1 / (H' W').
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MaxConvHead(1).forward(np.array([[1.0]]), np.array([3.0, 7.0]).reshape(1, 1, 2, 1)).tolist()
+    [[7.0]]
     """
 
     average: bool = False
@@ -133,12 +204,30 @@ class MaxConvHead(ConvHead):
 
 @dataclass(frozen=True)
 class PoolHead:
-    """Average pooling over windows, and a full matrix B (C, F) on what is left; without pooling on vectors (N, F).
+    """Average pooling over windows, and a full matrix B (C, F) on what is left; on vectors (N, F) without pooling.
 
-    The local classifier of Woo 2023, section 5.2.4, has 2x2 windows; that of Nokland and Eidnes 2019 as large ones as
-    leave at most so many features: with `most` the window doubles until F does not exceed it.  A window is never larger
-    than the image; rows and columns that fill no window are not seen, as usual in average pooling.  Raises InputError
-    for a size below 1.
+    Parameters
+    ----------
+    window : int
+        The side of a window, in pixels, at least 1.
+    most : int or None
+        If it is given, the window doubles until the number F of features is at most this.
+
+    Raises
+    ------
+    InputError
+        If one of the two is below 1.
+
+    Notes
+    -----
+    The local classifier of Woo 2023, section 5.2.4, has windows of 2x2; that of Nokland and Eidnes 2019 has windows
+    that leave at most a certain number of features.  A window is never larger than the image.  Rows and columns that
+    fill no window are not seen, as is usual in average pooling.
+
+    Examples
+    --------
+    >>> PoolHead(1, most=16).size((8, 8, 4)), PoolHead().size((64,))
+    (4, 1)
     """
 
     window: int = 2
@@ -168,12 +257,12 @@ class PoolHead:
         return linear.outer(error, self.pooled(h))
 
     def pooled(self, h: Array) -> Array:
-        """The features that the matrix reads, (N, F)."""
+        """Return the features that the matrix reads, (N, F), of the block's output h (N, ...)."""
         size = self.size(h.shape[1:])
         return (h if size == 1 else pool.avg_pool(h, size, size)).reshape(len(h), -1)
 
     def size(self, shape: tuple[int, ...]) -> int:
-        """The window's side on samples of that shape; 1 is no pooling."""
+        """Return the side of the window on samples of `shape`; 1 means no pooling."""
         if len(shape) == 1:
             return 1
         size, least = self.window, min(shape[:2])

@@ -1,18 +1,29 @@
-"""Layers: what a network computes, and its exact adjoint with any weights in the place of its own.
+"""Layers: what a network computes, and the exact adjoint of it, with any weights in the place of the layer's own.
 
-A layer is a frozen dataclass with four methods:
+A layer is a frozen dataclass with these methods:
 
     init(rng, shape)                                     -> params, out_shape
     out_shape(shape, params=None)                        -> out_shape
-    forward(params, h, train)                            -> h_out, cache
+    forward(params, h, train, rng=None)                  -> h_out, cache
     backward(feedback, cache, delta, want_down=True)     -> delta_down or None, grads
 
-`params` is a tree whose leaf `W` can be transported; every other leaf is local to a neuron; None where a
-layer has no parameters; such a layer needs no `init` of its own.  `backward` receives a *feedback* tree of the same
-structure: handing it the parameters is the special case called backpropagation.  `delta` is dL/dh at the layer's
-output, and `want_down=False` spares the product that would carry it below.  The cache of a layer with weights is its
-input activation and nothing more: a convolution's patches are made again where they are needed.  Images are
-(N, H, W, C).
+`params` is a tree of arrays.  The name of a leaf says what the leaf is (leaf_names.py): `W` can be transported, the
+others are local to a neuron.  A layer without parameters has None there, and needs no `init` of its own.
+
+`backward` receives a *feedback* tree of the same structure as the parameters.  If it is handed the parameters
+themselves, the result is backpropagation; with other arrays in the places of `W` it is feedback alignment.  `delta` is
+dL/dh at the layer's output.  `want_down=False` says that nobody below listens, and spares the product that would carry
+the error down.
+
+The *cache* is what the forward pass leaves for the backward pass.  For a layer with weights it is the input activation
+and nothing more: the patches of a convolution are made again when they are needed.  `keep` says of every array in a
+cache what kind of array it is, so that a tape can keep less of it (tape.py).
+
+A layer may *draw* random numbers in training, as Dropout does.  It says so by `draws`, and then gets a generator.  If a
+learning rule runs the network twice in one step, the layer draws the same numbers both times.  In prediction the
+generator is None.
+
+Images are (N, H, W, C); vectors are (N, F).
 """
 from __future__ import annotations
 
@@ -24,64 +35,195 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Array, alike
+from .backend import Array, alike, array_module
 from .errors import InputError, unknown
 from .heads import ConvHead, DenseHead, Head, MaxConvHead
-from .kernels import convolution, linear, normalize, pool
+from .kernels import convolution, dropout, linear, normalize, pool
 from .kernels.activation import ACTIVATIONS
 from .kernels.unfold import out_size
-from .tape import Keep, materialise
+from .tape import Keep, Mask, materialise
 from .tree import Tree, leaves
 
 Shape = tuple[int, ...]
 
 
 class Layer:
-    """The four methods above, and five that most layers leave as they are."""
+    """The base class of all layers: the methods that a layer has, and what they do if a layer does not say otherwise.
+
+    Examples
+    --------
+    A layer of one's own that doubles its input:
+
+    >>> import numpy as np
+    >>> class Double(Layer):
+    ...     def forward(self, params, h, train=True, rng=None):
+    ...         return 2 * h, None
+    ...     def backward(self, feedback, cache, delta, want_down=True):
+    ...         return 2 * delta, None
+    >>> Double().forward(None, np.ones((1, 3)))[0].tolist(), Double().out_shape((3,))
+    ([[2.0, 2.0, 2.0]], (3,))
+    """
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        """Draw the parameters that training starts from.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            The generator of all initial parameters; a layer draws from it in float64, on the host.
+        shape : tuple of int
+            The shape of one sample at the input, without the batch axis.
+
+        Returns
+        -------
+        params : tree
+            The parameters; None if the layer has none.
+        out_shape : tuple of int
+            The shape of one sample at the output.
+
+        Raises
+        ------
+        InputError
+            As `out_shape` does.
+        """
         return None, self.out_shape(shape)
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        """Compute the output of a batch, and what the backward pass needs.
+
+        Parameters
+        ----------
+        params : tree
+            The parameters, as `init` makes them.
+        h : array (N, ...)
+            The input.
+        train : bool
+            True in training, False in prediction: batch-norm then uses running statistics, and Dropout does nothing.
+        rng : numpy.random.Generator or None
+            What a layer that `draws` draws from in training, on the host.  All other layers leave it alone.
+
+        Returns
+        -------
+        h_out : array (N, ...)
+            The output.
+        cache : object
+            What `backward` needs: arrays, lists, tuples, small objects, or None.
+        """
         raise NotImplementedError
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
+        """Carry an error signal down, and compute the gradients of the parameters.
+
+        Parameters
+        ----------
+        feedback : tree
+            The parameters, or a tree like them with feedback weights in the places of `W`.
+        cache : object
+            What `forward` left.
+        delta : array (N, ...)
+            dL/dh at the output.
+        want_down : bool
+            Whether anybody below listens; if not, the layer need not compute the first result.
+
+        Returns
+        -------
+        delta_down : array (N, ...) or None
+            dL/dh at the input; it may be None if `want_down` is False.
+        grads : tree
+            The gradients, of the structure of the parameters without running statistics; None if there are none.
+        """
         raise NotImplementedError
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
-        """The shape of one sample after the layer, of samples of `shape` before it.
+        """Return the shape of one sample at the output, for samples of `shape` at the input.
 
-        Raises InputError if these do not fit the layer, or its parameters if there are any here, and if the layer's own
-        numbers make no sense.
+        Parameters
+        ----------
+        shape : tuple of int
+            The shape of one sample at the input, without the batch axis.
+        params : tree, optional
+            Parameters, which are then checked too.
+
+        Returns
+        -------
+        tuple of int
+
+        Raises
+        ------
+        InputError
+            If such samples do not fit the layer or its parameters, or if the layer's own numbers make no sense.
         """
         return shape
 
+    def draws(self) -> bool:
+        """Say whether the layer draws random numbers in a training pass; only then it gets a generator."""
+        return False
+
     def least_batch(self, shape: Shape) -> int:
-        """The smallest batch that the layer can learn from, of samples of `shape`."""
+        """Return the number of samples of `shape` that the layer needs at least in order to learn."""
         return 1
 
     def head(self) -> Head | None:
-        """The linear map that a local module beside the layer is made of; None where it has no weights."""
+        """Return the kind of linear map that a local module next to this layer has; None without weights."""
         return None
 
     def remember(self, params: Tree, cache: Any) -> None:
         """Fold what a training pass has seen into running statistics, in place."""
 
     def weighted(self) -> tuple[Layer, ...]:
-        """The layers with weights along the main path, which goes through the bodies of residual blocks."""
+        """Return the layers with weights along the main path, which goes through the bodies of residual blocks."""
         return ()
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
-        """The cache with `what` is to be kept of it, and the index of the next layer with weights."""
+        """Return what is to be kept of the cache, each array in it handed to the function of `what` for its kind.
+
+        Parameters
+        ----------
+        cache : object
+            What `forward` left.
+        what : Keep
+            One function for each kind of array, see `tape.Keep`.
+        index : int
+            How many layers with weights come before this one on the main path.
+
+        Returns
+        -------
+        cache : object
+            The smaller cache.
+        index : int
+            The index of the next layer with weights.
+
+        Notes
+        -----
+        Every layer with an array of the batch's size in its cache has a `keep` of its own.  Without one, activation
+        sharing would go on holding that array, and save no memory.
+        """
         return cache, index
 
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """a = W h + b with W (units, F), b (units,): (N, F) -> (N, units).
+    """A dense layer a = W h + b: (N, F) -> (N, units).
 
-    W starts as N(0, gain / F): He et al. 2015 for gain 2; b starts at 0.
+    Parameters
+    ----------
+    units : int
+        The number of outputs, at least 1.
+    gain : float
+        W starts as N(0, gain / F).
+
+    Notes
+    -----
+    The parameters are W (units, F) and b (units,).  With gain 2 the initial W is that of He et al. 2015; b starts at 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params, shape = Dense(2).init(np.random.default_rng(0), (3,))
+    >>> params["W"].shape, params["b"].tolist(), shape
+    ((2, 3), [0.0, 0.0], (2,))
     """
 
     units: int
@@ -100,7 +242,8 @@ class Dense(Layer):
         _fit(self, shape, params, W=(self.units, *shape))
         return (self.units,)
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         a = linear.forward(params["W"], h)                                         # LAS (2)
         a += params["b"]                                                           # LAS (2)
         return a, h
@@ -123,9 +266,33 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """A convolution with W (planes, k k C) and b (planes,): (N, H, W, C) -> (N, H', W', planes).
+    """A convolution: (N, H, W, C) -> (N, H', W', planes).
 
-    The kernel is not flipped.  W starts as N(0, gain / (k k C)).
+    Parameters
+    ----------
+    planes : int
+        The number of output channels, at least 1.
+    kernel : int
+        The side k of the square kernel, in pixels.
+    stride : int
+        The step of the kernel, in pixels.
+    pad : int
+        The width of a frame of zeros around the image, in pixels.
+    gain : float
+        W starts as N(0, gain / (k k C)).
+    bias : bool
+        Whether there is a b.
+
+    Notes
+    -----
+    The parameters are W (planes, k k C) and b (planes,), which starts at 0.  The kernel is not flipped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params, shape = Conv(4, 3, stride=2, pad=1).init(np.random.default_rng(0), (8, 8, 3))
+    >>> params["W"].shape, shape
+    ((4, 27), (4, 4, 4))
     """
 
     planes: int
@@ -147,7 +314,8 @@ class Conv(Layer):
         _fit(self, shape, params, W=(self.planes, self.kernel**2 * shape[-1]))
         return out
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         a = convolution.forward(params["W"], h, self.kernel, self.stride, self.pad)  # LAS (2)
         if self.bias:
             a += params["b"]                                                       # LAS (2)
@@ -174,10 +342,27 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """Batch normalisation over batch and positions, with gamma and beta (C,).  Ioffe and Szegedy 2015.
+    """Batch normalisation: each channel less its mean over batch and positions, and over its deviation.
 
-    Prediction uses the running `mean` and `var`, leaves without gradients, which follow a batch's by `momentum`.
-    Under every rule gamma and beta learn by the exact gradient inside their block.
+    Parameters
+    ----------
+    eps : float
+        Added to the variance before the root is taken.
+    momentum : float
+        How far the running statistics move towards those of a batch, above 0 and at most 1.
+
+    Notes
+    -----
+    Ioffe and Szegedy 2015.  The parameters are gamma and beta (C,), which under every rule learn by the exact gradient
+    inside their block, and the running `mean` and `var` (C,), which prediction uses and which have no gradients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer, h = BatchNorm(), np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> params, _ = layer.init(np.random.default_rng(0), (2,))
+    >>> layer.forward(params, h, True)[0].round(2).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
     """
 
     eps: float = 1e-5
@@ -197,8 +382,9 @@ class BatchNorm(Layer):
     def least_batch(self, shape: Shape) -> int:
         return 2 if math.prod(shape[:-1]) == 1 else 1  # one value a channel has no variance
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
-        # how many values of a channel the two are made of: none of this batch's when predicting
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        # the number of this batch's values, for each channel, that the statistics are made of: none in prediction
         count = h.size // h.shape[-1] if train else 0
         h, gamma = alike(h, params["gamma"])
         mean, var = normalize.statistics(h) if train else (params["mean"], params["var"])
@@ -208,7 +394,8 @@ class BatchNorm(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         h, mean, var, count = cache
-        down, gamma, beta = normalize.d_batchnorm(delta, materialise(h), feedback["gamma"], mean, var, self.eps, count > 0)
+        down, gamma, beta = normalize.d_batchnorm(delta, materialise(h), feedback["gamma"], mean, var, self.eps,
+                                                  count > 0)
         return down, {"gamma": gamma, "beta": beta}
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
@@ -226,8 +413,122 @@ class BatchNorm(Layer):
 
 
 @dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Layer normalisation: each sample, at each position, less its mean over the last axis, and over its deviation.
+
+    Parameters
+    ----------
+    eps : float
+        Added to the variance before the root is taken.
+
+    Notes
+    -----
+    Ba, Kiros, Hinton 2016.  The parameters are gamma and beta (C,), which under every rule learn by the exact gradient
+    inside their block.  Nothing depends on other samples, so training and prediction compute the same.  In an image,
+    every position is normalised over its channels alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer, h = LayerNorm(), np.array([[1.0, 3.0], [10.0, 30.0]])
+    >>> params, _ = layer.init(np.random.default_rng(0), (2,))
+    >>> layer.forward(params, h)[0].round(2).tolist()
+    [[-1.0, 1.0], [-1.0, 1.0]]
+    """
+
+    eps: float = 1e-5
+
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        return {"gamma": np.ones(shape[-1]), "beta": np.zeros(shape[-1])}, self.out_shape(shape)
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _positive(self, "eps")
+        _fit(self, shape, params, gamma=shape[-1:])
+        return shape
+
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        return normalize.layernorm(h, params["gamma"], params["beta"], self.eps), h
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        down, gamma, beta = normalize.d_layernorm(delta, materialise(cache), feedback["gamma"], self.eps)
+        return down, {"gamma": gamma, "beta": beta}
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        return what.within(cache), index
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Dropout: in training every unit is silent with the probability p, and the others are divided by 1 - p.
+
+    Parameters
+    ----------
+    p : float
+        The probability, at least 0 and below 1.  With 0 the layer does nothing and draws nothing.
+
+    Notes
+    -----
+    Srivastava et al. 2014; for the deviation from print see kernels/dropout.py.  In prediction the layer hands on its
+    input.  A training pass needs a generator.  If a learning rule runs the network twice in one step, both passes have
+    the same silent units.  The cache is one bit for each unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> h, _ = Dropout(0.5).forward(None, np.ones((1, 1000)), rng=np.random.default_rng(0))
+    >>> np.unique(h).tolist(), bool(abs(h.mean() - 1) < 0.1)
+    ([0.0, 2.0], True)
+    """
+
+    p: float = 0.5
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        if not isinstance(self.p, Real) or isinstance(self.p, bool) or not 0 <= float(self.p) < 1:
+            raise InputError(f"{self} got p {self.p!r}, expected a number that is at least 0 and below 1")
+        return shape
+
+    def draws(self) -> bool:
+        return self.p > 0
+
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        if not train or not self.draws():
+            return h, None
+        if rng is None:
+            raise InputError(f"{self} needs a generator in a training pass: forward(..., rng=np.random.default_rng(0))")
+        # of one type whatever that of h is, so that networks of two types have the same silent units
+        mask = array_module(h).asarray(rng.random(h.shape, dtype="float32") >= self.p)
+        return dropout.dropout(h, mask, self.p), Mask.of(mask)
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        return delta if cache is None else dropout.dropout(delta, materialise(cache), self.p), None
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        return None if cache is None else what.within(cache), index
+
+
+@dataclass(frozen=True)
 class MaxPool(Layer):
-    """The largest of every window of size x size; of equal ones the first.  The stride is the size where not given."""
+    """Max-pooling: the largest number of every window, for each channel; of equal ones the first.
+
+    Parameters
+    ----------
+    size : int
+        The side of the square window, in pixels.
+    stride : int or None
+        The step of the window, in pixels; None stands for `size`.
+    pad : int
+        The width of a frame around the image that never wins, in pixels; less than `size`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> MaxPool(2).forward(None, np.arange(16.0).reshape(1, 4, 4, 1))[0].ravel().tolist()
+    [5.0, 7.0, 13.0, 15.0]
+    """
 
     size: int
     stride: int | None = None
@@ -236,19 +537,40 @@ class MaxPool(Layer):
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         return (*_pooled(self, shape, self.size, self.stride), shape[-1])
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         out, place = pool.max_pool(h, self.size, self.stride or self.size, self.pad)
         return out, (place, h.shape)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         place, shape = cache
-        return pool.d_max_pool(delta, place, shape, self.size, self.stride or self.size, self.pad), None
+        return pool.d_max_pool(delta, materialise(place), shape, self.size, self.stride or self.size, self.pad), None
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        place, shape = cache
+        return (what.within(place), shape), index
 
 
 @dataclass(frozen=True)
 class AvgPool(Layer):
-    """The mean of every window of size x size, padding counting as zeros; the stride is the size where not given."""
+    """Average pooling: the mean of every window, for each channel; padding counts as zeros.
+
+    Parameters
+    ----------
+    size : int
+        The side of the square window, in pixels.
+    stride : int or None
+        The step of the window, in pixels; None stands for `size`.
+    pad : int
+        The width of a frame of zeros around the image, in pixels; less than `size`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> AvgPool(2).forward(None, np.arange(16.0).reshape(1, 4, 4, 1))[0].ravel().tolist()
+    [2.5, 4.5, 10.5, 12.5]
+    """
 
     size: int
     stride: int | None = None
@@ -257,7 +579,8 @@ class AvgPool(Layer):
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         return (*_pooled(self, shape, self.size, self.stride), shape[-1])
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         return pool.avg_pool(h, self.size, self.stride or self.size, self.pad), h.shape
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
@@ -267,13 +590,21 @@ class AvgPool(Layer):
 
 @dataclass(frozen=True)
 class GlobalPool(Layer):
-    """The mean over all positions, (N, H, W, C) -> (N, C)."""
+    """The mean over all positions of an image, for each channel: (N, H, W, C) -> (N, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GlobalPool().forward(None, np.arange(4.0).reshape(1, 2, 2, 1))[0].tolist()
+    [[1.5]]
+    """
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         _image(self, shape)
         return shape[-1:]
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         return pool.global_pool(h), h.shape
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
@@ -282,9 +613,9 @@ class GlobalPool(Layer):
 
 
 def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: int | None) -> tuple[int, int]:
-    """Height and width after a layer with windows of that size.
+    """Return height and width after a layer with windows of that size.
 
-    Raises InputError if no window fits, if the layer's numbers make none, or if there is no image.
+    Raises InputError if no window fits, if the layer's numbers make no window, or if samples are no images.
     """
     _whole(layer, pad=0)
     if stride is not None:
@@ -301,13 +632,13 @@ def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: in
 
 
 def _image(layer: Layer, shape: Shape) -> None:
-    """Raises InputError unless samples of that shape are images."""
+    """Raise InputError unless samples of that shape are images."""
     if len(shape) != 3 or not all(shape):
         raise InputError(f"{layer} got samples of shape {shape}, expected images (H, W, C)")
 
 
 def _fit(layer: Layer, shape: Shape, params: Tree, **expected: Shape) -> None:
-    """Raises InputError unless the parameters, if there are any, have the shapes that samples of `shape` need."""
+    """Raise InputError unless the parameters, if there are any, have the shapes that samples of `shape` need."""
     for name, needed in expected.items():
         if params is not None and params[name].shape != needed:
             raise InputError(f"{layer} got samples of shape {shape}, for which {name} would have the shape {needed}, "
@@ -315,7 +646,7 @@ def _fit(layer: Layer, shape: Shape, params: Tree, **expected: Shape) -> None:
 
 
 def _whole(layer: Layer, **least: int) -> None:
-    """Raises InputError unless the layer's fields of these names are whole numbers and not below the given ones."""
+    """Raise InputError unless the fields of these names are whole numbers and not below the given ones."""
     for name, low in least.items():
         value = getattr(layer, name)
         if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
@@ -323,7 +654,7 @@ def _whole(layer: Layer, **least: int) -> None:
 
 
 def _positive(layer: Layer, name: str, most: float = sys.float_info.max) -> None:
-    """Raises InputError unless the layer's field of that name is a number above 0 and at most `most`."""
+    """Raise InputError unless the field of that name is a number above 0 and at most `most`."""
     value = getattr(layer, name)
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) <= most:
         raise InputError(f"{layer} got {name} {value!r}, expected a number above 0 and at most {most:.3g}")
@@ -331,7 +662,23 @@ def _positive(layer: Layer, name: str, most: float = sys.float_info.max) -> None
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """h = f(a), element by element; f is a name in kernels.activation.ACTIVATIONS."""
+    """An activation h = f(a), element by element.
+
+    Parameters
+    ----------
+    name : str
+        The name of f in `kernels.activation.ACTIVATIONS`.
+
+    Notes
+    -----
+    The cache is what the derivative of f needs: h, or a for functions such as gelu.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Activation("relu").forward(None, np.array([[-1.0, 2.0]]))[0].tolist()
+    [[0.0, 2.0]]
+    """
 
     name: str
 
@@ -340,28 +687,36 @@ class Activation(Layer):
             raise unknown("activation", str(self.name), ACTIVATIONS)
         return shape
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
-        f, _ = ACTIVATIONS[self.name]
-        h = f(h)                                                                   # LAS (1)
-        return h, h
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        f, a = ACTIVATIONS[self.name], h
+        h = f.function(a)                                                          # LAS (1)
+        return h, f.kept(a, h)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        _, d_f = ACTIVATIONS[self.name]
-        return delta * d_f(materialise(cache)), None                                    # LAS (7)
+        d_f = ACTIVATIONS[self.name].derivative
+        return delta * d_f(materialise(cache)), None                               # LAS (7)
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
-        return what.behind(self.name, cache), index
+        return what.after(ACTIVATIONS[self.name].takes, cache), index
 
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """(N, ...) -> (N, F)."""
+    """Images as vectors: (N, ...) -> (N, F), in the order in which the numbers lie in memory.
+
+    Examples
+    --------
+    >>> Flatten().out_shape((8, 8, 3))
+    (192,)
+    """
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         return (math.prod(shape),)
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         return h.reshape(len(h), math.prod(h.shape[1:])), h.shape
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
@@ -371,7 +726,25 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Sequential(Layer):
-    """Layers one after another, a layer itself; so a gradient *inside* a block is exact under every rule."""
+    """Layers one after another, which are a layer themselves.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        The layers, from the input up.
+
+    Notes
+    -----
+    A learning rule acts between the blocks of a network.  If a block is a Sequential, the gradients inside it are exact
+    under every rule.  The parameters are a list, one entry for each layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> block = Sequential((Flatten(), Dense(4), Activation("relu")))
+    >>> block.init(np.random.default_rng(0), (8, 8, 1))[1]
+    (4,)
+    """
 
     layers: tuple[Layer, ...]
 
@@ -395,23 +768,27 @@ class Sequential(Layer):
             least, shape = max(least, layer.least_batch(shape)), layer.out_shape(shape)
         return least
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         caches = []
         for layer, p in zip(self.layers, params, strict=True):
-            h, cache = layer.forward(p, h, train)
+            h, cache = layer.forward(p, h, train, rng)
             caches.append(cache)
         return h, caches
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         grads: list[Tree] = [None] * len(self.layers)
-        down: Array | None = delta
         for i in reversed(range(len(self.layers))):
             more = want_down or any(True for _ in leaves(feedback[:i]))
-            down, grads[i] = self.layers[i].backward(feedback[i], cache[i], down, more)
-            if not more:
+            down, grads[i] = self.layers[i].backward(feedback[i], cache[i], delta, more)
+            if not more or down is None:
                 return None, grads
-        return down, grads
+            delta = down
+        return delta, grads
+
+    def draws(self) -> bool:
+        return any(layer.draws() for layer in self.layers)
 
     def head(self) -> Head | None:
         return next((head for head in (layer.head() for layer in self.layers) if head is not None), None)
@@ -433,9 +810,25 @@ class Sequential(Layer):
 
 @dataclass(frozen=True)
 class Residual(Layer):
-    """body(h) + shortcut(h); without a shortcut layer, body(h) + h.  He et al. 2016.
+    """A residual block: body(h) + shortcut(h), or body(h) + h without a shortcut.
 
-    The activation behind the sum is a layer of its own.
+    Parameters
+    ----------
+    body : Layer
+        The main path.
+    shortcut : Layer or None
+        The path next to it; None stands for the identity.
+
+    Notes
+    -----
+    He et al. 2016.  The activation after the sum is a layer of its own.  The parameters are {"body", "shortcut"}.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> block = Residual(Activation("relu"))
+    >>> block.forward({"body": None, "shortcut": None}, np.array([[-1.0, 2.0]]))[0].tolist()
+    [[-1.0, 4.0]]
     """
 
     body: Layer
@@ -456,21 +849,25 @@ class Residual(Layer):
     def least_batch(self, shape: Shape) -> int:
         return max(part.least_batch(shape) for part in (self.body, self.shortcut) if part is not None)
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
-        out, body = self.body.forward(params["body"], h, train)
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        out, body = self.body.forward(params["body"], h, train, rng)
         if self.shortcut is None:
             return out + h, (body, None)
-        beside, short = self.shortcut.forward(params["shortcut"], h, train)
+        beside, short = self.shortcut.forward(params["shortcut"], h, train, rng)
         return out + beside, (body, short)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         down, body = self.body.backward(feedback["body"], cache[0], delta, want_down)
-        if self.shortcut is None:
-            beside, short = delta, None
-        else:
+        beside: Array | None = delta
+        short: Tree = None
+        if self.shortcut is not None:
             beside, short = self.shortcut.backward(feedback["shortcut"], cache[1], delta, want_down)
-        return None if down is None else down + beside, {"body": body, "shortcut": short}
+        return None if down is None or beside is None else down + beside, {"body": body, "shortcut": short}
+
+    def draws(self) -> bool:
+        return self.body.draws() or (self.shortcut is not None and self.shortcut.draws())
 
     def head(self) -> Head | None:
         return self.body.head()
@@ -490,17 +887,56 @@ class Residual(Layer):
 
 
 def head_beside(block: Layer) -> Head:
-    """The head shaped like the block's first layer with weights.
+    """Return the head that is shaped like the first layer with weights of a block.
 
-    Raises InputError where the block has none.
+    Parameters
+    ----------
+    block : Layer
+        A block of a network.
+
+    Returns
+    -------
+    Head
+        The kind of linear map that a local module next to the block has, see heads.py.
+
+    Raises
+    ------
+    InputError
+        If the block has no layer with weights.
+
+    Examples
+    --------
+    >>> head_beside(Sequential((Conv(4, 3, pad=1), Activation("relu"))))
+    ConvHead(kernel=3, stride=1, pad=1, average=True)
     """
     head = block.head()
     if head is None:
-        raise InputError(f"no head stands beside {block}: it has no layer with weights")
+        raise InputError(f"there is no head for {block}: it has no layer with weights")
     return head
 
 
 def published_beside(block: Layer) -> Head:
-    """The head that the LAS paper's published code has there: MaxConvHead beside a convolution."""
+    """Return the head that the published code of the LAS paper has next to a block: MaxConvHead next to a convolution.
+
+    Parameters
+    ----------
+    block : Layer
+        A block of a network.
+
+    Returns
+    -------
+    Head
+        As `head_beside`, but with the maximum over positions in the place of the average.
+
+    Raises
+    ------
+    InputError
+        If the block has no layer with weights.
+
+    Examples
+    --------
+    >>> published_beside(Conv(4, 3, pad=1))
+    MaxConvHead(kernel=3, stride=1, pad=1, average=False)
+    """
     head = head_beside(block)
     return MaxConvHead(head.kernel, head.stride, head.pad) if isinstance(head, ConvHead) else head

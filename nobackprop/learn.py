@@ -34,7 +34,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     """
     checks.step(net, rule, params, state, opt, opt_state, x, y)
     state = rule.refresh(rng, state)
-    tape = rule.forward(net, params, state, x)
+    tape = rule.forward(net, params, state, x, rng)
     opt_state(rule.align(net, params, state, tape, y, rng))
     credit = rule.credit(net, params, state, tape, y)
     opt_state(credit.state)

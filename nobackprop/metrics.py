@@ -8,6 +8,7 @@ import numpy as np
 
 from .backend import Array, array_module
 from .layers import Activation, Layer, Sequential, Shape
+from .leaf_names import RUNNING, leaf_name
 from .network import Network
 from .rules import BP, Rule
 from .tape import Keep
@@ -39,13 +40,17 @@ class Listener(Layer):
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         return self.block.init(rng, shape)
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
-        return self.block.forward(params, h, train)
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        return self.block.forward(params, h, train, rng)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         self.heard.append(delta)
         return self.block.backward(feedback, cache, delta, want_down)
+
+    def draws(self) -> bool:
+        return self.block.draws()
 
     def head(self) -> Any:
         return self.block.head()
@@ -61,7 +66,8 @@ def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Ar
     """dL/dh at every block's output as the rule would send it for this batch; None where it sends none."""
     listeners = tuple(Listener(block) for block in net)
     listening = Network(listeners, net.loss)
-    rule.credit(listening, params, state, rule.forward(listening, params, state, x), y)
+    tape = rule.forward(listening, params, state, x, np.random.default_rng(0))
+    rule.credit(listening, params, state, tape, y)
     return [listener.heard[0] if listener.heard else None for listener in listeners]
 
 
@@ -72,8 +78,12 @@ def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
     "alignment" compares dL/dh at the block's output; "alignment_at_a" compares the papers' delta_i = dL/da_i,
     behind f' (LAS, Fig. 4), where a block ends in an activation.  Both are cosines per sample, averaged over
     the batch.  None stands where a rule sends no signal.
+
+    The pass is one of training, as batch-norm's statistics are the batch's.  Layers that draw, as Dropout does, draw from a
+    generator of seed 0 each time, so that the rule and BP are compared with the same silent units, and no generator of
+    the run moves.
     """
-    tape = BP().forward(net, params, None, x)
+    tape = BP().forward(net, params, None, x, np.random.default_rng(0))
     ours, true = signals(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
     result: dict[str, list[float | None]] = {"alignment": [], "alignment_at_a": []}
     for last, cache, u, v in zip(net[:-1], tape.caches, ours, true, strict=False):
@@ -95,4 +105,4 @@ def _number(u: Array | None, v: Array | None) -> float | None:
 
 def size(params: Tree) -> int:
     """How many numbers a tree of parameters holds, running statistics not counted."""
-    return sum(array.size for path, array in leaves(params) if path.rpartition("/")[2] not in ("mean", "var"))
+    return sum(array.size for path, array in leaves(params) if leaf_name(path) not in RUNNING)

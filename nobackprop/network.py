@@ -1,8 +1,14 @@
-"""A network, its tape, and the one backward walk of this package."""
+"""A network, the tape of a forward pass, and the one backward walk of this package.
+
+A network is a tuple of blocks.  A *block* is a layer, most often several in a row: it is the unit on which a learning
+rule acts.  The *tape* is the record of one forward pass: the outputs of all blocks, and what their backward passes
+need.
+"""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -11,16 +17,38 @@ from .backend import Array, array_module
 from .errors import InputError, unknown
 from .kernels.loss import LOSSES
 from .layers import Conv, Layer, Sequential, Shape
-from .tape import ALL, Keep, Kept
+from .tape import ALL, Keep, Kept, generator
 from .tree import Tree, tree_map
 
 
 @dataclass(frozen=True)
 class Network:
-    """Blocks from the input up, and the loss on the last one's output.
+    """Blocks from the input up, and the loss on the output of the last one.
 
-    Block boundaries are where a rule may act: one (dense, activation) pair a block gives the papers' fully
-    connected equations.  The last block is linear: softmax belongs to the loss.
+    Parameters
+    ----------
+    blocks : tuple of Layer
+        The blocks.  A learning rule may act between two of them.
+    loss : str
+        The name of a loss in `kernels.loss.LOSSES`.
+
+    Raises
+    ------
+    InputError
+        If there is no loss of that name.
+
+    Notes
+    -----
+    With one (dense, activation) pair in each block, the code computes the papers' equations for fully connected
+    networks.  The last block is linear, because softmax belongs to the loss.  A network can be indexed and sliced as a
+    tuple can; a slice is a network.
+
+    Examples
+    --------
+    >>> from nobackprop.layers import Activation, Dense, Sequential
+    >>> net = Network((Sequential((Dense(8), Activation("tanh"))), Dense(3)))
+    >>> len(net), len(net[1:]), net.loss
+    (2, 1, 'cross_entropy')
     """
 
     blocks: tuple[Layer, ...]
@@ -47,43 +75,103 @@ class Network:
 
     @property
     def convolutional(self) -> bool:
-        """Whether any of its layers is a convolution."""
+        """Whether any layer of the network is a convolution."""
         return any(isinstance(leaf, Conv) for block in self for leaf in block.weighted())
 
+    @cached_property
+    def draws(self) -> tuple[bool, ...]:
+        """For each block, whether it draws random numbers in a training pass, as Dropout does."""
+        return tuple(block.draws() for block in self)
+
     def value(self, a: Array, y: Array) -> Array:
-        """The loss of a_L (N, C) against y* (N, C), a scalar: the mean over the batch."""
+        """Return the loss of the outputs a_L (N, C) for the targets y* (N, C): a scalar, the mean over the batch."""
         return LOSSES[self.loss][0](a, y)
 
     def error(self, a: Array, y: Array) -> Array:
-        """e = dL/da_L, (N, C)."""
+        """Return e = dL/da_L, (N, C), for the outputs a_L (N, C) and the targets y* (N, C)."""
         return LOSSES[self.loss][1](a, y)                                          # LAS (5)
 
 
 @dataclass(frozen=True)
 class Tape:
-    """What one forward pass leaves: h[0] = x, h[i] the output of block i - 1 (the papers' h_i), and the caches.
+    """What one forward pass leaves for learning.
 
-    Where an array is not needed the tape may keep less, or something that makes it when it is called: `kept.Keep`.
+    Parameters
+    ----------
+    h : list
+        h[0] is the input x; h[i] is the output of block i - 1, which the papers call h_i.
+    caches : list
+        For each block, what its backward pass needs.
+    seeds : sequence of int or None
+        For each block, the seed of what it drew; None if it drew nothing.  A second forward pass with these seeds draws
+        the same numbers.  Left out, it is None for every block.
+
+    Notes
+    -----
+    If a learning rule does not need an array, the tape may keep less than it, or an object that makes it when it is
+    called: see `tape.Keep`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Activation
+    >>> tape = forward(Network((Activation("relu"),)), [None], np.array([[-1.0, 2.0]]))
+    >>> tape.output.tolist(), len(tape.h), list(tape.seeds)
+    ([[0.0, 2.0]], 2, [None])
     """
 
     h: list[Kept]
     caches: list[Any]
+    seeds: Sequence[int | None] = ()
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            object.__setattr__(self, "seeds", [None] * len(self.caches))
 
     @property
     def output(self) -> Array:
-        """a_L, (N, C)."""
+        """The output a_L of the network, (N, C)."""
         return self.h[-1]
 
     def above(self, i: int) -> Tape:
-        """The tape of the network net[i:]."""
-        return Tape(self.h[i:], self.caches[i:])
+        """Return the tape of the network net[i:]."""
+        return Tape(self.h[i:], self.caches[i:], self.seeds[i:])
 
 
 def init(net: Network, rng: np.random.Generator, shape: Shape,
          dtype: str = "float32") -> tuple[Tree, list[Shape]]:
-    """Parameters on the host, and the shape of one sample at the input and behind every block.
+    """Draw the parameters that training starts from.
 
-    Drawn in float64 and rounded, so that networks of two dtypes start from the same numbers.
+    Parameters
+    ----------
+    net : Network
+    rng : numpy.random.Generator
+        The generator that everything is drawn from.
+    shape : tuple of int
+        The shape of one sample, without the batch axis.
+    dtype : str
+        The type of the parameters.  They are drawn in float64 and rounded, so that networks of two types start from the
+        same numbers.
+
+    Returns
+    -------
+    params : list
+        The parameters of each block, on the host.
+    shapes : list of tuple of int
+        The shape of one sample at the input and after every block.
+
+    Raises
+    ------
+    InputError
+        If the network does not take samples of that shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.models import mlp
+    >>> params, shapes = init(mlp((4,), 3, (8,)), np.random.default_rng(0), (4,))
+    >>> shapes, params[-1]["W"].shape, str(params[-1]["W"].dtype)
+    ([(4,), (8,), (3,)], (3, 8), 'float32')
     """
     params, shapes = [], [tuple(shape)]
     for block in net:
@@ -94,8 +182,21 @@ def init(net: Network, rng: np.random.Generator, shape: Shape,
 
 
 def least_batch(net: Network, shape: Shape) -> int:
-    """The smallest batch of samples of `shape` to learn from: 2 if a batch-norm would see one value a channel, else 1.
+    """Return the number of samples of `shape` that a batch needs at least: 2 if a batch-norm sees one value a channel.
 
+    Parameters
+    ----------
+    net : Network
+    shape : tuple of int
+        The shape of one sample, without the batch axis.
+
+    Returns
+    -------
+    int
+        2 if some batch-norm would see a single value in each channel, which has no variance; else 1.
+
+    Examples
+    --------
     >>> from nobackprop.layers import BatchNorm, Conv, GlobalPool
     >>> [least_batch(Network(blocks), (8, 8, 3)) for blocks in [(Conv(4, 3), BatchNorm()), (GlobalPool(), BatchNorm())]]
     [1, 2]
@@ -104,7 +205,28 @@ def least_batch(net: Network, shape: Shape) -> int:
 
 
 def check(net: Network, params: Tree, x: Array) -> None:
-    """Raises InputError unless x is a batch of samples (N, ...) that fit the network and its parameters."""
+    """Check that x is a batch of samples that fit the network and its parameters.
+
+    Parameters
+    ----------
+    net : Network
+    params : list
+        The parameters of the network.
+    x : array (N, ...)
+        What came as a batch.
+
+    Raises
+    ------
+    InputError
+        If x is no array of numbers, or if its samples do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.models import mlp
+    >>> net = mlp((4,), 3, (8,))
+    >>> check(net, init(net, np.random.default_rng(0), (4,))[0], np.zeros((2, 4)))
+    """
     try:
         array_module(x)
     except TypeError:
@@ -115,24 +237,78 @@ def check(net: Network, params: Tree, x: Array) -> None:
     Sequential(net.blocks).out_shape(x.shape[1:], params)
 
 
-def forward(net: Network, params: Tree, x: Array, train: bool = True,
-            keep: Callable[[int], Keep] = lambda i: ALL) -> Tape:
-    """The forward pass of x (N, ...) that learning needs: of block i what keep(i) says, x and a_L in any case."""
-    tape, h, index = Tape([x], []), x, 0
-    for i, (block, p) in enumerate(zip(net, params, strict=True)):
-        h, cache = block.forward(p, h, train)
+def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Callable[[int], Keep] = lambda i: ALL,
+            rng: np.random.Generator | None = None, seeds: Sequence[int | None] = ()) -> Tape:
+    """Run the network on a batch and record what learning needs.
+
+    Parameters
+    ----------
+    net : Network
+    params : list
+        The parameters of each block.
+    x : array (N, ...)
+        The batch.
+    train : bool
+        Whether batch-norm uses the statistics of this batch, and Dropout silences units.
+    keep : callable
+        keep(i) says what the tape keeps of block i; it keeps x and the output in any case.  By default it keeps all.
+    rng : numpy.random.Generator or None
+        The generator of this training step.  It is drawn from only if a block draws, once for each such block.
+    seeds : sequence of int or None
+        The seeds of an earlier tape, for a pass that draws the same numbers as that one did; `rng` is then left alone.
+
+    Returns
+    -------
+    Tape
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Dropout
+    >>> net, x = Network((Dropout(0.5),)), np.ones((4, 8))
+    >>> first = forward(net, [None], x, rng=np.random.default_rng(0))
+    >>> again = forward(net, [None], x, seeds=first.seeds)
+    >>> np.array_equal(first.output, again.output)
+    True
+    """
+    if not seeds:
+        seeds = [int(rng.integers(2**63)) if draws and train and rng is not None else None for draws in net.draws]
+    h, outputs, caches, index = x, [x], [], 0
+    for i, (block, p, seed) in enumerate(zip(net, params, seeds, strict=True)):
+        h, cache = block.forward(p, h, train, generator(seed))
         what = keep(i)
         cache, index = block.keep(cache, what, index)
-        tape.h.append(what.between(h))
-        tape.caches.append(cache)
-    tape.h[-1] = h
-    return tape
+        outputs.append(what.between(h))
+        caches.append(cache)
+    outputs[-1] = h
+    return Tape(outputs, caches, seeds)
 
 
 def with_presynaptic(net: Network, tape: Tape, before: Callable[[int, Kept], Kept]) -> Tape:
-    """The tape with before(index, h) in the place of the input h of every layer with weights.
+    """Return a tape in which other activities stand in front of the weights.
 
-    `index` counts those layers along the main path from 0; a shortcut's are counted beside the body's.
+    Parameters
+    ----------
+    net : Network
+    tape : Tape
+        The tape of a forward pass; it stays as it is.
+    before : callable
+        before(index, h) returns what takes the place of the input h of a layer with weights.  `index` counts these
+        layers along the main path from 0; the layers of a shortcut have the indices of the body next to it.
+
+    Returns
+    -------
+    Tape
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Dense
+    >>> net, x = Network((Dense(1, gain=1.0),)), np.ones((2, 3))
+    >>> params, _ = init(net, np.random.default_rng(0), (3,), "float64")
+    >>> other = with_presynaptic(net, forward(net, params, x), lambda index, h: 2 * h)
+    >>> backward(net, params, other, {0: np.ones((2, 1))})[0]["W"].tolist()
+    [[4.0, 4.0, 4.0]]
     """
     caches, index, what = [], 0, Keep(before=before)
     for block, cache in zip(net, tape.caches, strict=True):
@@ -142,9 +318,33 @@ def with_presynaptic(net: Network, tape: Tape, before: Callable[[int, Kept], Kep
 
 
 def predict(net: Network, params: Tree, x: Array) -> Array:
-    """a_L (N, C), nothing recorded.
+    """Return the output of the network for a batch, in prediction: nothing is recorded.
 
-    Raises InputError unless x is a batch of samples that fit the network and its parameters.
+    Parameters
+    ----------
+    net : Network
+    params : list
+        The parameters of each block.
+    x : array (N, ...)
+        The batch.
+
+    Returns
+    -------
+    array (N, C)
+        a_L.  The largest entry of a row is the class that is predicted.
+
+    Raises
+    ------
+    InputError
+        If x is no batch of samples that fit the network and its parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.models import mlp
+    >>> net = mlp((4,), 3, (8,))
+    >>> predict(net, init(net, np.random.default_rng(0), (4,))[0], np.zeros((2, 4), "float32")).tolist()
+    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     check(net, params, x)
     for block, p in zip(net, params, strict=True):
@@ -153,21 +353,64 @@ def predict(net: Network, params: Tree, x: Array) -> Array:
 
 
 def remember(net: Network, params: Tree, tape: Tape) -> None:
-    """Fold what a training pass has seen into the running statistics that prediction uses, in place."""
+    """Fold what a training pass has seen into the running statistics that prediction uses, in place.
+
+    Parameters
+    ----------
+    net : Network
+    params : list
+        The parameters of each block; their leaves `mean` and `var` are written to.
+    tape : Tape
+        The tape of the training pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import BatchNorm
+    >>> net, x = Network((BatchNorm(),)), np.array([[10.0], [20.0]])
+    >>> params, _ = init(net, np.random.default_rng(0), (1,), "float64")
+    >>> remember(net, params, forward(net, params, x))
+    >>> params[0]["mean"].tolist()
+    [1.5]
+    """
     for block, p, cache in zip(net, params, tape.caches):
         block.remember(p, cache)
 
 
 def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> list[Tree]:
-    """Walk the blocks down and return their gradients.
+    """Walk down through the blocks and return their gradients.
 
-    feedback: the tree that carries errors down; the parameters themselves make it backpropagation.
-    signals: {block: dL/dh at its output}; a block without one listens to the block above.
+    Parameters
+    ----------
+    net : Network
+    feedback : list
+        The tree that carries errors down.  If it is the parameters themselves, the walk is backpropagation.
+    tape : Tape
+        The tape of the forward pass.
+    signals : mapping of int to array
+        For some blocks, dL/dh at their output.  A block without an entry listens to the block above it.
+
+    Returns
+    -------
+    list
+        The gradients of each block, None for a block without parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.models import mlp
+    >>> net, x, y = mlp((4,), 3, (8,)), np.ones((2, 4)), np.eye(3)[:2]
+    >>> params, _ = init(net, np.random.default_rng(0), (4,), "float64")
+    >>> tape = forward(net, params, x)
+    >>> grads = backward(net, params, tape, {1: net.error(tape.output, y)})
+    >>> [grads[0][0]["W"].shape, grads[1]["b"].shape]
+    [(8, 4), (3,)]
     """
     grads: list[Tree] = [None] * len(net)
     down: Array | None = None
     for i in reversed(range(len(net))):
         delta = signals.get(i, down)
+        assert delta is not None, f"block {i} hears nothing: it has no signal, and nothing comes down from above"
         down, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta,
                                          want_down=i > 0 and i - 1 not in signals)
     return grads

@@ -22,6 +22,7 @@ import numpy as np
 
 from .backend import Array, array_module
 from .errors import check_name, number
+from .leaf_names import LOCAL, leaf_name
 from .tree import Tree, leaves, nodes
 from .workers import split_among_workers
 
@@ -74,7 +75,7 @@ class Optimizer:
         for path, g in given:
             w, memories = self.slots[path]
             self.steps[path] += 1
-            decay = 0.0 if path.rpartition("/")[2] in ("b", "gamma", "beta") else self.weight_decay
+            decay = 0.0 if leaf_name(path) in LOCAL else self.weight_decay
             self.update_leaf(path, decay, w.reshape(-1), g.reshape(-1), memories)
 
     def update_leaf(self, path: str, decay: float, w: Array, g: Array, memories: list[Array]) -> None:

@@ -13,13 +13,14 @@ import strategies
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from networks import slope
+from scipy.special import ndtr
 from strategies import FK_LK_LF, NC_NC, NF, seeds
 from tolerance import assert_close, assert_zero
 
 from nobackprop import kernels
 from nobackprop.backend import Array, to_numpy
 from nobackprop.errors import InputError
-from nobackprop.kernels import linear, similarity
+from nobackprop.kernels import linear, normalize, similarity
 from nobackprop.kernels.activation import ACTIVATIONS, softmax
 from nobackprop.kernels.loss import LOSSES, cross_entropy, d_cross_entropy, d_squared, squared
 
@@ -88,7 +89,7 @@ def _kernels() -> dict[str, Callable[..., Array]]:
                for info in pkgutil.iter_modules(kernels.__path__)]
     return {f"{module.__name__.rpartition('.')[2]}.{name}": f for module in modules
             for name, f in inspect.getmembers(module, inspect.isfunction)
-            if f.__module__ == module.__name__ and not name.startswith("_") and name not in SCAFFOLDING}
+            if f.__module__ == module.__name__ and not name.startswith(("_", "plain_")) and name not in SCAFFOLDING}
 
 
 KERNELS = _kernels()
@@ -116,6 +117,7 @@ def _arrays(*shapes: tuple[str | int, ...], more: tuple[object, ...] = ()) -> Ex
 
 IMAGE, PLACES = ("n", 5, 6, 3), ("n", 3, 3, 4)
 EXAMPLES: dict[str, Example] = {
+    "dropout.dropout": lambda rng, n: (rng.standard_normal((n, F)), rng.integers(2, size=(n, F)) > 0, 0.25),
     "activation.unpack": lambda rng, n: (rng.integers(256, size=-(-n * 5 // 8), dtype="uint8"), (n, 5)),
     "unfold.padded": _images(2), "unfold.unpadded": _images(1), "unfold.windows": _images(0, 1, 2, 3, 2),
     "unfold.unfold": _images(3, 2, 1), "unfold.fold": _arrays(("n", 3, 3, 27), more=(IMAGE, 3, 2, 1)),
@@ -134,6 +136,8 @@ EXAMPLES: dict[str, Example] = {
     "normalize.statistics": _images(),
     "normalize.batchnorm": lambda rng, n: (rng.standard_normal((n, 5, 6, 3)), *rng.standard_normal((3, 3)), np.ones(3),
                                            1e-5),
+    "normalize.layernorm": lambda rng, n: (rng.standard_normal((n, 5, 6, 3)), *rng.standard_normal((2, 3)), 1e-5),
+    "normalize.d_layernorm": lambda rng, n: (*rng.standard_normal((2, n, 5, 6, 3)), rng.standard_normal(3), 1e-5),
     "normalize.d_batchnorm": lambda rng, n: (*rng.standard_normal((2, n, 5, 6, 3)), *rng.standard_normal((2, 3)),
                                              np.ones(3), 1e-5),
 }
@@ -235,6 +239,33 @@ def test_a_kernel_takes_a_batch_without_samples(xp, way):
         assert not to_numpy(found).any()
 
 
+# Normalisation, as a textbook has it
+
+
+@given(seeds, st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple), st.integers(1, 9))
+def test_fast_normalisation_is_the_plain_one(seed, lead, channels):
+    rng = np.random.default_rng(seed)
+    (h, delta), (gamma, beta) = rng.standard_normal((2, *lead, channels)), rng.standard_normal((2, channels))
+    mean, variance = normalize.statistics(h)
+    assert_close(normalize.batchnorm(h, gamma, beta, mean, variance, 0.1),
+                 normalize.plain_batchnorm(h, gamma, beta, 0.1), of=1)
+    assert_close(list(normalize.d_batchnorm(delta, h, gamma, mean, variance, 0.1)),
+                 list(normalize.plain_d_batchnorm(delta, h, gamma, 0.1)), of=20)
+    assert_close(normalize.layernorm(h, gamma, beta, 0.1), normalize.plain_layernorm(h, gamma, beta, 0.1), of=1)
+    assert_close(list(normalize.d_layernorm(delta, h, gamma, 0.1)),
+                 list(normalize.plain_d_layernorm(delta, h, gamma, 0.1)), of=20)
+
+
+# of more than one group, by two megabytes of work space each
+@pytest.mark.parametrize("shape", [(3000, 300), (40, 30, 30, 20)])
+def test_layer_normalisation_in_groups_is_the_plain_one(shape):
+    rng = np.random.default_rng(0)
+    (h, delta), (gamma, beta) = rng.standard_normal((2, *shape)), rng.standard_normal((2, shape[-1]))
+    assert_close(normalize.layernorm(h, gamma, beta, 1e-5), normalize.plain_layernorm(h, gamma, beta, 1e-5))
+    found = normalize.d_layernorm(delta, h, gamma, 1e-5)
+    assert_close(list(found), list(normalize.plain_d_layernorm(delta, h, gamma, 1e-5)), of=len(h))
+
+
 # The trilinear form
 
 
@@ -293,32 +324,59 @@ def test_operands_of_two_modules_are_refused():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @given(a=NF())
-def test_the_derivative_is_a_function_of_the_output(name, a):
-    f, d_f = ACTIVATIONS[name]
-    by_complex_step = f(a + 1e-20j).imag / 1e-20
-    assert_close(d_f(f(a)), by_complex_step, of=1)
+def test_the_derivative_is_a_function_of_what_it_says_that_it_takes(name, a):
+    f = ACTIVATIONS[name]
+    by_complex_step = f.function(a + 1e-20j).imag / 1e-20
+    assert_close(f.derivative(f.kept(a, f.function(a))), by_complex_step, of=1)
+
+
+@pytest.mark.parametrize("name", [name for name, f in ACTIVATIONS.items() if f.takes == "sign"])
+@given(a=NF())
+def test_a_derivative_that_takes_the_sign_reads_no_more(name, a):
+    f = ACTIVATIONS[name]
+    h = f.function(a)
+    np.testing.assert_array_equal(f.derivative((h > 0).astype(h.dtype)), f.derivative(h))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_that_is_called_monotone_never_falls_and_only_such_a_one(name):
+    rising = np.diff(ACTIVATIONS[name].function(np.linspace(-5, 5, 1001))) >= 0
+    assert rising.all() == ACTIVATIONS[name].monotone
 
 
 def test_activations_are_what_their_names_say(xp):
     host = np.linspace(-3, 3, 13)
     a = xp.asarray(host)
     expected = {"identity": host, "relu": np.where(host > 0, host, 0), "tanh": np.tanh(host),
-                "sigmoid": 1 / (1 + np.exp(-host)), "elu": np.where(host > 0, host, np.exp(host) - 1)}
+                "sigmoid": 1 / (1 + np.exp(-host)), "elu": np.where(host > 0, host, np.exp(host) - 1),
+                "leaky_relu": np.where(host > 0, host, host / 100), "silu": host / (1 + np.exp(-host)),
+                "gelu": host / (1 + np.exp(-2 * np.sqrt(2 / np.pi) * (host + 0.044715 * host**3)))}
     assert set(expected) == set(ACTIVATIONS)
-    for name, (f, _) in ACTIVATIONS.items():
-        assert_close(to_numpy(f(a)), expected[name])
+    for name, f in ACTIVATIONS.items():
+        assert_close(to_numpy(f.function(a)), expected[name])
 
 
-def test_relu_is_off_at_0(xp):
-    f, d_f = ACTIVATIONS["relu"]
-    assert not to_numpy(d_f(f(xp.asarray(np.array([0.0, -0.0, -1.0]))))).any()
+def test_gelu_is_near_the_one_by_the_normal_distribution():
+    a = np.linspace(-8, 8, 4001)
+    off = np.abs(ACTIVATIONS["gelu"].function(a) - a * ndtr(a)).max()
+    assert 1e-4 < off < 5e-4
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu"])
+def test_a_relu_is_off_at_0(xp, name):
+    f = ACTIVATIONS[name]
+    slopes = to_numpy(f.derivative(f.function(xp.asarray(np.array([0.0, -0.0, -1.0, 1.0])))))
+    assert slopes.tolist() == [f.derivative(np.array([-1.0]))[0]] * 3 + [1.0]
 
 
 @pytest.mark.parametrize("name", [*ACTIVATIONS, "softmax"])
 def test_no_activation_overflows(xp, name):
-    f = softmax if name == "softmax" else ACTIVATIONS[name][0]
+    f = softmax if name == "softmax" else ACTIVATIONS[name].function
     for dtype in ("float32", "float64"):
-        assert np.isfinite(to_numpy(f(xp.asarray(np.array([[-1e4, 0.0, 1e4]], dtype))))).all()
+        a = xp.asarray(np.array([[-1e4, 0.0, 1e4]], dtype))
+        assert np.isfinite(to_numpy(f(a))).all()
+        if name != "softmax":
+            assert np.isfinite(to_numpy(ACTIVATIONS[name].derivative(ACTIVATIONS[name].kept(a, f(a))))).all()
 
 
 @given(a=NF())

@@ -12,6 +12,7 @@ from tolerance import assert_close, size
 
 from nobackprop import layers, network
 from nobackprop.backend import to_module, to_numpy
+from nobackprop.errors import InputError
 from nobackprop.kernels import linear
 from nobackprop.kernels.activation import ACTIVATIONS
 from nobackprop.layers import (
@@ -20,15 +21,22 @@ from nobackprop.layers import (
     BatchNorm,
     Conv,
     Dense,
+    Dropout,
     Flatten,
     GlobalPool,
     Layer,
+    LayerNorm,
     MaxPool,
     Residual,
     Sequential,
     Shape,
     head_beside,
 )
+from nobackprop.leaf_names import LOCAL, RUNNING, TRANSPORTED, leaf_name
+from nobackprop.metrics import Listener
+from nobackprop.studies.memory import buffers
+from nobackprop.studies.pipeline import SilentTop
+from nobackprop.tape import NOTHING, materialise
 from nobackprop.tree import leaves, same_structure, tree_map
 
 pair = Sequential((Dense(4), Activation("tanh")))
@@ -45,6 +53,12 @@ LAYERS: dict[str, tuple[Layer, Shape]] = {
     "conv without bias": (Conv(3, 2, bias=False), (3, 3, 2)),
     "batchnorm": (BatchNorm(), (3, 2, 4)),
     "batchnorm of vectors": (BatchNorm(), (4,)),
+    "layernorm": (LayerNorm(), (3, 2, 4)),
+    "layernorm of vectors": (LayerNorm(eps=0.1), (4,)),
+    "dropout": (Dropout(0.3), (3, 2, 4)),
+    "dropout of nothing": (Dropout(0.0), (4,)),
+    "dropout inside": (Residual(Sequential((Dense(4), Dropout(0.25), Activation("gelu"), Dense(5))), Dropout(0.5)),
+                       (5,)),
     "maxpool": (MaxPool(3, 2, 1), (5, 6, 2)),
     "avgpool": (AvgPool(3, 2, 1), (5, 6, 2)),
     "globalpool": (GlobalPool(), (3, 4, 2)),
@@ -53,7 +67,9 @@ LAYERS: dict[str, tuple[Layer, Shape]] = {
         Sequential((Conv(3, 3, 2, 1, bias=False), BatchNorm(), Activation("tanh"), Conv(3, 3, 1, 1))),
         Sequential((Conv(3, 1, 2, bias=False), BatchNorm()))), (4, 5, 2)),
 }
-WITH_WEIGHTS = ("dense", "pair", "deep", "nested", "conv", "conv without bias", "residual", "projected")
+WITH_WEIGHTS = ("dense", "pair", "deep", "nested", "conv", "conv without bias", "residual", "projected",
+                "dropout inside")
+RESIDUAL = ("residual", "projected", "dropout inside")
 EVERY = pytest.mark.parametrize("name", LAYERS)
 
 
@@ -66,6 +82,11 @@ def case(name: str, seed: int = 0, samples: int = 7):
     return layer, params, rng.standard_normal((samples, *shape)), rng.standard_normal((samples, *out))
 
 
+def forward(layer: Layer, params, x, train: bool = True):
+    """What the layer makes of x, its draws being the same each time."""
+    return layer.forward(params, x, train, np.random.default_rng(8))
+
+
 def _positive(params):
     if isinstance(params, dict):
         return {key: abs(p) + 0.1 if key == "var" else _positive(p) for key, p in params.items()}
@@ -75,7 +96,7 @@ def _positive(params):
 def learns(tree):
     """The tree without running statistics, which have no gradients."""
     if isinstance(tree, dict):
-        return {key: learns(below) for key, below in tree.items() if key not in ("mean", "var")}
+        return {key: learns(below) for key, below in tree.items() if key not in RUNNING}
     return [learns(below) for below in tree] if isinstance(tree, list) else tree
 
 
@@ -85,12 +106,65 @@ def test_every_layer_is_tested():
     assert of_module == {type(layer) for layer, _ in LAYERS.values()}
 
 
+def subclasses(kind: type) -> set[type]:
+    """All classes of the package that descend from one."""
+    below = {one for child in kind.__subclasses__() for one in {child, *subclasses(child)}}
+    return {one for one in below if one.__module__.startswith("nobackprop.")}
+
+
+OTHERS: dict[str, tuple[Layer, Shape]] = {
+    "listener": (Listener(Sequential((Dense(4), LayerNorm(), Activation("gelu")))), (5,)),
+    "silent top": (SilentTop(3), (5,)),
+}
+
+
+def grown(layer: Layer, shape: Shape, forget: bool) -> int:
+    """By how many bytes what is kept of the cache grows if the batch doubles."""
+    params, _ = layer.init(np.random.default_rng(0), shape)
+    held = []
+    for samples in (16, 32):
+        x = np.random.default_rng(1).standard_normal((samples, *shape))
+        _, cache = forward(layer, params, x)
+        if forget:
+            cache, _ = layer.keep(cache, NOTHING)
+        held.append(sum({id(buffer): buffer.nbytes for buffer in buffers(cache)}.values()))
+    return held[1] - held[0]
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *OTHERS])
+def test_a_layer_says_of_every_array_in_its_cache_what_it_is(name):
+    """Told to keep nothing, it keeps nothing that grows with the batch.  Else activation sharing would save nothing."""
+    layer, shape = (LAYERS | OTHERS)[name]
+    assert grown(layer, shape, forget=True) == 0
+    if isinstance(layer, Dense | Conv | Activation | BatchNorm | LayerNorm | MaxPool) or name == "dropout":
+        assert grown(layer, shape, forget=False) > 0
+
+
+def test_every_layer_of_the_package_is_asked():
+    assert subclasses(Layer) == {type(layer) for layer, _ in (LAYERS | OTHERS).values()}
+
+
+def test_a_layer_that_does_not_say_it_is_found():
+    class Forgetful(Activation):
+        def keep(self, cache, what, index=0):
+            return cache, index
+
+    assert grown(Forgetful("tanh"), (5,), forget=True) > 0
+
+
+@EVERY
+def test_the_name_of_every_parameter_has_a_meaning(name):
+    layer, shape = LAYERS[name]
+    params, _ = layer.init(np.random.default_rng(0), shape)
+    assert {leaf_name(path) for path, _ in leaves(params)} <= TRANSPORTED | LOCAL | RUNNING
+
+
 @EVERY
 def test_init_promises_the_shape_that_forward_gives(xp, name):
     layer, params, x, delta = case(name)
     params, x, delta = (to_module(tree, xp) for tree in (params, x, delta))
     for train in (False, True):
-        h, cache = layer.forward(params, x, train)
+        h, cache = forward(layer, params, x, train)
         assert h.shape == delta.shape
     down, grads = layer.backward(params, cache, delta)
     assert down.shape == x.shape
@@ -138,7 +212,7 @@ def test_dtypes_are_kept_and_inputs_untouched(name, dtype):
     params, x, delta = (tree_map(lambda array: array.astype(dtype), tree) for tree in (params, x, delta))
     for _, array in leaves([params, x, delta]):
         array.setflags(write=False)
-    h, cache = layer.forward(params, x, True)
+    h, cache = forward(layer, params, x)
     down, grads = layer.backward(params, cache, delta)
     assert {array.dtype for _, array in leaves([h, down, grads])} == {np.dtype(dtype)}
 
@@ -146,7 +220,7 @@ def test_dtypes_are_kept_and_inputs_untouched(name, dtype):
 def _still(tree):
     """A direction that leaves running statistics where they are."""
     if isinstance(tree, dict):
-        return {key: 0 * below if key in ("mean", "var") else _still(below) for key, below in tree.items()}
+        return {key: 0 * below if key in RUNNING else _still(below) for key, below in tree.items()}
     return [_still(below) for below in tree] if isinstance(tree, list) else tree
 
 
@@ -157,8 +231,8 @@ def test_backward_is_the_exact_adjoint(name, train, seed):
     """Of what was computed: where running statistics were used, these are constants."""
     layer, params, x, delta = case(name, seed)
     direction = _still(like([params, x], np.random.default_rng([seed, 1])))
-    expected = slope(lambda at: (delta * layer.forward(at[0], at[1], train)[0]).sum(), [params, x], direction)
-    down, grads = layer.backward(params, layer.forward(params, x, train)[1], delta)
+    expected = slope(lambda at: (delta * forward(layer, at[0], at[1], train)[0]).sum(), [params, x], direction)
+    down, grads = layer.backward(params, forward(layer, params, x, train)[1], delta)
     along = [learns(direction[0]), direction[1]]
     terms = inner([tree_map(np.abs, grads), np.abs(down)], tree_map(np.abs, along))
     assert abs(inner([grads, down], along) - expected) <= 1e-12 * (1 + terms)
@@ -168,7 +242,7 @@ def test_backward_is_the_exact_adjoint(name, train, seed):
 def test_a_batch_without_samples_goes_up_and_down(xp, name):
     layer, params, x, delta = case(name)
     params, x, delta = (to_module(tree, xp) for tree in (params, x, delta))
-    h, cache = layer.forward(params, x[:0], False)
+    h, cache = forward(layer, params, x[:0], False)
     assert h.shape == (0, *delta.shape[1:])
     down, grads = layer.backward(params, cache, delta[:0])
     assert down.shape == (0, *x.shape[1:])
@@ -188,8 +262,8 @@ def test_parameters_and_samples_meet_in_the_dtype_that_holds_both(name, of_param
     params, x, delta = tree_map(lambda p: np.rint(4 * p) + 5, params), np.rint(9 * abs(x)), np.rint(9 * delta)
     at, x_at, dtype = tree_map(lambda p: p.astype(of_params), params), x.astype(of_x), np.result_type(of_params, of_x)
     for train in (True, False):
-        wide, cache = layer.forward(params, x, train)
-        h, narrow = layer.forward(at, x_at, train)
+        wide, cache = forward(layer, params, x, train)
+        h, narrow = forward(layer, at, x_at, train)
         came = [h, *layer.backward(at, narrow, delta.astype(dtype))]
         assert {array.dtype for _, array in leaves(came)} == {dtype}
         expected = [wide, *layer.backward(params, cache, delta)]
@@ -198,12 +272,56 @@ def test_parameters_and_samples_meet_in_the_dtype_that_holds_both(name, of_param
 
 def test_dense_is_an_affine_map(xp):
     layer, params, x, delta = case("dense")
-    h, cache = layer.forward(to_module(params, xp), xp.asarray(x), True)
+    h, cache = forward(layer, to_module(params, xp), xp.asarray(x))
     assert_close(to_numpy(h), x @ params["W"].T + params["b"])
     assert to_numpy(cache).tobytes() == x.tobytes()
     _, grads = layer.backward(to_module(params, xp), cache, xp.asarray(delta))
     assert_close(to_numpy(grads["b"]), delta.sum(0), of=delta)
     assert_close(to_numpy(grads["W"]), np.einsum("nf,nk->fk", delta, x))
+
+
+# Dropout
+
+
+@EVERY
+def test_only_a_layer_that_says_so_draws(name):
+    layer, params, x, _ = case(name)
+    before, rng = np.random.default_rng(0).bit_generator.state, np.random.default_rng(0)
+    layer.forward(params, x, False, rng)
+    assert rng.bit_generator.state == before
+    layer.forward(params, x, True, rng)
+    assert (rng.bit_generator.state != before) == layer.draws() == (name in ("dropout", "dropout inside"))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_silences_as_many_as_it_says_and_keeps_the_mean(xp, p):
+    x = np.random.default_rng(1).standard_normal((200, 50)) + 3
+    h, cache = Dropout(p).forward(None, xp.asarray(x), True, np.random.default_rng(0))
+    h, mask = to_numpy(h), to_numpy(materialise(cache))
+    np.testing.assert_array_equal(h, x * mask / (1 - p))
+    assert abs(mask.mean() - (1 - p)) < 5 * np.sqrt(p * (1 - p) / x.size)
+    assert mask.dtype == bool and cache.bits.nbytes == x.size // 8
+
+
+def test_dropout_in_prediction_hands_on_its_input():
+    x = np.ones((2, 3))
+    h, cache = Dropout(0.5).forward(None, x, False)
+    assert h is x and Dropout(0.5).backward(None, cache, x)[0] is x
+
+
+def test_two_types_have_the_same_silent_units():
+    x = np.random.default_rng(1).standard_normal((20, 30))
+    wide, narrow = (forward(Dropout(0.5), None, x.astype(dtype))[0] for dtype in ("float64", "float32"))
+    np.testing.assert_array_equal(wide == 0, narrow == 0)
+
+
+def test_dropout_without_a_generator_is_one_sentence():
+    for layer in (Dropout(0.5), Sequential((Dropout(0.5),)), Residual(Dropout(0.5))):
+        params, _ = layer.init(np.random.default_rng(0), (3,))
+        with pytest.raises(InputError) as told:
+            layer.forward(params, np.ones((2, 3)))
+        assert str(told.value) == ("Dropout(p=0.5) needs a generator in a training pass: forward(..., "
+                                   "rng=np.random.default_rng(0))")
 
 
 # What is fed back
@@ -212,7 +330,7 @@ def test_dense_is_an_affine_map(xp):
 def test_the_error_goes_down_through_the_feedback_and_nothing_else_of_it_is_read():
     layer, params, x, delta = case("dense")
     B = np.random.default_rng(9).standard_normal(params["W"].shape)
-    cache = layer.forward(params, x, True)[1]
+    cache = forward(layer, params, x)[1]
     down, grads = layer.backward({"W": B, "b": np.full(4, np.nan)}, cache, delta)
     np.testing.assert_array_equal(down, linear.feedback(B, delta))
     _, exact = layer.backward(params, cache, delta)
@@ -222,7 +340,7 @@ def test_the_error_goes_down_through_the_feedback_and_nothing_else_of_it_is_read
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
 def test_backward_reads_the_feedback_in_the_place_of_the_parameters(name):
     layer, params, x, delta = case(name)
-    cache, feedback = layer.forward(params, x, True)[1], tree_map(np.copy, params)
+    cache, feedback = forward(layer, params, x)[1], tree_map(np.copy, params)
     expected = layer.backward(feedback, cache, delta)
     tree_map(lambda w: w.fill(np.nan), params)
     came = layer.backward(feedback, cache, delta)
@@ -230,10 +348,10 @@ def test_backward_reads_the_feedback_in_the_place_of_the_parameters(name):
     assert np.isfinite(came[0]).all()
 
 
-@pytest.mark.parametrize("name", [name for name in WITH_WEIGHTS if name not in ("residual", "projected")])
+@pytest.mark.parametrize("name", [name for name in WITH_WEIGHTS if name not in RESIDUAL])
 def test_the_lowest_feedback_weights_serve_only_what_goes_below(name):
     layer, params, x, delta = case(name)
-    cache = layer.forward(params, x, True)[1]
+    cache = forward(layer, params, x)[1]
     _, exact = layer.backward(params, cache, delta)
     poisoned = tree_map(np.copy, params)
     lowest = poisoned
@@ -250,7 +368,7 @@ def test_the_lowest_feedback_weights_serve_only_what_goes_below(name):
 ])
 def test_a_product_that_nobody_wants_is_spared(monkeypatch, name, products):
     layer, params, x, delta = case(name)
-    cache = layer.forward(params, x, True)[1]
+    cache = forward(layer, params, x)[1]
     calls, feedback = [], linear.feedback
 
     def counted(B, delta):
@@ -286,5 +404,5 @@ def test_a_head_stands_beside_whatever_has_weights(xp, name):
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name not in WITH_WEIGHTS])
 def test_no_head_stands_beside_what_has_none(name):
-    with pytest.raises(ValueError, match="no head stands beside"):
+    with pytest.raises(ValueError, match="there is no head for"):
         head_beside(LAYERS[name][0])

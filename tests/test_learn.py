@@ -334,11 +334,14 @@ class Softplus(Activation):
     def out_shape(self, shape, params=None):
         return shape
 
-    def forward(self, params, h, train=True):
+    def forward(self, params, h, train=True, rng=None):
         return np.logaddexp(0, h), h
 
     def backward(self, feedback, cache, delta, want_down=True):
         return delta / (1 + np.exp(-cache)), None
+
+    def keep(self, cache, what, index=0):
+        return what.after("input", cache), index
 
 
 @pytest.mark.parametrize("wrap", [lambda *layers: Sequential(layers),

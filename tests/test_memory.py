@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from nobackprop import cli, models, network, rules
 from nobackprop.errors import InputError
-from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Flatten, Sequential
+from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, LayerNorm, Residual, Sequential
 from nobackprop.network import Network
 from nobackprop.sharing import plan
 from nobackprop.studies import memory
 from nobackprop.studies.memory import accesses, held, measure, stored
 from nobackprop.tape import Keep, derivative
-from nobackprop.tree import tree_map
+from nobackprop.tree import leaves, tree_map
 
 numbers = st.integers(0, 10**9)
 
@@ -106,10 +106,47 @@ def test_what_each_layer_holds_by_hand():
     assert held(net, network.forward(net, params, x)) == expected
     # without what batch-norm asks for, and a bit a unit in the place of what relu's derivative asks for; the input of
     # the first dense layer is kept for its product
-    slim = network.forward(net, params, x, keep=lambda i: Keep(behind=derivative, within=lambda h: None,
+    slim = network.forward(net, params, x, keep=lambda i: Keep(after=derivative, within=lambda h: None,
                                                                between=lambda h: None))
     # h_2, kept as the input of layer 2, now stands there
     assert held(net, slim) == [maps // 8, 4 * maps + -(-20 // 8), 4 * 20, 4 * 16, 4 * (12 + 4)]
+
+
+def layer_norms(layer):
+    """The same layer with layer normalisation in the place of batch normalisation."""
+    if isinstance(layer, Sequential):
+        return Sequential(tuple(map(layer_norms, layer.layers)))
+    if isinstance(layer, Residual):
+        return Residual(layer_norms(layer.body), layer.shortcut and layer_norms(layer.shortcut))
+    return LayerNorm() if isinstance(layer, BatchNorm) else layer
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh", "gelu"])
+def test_sharing_saves_as_much_with_layer_normalisation(activation):
+    """As with batch-norm, which is kept by its input too; what differs are the batch's statistics."""
+    net = models.build("resnet18:0.125", (32, 32, 3), 10, activation)
+    x = np.random.default_rng(1).standard_normal((4, 32, 32, 3), dtype="float32")
+    totals = {}
+    for kind, blocks in (("batch", net.blocks), ("layer", tuple(map(layer_norms, net.blocks)))):
+        params, _ = network.init(Network(blocks), np.random.default_rng(0), x.shape[1:])
+        for spec in ("bp", "asap:k=4"):
+            rule = rules.get(spec)
+            state = rule.init(np.random.default_rng(1), Network(blocks), params, [x.shape[1:]])
+            state = tree_map(lambda a: a.astype("float32"), state)
+            totals[kind, spec] = sum(held(Network(blocks), rule.forward(Network(blocks), params, state, x)))
+    statistics = sum(array.nbytes for path, array in leaves(network.init(net, np.random.default_rng(0), x.shape[1:])[0])
+                     if path.endswith(("/mean", "/var")))
+    assert totals["batch", "bp"] == totals["layer", "bp"] + statistics
+    assert totals["batch", "asap:k=4"] == totals["layer", "asap:k=4"] + statistics
+    assert totals["layer", "asap:k=4"] < (0.8 if "relu" in activation else 1.0) * totals["layer", "bp"]
+
+
+def test_dropout_is_kept_as_a_bit_a_unit():
+    net = Network((Sequential((Dense(64), Dropout(0.5))), Dense(3)))
+    params, _ = network.init(net, np.random.default_rng(0), (5,))
+    tape = network.forward(net, params, np.ones((8, 5), "float32"), rng=np.random.default_rng(0))
+    # h_1 and a_L in float32, and the mask
+    assert sum(held(net, tape)) == 4 * 8 * (64 + 3) + 8 * 64 // 8
 
 
 def test_accesses_by_hand(found):

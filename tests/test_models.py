@@ -8,8 +8,9 @@ from tolerance import assert_close
 from nobackprop import data, learn, metrics, models, network, room, rules
 from nobackprop.errors import InputError
 from nobackprop.kernels.activation import ACTIVATIONS
-from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Layer, MaxPool, Residual, Sequential
+from nobackprop.layers import Activation, AvgPool, BatchNorm, Conv, Dense, Layer, MaxPool, Residual, Sequential
 from nobackprop.models import IMAGE_MODELS, MODELS, folded
+from nobackprop.models.parts import conv_block, gain
 from nobackprop.optim import bind
 from nobackprop.tree import leaves, tree_map
 
@@ -221,11 +222,17 @@ def test_conv3_with_batch_norm_has_one_behind_each_convolution():
     assert kinds[3:] == [["Flatten", "Dense", "Activation"], ["Dense", "Activation"], ["Dense"]]
 
 
-@pytest.mark.parametrize("activation, gain", [("relu", 2), ("elu", 2), ("tanh", 1), ("sigmoid", 1), ("identity", 1)])
+@pytest.mark.parametrize("activation, gain", [("relu", 2), ("elu", 2), ("tanh", 1), ("sigmoid", 1), ("identity", 1),
+                                              ("gelu", 2), ("silu", 2), ("leaky_relu", 2 / 1.0001)])
 @pytest.mark.parametrize("name", ["mlp:8,8", *IMAGE_MODELS])
 def test_weights_start_by_the_activation_above_them(name, activation, gain):
     *hidden, last = of_kind(name, Conv | Dense, activation=activation)
     assert {one.gain for one in hidden} == {gain} and last.gain == 1
+
+
+def test_an_activation_that_is_none_has_no_gain():
+    with pytest.raises(InputError, match="unknown activation 'rellu': did you mean 'relu'"):
+        gain("rellu")
 
 
 # ---------------------------------------------------------------- the width factor
@@ -423,7 +430,15 @@ def test_conv_small_learns_digits_in_seconds():
     assert run.history[-1]["validation_accuracy"] > 0.85
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_pooling_comes_after_an_activation_that_is_not_monotone():
+    for name, f in ACTIVATIONS.items():
+        kinds = [type(one) for one in conv_block(4, 3, name, pool=MaxPool(2)).layers]
+        assert kinds == ([Conv, MaxPool, Activation] if f.monotone else [Conv, Activation, MaxPool])
+        # of average pooling nobody says that the order does not matter
+        assert [type(one) for one in conv_block(4, 3, name, pool=AvgPool(2)).layers] == [Conv, Activation, AvgPool]
+
+
+@pytest.mark.parametrize("activation", [name for name, f in ACTIVATIONS.items() if f.monotone])
 def test_pooling_before_the_activation_is_pooling_behind_it(activation):
     rng, pool = np.random.default_rng(0), MaxPool(3, 2, 1)
     orders = [Sequential((Conv(3, 3, 1, 1), *pair)) for pair in

@@ -14,9 +14,11 @@ from nobackprop.layers import (
     BatchNorm,
     Conv,
     Dense,
+    Dropout,
     Flatten,
     GlobalPool,
     Layer,
+    LayerNorm,
     MaxPool,
     Residual,
     Sequential,
@@ -137,7 +139,9 @@ def of_no_use() -> list[tuple[Layer, tuple[int, ...], str]]:
         *((pool(2, 2, pad), IMAGES, "pad") for pad in (*NO_WHOLE[1:], 2, 3) for pool in (MaxPool, AvgPool)),
         *((layer, shape, "gain") for gain in (0, -1.0, float("inf"), float("nan"), "2", None, 1j, True)
           for layer, shape in ((Dense(3, gain), VECTORS), (Conv(3, 3, gain=gain), IMAGES))),
-        *((BatchNorm(eps=eps), VECTORS, "eps") for eps in (0, -1e-5, float("inf"), float("nan"), "1", None)),
+        *((norm(eps=eps), VECTORS, "eps") for eps in (0, -1e-5, float("inf"), float("nan"), "1", None)
+          for norm in (BatchNorm, LayerNorm)),
+        *((Dropout(p), VECTORS, "p") for p in (1, 1.0, -0.1, float("inf"), float("nan"), "0.5", None, True, 1j)),
         *((BatchNorm(momentum=momentum), VECTORS, "momentum")
           for momentum in (0, -0.1, 1.5, float("nan"), "1", None)),
     ]
@@ -154,7 +158,7 @@ def test_a_layer_of_no_use_is_refused_at_init(layer, shape, name):
 
 @pytest.mark.parametrize("layer", [
     Dense(np.int64(3), np.float32(1)), Conv(np.int32(2), 3, 2, 4), MaxPool(2, 1, 1), MaxPool(3, 2, 2), AvgPool(3, 5, 2),
-    MaxPool(8), BatchNorm(1e-30, 1), Conv(1, 1, 9),
+    MaxPool(8), BatchNorm(1e-30, 1), Conv(1, 1, 9), LayerNorm(1e-30), Dropout(0), Dropout(np.float32(0)),
 ])
 def test_a_layer_of_odd_numbers_works(layer):
     shape = VECTORS if isinstance(layer, Dense) else IMAGES

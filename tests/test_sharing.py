@@ -183,7 +183,7 @@ def test_a_mask_keeps_a_bit_a_unit_and_gives_every_one_back(seed, shape):
     mask = Mask.of(h)
     assert mask.bits.nbytes == -(-h.size // 8)
     np.testing.assert_array_equal(materialise(mask), h > 0)
-    assert materialise(mask).dtype == bool and materialise(h) is h
+    assert materialise(mask).dtype == h.dtype and materialise(h) is h
 
 
 # ---------------------------------------------------------------- what an update reads
@@ -211,8 +211,8 @@ def test_the_tape_holds_the_shared_activities_and_no_others(name, k, monkeypatch
     """Outputs of activations die with the pass, but for those that stand on the plan."""
     made, forward = [], Activation.forward
 
-    def noted(self, params, h, train=True):
-        out, cache = forward(self, params, h, train)
+    def noted(self, params, h, train=True, rng=None):
+        out, cache = forward(self, params, h, train, rng)
         made.append(weakref.ref(out))
         return out, cache
 

@@ -9,6 +9,7 @@ from tolerance import assert_close
 
 from nobackprop import learn, network, rules
 from nobackprop.errors import InputError
+from nobackprop.kernels.activation import ACTIVATIONS
 from nobackprop.kernels.loss import LOSSES
 from nobackprop.layers import (
     Activation,
@@ -16,13 +17,16 @@ from nobackprop.layers import (
     BatchNorm,
     Conv,
     Dense,
+    Dropout,
     Flatten,
     GlobalPool,
     Layer,
+    LayerNorm,
     MaxPool,
     Residual,
     Sequential,
 )
+from nobackprop.leaf_names import RUNNING, leaf_name
 from nobackprop.network import Network
 from nobackprop.optim import OPTIMIZERS, bind
 from nobackprop.studies.speed import torch_twin
@@ -36,6 +40,11 @@ POOLED = Network((
     Sequential((AvgPool(3, 1, 1), MaxPool(2), Activation("tanh"))),
     Sequential((GlobalPool(), Dense(8), BatchNorm(), Activation("sigmoid"))),
     Dense(4),
+))
+NORMED = Network((
+    Sequential((Conv(6, 3, pad=1), LayerNorm(eps=1e-3), Activation("gelu"), MaxPool(2))),
+    Sequential((Flatten(), Dense(9), LayerNorm(), Activation("silu"), Dropout(0.0))),
+    Sequential((Dense(8), Activation("leaky_relu"))), Dense(4),
 ))
 FLAT = Network((Sequential((Conv(3, 2), AvgPool(2))), Sequential((Flatten(), Dense(9), Activation("relu"))), Dense(4)),
                "squared")
@@ -61,7 +70,7 @@ def flat(w) -> np.ndarray:
     return w.detach().numpy() if w.ndim < 4 else w.detach().numpy().transpose(0, 2, 3, 1).reshape(len(w), -1)
 
 
-@pytest.mark.parametrize("net", [POOLED, FLAT], ids=["pooled", "flat"])
+@pytest.mark.parametrize("net", [POOLED, NORMED, FLAT], ids=["pooled", "normed", "flat"])
 def test_the_twin_computes_what_the_library_does(torch, net):
     rng = np.random.default_rng(5)
     params, _ = network.init(net, rng, (10, 10, 3), "float64")
@@ -96,7 +105,7 @@ def test_the_twin_has_its_own_memory_and_lies_as_the_library_does(torch):
     twin = dict(leaves(torch_twin.tensors(torch, Sequential(POOLED.blocks), params)))
     for path, w in leaves(params):
         assert not np.shares_memory(w, twin[path].detach().numpy())
-        assert twin[path].requires_grad == (path.rpartition("/")[2] not in ("mean", "var"))
+        assert twin[path].requires_grad == (leaf_name(path) not in RUNNING)
         np.testing.assert_array_equal(flat(twin[path]), w)
     assert twin["0/0/W"].is_contiguous(memory_format=torch.channels_last)
 
@@ -143,6 +152,19 @@ def test_a_layer_that_it_does_not_know(torch):
 
     with pytest.raises(InputError, match=r"has no layer like Own\(\)$"):
         torch_twin.forward(torch, Own(), None, torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_has_one_there(torch, name):
+    a = np.linspace(-4, 4, 30).reshape(5, 6)
+    found = torch_twin.forward(torch, Activation(name), None, torch.from_numpy(a))
+    assert_close(found.numpy(), ACTIVATIONS[name].function(a), of=1)
+
+
+def test_dropout_there_silences_as_many(torch):
+    found = torch_twin.forward(torch, Dropout(0.25), None, torch.ones(100, 100)).numpy()
+    assert_close(np.unique(found), np.array([0, 1 / 0.75], "float32"))
+    assert abs((found == 0).mean() - 0.25) < 0.05
 
 
 def test_every_optimizer_has_one_there():

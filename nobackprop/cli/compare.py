@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..kernels.activation import ACTIVATIONS
 from .options import Parser, count, machine_options, not_negative, positive, rules, seeds
 from .output import say
 
@@ -24,7 +25,7 @@ def training_options(parser: Parser) -> None:
                         help="see nobackprop datasets; default: digits")
     parser.add_argument("--model", help="see nobackprop models, such as mlp:128,128; default, as for all to "
                                         "--weight-decay: what suits the data set and the rule")
-    parser.add_argument("--activation", metavar="NAME", help="relu, tanh, sigmoid or identity")
+    parser.add_argument("--activation", metavar="NAME", help=", ".join(ACTIVATIONS))
     parser.add_argument("--epochs", type=count, metavar="N")
     parser.add_argument("--batch-size", type=count, metavar="N")
     parser.add_argument("--optimizer", metavar="NAME", help="sgd, momentum, nesterov, adam or adamw")

@@ -1,6 +1,7 @@
 """Networks by the names that a user types: 'mlp:128,128', 'conv3:0.25'.
 
-A file for each family; what a paper leaves open, and where a model differs from print, stands at its builder.
+Each family of models has a file.  The builder of a model says what its paper leaves open, and how it differs from
+print.
 """
 from __future__ import annotations
 
@@ -22,14 +23,27 @@ from .parts import ImageModel, check_images, halves, width_factor
 
 __all__ = ["MODELS", "Model", "build", "mlp"]
 
-BYTES = 24  # of a parameter in training: its first draw in float64, then itself, its gradient, and two of Adam's
+# what one parameter takes in training: its first draw in float64, then itself, its gradient, and two numbers of Adam's
+BYTES = 24
 
 
 @dataclass(frozen=True)
 class Model:
-    """A line of the list of models: what it is, and build(argument, shape, classes, activation, loss).
+    """An entry of `MODELS`, the list of models by name.
 
-    folds: whether it has an upper half, which may have an activation of its own.
+    Parameters
+    ----------
+    summary : str
+        What the model is, in one line.
+    build : callable
+        build(argument, shape, classes, activation, loss) returns the network.
+    folds : bool
+        Whether the model has an upper half, which may have an activation of its own.
+
+    Examples
+    --------
+    >>> MODELS["mlp"].folds, MODELS["resnet18"].folds
+    (True, False)
     """
 
     summary: str
@@ -51,7 +65,7 @@ MODELS: dict[str, Model] = {
     "mlp": Model("fully connected: mlp:SIZE,SIZE,... gives the hidden layers from the input up",
                  lambda argument, shape, classes, activation, loss:
                  mlp(shape, classes, sizes("mlp", argument), activation, loss), folds=True),
-    "mlp-bn": Model("mlp with batch-norm behind each hidden layer, as mlp-bn:10,10",
+    "mlp-bn": Model("mlp with batch-norm after each hidden layer, as mlp-bn:10,10",
                     lambda argument, shape, classes, activation, loss:
                     mlp_bn(shape, classes, sizes("mlp-bn", argument), activation, loss)),
     **{name: Model(model.summary, partial(_of_images, name, model)) for name, model in IMAGE_MODELS.items()},
@@ -62,12 +76,38 @@ MODELS: dict[str, Model] = {
 
 def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu",
           loss: str = "cross_entropy") -> Network:
-    """The network that `spec`, 'NAME:ARGUMENT', names, for samples of `shape` and so many classes.
+    """Return the network of a name, for samples of a shape and a number of classes.
 
-    The argument of a model of images is a factor on the widths of its hidden layers, 1 where there is none.
-    A model that folds may have two activations, 'elu,sigmoid': below its middle, and from there on.
-    Raises InputError where the name, its argument, the activation or the loss is unknown, where the model cannot take
-    samples of that shape, or not two activations, and where its parameters would not fit into memory.
+    Parameters
+    ----------
+    spec : str
+        "NAME:ARGUMENT".  The argument of a fully connected network gives the hidden sizes, as in "mlp:128,128".  That
+        of a model of images is a factor on the widths of its hidden layers, as in "conv3:0.25"; without it the factor
+        is 1.
+    shape : sequence of int
+        The shape of one sample, such as (784,) or (28, 28, 1).
+    classes : int
+        The number of classes.
+    activation : str
+        The name of the activation.  A model that folds may have two, "elu,sigmoid": below its middle, and from there
+        on.
+    loss : str
+        The name of the loss.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InputError
+        If the name, its argument, the activation or the loss is unknown; if the model cannot take samples of that
+        shape, or two activations; or if its parameters would not fit into memory.
+
+    Examples
+    --------
+    >>> len(build("mlp:128,128", (784,), 10)), len(build("conv3:0.25", (32, 32, 3), 10, "gelu"))
+    (3, 6)
     """
     name, _, argument = _text("model", spec).partition(":")
     _known("model", name, MODELS)
@@ -103,7 +143,7 @@ def _counts(value: Any) -> bool:
 
 
 class _Counter:
-    """In the place of a generator and of what it draws: counts the numbers, and makes none.
+    """Takes the place of a generator and of what it draws: it counts the numbers, and makes none.
 
     Raises InputError at the first layer whose weights do not fit into memory any more.
     """

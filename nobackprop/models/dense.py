@@ -8,15 +8,46 @@ from ..layers import Activation, Dense, Flatten, Layer, Sequential, Shape
 from ..network import Network
 from .parts import dense_block, gain, halves
 
-DIGITS = 18  # of a hidden layer's size: a count of parameters, which comes after it, says the rest
+# a hidden layer's size of more digits is refused at once; of a smaller one that is too large, the count of parameters
+# says so
+DIGITS = 18
 
 
 def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
         loss: str = "cross_entropy") -> Network:
-    """Hidden layers of the given sizes, one (dense, activation) pair a block, and a linear output block.
+    """Return a fully connected network: one (dense, activation) pair in each block, and a linear output block.
 
-    Of two activations, 'elu,sigmoid', the second one is that of the upper half and of the middle layer, as a folded
-    network has them (Kao and Chen 2020).  W starts with gain 2 under relu (He et al. 2015) and elu, else 1.
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of one sample.  If it is no vector, the first block flattens it.
+    classes : int
+        The number of classes.
+    sizes : tuple of int
+        The sizes of the hidden layers, from the input up.
+    activation : str
+        The name of the activation; or two, "elu,sigmoid".  Then the second one is that of the upper half and of the
+        middle layer, as a folded network has them (Kao and Chen 2020).
+    loss : str
+        The name of the loss.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    InputError
+        If there is no activation or loss of that name.
+
+    Notes
+    -----
+    W starts with the activation's gain, see `parts.gain`.
+
+    Examples
+    --------
+    >>> len(mlp((784,), 10, (128, 128)))
+    3
     """
     below, above = halves(activation)
     names = [below if i < len(sizes) // 2 else above for i in range(len(sizes))]
@@ -31,16 +62,50 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
 
 def mlp_bn(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
            loss: str = "cross_entropy") -> Network:
-    """As `mlp`, with batch-norm behind each hidden layer's W h + b."""
+    """Return a fully connected network as `mlp` does, with batch-norm after W h + b in each hidden block.
+
+    Parameters
+    ----------
+    shape, classes, sizes, activation, loss
+        As for `mlp`, but for one activation alone.
+
+    Returns
+    -------
+    Network
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in mlp_bn((4,), 3, (8,))[0].layers]
+    ['Dense', 'BatchNorm', 'Activation']
+    """
     hidden = [dense_block(size, activation, flatten=not i and len(shape) > 1, norm=True)
               for i, size in enumerate(sizes)]
     return Network((*hidden, Dense(classes, gain=1.0)), loss)
 
 
 def sizes(name: str, argument: str) -> tuple[int, ...]:
-    """The hidden sizes that stand behind a dense model's name.
+    """Return the hidden sizes that follow the name of a dense model, as in mlp:128,128.
 
-    Raises InputError where they are no positive whole numbers.
+    Parameters
+    ----------
+    name : str
+        The name of the model.
+    argument : str
+        What follows the colon.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    InputError
+        If they are no positive whole numbers.
+
+    Examples
+    --------
+    >>> sizes("mlp", "128,64")
+    (128, 64)
     """
     typed = f"{name}:{argument}" if argument else name
     if not re.fullmatch(r"0*[1-9][0-9]*(,0*[1-9][0-9]*)*", argument):

@@ -1,7 +1,7 @@
-"""Networks of images that fold, for associated learning: convolutions up to the bridge, dense decoders behind it.
+"""Networks of images that fold, for associated learning: convolutions up to the bridge, and dense decoders after it.
 
-Kao and Chen 2020 fold their convolutional networks without saying how; nothing below but the layers of the vanilla
-one is theirs.  A block is an f_i, a layer of the last bridge, or an h_i.
+Kao and Chen 2020 fold their convolutional networks and do not say how.  Of what follows, only the layers of the vanilla
+network are theirs.  A block is an f_i, a layer of the last bridge, or an h_i (docs/notation.md).
 """
 from __future__ import annotations
 
@@ -15,15 +15,57 @@ CODE, BRIDGE = 256, 1280
 
 
 def decoders(count: int, classes: int, activation: str, units: int) -> Blocks:
-    """h_c, ..., h_1: all but the last with an activation, and as wide as their codes."""
+    """Return the decoders h_c, ..., h_1: all but the last one have an activation, and the width of their codes.
+
+    Parameters
+    ----------
+    count : int
+        The number c of decoders.
+    classes : int
+        The number of classes, which the last decoder makes.
+    activation : str
+        The name of the activation.
+    units : int
+        The width of the codes.
+
+    Returns
+    -------
+    tuple of Layer
+
+    Examples
+    --------
+    >>> len(decoders(3, 10, "sigmoid", 256))
+    3
+    """
     return (*(dense_block(units, activation) for _ in range(count - 1)), Dense(classes, gain=1.0))
 
 
 def folded_cnn(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
-    """The layers of `cnn`, its 8 convolutions two by two in f_1 to f_4: (N, H, W, C) -> (N, classes).
+    """Return the layers of `cnn`, with its 8 convolutions two by two in f_1 to f_4.
 
+    Parameters
+    ----------
+    classes : int
+        The number of classes.
+    activation : str
+        The name of the hidden blocks' activation; or two, "elu,sigmoid": below the bridge, and from there on.
+    factor : float
+        A factor on the widths of the hidden layers.
+
+    Returns
+    -------
+    tuple of Layer
+        The blocks: (N, H, W, C) -> (N, classes).
+
+    Notes
+    -----
     The bridge has 1280 and 256 units, and all t_i have 256, as in the authors' published code.  Deviation: the paper
-    pairs single layers, which makes a convolution's output of t_6.
+    pairs single layers, by which t_6 would be the output of a convolution.
+
+    Examples
+    --------
+    >>> len(folded_cnn(10))
+    10
     """
     below, above = halves(activation)
     planes = [scaled(n, factor) for n in (32, 32, 64, 64)]
@@ -34,9 +76,30 @@ def folded_cnn(classes: int, activation: str = "relu", factor: float = 1.0) -> B
 
 
 def folded_vgg(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
-    """The convolutions of `vgg` in f_1 to f_4, dense layers as in `folded-cnn`: (N, H, W, C) -> (N, classes).
+    """Return the convolutions of `vgg` in f_1 to f_4, and dense layers as in `folded_cnn`.
 
-    Chosen: the convolutions two, two, one and one in a component, each of which ends in 2x2 max-pooling.
+    Parameters
+    ----------
+    classes : int
+        The number of classes.
+    activation : str
+        The name of the hidden blocks' activation; or two, "elu,sigmoid": below the bridge, and from there on.
+    factor : float
+        A factor on the widths of the hidden layers.
+
+    Returns
+    -------
+    tuple of Layer
+        The blocks: (N, H, W, C) -> (N, classes).
+
+    Notes
+    -----
+    Chosen: the components have two, two, one and one convolutions, and each ends in 2x2 max-pooling.
+
+    Examples
+    --------
+    >>> len(folded_vgg(10))
+    10
     """
     below, above = halves(activation)
     units, middle = scaled(CODE, factor), scaled(BRIDGE, factor)
@@ -51,10 +114,33 @@ def folded_vgg(classes: int, activation: str = "relu", factor: float = 1.0) -> B
 
 
 def folded_resnet(classes: int, activation: str = "relu", factor: float = 1.0, depth: int = 3) -> Blocks:
-    """The stages of `resnet20` in f_1 to f_3, dense layers as in `folded-cnn`: (N, H, W, C) -> (N, classes).
+    """Return the stages of `resnet20` in f_1 to f_3, and dense layers as in `folded_cnn`.
 
-    Chosen: a stage for a component, as gradients inside one are exact; the stem is in f_1, and the bridge reads the
-    global average.
+    Parameters
+    ----------
+    classes : int
+        The number of classes.
+    activation : str
+        The name of the hidden blocks' activation; or two, "elu,sigmoid": below the bridge, and from there on.
+    factor : float
+        A factor on the widths of the hidden layers.
+    depth : int
+        The number of residual blocks in a stage: 3 for resnet20, 5 for resnet32.
+
+    Returns
+    -------
+    tuple of Layer
+        The blocks: (N, H, W, C) -> (N, classes).
+
+    Notes
+    -----
+    Chosen: one stage for each component, because gradients inside a component are exact.  The stem is in f_1, and the
+    bridge reads the global average.
+
+    Examples
+    --------
+    >>> len(folded_resnet(10))
+    8
     """
     below, above = halves(activation)
     planes, units, middle = [scaled(n, factor) for n in (16, 32, 64)], scaled(CODE, factor), scaled(BRIDGE, factor)

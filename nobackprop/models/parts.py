@@ -1,12 +1,13 @@
-"""What models of images are made of: blocks, the factor on their widths, and which images they can take."""
+"""What models of images are made of: blocks, the factor on their widths, and the images that they can take."""
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import InputError
-from ..layers import Activation, BatchNorm, Conv, Dense, Flatten, Layer, Sequential, Shape
+from ..errors import InputError, check_name
+from ..kernels.activation import ACTIVATIONS
+from ..layers import Activation, BatchNorm, Conv, Dense, Flatten, Layer, MaxPool, Sequential, Shape
 
 Blocks = tuple[Layer, ...]
 WIDEST = 16
@@ -14,7 +15,23 @@ WIDEST = 16
 
 @dataclass(frozen=True)
 class ImageModel:
-    """What it is, blocks(classes, activation, factor), and the smallest side of an image that it can take."""
+    """A model of images, as an entry of the list of models.
+
+    Parameters
+    ----------
+    summary : str
+        What the model is, in one line.
+    blocks : callable
+        blocks(classes, activation, factor) returns the blocks of the network.
+    least : int
+        The smallest side of an image that the model can take, in pixels.
+
+    Examples
+    --------
+    >>> from nobackprop.models import IMAGE_MODELS
+    >>> IMAGE_MODELS["vgg"].least
+    16
+    """
 
     summary: str
     blocks: Callable[[int, str, float], Blocks]
@@ -22,46 +39,152 @@ class ImageModel:
 
 
 def gain(activation: str) -> float:
-    """Times 1 / fan-in, the variance that weights below the activation start with: 2 under relu and elu, else 1.
+    """Return the variance of the initial weights below an activation, times their fan-in.
 
-    He et al. 2015 for relu.
+    Parameters
+    ----------
+    activation : str
+        The name of the activation.
+
+    Returns
+    -------
+    float
+        2 for relu (He et al. 2015) and functions like it, 1 for others: see `kernels.activation.ACTIVATIONS`.
+
+    Raises
+    ------
+    InputError
+        If there is no activation of that name.
+
+    Examples
+    --------
+    >>> gain("relu"), gain("tanh")
+    (2.0, 1.0)
     """
-    return 2.0 if activation in ("relu", "elu") else 1.0
+    check_name("activation", activation, ACTIVATIONS)
+    return ACTIVATIONS[activation].gain
 
 
 def halves(activation: str) -> tuple[str, str]:
-    """The activations of a folded network, 'elu,sigmoid': below its bridge, and from there on; 'elu' is both."""
+    """Return the two activations of a folded network: the one below its bridge, and the one from there on.
+
+    Parameters
+    ----------
+    activation : str
+        Two names, "elu,sigmoid"; one name alone stands for both.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> halves("elu,sigmoid"), halves("elu")
+    (('elu', 'sigmoid'), ('elu', 'elu'))
+    """
     below, comma, above = activation.partition(",")
     return below, above if comma else below
 
 
 def scaled(width: int, factor: float) -> int:
-    """So many planes or units, scaled: at least 1."""
+    """Return a number of planes or units times a factor, rounded, and at least 1.
+
+    Examples
+    --------
+    >>> scaled(96, 0.25), scaled(96, 0.001)
+    (24, 1)
+    """
     return max(1, round(factor * width))
 
 
 def conv_block(planes: int, kernel: int, activation: str, stride: int = 1, norm: bool = False,
                pool: Layer | None = None) -> Sequential:
-    """Convolution, batch-norm where wanted, pooling, activation: (N, H, W, C) -> (N, H', W', planes).
+    """Return a block with a convolution: (N, H, W, C) -> (N, H', W', planes).
 
-    The padding keeps height and width, up to the stride.  Below batch-norm, whose beta does its work, there is no
-    bias.  The papers pool behind the activation: for max-pooling and an increasing f that is the same, in
-    values and in gradients, and here f has fewer numbers to work on.
+    Parameters
+    ----------
+    planes, kernel, stride : int
+        As for `layers.Conv`.  The padding keeps height and width, up to the stride.
+    activation : str
+        The name of the activation.
+    norm : bool
+        Whether batch-norm follows the convolution.  Then there is no bias, because batch-norm's beta does its work.
+    pool : Layer or None
+        A pooling layer.
+
+    Returns
+    -------
+    Sequential
+
+    Notes
+    -----
+    The papers pool after the activation.  For max-pooling and an f that never falls, pooling before it is the same, in
+    values and in gradients, and f has fewer numbers to work on: so pooling comes first then, and after f otherwise.
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in conv_block(4, 3, "relu", pool=MaxPool(2)).layers]
+    ['Conv', 'MaxPool', 'Activation']
+    >>> [type(layer).__name__ for layer in conv_block(4, 3, "gelu", pool=MaxPool(2)).layers]
+    ['Conv', 'Activation', 'MaxPool']
     """
     conv = Conv(planes, kernel, stride, kernel // 2, gain(activation), bias=not norm)
-    return Sequential((conv, *([BatchNorm()] if norm else []), *([pool] if pool else []), Activation(activation)))
+    ending = [*([pool] if pool else []), Activation(activation)]
+    if not (isinstance(pool, MaxPool) and ACTIVATIONS[activation].monotone):
+        ending.reverse()
+    return Sequential((conv, *([BatchNorm()] if norm else []), *ending))
 
 
 def dense_block(units: int, activation: str, flatten: bool = False, norm: bool = False) -> Sequential:
-    """Dense layer, batch-norm where wanted, activation: (N, F) -> (N, units); `flatten` takes images, too."""
+    """Return a block with a dense layer: (N, F) -> (N, units).
+
+    Parameters
+    ----------
+    units : int
+        The number of outputs.
+    activation : str
+        The name of the activation.
+    flatten : bool
+        Whether the block begins with Flatten, and so takes images too.
+    norm : bool
+        Whether batch-norm follows the dense layer.
+
+    Returns
+    -------
+    Sequential
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in dense_block(8, "tanh", flatten=True).layers]
+    ['Flatten', 'Dense', 'Activation']
+    """
     return Sequential((*([Flatten()] if flatten else []), Dense(units, gain(activation)),
                        *([BatchNorm()] if norm else []), Activation(activation)))
 
 
 def width_factor(name: str, argument: str) -> float:
-    """The factor that stands behind the model's name; 1 where nothing does.
+    """Return the factor on widths that follows the name of a model, as in conv3:0.25.
 
-    Raises InputError where it is no number above 0, or too large to mean anything.
+    Parameters
+    ----------
+    name : str
+        The name of the model.
+    argument : str
+        What follows the colon; an empty text stands for 1.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        If it is no number above 0, or if it is above 16.
+
+    Examples
+    --------
+    >>> width_factor("conv3", "0.25"), width_factor("conv3", "")
+    (0.25, 1.0)
     """
     if not argument:
         return 1.0
@@ -73,7 +196,26 @@ def width_factor(name: str, argument: str) -> float:
 
 
 def check_images(name: str, shape: Shape, least: int) -> None:
-    """Raises InputError where samples of `shape` are no images (H, W, C), or smaller than least x least."""
+    """Check that samples are images, and large enough for a model.
+
+    Parameters
+    ----------
+    name : str
+        The name of the model.
+    shape : tuple of int
+        The shape of one sample.
+    least : int
+        The smallest side, in pixels.
+
+    Raises
+    ------
+    InputError
+        If they are no images (H, W, C), or smaller than least x least.
+
+    Examples
+    --------
+    >>> check_images("vgg", (32, 32, 3), 16)
+    """
     if len(shape) != 3:
         raise InputError(f"model '{name}': expected images (height, width, channels), got samples of shape {shape}")
     if min(shape[:2]) < least:

@@ -1,4 +1,4 @@
-"""Residual networks for small images, a residual block being one block of the network."""
+"""Residual networks for small images; a residual block is one block of the network."""
 from __future__ import annotations
 
 from functools import partial
@@ -8,11 +8,33 @@ from .parts import Blocks, ImageModel, conv_block, gain, scaled
 
 
 def residual_block(planes: int, activation: str, stride: int = 1, shortcut: bool = True) -> Sequential:
-    """Two 3x3 convolutions with batch-norm beside a shortcut: (N, H, W, C) -> (N, H', W', planes).
+    """Return two 3x3 convolutions with batch-norm, and a shortcut next to them: (N, H, W, C) -> (N, H', W', planes).
 
-    He et al. 2016: activation behind the sum; where the shape changes, here at a stride, the shortcut is a 1x1
-    convolution with batch-norm.  Without shortcut, the two convolutions alone.  Deviation from the ASAP thesis: (5.1)
-    adds the shortcut behind the activation.
+    Parameters
+    ----------
+    planes : int
+        The number of output channels.
+    activation : str
+        The name of the activation.
+    stride : int
+        The stride of the first convolution.
+    shortcut : bool
+        Whether there is a shortcut; if not, the block is the two convolutions alone.
+
+    Returns
+    -------
+    Sequential
+
+    Notes
+    -----
+    He et al. 2016: the activation comes after the sum.  If the shape changes, which is here if there is a stride, the
+    shortcut is a 1x1 convolution with batch-norm.  Deviation from the ASAP thesis: (5.1) adds the shortcut after the
+    activation.
+
+    Examples
+    --------
+    >>> residual_block(8, "relu", stride=2).out_shape((8, 8, 4))
+    (4, 4, 8)
     """
     def conv(kernel: int, stride: int) -> tuple[Conv, BatchNorm]:
         return Conv(planes, kernel, stride, kernel // 2, gain(activation), bias=False), BatchNorm()
@@ -26,17 +48,43 @@ def residual_block(planes: int, activation: str, stride: int = 1, shortcut: bool
 
 def resnet(classes: int, activation: str = "relu", factor: float = 1.0, planes: tuple[int, ...] = (64, 128, 256, 512),
            depths: tuple[int, ...] = (2, 2, 2, 2), shortcut: bool = True) -> Blocks:
-    """Stages of residual blocks, each stage but the first halving the image: (N, H, W, C) -> (N, classes).
+    """Return stages of residual blocks; each stage but the first one halves the image.
 
+    Parameters
+    ----------
+    classes : int
+        The number of classes.
+    activation : str
+        The name of the hidden blocks' activation.
+    factor : float
+        A factor on the widths of the hidden layers.
+    planes : tuple of int
+        The number of channels in each stage.
+    depths : tuple of int
+        The number of residual blocks in each stage.
+    shortcut : bool
+        Whether the blocks have shortcuts.
+
+    Returns
+    -------
+    tuple of Layer
+        The blocks: (N, H, W, C) -> (N, classes).
+
+    Notes
+    -----
     He et al. 2016.  The stem, a 3x3 convolution, is a block; so is each residual block, inside which gradients are
-    exact: the block-wise feedback of Launay et al. in Yang, Lee, Park 2024, section IV-B.  The last block is the
-    global average and the output.
-    ResNet-18 and -34 stand in that paper and in Woo 2023, section 5.1.3, without saying how the stem of their
-    original, made for 224 x 224, meets small images: it is 3x3 with stride 1 and no pooling, as in the thesis's
-    published code.  That code also normalises the output; here it is linear.
-    ResNet-20 and -32 stand in Kao and Chen 2020, section 5.1.  Deviations from He et al.: the shortcut is a
-    projection where the shape changes, where they pad with zeros; from Kao and Chen: the layers that they add
-    under backpropagation, to match the parameters of their bridges, are left out, as they name none.
+    exact: the block-wise feedback of Launay et al. in Yang, Lee, Park 2024, section IV-B.  The last block is the global
+    average and the output.  ResNet-18 and -34 are in that paper and in Woo 2023, section 5.1.3.  Neither says how the
+    stem of the original, made for 224 x 224, is changed for small images: here it is 3x3 with stride 1 and no pooling,
+    as in the thesis's published code.  That code also normalises the output; here it is linear.  ResNet-20 and -32 are
+    in Kao and Chen 2020, section 5.1.  Deviation from He et al.: if the shape changes, the shortcut is a projection,
+    and they pad with zeros.  Deviation from Kao and Chen: the layers that they add under backpropagation, to match the
+    parameters of their bridges, are left out, because they name none.
+
+    Examples
+    --------
+    >>> len(resnet(10)), len(resnet34(10))
+    (10, 18)
     """
     widths = [scaled(n, factor) for n in planes]
     blocks = [residual_block(width, activation, 2 if stage and not i else 1, shortcut)

@@ -41,7 +41,8 @@ class FoA(Rule):
     def credit(self, net: Network, params: Tree, C: Tree, tape: Tape, y: Array) -> Credit:
         tilde: list[Array] = []
         in_turn, recorder = iter(tilde), Keep(before=lambda index, h: tilde.append(h))
-        network.forward(net, with_feedback(params, C), tape.h[0], keep=lambda i: recorder)       # ASAP (3.8)
+        network.forward(net, with_feedback(params, C), tape.h[0], keep=lambda i: recorder,
+                        seeds=tape.seeds)                                                        # ASAP (3.8)
         e, tape = net.error(tape.output, y), with_presynaptic(net, tape, lambda index, h: next(in_turn))
         return Credit(backward(net, params, tape, {len(net) - 1: e}))                            # ASAP (3.9)-(3.10)
 
@@ -89,10 +90,11 @@ class ActivationSharing(Rule):
         """What stands before each layer with weights, in one forward pass."""
         return Sharing(plan(net, self.k, self.plan), self.match, *state[len(net):])
 
-    def forward(self, net: Network, params: Tree, state: Tree, x: Array) -> Tape:
+    def forward(self, net: Network, params: Tree, state: Tree, x: Array,
+                rng: np.random.Generator | None = None) -> Tape:
         """The one forward pass, of which only what the updates need is kept; of an untrained first block nothing."""
         keep = Keep(self.sharing(net, state), derivative, between=lambda h: None)
-        return network.forward(net, params, x, keep=lambda i: NOTHING if i < self.first else keep)
+        return network.forward(net, params, x, keep=lambda i: NOTHING if i < self.first else keep, rng=rng)
 
     @property
     def first(self) -> int:
@@ -140,8 +142,9 @@ class ASFP(ASAP):
     as W and B take two products of one error.
     """
 
-    def forward(self, net: Network, params: Tree, state: Tree, x: Array) -> Tape:
-        return network.forward(net, params, x)
+    def forward(self, net: Network, params: Tree, state: Tree, x: Array,
+                rng: np.random.Generator | None = None) -> Tape:
+        return network.forward(net, params, x, rng=rng)
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
         shared = with_presynaptic(net, tape, self.sharing(net, state))

@@ -88,9 +88,10 @@ class AssociatedLearning(Rule):
             state.append(own)
         return state
 
-    def forward(self, net: Network, params: Tree, state: Tree, x: Array) -> Tape:
+    def forward(self, net: Network, params: Tree, state: Tree, x: Array,
+                rng: np.random.Generator | None = None) -> Tape:
         """The whole network's; learning needs all of it but the decoders on t'_i, c products that a_L alone takes."""
-        return network.forward(net, params, x)                                     # AL (4.1), (4.8)
+        return network.forward(net, params, x, rng=rng)                            # AL (4.1), (4.8)
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
         """All components, each from s and t as they were before any of them moved."""
@@ -99,26 +100,29 @@ class AssociatedLearning(Rule):
         for i in range(1, self.components(net) + 1):
             blocks = self.effective(net, i)
             own = Tape(tape.h[blocks.start:blocks.stop + 1], tape.caches[blocks])
-            learnt = self.learn(net, params, state, i, own, t)                     # AL (4.7)
+            learnt = self.learn(net, params, state, i, own, t, tape.seeds[len(net) - i])  # AL (4.7)
             t = learnt.t
             learns.append(learnt.state)
             for block, g in learnt.grads.items():
                 grads[block] = g
         return Credit(grads, learns)
 
-    def component(self, net: Network, params: Tree, state: Tree, i: int, s: Array, t: Array) -> ComponentStep:
+    def component(self, net: Network, params: Tree, state: Tree, i: int, s: Array, t: Array,
+                  rng: np.random.Generator | None = None) -> ComponentStep:
         """All that component i, from 1, does in a step with s_{i-1} (N, ...) and t_{i-1} (N, F), and nothing else."""
-        blocks = self.effective(net, i)
-        return self.learn(net, params, state, i, forward(net[blocks], params[blocks], s), t)
+        blocks, decoder = self.effective(net, i), len(net) - i
+        seed = int(rng.integers(2**63)) if rng is not None and net.draws[decoder] else None
+        return self.learn(net, params, state, i, forward(net[blocks], params[blocks], s, rng=rng), t, seed)
 
-    def learn(self, net: Network, params: Tree, state: Tree, i: int, tape: Tape, t: Array) -> ComponentStep:
-        """The two gradient flows of component i, whose part of the network has left `tape`."""
+    def learn(self, net: Network, params: Tree, state: Tree, i: int, tape: Tape, t: Array,
+              seed: int | None = None) -> ComponentStep:
+        """The two gradient flows of component i, whose part of the network has left `tape`; h_i draws from `seed`."""
         blocks, decoder, own = self.effective(net, i), len(net) - i, state[i - 1]
         beside, b = lower_bridge(own["b"], tape.output)
         above = forward(beside, b, tape.output)
         autoencoder = Network((dense(len(own["g"][0]["b"])), net[decoder], *[SIGMOID] * (i == 1)))
         through = [own["g"], params[decoder], *[None] * (i == 1)]
-        inner = forward(autoencoder, through, t)                                   # AL (4.4), (4.5)
+        inner = forward(autoencoder, through, t, seeds=[None, seed, *[None] * (i == 1)])  # AL (4.4), (4.5)
         code = inner.h[1]
         flow = backward(Network(net.blocks[blocks] + beside.blocks), [*params[blocks], *b],
                         Tape(tape.h + above.h[1:], tape.caches + above.caches),

@@ -1,4 +1,8 @@
-"""What a learning rule is: five pure functions, of which most rules need two."""
+"""What a learning rule is: five pure functions, of which most rules need two.
+
+A training step (`learn.step`) calls them in this order: refresh, forward, align, credit.  `init` is called once, before
+training.  docs/adding-a-rule.md shows a rule in full.
+"""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -17,52 +21,200 @@ from ..tree import Tree
 
 @dataclass(frozen=True)
 class Credit:
-    """What the output error drives: gradients of the parameters, and of the state where it learns so."""
+    """What the output error drives: gradients of the parameters, and of the state if the error drives that too.
+
+    Parameters
+    ----------
+    grads : tree
+        Gradients of the parameters; None in it stands for what does not move.
+    state : tree
+        Gradients of the state, or None.
+
+    Examples
+    --------
+    >>> Credit([None]).state is None
+    True
+    """
 
     grads: Tree
     state: Tree = None
 
 
 class Rule:
-    """A learning rule.  Rules return gradients, e = y - y*, and never see a learning rate.
+    """The base class of all learning rules, which return gradients for an optimiser to descend.
 
-    `params` is what prediction needs; `state` is what only learning needs (feedback weights, local modules).
-    `defaults` are training settings that the rule needs other than the data set's own.
+    Attributes
+    ----------
+    defaults : mapping
+        Training settings that the rule needs and that differ from those of the data set.
+
+    Raises
+    ------
+    InputError
+        If an option, which is a field of the dataclass, has a value that it cannot have.
+
+    Notes
+    -----
+    The sign is that of e = y - y*.  A rule never sees a learning rate.  `params` is what prediction needs; `state` is
+    what only learning needs, such as feedback weights and local modules.  A rule of one's own needs `credit`, and
+    `init` if it has a state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.models import mlp
+    >>> from nobackprop.rules import DFA
+    >>> net, rng = mlp((4,), 3, (8,)), np.random.default_rng(0)
+    >>> params, shapes = network.init(net, rng, (4,))
+    >>> [B.shape for B in DFA().init(rng, net, params, shapes)]
+    [(3, 8)]
     """
 
     defaults: ClassVar[Mapping[str, object]] = {}
 
     def __post_init__(self) -> None:
-        """Check the options and turn NumPy's scalars into Python's; raises InputError, see options.py."""
+        """Check the options, and turn NumPy's scalars into Python's; see options.py."""
         for option in fields(self):  # type: ignore[arg-type]
             object.__setattr__(self, option.name, checked(option, getattr(self, option.name)))
 
     def trial_sizes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        """Hidden sizes near `sizes`, as many of them, with which the rule can be tried on a fully connected network."""
+        """Return hidden sizes near `sizes`, and the same number of them, that the rule can be tried with.
+
+        Parameters
+        ----------
+        sizes : tuple of int
+            The hidden sizes of a fully connected network.
+
+        Returns
+        -------
+        tuple of int
+            `sizes` themselves, unless the rule takes only some networks.
+        """
         return sizes
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
-        """The state, drawn on the host; shapes[i] is that of one sample of h[i]."""
+        """Draw the state that training starts from.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            The generator of the state.
+        net : Network
+        params : list
+            The initial parameters.
+        shapes : list of tuple of int
+            shapes[i] is the shape of one sample of h[i]: of the input for i = 0, of a_L at the end.
+
+        Returns
+        -------
+        tree
+            The state, on the host, in float64; None if the rule has none.
+
+        Raises
+        ------
+        InputError
+            If the rule cannot learn with this network.
+        """
         return None
 
     def refresh(self, rng: np.random.Generator, state: Tree) -> Tree:
-        """The state as this step uses it, where part of it is drawn anew every time; nothing is kept of it."""
+        """Return the state as this step uses it: for rules that draw part of it anew at every step.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            The generator of the step.
+        state : tree
+            The state, which stays as it is.
+
+        Returns
+        -------
+        tree
+            The state of this step alone; the next step begins from `state` again.
+        """
         return state
 
-    def forward(self, net: Network, params: Tree, state: Tree, x: Array) -> Tape:
-        """The one forward pass of a step."""
-        return network.forward(net, params, x)
+    def forward(self, net: Network, params: Tree, state: Tree, x: Array,
+                rng: np.random.Generator | None = None) -> Tape:
+        """Run the forward pass of a step.
+
+        Parameters
+        ----------
+        net : Network
+        params : list
+            The parameters of each block.
+        state : tree
+            The state, refreshed.
+        x : array (N, ...)
+            The batch.
+        rng : numpy.random.Generator or None
+            The generator of the step, for layers that draw, such as Dropout.  A rule that runs the network once more in
+            the same step hands `seeds=tape.seeds` to `network.forward`, so that the layers draw the same again.
+
+        Returns
+        -------
+        Tape
+        """
+        return network.forward(net, params, x, rng=rng)
 
     def align(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
-        """The state's gradients that need no output error, or None."""
+        """Return the gradients of the state that need no output error.
+
+        Parameters
+        ----------
+        net, params, state, tape
+            As they are at this step.
+        y : array (N, C)
+            The targets.
+        rng : numpy.random.Generator
+            The generator of the step.
+
+        Returns
+        -------
+        tree
+            Gradients of the state, which moves before `credit` is called; None if nothing moves here.
+        """
         return None
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
-        """The gradients that the output error drives, `state` being already aligned."""
+        """Return the gradients that the output error drives.
+
+        Parameters
+        ----------
+        net, params, state, tape
+            As they are at this step; the state has already moved by what `align` returned.
+        y : array (N, C)
+            The targets.
+
+        Returns
+        -------
+        Credit
+
+        Raises
+        ------
+        InputError
+            If the rule has no such method of its own, without which it cannot learn.
+        """
         raise missing(self, "credit")
 
 
 def missing(rule: Rule, method: str) -> InputError:
-    """The error for a rule that lacks a method which every rule of its kind has."""
+    """Return the error for a rule that lacks a method which every rule of its kind needs.
+
+    Parameters
+    ----------
+    rule : Rule
+    method : str
+        The name of the method.
+
+    Returns
+    -------
+    InputError
+
+    Examples
+    --------
+    >>> print(missing(Rule(), "credit"))
+    rule Rule has no method 'credit', without which it cannot learn
+    """
     return InputError(f"rule {type(rule).__name__} has no method '{method}', without which it cannot learn")

@@ -8,6 +8,7 @@ import numpy as np
 from ..backend import Array, array_module
 from ..heads import DenseHead
 from ..network import Network, Tape
+from ..tape import generator
 from ..tree import Tree
 from .direct_feedback import DFA
 
@@ -29,8 +30,8 @@ class FDFA(DFA):
     def align(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
         h, noise = tape.h[1], []
-        for block, p in zip(net[1:], params[1:], strict=True):
+        for block, p, seed in zip(net[1:], params[1:], tape.seeds[1:], strict=True):
             noise.append(array_module(h).asarray(rng.standard_normal(h.shape).astype(h.dtype)))
-            h, _ = block.forward(p, h + self.epsilon * noise[-1], True)
+            h, _ = block.forward(p, h + self.epsilon * noise[-1], True, generator(seed))
         d = (h - tape.output) / (self.epsilon * len(y))
         return [b - DenseHead().grad(b, u, d) for b, u in zip(B, noise, strict=True)]

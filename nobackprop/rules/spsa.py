@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import network
 from ..backend import Array, array_module
+from ..leaf_names import RUNNING
 from ..network import Network, Tape
 from ..tape import NOTHING
 from ..tree import Tree, tree_map
@@ -36,11 +37,13 @@ class SPSA(Rule):
         return tree_map(lambda d: array_module(d).asarray((2 * rng.integers(2, size=d.shape) - 1).astype(d.dtype)),
                         state)
 
-    def forward(self, net: Network, params: Tree, delta: Tree, x: Array) -> Tape:
-        return network.forward(net, shifted(params, delta, self.c), x)
+    def forward(self, net: Network, params: Tree, delta: Tree, x: Array,
+                rng: np.random.Generator | None = None) -> Tape:
+        return network.forward(net, shifted(params, delta, self.c), x, rng=rng)
 
     def credit(self, net: Network, params: Tree, delta: Tree, tape: Tape, y: Array) -> Credit:
-        below = network.forward(net, shifted(params, delta, -self.c), tape.h[0], keep=lambda i: NOTHING)
+        below = network.forward(net, shifted(params, delta, -self.c), tape.h[0], keep=lambda i: NOTHING,
+                                seeds=tape.seeds)
         slope = (net.value(tape.output, y) - net.value(below.output, y)) / (2 * self.c)
         return Credit(tree_map(lambda d: slope * d, delta))
 
@@ -48,7 +51,7 @@ class SPSA(Rule):
 def learning(params: Tree) -> Tree:
     """The parameters but for running statistics, which no gradient moves."""
     if isinstance(params, dict):
-        return {key: learning(child) for key, child in params.items() if key not in ("mean", "var")}
+        return {key: learning(child) for key, child in params.items() if key not in RUNNING}
     if isinstance(params, list | tuple):
         return type(params)(learning(child) for child in params)
     return params

@@ -1,7 +1,7 @@
 """Difference target propagation: what comes down is not an error but what each layer should have been."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -51,15 +51,17 @@ class DifferenceTargetPropagation(Rule):
     def align(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
         """The inverses', each of one layer alone."""
-        return [None, *(self.inversion(Network((net[i], self.g(len(own[0]["b"])))), [params[i], own], tape.h[i], rng)
+        return [None, *(self.inversion(Network((net[i], self.g(len(own[0]["b"])))), [params[i], own], tape.h[i], rng,
+                                       tape.seeds[i:i + 1])
                         for i, own in enumerate(state[1:], start=1))]
 
-    def inversion(self, there_and_back: Network, params: Tree, h: Array, rng: np.random.Generator) -> Tree:
+    def inversion(self, there_and_back: Network, params: Tree, h: Array, rng: np.random.Generator,
+                  seeds: Sequence[int | None] = ()) -> Tree:
         """The gradient of g on what f makes of h (N, F) and noise."""
         noise = array_module(h).asarray((self.sigma * rng.standard_normal(h.shape)).astype(h.dtype))
         u = h + noise
         f, g = there_and_back[:1], there_and_back[1:]
-        tape = forward(g, params[1:], forward(f, params[:1], u).output)
+        tape = forward(g, params[1:], forward(f, params[:1], u, seeds=seeds).output)
         return backward(g, params[1:], tape, {0: d_squared(tape.output, u)})[0]
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:

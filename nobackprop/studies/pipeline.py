@@ -78,7 +78,8 @@ class SilentTop(Layer):
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         return (self.classes,)
 
-    def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         return array_module(h).zeros((len(h), self.classes), h.dtype), None
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,

@@ -239,8 +239,8 @@ def test_an_error_of_no_known_name():
 class Printed(AssociatedLearning):
     """(4.7) as printed: g_i descends the associated loss, too."""
 
-    def learn(self, net, params, state, i, tape, t) -> ComponentStep:
-        learnt = super().learn(net, params, state, i, tape, t)
+    def learn(self, net, params, state, i, tape, t, seed=None) -> ComponentStep:
+        learnt = super().learn(net, params, state, i, tape, t, seed)
         encoder = Network((dense(learnt.t.shape[1]),))
         passed = forward(encoder, [state[i - 1]["g"]], t)
         out = Folded([params, state]).b(i, learnt.tape.h[1])

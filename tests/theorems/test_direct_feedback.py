@@ -47,7 +47,7 @@ def jacobians(case: Case) -> list[np.ndarray]:
 def test_dfa_takes_the_derivative_at_the_pre_activation_and_the_last_layers_error(activation, seed):
     case = Case(RULES["dfa"], seed, samples=1, activation=activation)
     tape, grads = case.tape(), case.grads()
-    f, _ = ACTIVATIONS[activation]
+    f = ACTIVATIONS[activation].function
     delta_L = grads[-1]["b"]
     assert_close(delta_L, case.net.error(tape.output, case.y)[0])
     for i, b in enumerate(case.state):

@@ -13,19 +13,23 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ...kernels.activation import ACTIVATIONS
 from ...layers import (
     Activation,
     AvgPool,
     BatchNorm,
     Conv,
     Dense,
+    Dropout,
     Flatten,
     GlobalPool,
     Layer,
+    LayerNorm,
     MaxPool,
     Residual,
     Sequential,
 )
+from ...leaf_names import RUNNING
 from ...learn import Run
 from ...network import Network
 from ...tree import Tree, leaves
@@ -37,13 +41,25 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "adam": ("Adam", {}),
     "adamw": ("AdamW", {}),
 }
-RUNNING = ("mean", "var")  # leaves that no gradient reaches
 
 
 def load() -> Any:
-    """PyTorch.
+    """Import PyTorch.
 
-    Raises InputError where it is not installed.
+    Returns
+    -------
+    module
+        torch.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+
+    Examples
+    --------
+    >>> load().__name__  # doctest: +SKIP
+    'torch'
     """
     try:
         return importlib.import_module("torch")
@@ -54,7 +70,18 @@ def load() -> Any:
 
 @contextmanager
 def threads_of(torch: Any, threads: int) -> Iterator[None]:
-    """PyTorch on so many threads, and on as many as before at the end."""
+    """Let PyTorch use a number of threads inside a `with` block, and the number from before after it.
+
+    Parameters
+    ----------
+    torch : module
+    threads : int
+
+    Examples
+    --------
+    >>> with threads_of(load(), 1):  # doctest: +SKIP
+    ...     pass
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -64,9 +91,26 @@ def threads_of(torch: Any, threads: int) -> Iterator[None]:
 
 
 def tensors(torch: Any, layer: Layer, params: Tree) -> Tree:
-    """The parameters copied into tensors that gather gradients, in a tree of the same structure.
+    """Copy parameters into tensors that gather gradients.
 
-    A convolution's W (F, k k C) becomes (F, C, k, k), its numbers lying in memory as before.
+    Parameters
+    ----------
+    torch : module
+    layer : Layer
+        The layer whose parameters they are.
+    params : tree
+        NumPy arrays.
+
+    Returns
+    -------
+    tree
+        Tensors, in a tree of the same structure.  A convolution's W (F, k k C) becomes (F, C, k, k); its numbers lie in
+        memory as before.
+
+    Examples
+    --------
+    >>> tensors(load(), Dense(2), {"W": np.ones((2, 3)), "b": np.ones(2)})["W"].shape  # doctest: +SKIP
+    torch.Size([2, 3])
     """
     def tensor(array: np.ndarray) -> Any:
         return torch.from_numpy(array).clone(memory_format=torch.preserve_format)
@@ -85,9 +129,31 @@ def tensors(torch: Any, layer: Layer, params: Tree) -> Tree:
 
 
 def forward(torch: Any, layer: Layer, p: Tree, h: Any) -> Any:
-    """What the layer makes of h, (N, F) or (N, C, H, W), in training.
+    """Compute what a layer makes of its input in training, in PyTorch.
 
-    Raises InputError for a layer of a kind that is not known here.
+    Parameters
+    ----------
+    torch : module
+    layer : Layer
+    p : tree
+        The layer's parameters, as `tensors` makes them.
+    h : tensor (N, F) or (N, C, H, W)
+
+    Returns
+    -------
+    tensor
+        Dropout draws from PyTorch's own generator.
+
+    Raises
+    ------
+    InputError
+        If the layer is of a kind that is not known here.
+
+    Examples
+    --------
+    >>> torch = load()  # doctest: +SKIP
+    >>> forward(torch, Activation("relu"), None, -torch.ones(1, 2)).tolist()  # doctest: +SKIP
+    [[0.0, 0.0]]
     """
     F = torch.nn.functional
     match layer:
@@ -112,17 +178,47 @@ def forward(torch: Any, layer: Layer, p: Tree, h: Any) -> Any:
             return h.mean((2, 3))
         case Flatten():
             return (h.permute(0, 2, 3, 1) if h.ndim == 4 else h).reshape(len(h), -1)
-        case Activation("identity"):
-            return h
-        case Activation(("relu" | "tanh" | "sigmoid" | "elu") as name):
-            return getattr(F if name == "elu" else torch, name)(h)
+        case Activation(name):
+            f = ACTIVATIONS[name]
+            return h if f.torch is None else getattr(F, f.torch)(h, **f.torch_options)
+        case LayerNorm():
+            # over the channels, which are the last axis of the library's images and the second one of PyTorch's
+            h = h.permute(0, 2, 3, 1) if h.ndim == 4 else h
+            h = F.layer_norm(h, h.shape[-1:], p["gamma"], p["beta"], layer.eps)
+            return h.permute(0, 3, 1, 2) if h.ndim == 4 else h
+        case Dropout(p=silent):
+            return F.dropout(h, silent)
     raise InputError(f"PyTorch's twin of the network has no layer like {layer}")
 
 
 def loss(torch: Any, net: Network, params: Tree, x: Any, y: Any) -> Any:
-    """The loss of x (N, H, W, C) or (N, F), a scalar; y has labels (N,) under cross-entropy, else (N, C).
+    """Compute the loss of a network, in PyTorch.
 
-    Raises InputError for a loss that is not known here.
+    Parameters
+    ----------
+    torch : module
+    net : Network
+    params : list
+        The parameters, as `tensors` makes them.
+    x : tensor (N, H, W, C) or (N, F)
+    y : tensor
+        Labels (N,) under cross-entropy, else targets (N, C).
+
+    Returns
+    -------
+    tensor
+        A scalar.
+
+    Raises
+    ------
+    InputError
+        If the loss, or a layer, is not known here.
+
+    Examples
+    --------
+    >>> torch = load()  # doctest: +SKIP
+    >>> loss(torch, Network(()), [], torch.zeros(1, 2), torch.tensor([0])).item()  # doctest: +SKIP
+    0.693...
     """
     a = forward(torch, Sequential(net.blocks), params, x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
     match net.loss:
@@ -134,9 +230,22 @@ def loss(torch: Any, net: Network, params: Tree, x: Any, y: Any) -> Any:
 
 
 def stepper(run: Run) -> Callable[[], None]:
-    """A function that takes the next step of backpropagation with a run's network, batches and optimiser.
+    """Return a function that takes the next step of backpropagation in PyTorch, on the host.
 
-    Whatever the run's rule; run on the host.
+    Parameters
+    ----------
+    run : Run
+        A run of the library: its network, first parameters, batches and optimiser are used, whatever its rule.
+
+    Returns
+    -------
+    callable
+        A function without arguments; the run itself stays as it is.
+
+    Examples
+    --------
+    >>> one_step = stepper(random_run("mlp:6", "xor", "bp", 8, "adam"))  # doctest: +SKIP
+    >>> one_step()  # doctest: +SKIP
     """
     torch, net = load(), run.net
     params = tensors(torch, Sequential(net.blocks), run.params)
