@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -14,14 +13,14 @@ from . import checks, metrics, network
 from .backend import Array, array_module, keep_freed_memory, open_device, to_module, to_numpy
 from .data import Dataset, one_hot
 from .data.augment import parse
-from .errors import InputError, brief, check_name, integer, number
+from .errors import InputError, brief, integer
 from .network import Network, Tape
-from .optim import OPTIMIZERS, SCHEDULES, Optimizer, bind
+from .optim import SCHEDULES, Optimizer, bind
 from .rules import Rule, get
+from .settings import Settings
 from .tree import Tree, leaves, tree_map
 
 ALIGNMENT_SAMPLES = 256
-DTYPES = ("float32", "float64")
 augmentation = cache(parse)
 
 
@@ -43,51 +42,8 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     return tape
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to train; what is not said here does not depend on the machine.
-
-    The same optimiser and learning rate serve the parameters and the rule's state.
-    """
-
-    epochs: int = 30
-    batch_size: int = 64
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    schedule: str = "constant"
-    weight_decay: float = 0.0
-    augment: str = ""
-    dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        def settle(name: str, value: object) -> None:
-            object.__setattr__(self, name, value)
-
-        for name in ("epochs", "batch_size"):
-            settle(name, integer(name, getattr(self, name), 1))
-        settle("lr", number("lr", self.lr))
-        settle("weight_decay", number("weight_decay", self.weight_decay, "non-negative"))
-        check_name("optimizer", self.optimizer, OPTIMIZERS)
-        check_name("schedule", self.schedule, SCHEDULES)
-        if not isinstance(self.augment, str):
-            raise InputError(f"augment is {brief(self.augment)}, expected a text such as 'flip,crop:4'")
-        parse(self.augment)
-        settle("dtype", _dtype(self.dtype))
-
-
-def _dtype(dtype: Any) -> str:
-    """The name of a type that networks are trained in."""
-    try:
-        name = np.dtype(dtype).name if dtype is not None else None
-    except (TypeError, ValueError, SyntaxError):  # as NumPy's own reader of such names fails
-        name = None
-    if name not in DTYPES:
-        raise InputError(f"dtype is {brief(dtype)}, expected {' or '.join(DTYPES)}")
-    return name
-
-
 class History(list[dict[str, Any]]):
-    """One record an epoch: epoch (from 1), train_loss, validation_accuracy, alignment, alignment_at_a."""
+    """One record an epoch: epoch (from 1), train_loss, validation_accuracy, and what metrics.METRICS lists."""
 
     def column(self, name: str) -> list[Any]:
         """One quantity over the epochs."""
@@ -226,12 +182,10 @@ class Run:
             if spoilt else f"try a learning rate below {self.settings.lr:g}"))
 
     def _measure(self) -> dict[str, Any]:
-        x, y = self.probe
         found = evaluate(self.net, self.params, *self.validation)
         if not np.isfinite(found["loss"]):
             raise self._diverged(f"the loss for the validation set became {found['loss']}", "'s end")
-        return {"validation_accuracy": found["accuracy"],
-                **metrics.alignment(self.net, self.rule, self.params, self.state, x, y)}
+        return {"validation_accuracy": found["accuracy"], **metrics.measure(self)}
 
     def test_accuracy(self) -> float:
         """On the test set, which nothing else ever reads."""

@@ -1,12 +1,13 @@
 """How a rule's error signals align with those of backpropagation."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from .backend import Array, array_module
+from .backend import Array, array_module, to_numpy
 from .layers import Activation, Layer, Sequential, Shape
 from .network import Network
 from .rules import BP, Rule
@@ -96,3 +97,51 @@ def _number(u: Array | None, v: Array | None) -> float | None:
 def size(params: Tree) -> int:
     """How many numbers a tree of parameters holds, running statistics not counted."""
     return sum(array.size for path, array in leaves(params) if path.rpartition("/")[2] not in ("mean", "var"))
+
+
+# ---------------------------------------------------------------- what is recorded after every epoch
+
+
+class Measurable(Protocol):
+    """What a metric may read of a run; `learn.Run` has all of it."""
+
+    @property
+    def net(self) -> Network:
+        """The network."""
+
+    @property
+    def rule(self) -> Rule:
+        """The learning rule."""
+
+    @property
+    def params(self) -> Tree:
+        """The parameters, which prediction needs."""
+
+    @property
+    def state(self) -> Tree:
+        """The state, which only learning needs."""
+
+    @property
+    def validation(self) -> tuple[Array, Array]:
+        """Samples (N, ...) and one-hot targets (N, C) of the validation set."""
+
+    @property
+    def probe(self) -> tuple[Array, Array]:
+        """The first of them, few enough for what costs more than a prediction."""
+
+
+def alignments(run: Measurable) -> dict[str, Any]:
+    """Measure the alignment with BP on the run's probe."""
+    return {**alignment(run.net, run.rule, run.params, run.state, *run.probe)}
+
+
+# each gives {key of the record: value}: a number, None, or a list of these
+METRICS: list[Callable[[Measurable], dict[str, Any]]] = [alignments]
+
+
+def measure(run: Measurable) -> dict[str, Any]:
+    """All that METRICS lists, as Python's own numbers and lists."""
+    found: dict[str, Any] = {}
+    for metric in METRICS:
+        found |= metric(run)
+    return {key: to_numpy(value).tolist() if hasattr(value, "tolist") else value for key, value in found.items()}

@@ -127,8 +127,8 @@ SECONDS = {"step": 1.0, "evaluate": 100.0}
 def reported(data):
     """The runs of a comparison, by rule and seed, with a clock that counts steps as seconds and evaluations as 100."""
     now, patch = [0.0], pytest.MonkeyPatch()
-    patch.setitem(DATASETS, "tiny", Source(lambda data_dir, download: data, (PIXELS,), CLASSES, "", {
-        "model": "mlp:5,4", "activation": "tanh", "threads": 1}))
+    patch.setitem(DATASETS, "tiny", Source(lambda data_dir, download: data, "", {
+        "model": "mlp:5,4", "activation": "tanh", "threads": 1}, (PIXELS,), CLASSES))
     patch.setattr(learn, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     def timed(work, takes):
         def wrapped(*args):

@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from .options import Parser, count, machine_options, not_negative, positive, rules, seeds
+from ..experiments import RULES, SEEDS
+from ..settings import NAMES, NetworkSettings, Settings
+from .options import READERS, Parser, data_options, machine_options, rules, seeds
 from .output import say
 
 SUMMARY = "train the same networks under several rules and compare them"
@@ -14,29 +17,24 @@ SUMMARY = "train the same networks under several rules and compare them"
 def add_options(parser: Parser) -> None:
     """Give the command its options."""
     parser.add_argument("--rules", type=rules, metavar="RULE,...",
-                        help="see nobackprop rules; default: bp,shallow,fa,dfa,las,ltas")
+                        help=f"see nobackprop rules; default: {','.join(RULES)}")
     training_options(parser)
 
 
 def training_options(parser: Parser) -> None:
-    """What stands in no option is the data set's default, or the rule's where it has one."""
+    """Give a command the options of a training run, one of them for every field of the settings."""
     parser.add_argument("--data", default="digits", metavar="NAME",
-                        help="see nobackprop datasets; default: digits")
-    parser.add_argument("--model", help="see nobackprop models, such as mlp:128,128; default, as for all to "
-                                        "--weight-decay: what suits the data set and the rule")
-    parser.add_argument("--activation", metavar="NAME", help="relu, tanh, sigmoid or identity")
-    parser.add_argument("--epochs", type=count, metavar="N")
-    parser.add_argument("--batch-size", type=count, metavar="N")
-    parser.add_argument("--optimizer", metavar="NAME", help="sgd, momentum, nesterov, adam or adamw")
-    parser.add_argument("--lr", type=positive, metavar="X", help="the learning rate")
-    parser.add_argument("--schedule", metavar="NAME", help="of the learning rate: constant, step or cosine")
-    parser.add_argument("--weight-decay", type=not_negative, metavar="X")
-    parser.add_argument("--augment", metavar="NAME,...",
-                        help="of training images: flip, crop:4, jitter:2, cutout:8, randaugment:2:9; default: none")
-    parser.add_argument("--seeds", type=seeds, default=[0, 1, 2], metavar="N,...", help="default: 0,1,2")
+                        help="see nobackprop datasets; default: %(default)s")
+    for option in (*fields(NetworkSettings), *fields(Settings)):
+        read, metavar = READERS[option.metadata["kind"]]
+        parser.add_argument(f"--{option.name.replace('_', '-')}", type=read, metavar=metavar,
+                            help=option.metadata["help"].replace("%", "%%"))
+    parser.epilog = (f"--{fields(NetworkSettings)[0].name} to --{fields(Settings)[-1].name} have the value that suits the "
+                     "rule or the data set, if they are not given.")
+    parser.add_argument("--seeds", type=seeds, default=list(SEEDS), metavar="N,...",
+                        help=f"one run of every rule with each; default: {','.join(map(str, SEEDS))}")
     machine_options(parser, "what suits the data set")
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
-    parser.add_argument("--download", action="store_true", help="fetch those files where they are missing")
+    data_options(parser)
     parser.add_argument("--out", metavar="DIR",
                         help="a new or empty folder; default: the first free one of runs/DATA-001, ...")
 
@@ -44,10 +42,10 @@ def training_options(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what the command line asks for, and return the exit code."""
     from ..experiments import plots, results
-    from ..experiments.compare import RULES, TRAINING, Comparison, resolve
+    from ..experiments.compare import Comparison, resolve
     from ..learn import Diverged
 
-    overrides = {key: getattr(args, key) for key in TRAINING if getattr(args, key) is not None}
+    overrides = {key: getattr(args, key) for key in NAMES if getattr(args, key) is not None}
     config = resolve(args.data, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
     comparison = Comparison(config, args.data_dir, args.download)
     with results.folder(args.out, args.data) as folder:

@@ -113,6 +113,11 @@ def seeds(text: str) -> list[int]:
     return once(values, text, "seed")
 
 
+# how the command line reads a setting of each kind, and what its help calls the value
+READERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "count": (count, "N"), "positive": (positive, "X"), "non-negative": (not_negative, "X"), "name": (str, "NAME")}
+
+
 # ---------------------------------------------------------------- options of several commands
 
 
@@ -120,3 +125,9 @@ def machine_options(parser: Parser, threads: str) -> None:
     parser.add_argument("--threads", type=worker_count, metavar="N",
                         help=f"workers that share a step, a number or all; default: {threads}")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")
+
+
+def data_options(parser: Parser) -> None:
+    """Give a command the options that say where a data set's files are."""
+    parser.add_argument("--data-dir", metavar="DIR", help="the folder with the data set's files")
+    parser.add_argument("--download", action="store_true", help="fetch those files if they are missing")

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 
 from ..errors import InputError
-from .options import Parser, names, seeds, worker_count
+from .options import Parser, data_options, machine_options, names, seeds
 from .output import say, show_list
 
 SUMMARY = "list the papers' tables and figures, or run one again"
@@ -21,10 +21,9 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--only", type=lambda text: names(text, "labels of arms with semicolons between", ";"),
                         metavar="ARM;...", help="some of its arms; default: all")
     parser.add_argument("--seeds", type=seeds, metavar="N,...", help="default: the scale's")
-    parser.add_argument("--threads", type=worker_count, default=1, metavar="N", help="a number or all; default: 1")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
-    parser.add_argument("--download", action="store_true", help="fetch those files where they are missing")
+    machine_options(parser, "1")
+    parser.set_defaults(threads=1)
+    data_options(parser)
     parser.add_argument("--out", metavar="DIR", help="a new or empty folder; default: the first free one of "
                                                      "runs/NAME-001, ...")
 

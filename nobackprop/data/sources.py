@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
 
-from ..errors import unknown
+from ..errors import InputError, unknown
 from .cifar import cifar10, cifar100
 from .dataset import Dataset, from_arrays
 from .mnist import fashion_mnist, mnist
@@ -22,16 +22,46 @@ XOR_REPEATS = 375  # of the 16 sign patterns: 6,000 inputs
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that can be loaded: `load(data_dir=None, download=False)` makes it.
+    """A data set that can be loaded by its name.
 
-    Its classes are those of the published data set: a folder may hold fewer, which the Dataset then says.
+    Parameters
+    ----------
+    load : callable
+        `load(data_dir=None, download=False)` gives the Dataset.
+    summary : str
+        One line for `nobackprop datasets`.
+    defaults : mapping
+        Settings that suit the data set, by name; "threads" is one, and None there means all cores.
+    shape : tuple of int, optional
+        The shape of one sample, (H, W, C) or (F,).  None if it is known only after loading.
+    classes : int, optional
+        The number of classes of the published data set: files may hold fewer, and the Dataset then has fewer.  None if
+        it is known only after loading.
+
+    Examples
+    --------
+    >>> DATASETS["digits"].sizes()
+    ((8, 8, 1), 10)
     """
 
     load: Callable[..., Dataset]
-    shape: tuple[int, ...]
-    classes: int
     summary: str
-    defaults: Mapping[str, object]
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    shape: tuple[int, ...] | None = None
+    classes: int | None = None
+
+    def sizes(self) -> tuple[tuple[int, ...], int]:
+        """Return the shape of one sample and the number of classes, without loading the data set.
+
+        Raises
+        ------
+        InputError
+            If they are known only after loading.
+        """
+        if self.shape is None or self.classes is None:
+            raise InputError(f"the data set '{self.summary}' has a shape only after it is loaded, expected one whose "
+                             "shape is known, such as mnist")
+        return self.shape, self.classes
 
 
 def digits() -> Dataset:
@@ -87,35 +117,23 @@ WIDE = {
 PHOTOS = {**WIDE, "model": "conv3:0.25"}
 
 DATASETS: dict[str, Source] = {
-    "digits": Source(
-        _made(digits), (8, 8, 1), 10, "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
-        {**COMMON, "model": "mlp:128,128", "activation": "relu"},
-    ),
-    "xor": Source(
-        _made(xor), (XOR_FEATURES,), 4, "6,000 vectors of 30 features that hide two noisy XORs, computed",
-        {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"},
-    ),
-    "mnist": Source(
-        mnist, (28, 28, 1), 10, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE
-    ),
-    "fashion-mnist": Source(
-        fashion_mnist, (28, 28, 1), 10, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE
-    ),
-    "cifar-10": Source(
-        cifar10, (32, 32, 3), 10, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS
-    ),
-    "cifar-100": Source(
-        cifar100, (32, 32, 3), 100, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS
-    ),
-    "svhn": Source(
-        svhn, (32, 32, 3), 10, "99,289 digits of house numbers of 32 x 32 pixels, from MATLAB files", PHOTOS
-    ),
-    "tiny-imagenet": Source(
-        tiny_imagenet, (64, 64, 3), CLASSES, "110,000 photographs of 64 x 64 pixels, from JPEG files", PHOTOS
-    ),
-    "tiny-imagenet-32": Source(
-        tiny_imagenet_32, (32, 32, 3), CLASSES, "the same averaged down to 32 x 32 pixels", PHOTOS
-    ),
+    "digits": Source(_made(digits), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
+                     {**COMMON, "model": "mlp:128,128", "activation": "relu"}, (8, 8, 1), 10),
+    "xor": Source(_made(xor), "6,000 vectors of 30 features that hide two noisy XORs, computed",
+                  {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"}, (XOR_FEATURES,), 4),
+    "mnist": Source(mnist, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE, (28, 28, 1), 10),
+    "fashion-mnist": Source(fashion_mnist, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE,
+                            (28, 28, 1), 10),
+    "cifar-10": Source(cifar10, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS,
+                       (32, 32, 3), 10),
+    "cifar-100": Source(cifar100, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS,
+                        (32, 32, 3), 100),
+    "svhn": Source(svhn, "99,289 digits of house numbers of 32 x 32 pixels, from MATLAB files", PHOTOS,
+                   (32, 32, 3), 10),
+    "tiny-imagenet": Source(tiny_imagenet, "110,000 photographs of 64 x 64 pixels, from JPEG files", PHOTOS,
+                            (64, 64, 3), CLASSES),
+    "tiny-imagenet-32": Source(tiny_imagenet_32, "the same averaged down to 32 x 32 pixels", PHOTOS,
+                               (32, 32, 3), CLASSES),
 }
 
 

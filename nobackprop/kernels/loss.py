@@ -53,3 +53,4 @@ def _pair(a: Array, y: Array) -> tuple[Array, Array]:
 
 
 LOSSES = {"squared": (squared, d_squared), "cross_entropy": (cross_entropy, d_cross_entropy)}
+DEFAULT_LOSS = "cross_entropy"

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import InputError, unknown
 from ..kernels.activation import ACTIVATIONS
+from ..kernels.loss import DEFAULT_LOSS
 from ..layers import Shape
 from ..network import Network
 from ..room import check_room
@@ -61,7 +62,7 @@ MODELS: dict[str, Model] = {
 
 
 def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu",
-          loss: str = "cross_entropy") -> Network:
+          loss: str = DEFAULT_LOSS) -> Network:
     """The network that `spec`, 'NAME:ARGUMENT', names, for samples of `shape` and so many classes.
 
     The argument of a model of images is a factor on the widths of its hidden layers, 1 where there is none.

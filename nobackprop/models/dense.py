@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 
 from ..errors import InputError
+from ..kernels.loss import DEFAULT_LOSS
 from ..layers import Activation, Dense, Flatten, Layer, Sequential, Shape
 from ..network import Network
 from .parts import dense_block, gain, halves
@@ -12,7 +13,7 @@ DIGITS = 18  # of a hidden layer's size: a count of parameters, which comes afte
 
 
 def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
-        loss: str = "cross_entropy") -> Network:
+        loss: str = DEFAULT_LOSS) -> Network:
     """Hidden layers of the given sizes, one (dense, activation) pair a block, and a linear output block.
 
     Of two activations, 'elu,sigmoid', the second one is that of the upper half and of the middle layer, as a folded
@@ -30,7 +31,7 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
 
 
 def mlp_bn(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
-           loss: str = "cross_entropy") -> Network:
+           loss: str = DEFAULT_LOSS) -> Network:
     """As `mlp`, with batch-norm behind each hidden layer's W h + b."""
     hidden = [dense_block(size, activation, flatten=not i and len(shape) > 1, norm=True)
               for i, size in enumerate(sizes)]

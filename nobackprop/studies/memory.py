@@ -125,11 +125,12 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     given = [k] if k is not None else [asked.k]
     specs = ["bp", *(":".join([name, f"k={size}", *options]) for size in sorted({2, 4, *given}))]
     source = DATASETS[data]
-    net = models.build(model, source.shape, source.classes, str(source.defaults["activation"]))
-    check_room(f"batch size {batch_size}", "inputs", batch_size * math.prod(source.shape), 4)
+    shape, classes = source.sizes()
+    net = models.build(model, shape, classes, str(source.defaults.get("activation", "relu")))
+    check_room(f"batch size {batch_size}", "inputs", batch_size * math.prod(shape), 4)
     rng = np.random.default_rng(0)
-    params, _ = network.init(net, rng, source.shape)
-    x = rng.standard_normal((batch_size, *source.shape), dtype=np.float32)
+    params, _ = network.init(net, rng, shape)
+    x = rng.standard_normal((batch_size, *shape), dtype=np.float32)
     leaf_layers = [layer for block in net for layer in block.weighted()]
     inputs: dict[int, tuple[int, ...]] = {}
     recorder = Keep(before=lambda index, h: inputs.setdefault(index, h.shape))

@@ -8,15 +8,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ... import metrics, models, rules, workers
+from ... import models, rules
 from ...backend import open_device
 from ...data import Dataset, load
 from ...errors import unknown
 from ...kernels.pool import avg_pool
-from ...learn import Run, Settings
+from ...learn import Run
 from ...models.parts import scaled
-from .. import plots, progress
-from ..compare import environment
+from ...settings import Settings
+from .. import plots
+from ..compare import Trial, environment, train
 from ..results import NUMBER_OR_NULL, by_rule, mean
 from ..results import check as check_form
 
@@ -121,17 +122,17 @@ class Exhibit:
         arms = [arm for arm in self.arms if only is None or arm.label in only]
         data = _part(load(self.data, data_dir, download), chosen, scale == "smoke")
         xp = open_device(device)
-        trials = [(arm, _model(arm, chosen), Settings(**{**chosen.settings, **arm.settings, **arm.at.get(scale, {})}))
-                  for arm in arms]
-        for arm, model, _ in trials:
-            models.build(model, data.shape, data.classes, arm.activation)
+        trials = [Trial(arm.label, rules.get(arm.rule),
+                        models.build(_model(arm, chosen), data.shape, data.classes, arm.activation),
+                        Settings(**{**chosen.settings, **arm.settings, **arm.at.get(scale, {})})) for arm in arms]
         seeds = list(chosen.seeds if seeds is None else seeds)
-        config = {"data": self.data, "model": ", ".join(dict.fromkeys(model for _, model, _ in trials)),
+        config = {"data": self.data, "model": ", ".join(dict.fromkeys(_model(arm, chosen) for arm in arms)),
                   "exhibit": self.name, "scale": scale, "rules": [arm.label for arm in arms], "seeds": seeds,
                   "training_samples": len(data.y_train), "threads": threads, "device": device,
                   "printed": {arm.label: arm.printed for arm in arms},
-                  "rule_settings": {arm.label: {"rule": arm.rule, "model": model, "activation": arm.activation,
-                                                **asdict(settings)} for arm, model, settings in trials}}
+                  "rule_settings": {arm.label: {"rule": arm.rule, "model": _model(arm, chosen),
+                                                "activation": arm.activation, **asdict(trial.settings)}
+                                    for arm, trial in zip(arms, trials, strict=True)}}
         return Plan(trials, data, self.measure, config, environment(xp, threads) | {"dataset": data.name})
 
 
@@ -139,7 +140,7 @@ class Exhibit:
 class Plan:
     """A checked run of an exhibit."""
 
-    trials: list[tuple[Arm, str, Settings]]
+    trials: list[Trial]
     data: Dataset
     measure: Callable[[Run], dict[str, Any]]
     config: dict[str, Any]
@@ -151,23 +152,8 @@ class Plan:
         Of the form in nobackprop/experiments/results.py, an arm's label in the place of a rule's name.
         """
         runs: list[dict[str, Any]] = []
-        seeds, device = self.config["seeds"], self.config["device"]
-        total = len(seeds) * sum(settings.epochs for _, _, settings in self.trials)
-        nets = [models.build(model, self.data.shape, self.data.classes, arm.activation)
-                for arm, model, _ in self.trials]
-        with (workers.limit(self.config["threads"], any(net.convolutional for net in nets)),
-              progress.bar(total) as bar):
-            for seed in seeds:
-                for (arm, _, settings), net in zip(self.trials, nets, strict=True):
-                    bar.set_description(f"{arm.label} seed {seed}")
-                    run = Run(net, rules.get(arm.rule), self.data, settings, seed, device, arm.label)
-                    for _ in range(settings.epochs):
-                        run.epoch().update(self.measure(run))
-                        bar.update()
-                    runs.append({"rule": arm.label, "seed": seed, "parameters": metrics.size(run.params),
-                                 "seconds": run.seconds, "test_accuracy": run.test_accuracy(),
-                                 "history": run.history})
-                    progress.line(bar, f"{arm.label} seed {seed}: {runs[-1]['test_accuracy']:.4f}")
+        train([(trial, seed) for seed in self.config["seeds"] for trial in self.trials], self.data, self.config, runs,
+              self.measure)
         runs.sort(key=lambda run: self.config["rules"].index(run["rule"]))
         return {"config": self.config, "environment": self.environment, "runs": runs}
 
