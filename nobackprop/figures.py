@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from .errors import InputError
 from .files import writing
@@ -21,6 +22,8 @@ INSIDE = 0.96  # of the width: other renderers' letters are a little wider, and 
 LINE_IN_LEGEND = 0.05  # of the width
 TWO_ROWS = 0.5  # inches of a legend that the height of a figure allows for
 LONGEST = 1000  # letters of a text that are looked at
+# of the colours of Okabe and Ito, which colour-blind readers tell apart
+BLACK, BLUE, VERMILION, GREY = "#000000", "#0072B2", "#D55E00", "#808080"
 
 
 def check_ending(path: str | os.PathLike[str]) -> None:
@@ -37,6 +40,18 @@ def write(figure: Figure, path: str | os.PathLike[str]) -> None:
     check_ending(path)
     with writing(path) as partial:
         figure.savefig(partial, format=Path(path).suffix[1:].lower(), dpi=150)
+
+
+def open_frame(*panels: Axes) -> None:
+    """Draw no frame at the top and on the right of these panels."""
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+
+
+def epochs(axes: Axes) -> None:
+    """Mark whole numbers alone on the x axis, and name it "epoch"."""
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 # ---------------------------------------------------------------- texts, which users choose
@@ -113,7 +128,8 @@ def fit(text: Text, share: float = 1.0, most: int = 3) -> None:
 def _renderer(figure: Figure) -> RendererAgg:
     """What measures texts; the figure's own would draw a whole picture first."""
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    return canvas.get_renderer()
+    renderer: RendererAgg = canvas.get_renderer()  # type: ignore[no-untyped-call, unused-ignore]  # matplotlib gives it no type
+    return renderer
 
 
 def _start(text: str, n: int) -> str:

@@ -136,7 +136,9 @@ def alignments(run: Measurable) -> dict[str, Any]:
 
 
 # each gives {key of the record: value}: a number, None, or a list of these
-METRICS: list[Callable[[Measurable], dict[str, Any]]] = [alignments]
+METRICS: list[Callable[[Measurable], dict[str, Any]]] = [
+    alignments,
+]
 
 
 def measure(run: Measurable) -> dict[str, Any]:

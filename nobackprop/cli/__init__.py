@@ -46,7 +46,7 @@ def _run(argv: list[str]) -> int:
     try:
         if argv and argv[0] in commands:
             args = commands[argv[0]].parse(argv[1:])
-            return args.handler(args)
+            return int(args.handler(args))
         if argv and not argv[0].startswith("-"):
             raise unknown("command", argv[0], commands)
         parser.parse(argv)

@@ -37,8 +37,8 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
     for key in overrides:
         check_name("setting", key, TRAINING)
     defaults = dict(DATASETS[data].defaults)
-    common = {key: value for group in (NetworkSettings, Settings)
-              for key, value in asdict(choose(group, defaults | dict(overrides))).items()}
+    wanted = defaults | dict(overrides)
+    common = asdict(choose(NetworkSettings, wanted)) | asdict(choose(Settings, wanted))
     seeds = [checks.seed(seed) for seed in seeds]
     threads = integer("threads", defaults.get("threads", 1) or workers.cores() if threads is None else threads, 1)
     own = {name: {key: value for key, value in rules.get(name).defaults.items()

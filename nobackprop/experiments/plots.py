@@ -10,31 +10,33 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from .. import figures
 from ..errors import InputError
 from .results import by_rule, column, cosine, mean, seeds
 
-# colours of Okabe and Ito, which colour-blind readers tell apart: one for a family of rules, a line for each of it
-STYLES = {
-    "bp": ("#000000", "--"),
-    "shallow": ("#808080", "--"),
-    "fa": ("#E69F00", "-"),
-    "usf": ("#CC79A7", "-"), "frsf": ("#CC79A7", "--"), "brsf": ("#CC79A7", ":"),
-    "wm": ("#0072B2", "-"), "kp": ("#0072B2", "--"),
-    "dfa": ("#56B4E9", "-"), "sdfa": ("#56B4E9", "--"), "bdfa": ("#56B4E9", "-."), "dfa-lowrank": ("#56B4E9", ":"),
-    "dfa-shared": ("#56B4E9", (0, (1, 3))),
-    "drtp": ("#8C6D1F", "-"),
-    "adaptive-dfa": ("#5B3A8E", "-"), "dkp": ("#5B3A8E", "--"), "fdfa": ("#5B3A8E", ":"),
-    "las": ("#D55E00", "-"),
-    "ltas": ("#009E73", "-"),
-    "foa": ("#7A9E3B", "-"), "as": ("#7A9E3B", "--"),
-    "mostafa": ("#4A6FA5", "-"), "pred": ("#4A6FA5", "--"), "sim": ("#4A6FA5", "-."), "predsim": ("#4A6FA5", ":"),
-    "phsic": ("#C0794A", "-"), "spsa": ("#B0A020", "-"),
-    "al": ("#2E8B8B", "-"), "dtp": ("#2E8B8B", "--"),
-    "asap": ("#A8327E", "-"), "asfp": ("#A8327E", "--"), "asfp-lc": ("#A8327E", ":"),
-}
+Line = str | tuple[int, tuple[int, ...]]  # of a curve, as matplotlib names it
+# One colour for a family of rules (most are those of Okabe and Ito, which colour-blind readers tell apart), and a line
+# for each rule of it.  A rule that no family names gets one of FURTHER.
+FAMILIES: tuple[tuple[str, dict[str, Line]], ...] = (
+    (figures.BLACK, {"bp": "--"}),
+    (figures.GREY, {"shallow": "--"}),
+    ("#E69F00", {"fa": "-"}),
+    ("#CC79A7", {"usf": "-", "frsf": "--", "brsf": ":"}),
+    (figures.BLUE, {"wm": "-", "kp": "--"}),
+    ("#56B4E9", {"dfa": "-", "sdfa": "--", "bdfa": "-.", "dfa-lowrank": ":", "dfa-shared": (0, (1, 3))}),
+    ("#8C6D1F", {"drtp": "-"}),
+    ("#5B3A8E", {"adaptive-dfa": "-", "dkp": "--", "fdfa": ":"}),
+    (figures.VERMILION, {"las": "-"}),
+    ("#009E73", {"ltas": "-"}),
+    ("#7A9E3B", {"foa": "-", "as": "--"}),
+    ("#4A6FA5", {"mostafa": "-", "pred": "--", "sim": "-.", "predsim": ":"}),
+    ("#C0794A", {"phsic": "-"}),
+    ("#B0A020", {"spsa": "-"}),
+    ("#2E8B8B", {"al": "-", "dtp": "--"}),
+    ("#A8327E", {"asap": "-", "asfp": "--", "asfp-lc": ":"}),
+)
+STYLES = {rule: (colour, line) for colour, family in FAMILIES for rule, line in family.items()}
 FURTHER = list(product(("#B22222", "#556B2F", "#4682B4", "#8B4513"), ("-", "--", "-.", ":")))
 MOST_RULES = 200
 MOST_BANDS = 8  # of more than these nothing would be seen
@@ -69,12 +71,11 @@ def draw(results: dict[str, Any]) -> Figure:
     _finish_alignment(right)
     last = max(len(run["history"]) for run in results["runs"])
     for axes in (left, right):
-        axes.set_xlabel("epoch")
+        figures.epochs(axes)
         axes.set_xlim(*((1, last) if last > 1 else (0.5, 1.5)))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(color="#E6E6E6", linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     figures.title(figure, _title(results))
     figures.legend(figure, left.lines, [look["label"] for look in styles])
     return figure

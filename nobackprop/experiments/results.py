@@ -134,11 +134,11 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises InputError, naming the key, where a key is missing or holds something else.
     """
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             content = file.read(BYTES + 1)
         if len(content) > BYTES:
             raise InputError(f"{path} holds more than {BYTES:,} bytes, expected a results.json")
-        results = json.loads(content.decode(), parse_constant=_no_number)
+        results: dict[str, Any] = json.loads(content.decode(), parse_constant=_no_number)
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror}): expected a results.json") from None
     except InputError:

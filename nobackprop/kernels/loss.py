@@ -4,6 +4,8 @@ Both take the mean over the batch, so that e carries the 1/N once and every prod
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..backend import Array, alike, array_module
 from ..errors import InputError
 from .activation import softmax
@@ -52,5 +54,8 @@ def _pair(a: Array, y: Array) -> tuple[Array, Array]:
     return alike(a, y)
 
 
-LOSSES = {"squared": (squared, d_squared), "cross_entropy": (cross_entropy, d_cross_entropy)}
+LOSSES: dict[str, tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]] = {
+    "squared": (squared, d_squared),
+    "cross_entropy": (cross_entropy, d_cross_entropy),
+}
 DEFAULT_LOSS = "cross_entropy"

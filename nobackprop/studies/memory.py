@@ -209,7 +209,7 @@ def draw(result: dict[str, Any]) -> Figure:
     for axes, key, title in zip(panels, ("accesses", "accesses_both_sets"), ("as (6.1)-(6.2) count",
                                                                              "with both W and B")):
         read = [column[key]["read"] / 1e6 for column in columns.values()]
-        axes.barh(places, read, color="#0072B2", label="read")
+        axes.barh(places, read, color=figures.BLUE, label="read")
         axes.barh(places, [column[key]["written"] / 1e6 for column in columns.values()], left=read,
                   color="#E69F00", label="written")
         axes.set_title(title)
@@ -223,5 +223,5 @@ def draw(result: dict[str, Any]) -> Figure:
     figures.title(figure, f"{result['model']} on {result['data']}, batch size {result['batch_size']}")
     for axes in panels:
         axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     return figure

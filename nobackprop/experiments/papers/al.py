@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ... import figures
 from ...errors import InputError
+from ...figures import BLUE, GREY, VERMILION
 from ...learn import Run, evaluate
 from ...rules import AssociatedLearning
 from ...studies.code_quality import activities, associated_losses, distances, embed
@@ -21,7 +22,6 @@ from .exhibit import Arm, Exhibit, Scale
 SAMPLES = 1000  # that losses and distances are measured on
 POINTS = 300  # of a picture
 CHUNK = 100  # images that go through a network at once: of each convolution all patches are kept
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#808080"
 
 # ---------------------------------------------------------------- what is measured
 
@@ -93,7 +93,7 @@ def draw_losses(results: dict[str, Any]) -> Figure:
         last = max(len(found), len(printed))
         axes.set(xlabel="component i", xticks=range(1, last + 1), xlim=(0.6, max(last, 3) + 0.4))
         figures.title(axes, label)
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     panels[0].set_ylabel(r"$|b_i(s_i) - t_i|^2$, mean over units")
     figures.legend(figure, *panels[0].get_legend_handles_labels())
     figures.title(figure, _title(results, "Associated loss"))
@@ -107,7 +107,7 @@ def draw_distances(results: dict[str, Any]) -> Figure:
     last = {label: [run["history"][-1] for run in runs] for label, runs in arms.items()}
     places = np.arange(len(arms))
     lengths, ratios = figure.subplots(1, 2)
-    for key, name, colour, mark in (("inter", "between classes", BLUE, "o"), ("intra", "within a class", ORANGE, "s")):
+    for key, name, colour, mark in (("inter", "between classes", BLUE, "o"), ("intra", "within a class", VERMILION, "s")):
         lengths.semilogy(places, [_range([record[key] for record in records])[1] for records in last.values()], mark,
                          color=colour, label=name)
     low, middle, high = zip(*(_range(list(map(_ratio, records))) for records in last.values()), strict=True)
@@ -121,7 +121,7 @@ def draw_distances(results: dict[str, Any]) -> Figure:
         axes.set_xticks(places, arms)
         axes.margins(x=0.15 * (axes is lengths), y=0.25)
         axes.legend(frameon=False, loc="upper left", ncols=2)
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     figures.title(figure, _title(results, "The last hidden layer"))
     return figure
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ... import figures
 from ...backend import to_numpy
 from ...feedback import weights
 from ...learn import Run
+from ...rules import FoA
 from ...tree import leaves
 from .. import plots
 from ..results import Maybe, Number, by_rule, column, seeds
@@ -22,7 +22,7 @@ from .exhibit import Arm, Exhibit, Scale
 
 def angles(run: Run) -> dict[str, Any]:
     """Degrees between W and the fixed C of every layer, from the input up; nothing under another rule."""
-    if run.rule.__class__.__name__ != "FoA":
+    if type(run.rule) is not FoA:
         return {}
     pairs = zip(leaves(weights(to_numpy(run.params))), leaves(to_numpy(run.state)), strict=True)
     return {"angles": [angle(W, C) for (_, W), (_, C) in pairs]}
@@ -33,7 +33,7 @@ def angle(W: np.ndarray, C: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip((W * C).sum() / np.sqrt((W * W).sum() * (C * C).sum()), -1, 1))))
 
 
-LAYERS = (("784 x 10, below them", "#999999"), ("layer 1", "#0072B2"), ("layer 2", "#D55E00"))
+LAYERS = (("784 x 10, below them", "#999999"), ("layer 1", figures.BLUE), ("layer 2", figures.VERMILION))
 ANGLES = {"angles": Maybe((Number(0, 180, null=True),) * len(LAYERS))}
 
 
@@ -47,10 +47,9 @@ def draw_angles(results: dict[str, Any]) -> Figure:
             plots.curve(axes, column(runs, partial(_angle_of, layer=layer)),
                         {"color": colour, "linestyle": "-", "label": name}, band=True)
         figures.title(axes, label)
-        axes.set_xlabel("epoch")
+        figures.epochs(axes)
         axes.axhline(90, color="#BBBBBB", linewidth=0.8, linestyle=":")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     panels[0].set_ylabel("angle between W and C (degrees)")
     panels[0].legend(*panels[0].get_legend_handles_labels(), frameon=False)
     number, data = seeds(results), results["config"]["data"]
