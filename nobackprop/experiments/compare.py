@@ -27,10 +27,41 @@ STAND_INS = ((1,), (64, 64, 3))
 def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEEDS,
             overrides: Mapping[str, Any] | None = None, device: str = "cpu",
             threads: int | None = None) -> dict[str, Any]:
-    """All settings of a comparison: the data set's defaults, below each rule's, below what the user overrides.
+    """Collect all settings of a comparison in one dict, which a results.json can hold.
 
-    overrides: any of TRAINING.  What holds for one rule only stands in "rule_settings".  Raises InputError for a
-    data set, a rule or a setting that there is none of, and for a number that cannot be.
+    What the user overrides wins over what a rule asks for, this wins over what suits the data set, and this wins over
+    the defaults in settings.py.
+
+    Parameters
+    ----------
+    data : str
+        A name in `data.DATASETS`.
+    names : sequence of str
+        The rules, by the names that `rules.get` knows.
+    seeds : sequence of int
+        Every rule is run once with each.
+    overrides : mapping, optional
+        Settings by name, any of TRAINING.
+    device : str
+        "cpu", "cuda" or "cuda:N".
+    threads : int, optional
+        The number of workers; what suits the data set if it is left out.
+
+    Returns
+    -------
+    dict
+        The settings that hold for all rules; what holds for one rule only is in "rule_settings", by rule.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set, rule or setting, or if a setting has a value that it cannot have.
+
+    Examples
+    --------
+    >>> config = resolve("digits", ["bp", "kp"], overrides={"epochs": 3})
+    >>> config["epochs"], config["optimizer"], config["rule_settings"]["kp"]["optimizer"]
+    (3, 'adam', 'adamw')
     """
     check_name("data set", data, DATASETS)
     overrides = overrides or {}
@@ -49,7 +80,24 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
 
 @dataclass(frozen=True)
 class Trial:
-    """One rule, under the name that results give it, with its network and settings."""
+    """One rule, under the name that results give it, with its network and its settings.
+
+    Parameters
+    ----------
+    name : str
+        What results call it.
+    rule : Rule
+        The learning rule.
+    net : Network
+        The network that it trains.
+    settings : Settings
+        How it trains.
+
+    Examples
+    --------
+    >>> trial(resolve("xor", ["bp"]), "bp", (30,), 4).settings.epochs
+    30
+    """
 
     name: str
     rule: Rule
@@ -58,9 +106,33 @@ class Trial:
 
 
 def trial(config: dict[str, Any], name: str, shape: tuple[int, ...], classes: int) -> Trial:
-    """The trial of one rule of a config, for samples of that shape.
+    """Make the trial of one rule of a config, for samples of that shape.
 
-    Raises InputError if the model, the activation, the optimiser, the schedule or a number is wrong.
+    Parameters
+    ----------
+    config : dict
+        What `resolve` gives.  A config that was stored before a setting was there has the setting's default.
+    name : str
+        One of the config's rules.
+    shape : tuple of int
+        The shape of one sample.
+    classes : int
+        The number of classes.
+
+    Returns
+    -------
+    Trial
+        The rule with its network and its settings.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be built, or if a setting has a value that it cannot have.
+
+    Examples
+    --------
+    >>> len(trial(resolve("xor", ["bp"]), "bp", (30,), 4).net)
+    4
     """
     chosen = config | config["rule_settings"].get(name, {})
     which = choose(NetworkSettings, chosen)
@@ -70,10 +142,36 @@ def trial(config: dict[str, Any], name: str, shape: tuple[int, ...], classes: in
 
 def train(jobs: Sequence[tuple[Trial, int]], data: Dataset, config: dict[str, Any], runs: list[dict[str, Any]],
           measure: Callable[[Run], dict[str, Any]] = lambda run: {}) -> None:
-    """Train every trial with its seed, a bar of epochs on stderr; a line per run if that is no terminal.
+    """Train every trial with its seed, and show a bar of epochs on stderr, or a line for each run if it is no terminal.
 
-    runs: a record of each run is put there after its first epoch, and holds all that was measured after each: stopping
-    by an exception loses nothing.  measure: what else is recorded after an epoch.
+    Parameters
+    ----------
+    jobs : sequence of (Trial, int)
+        The trials with their seeds, in the order in which they are run.
+    data : Dataset
+        What all of them learn from.
+    config : dict
+        Its "device" and "threads" are used.
+    runs : list of dict
+        A record of each run is put here after the run's first epoch, of the form in results.py.  From then on the
+        record holds all that was measured, so that an exception, such as that of Ctrl-C, loses nothing.
+    measure : callable, optional
+        What else is recorded after an epoch: a function of the run that gives a dict.
+
+    Raises
+    ------
+    Diverged
+        If a run's numbers are no longer finite.
+
+    Examples
+    --------
+    >>> import contextlib, io
+    >>> from nobackprop.data import load
+    >>> config, data, runs = resolve("xor", ["bp"], overrides={"epochs": 1}), load("xor"), []
+    >>> with contextlib.redirect_stderr(io.StringIO()):
+    ...     train([(trial(config, "bp", data.shape, data.classes), 0)], data, config, runs)
+    >>> runs[0]["rule"], len(runs[0]["history"])
+    ('bp', 1)
     """
     convolutional = any(trial.net.convolutional for trial, _ in jobs)
     with (workers.limit(config["threads"], convolutional),
@@ -94,9 +192,37 @@ def train(jobs: Sequence[tuple[Trial, int]], data: Dataset, config: dict[str, An
 
 
 class Comparison:
-    """What `resolve` gave, checked as a whole; `run` fills `results`, of the form in nobackprop/experiments/results.py.
+    """A comparison of rules: all of it is checked when it is made, and `run` does it.
 
-    Raises InputError where anything in it, the device and the data set's files included, cannot be had.
+    Parameters
+    ----------
+    config : dict
+        What `resolve` gives.
+    data_dir : str, optional
+        The folder with the data set's files.
+    download : bool
+        Whether files that are missing may be fetched.
+
+    Attributes
+    ----------
+    data : Dataset
+        What all rules learn from.
+    trials : list of Trial
+        One for each rule.
+    results : dict
+        Of the form in nobackprop/experiments/results.py; `run` fills it.
+
+    Raises
+    ------
+    InputError
+        If a setting, the device or the data set's files are wrong or missing.  Mistakes that need no data are told
+        before a file is read.
+
+    Examples
+    --------
+    >>> comparison = Comparison(resolve("xor", ["bp", "las"]))
+    >>> [one.name for one in comparison.trials], comparison.results["runs"]
+    (['bp', 'las'], [])
     """
 
     def __init__(self, config: dict[str, Any], data_dir: str | None = None, download: bool = False):
@@ -116,13 +242,13 @@ class Comparison:
     def run(self) -> None:
         """Train every rule with every seed.
 
-        After each epoch `results` holds all that was measured: stopping it by an exception loses nothing.
+        After each epoch `results` holds all that was measured, so that an exception loses nothing.
         """
         train([(one, seed) for one in self.trials for seed in self.config["seeds"]], self.data, self.config,
               self.results["runs"])
 
     def finished(self) -> list[dict[str, Any]]:
-        """The runs that reached their end."""
+        """Return the records of the runs that reached their end."""
         return [run for run in self.results["runs"] if run["test_accuracy"] is not None]
 
 
@@ -140,7 +266,26 @@ def _check_before_loading(config: dict[str, Any], name: str) -> None:
 
 
 def environment(xp: ModuleType, threads: int) -> dict[str, Any]:
-    """What the numbers of a run may depend on besides its settings."""
+    """Say on which versions and which machine a run is made: its numbers may depend on them.
+
+    Parameters
+    ----------
+    xp : module
+        NumPy or CuPy.
+    threads : int
+        The number of workers.
+
+    Returns
+    -------
+    dict
+        Texts by name, and "threads".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> environment(np, 1)["device"]
+    'cpu'
+    """
     device = "cpu"
     if xp is not np:
         device = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
