@@ -137,9 +137,9 @@ def enough(what: str, came: int, least: int) -> None:
 
     Examples
     --------
-    >>> enough("batch_size", 1, 2)
+    >>> enough("batch_size", 0, 1)
     Traceback (most recent call last):
-    nobackprop.errors.InputError: batch_size must be at least 2, got 1: a batch-norm with one value a channel has no variance
+    nobackprop.errors.InputError: batch_size must be at least 1, got 0: nothing is learnt from none
     """
     if came < least:
         why = "a batch-norm with one value a channel has no variance" if least > 1 else "nothing is learnt from none"

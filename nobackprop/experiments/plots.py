@@ -44,18 +44,57 @@ ROLES = {"bp": "bp (ceiling)", "shallow": "shallow (floor)"}
 
 
 def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Draw to a .png, .svg or .pdf file, all of it or nothing; what stood there is replaced.
+    """Draw results to a .png, .svg or .pdf file, all of it or nothing.
 
-    Raises InputError for another ending and where the file cannot be written.
+    Parameters
+    ----------
+    results : dict
+        Of the form in results.py.
+    path : path
+        The file; what was there is replaced.
+
+    Raises
+    ------
+    InputError
+        If the name has another ending, or if the file cannot be written.
+
+    Examples
+    --------
+    >>> save({"config": {}, "runs": []}, "figure.jpg")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: cannot draw to 'figure.jpg': expected a name that ends in .png, .svg, .pdf
     """
+    figures.check_ending(path)
     figures.write(draw(results), path)
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """Validation accuracy, and alignment with BP at the first hidden block, against epochs.
+    """Draw validation accuracy, and alignment with BP at the first hidden block, against epochs.
 
-    A line is the mean over the seeds that reached an epoch and gave a value there, its band their range; where
-    there are many rules, no bands.  Raises InputError for more rules than a legend can show.
+    A line is the mean over the seeds that reached an epoch and gave a value there; its band is their range.  If there
+    are many rules, no bands are drawn.
+
+    Parameters
+    ----------
+    results : dict
+        Of the form in results.py.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With two panels.
+
+    Raises
+    ------
+    InputError
+        If there are more rules than a legend can show.
+
+    Examples
+    --------
+    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0, "alignment": [1.0], "alignment_at_a": [1.0]}
+    >>> run = {"rule": "bp", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}
+    >>> len(draw({"config": {"data": "xor", "model": "mlp:8"}, "runs": [run]}).axes)
+    2
     """
     rules = by_rule(results)
     if len(rules) > MOST_RULES:
@@ -85,7 +124,15 @@ def draw(results: dict[str, Any]) -> Figure:
 
 
 def looks(rules: list[str]) -> list[dict[str, Any]]:
-    """Colour, line and label of every rule; those that STYLES does not name get further ones, in order."""
+    """Return the colour, the line and the label of every rule, for matplotlib.
+
+    Rules that FAMILIES does not name get those of FURTHER, in order.
+
+    Examples
+    --------
+    >>> looks(["bp", "mine"])[0]
+    {'color': '#000000', 'linestyle': '--', 'label': 'bp (ceiling)'}
+    """
     further = cycle(FURTHER)
     pairs = [STYLES[rule] if rule in STYLES else next(further) for rule in rules]
     return [{"color": colour, "linestyle": line, "label": ROLES.get(rule, rule)}
@@ -93,7 +140,26 @@ def looks(rules: list[str]) -> list[dict[str, Any]]:
 
 
 def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], band: bool) -> None:
-    """A line of means over epochs, and the range as a band; nothing if there is no value."""
+    """Draw a line of means over epochs, and their range as a band; draw nothing if there is no value.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel.
+    epochs : list of list
+        For each epoch the values of all runs, None for those without a value.
+    look : dict
+        Colour, line and label, as `looks` gives them.
+    band : bool
+        Whether the range is drawn.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> curve(axes, [[1.0, 3.0], [2.0]], looks(["bp"])[0], band=True)
+    >>> len(axes.lines), list(axes.lines[0].get_ydata()) == [2, 2]
+    (1, True)
+    """
     means = [mean(values) for values in epochs]
     if not any(value is not None for value in means):
         return
@@ -107,6 +173,7 @@ def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], ba
 
 
 def _finish_alignment(axes: Axes) -> None:
+    """Give the panel of alignments its names and limits, or say that there is nothing to draw."""
     axes.set_title("Alignment at the first hidden block")
     axes.set_ylabel(r"cosine of $\delta_1$ with that of bp")
     if not axes.lines:
@@ -118,6 +185,7 @@ def _finish_alignment(axes: Axes) -> None:
 
 
 def _title(results: dict[str, Any]) -> str:
+    """The title of the figure: data set, model, seeds, and how the runs ended if they ended early."""
     config, number = results["config"], seeds(results)
     title = f"{results.get('environment', {}).get('dataset', config['data'])}, {config['model']}, "
     what = "mean and range" if len(by_rule(results)) <= MOST_BANDS else "mean"

@@ -90,8 +90,8 @@ def cross_entropy(a: Array, y: Array) -> Array:
     Examples
     --------
     >>> import numpy as np
-    >>> round(float(cross_entropy(np.zeros((1, 2)), np.array([[1.0, 0.0]]))), 4) == round(np.log(2), 4)
-    True
+    >>> round(float(cross_entropy(np.zeros((1, 2)), np.array([[1.0, 0.0]]))), 4)
+    0.6931
     """
     a, y = _pair(a, y)
     a = a - a.max(-1, keepdims=True)

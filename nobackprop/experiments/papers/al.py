@@ -27,7 +27,21 @@ CHUNK = 100  # images that go through a network at once: of each convolution all
 
 
 def losses(run: Run) -> dict[str, Any]:
-    """The two losses of every component, from 1, on the first 1000 training samples; nothing under another rule."""
+    """Measure the two losses of every component on the first 1000 training samples.
+
+    Returns
+    -------
+    dict
+        "associated" and "autoencoder", each a list from the first component on.  Empty for another rule than AL.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4,4,4", data.shape, data.classes), "al", data)
+    >>> {name: len(values) for name, values in losses(run).items()}
+    {'associated': 1, 'autoencoder': 1}
+    """
     if not isinstance(run.rule, AssociatedLearning):
         return {}
     found = associated_losses(run.net, run.rule, run.params, run.state, run.x[:SAMPLES], run.y[:SAMPLES])
@@ -36,28 +50,82 @@ def losses(run: Run) -> dict[str, Any]:
 
 
 def training_accuracy(run: Run) -> dict[str, Any]:
-    """On all training samples."""
+    """Measure the accuracy on all training samples.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data)
+    >>> 0 <= training_accuracy(run)["training_accuracy"] <= 1
+    True
+    """
     return {"training_accuracy": evaluate(run.net, run.params, run.x, run.y)["accuracy"]}
 
 
 def layers(run: Run, blocks: Sequence[int], samples: int) -> list[np.ndarray]:
-    """What these blocks, from 1, make of that many validation samples (N, F); 0 stands for the samples."""
+    """Return what some blocks make of the first validation samples.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    blocks : sequence of int
+        The blocks, counted from 1; 0 stands for the samples themselves.
+    samples : int
+        The number N of samples.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        For each block (N, F).
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data)
+    >>> [h.shape for h in layers(run, [0, 1], 10)]
+    [(10, 30), (10, 4)]
+    """
     x = run.validation[0][:samples]
     parts = [activities(run.net, run.params, x[i:i + CHUNK], blocks) for i in range(0, len(x), CHUNK)]
     return [np.concatenate(block) for block in zip(*parts)]
 
 
 def last_hidden(run: Run) -> dict[str, Any]:
-    """Distances between and within classes in the last hidden layer, of up to 1000 validation samples."""
+    """Measure distances between and within classes in the last hidden layer, of up to 1000 validation samples.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data)
+    >>> sorted(last_hidden(run))
+    ['inter', 'intra']
+    """
     h, = layers(run, [len(run.net) - 1], SAMPLES)
     found = distances(h, run.data.y_validation[:SAMPLES])
     return {"inter": found.inter, "intra": found.intra}
 
 
 def pictures(run: Run) -> dict[str, Any]:
-    """After the last epoch, t-SNE of up to 300 validation samples: raw, of the second and fourth block, and a_L.
+    """Make pictures by t-SNE after the last epoch, of up to 300 validation samples.
 
-    {"labels": [N], "points": [[[x, y], ...] of each]}.
+    There are four: of the raw samples, of the outputs of the second and the fourth block, and of a_L.
+
+    Returns
+    -------
+    dict
+        "labels", N integers, and "points", for each picture N pairs [x, y].  Empty before the last epoch.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4,4,4,4", data.shape, data.classes), "bp", data)
+    >>> pictures(run)
+    {}
     """
     if len(run.history) < run.settings.epochs:
         return {}
@@ -78,7 +146,15 @@ PICTURES = {"labels": [Number(0, 9999, whole=True)], "points": ([(NUMBER, NUMBER
 
 
 def draw_losses(results: dict[str, Any]) -> Figure:
-    """Table 5: the associated loss of every component after the last epoch, a panel for each network."""
+    """Draw Table 5: the associated loss of every component after the last epoch, a panel for each network.
+
+    Examples
+    --------
+    >>> record = {"associated": [1e-3]}
+    >>> runs = [{"rule": "1 component", "seed": 0, "history": [record]}]
+    >>> len(draw_losses({"config": {"data": "mnist", "scale": "smoke"}, "runs": runs}).axes)
+    1
+    """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     arms = by_rule(results)
     panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
@@ -101,7 +177,14 @@ def draw_losses(results: dict[str, Any]) -> Figure:
 
 
 def draw_distances(results: dict[str, Any]) -> Figure:
-    """Table 7: the inter- and the intra-class distance of every arm and, next to what is printed, their ratio."""
+    """Draw Table 7: the distances between and within classes of every arm, and their ratio next to the printed one.
+
+    Examples
+    --------
+    >>> runs = [{"rule": "bp, mlp", "seed": 0, "history": [{"inter": 2.0, "intra": 1.0}]}]
+    >>> len(draw_distances({"config": {"data": "cifar-10", "scale": "smoke"}, "runs": runs}).axes)
+    2
+    """
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     arms = by_rule(results)
     last = {label: [run["history"][-1] for run in runs] for label, runs in arms.items()}
@@ -127,20 +210,30 @@ def draw_distances(results: dict[str, Any]) -> Figure:
 
 
 def _ratio(record: dict[str, Any]) -> float | None:
-    """Of the distances between and within classes; none where all samples of a class are one point."""
+    """The ratio of the distances between and within classes; None if all samples of each class are one point."""
     return record["inter"] / record["intra"] if record["inter"] is not None and record["intra"] else None
 
 
 def _range(values: Sequence[float | None]) -> tuple[float, float, float]:
-    """The lowest, the mean and the highest of those that are there; not a number where there are none."""
+    """The lowest, the mean and the highest of the values that are not None; not a number if there are no others."""
     there = [value for value in values if value is not None] or [math.nan]
     return min(there), statistics.fmean(there), max(there)
 
 
 def draw_pictures(results: dict[str, Any]) -> Figure:
-    """Fig. 5: raw data and three layers in two dimensions, a row for each arm; the first seed.
+    """Draw Fig. 5: raw data and three layers in two dimensions, a row for each arm, of the first seed.
 
-    Raises InputError where there are not as many points as labels.
+    Raises
+    ------
+    InputError
+        If there are not as many points as labels, or if there are none.
+
+    Examples
+    --------
+    >>> record = {"labels": [0, 1], "points": [[[0.0, 1.0], [2.0, 3.0]]] * 4}
+    >>> runs = [{"rule": "bp, mlp", "seed": 0, "history": [record]}]
+    >>> len(draw_pictures({"config": {"data": "mnist", "scale": "smoke"}, "runs": runs}).axes)
+    4
     """
     arms = {label: runs[0]["history"][-1] for label, runs in by_rule(results).items()}
     figure = Figure(figsize=(11, 2.7 * len(arms) + 0.4), layout="constrained")
@@ -157,7 +250,15 @@ def draw_pictures(results: dict[str, Any]) -> Figure:
 
 
 def scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
-    """Points (N, 2), a colour for each class, without axes: t-SNE's have no meaning."""
+    """Draw points (N, 2) with a colour for each class, and no axes, as those of t-SNE have no meaning.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> scatter(axes, np.zeros((3, 2)), np.array([0, 1, 2]))
+    >>> len(axes.collections)
+    1
+    """
     axes.scatter(points[:, 0], points[:, 1], c=labels, cmap="tab10" if labels.max() < 10 else "turbo", s=7, linewidth=0)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_color("#CCCCCC")

@@ -24,10 +24,27 @@ from ..results import check as check_form
 
 @dataclass(frozen=True)
 class Arm:
-    """One row or column of a table: a rule on a model, the number that the paper prints for it, and own settings.
+    """One row or column of a table: a rule on a model, and the number that the paper prints for it.
 
-    printed: test accuracy in per cent, None where only a figure shows it.  settings: fields of learn.Settings that
-    differ from the scale's; at: of those, by scale.
+    Parameters
+    ----------
+    label : str
+        What the table calls it.
+    rule, model : str
+        As `rules.get` and `models.build` take them.
+    printed : float, optional
+        The test accuracy that the paper prints, in per cent; None if only a figure shows it.
+    settings : mapping
+        Fields of `Settings` that differ from those of the scale.
+    activation : str
+        The activation of the model.
+    at : mapping
+        Further fields of `Settings`, by the name of the scale.
+
+    Examples
+    --------
+    >>> Arm("bp, mlp", "bp", "mlp:128", 98.5).printed
+    98.5
     """
 
     label: str
@@ -41,10 +58,27 @@ class Arm:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is run: training images (None for all), a factor on the models' widths, settings, seeds.
+    """How much of a table or figure is run.
 
-    held_back: validation images that are looked at, None for all; for "smoke" of the test images, too.  reduce: side of
-    the squares of pixels that are averaged, so that images of 32 x 32 become 16 x 16 with 2.
+    Parameters
+    ----------
+    train : int or None
+        The number of training images; None for all.
+    factor : float
+        What the widths of the models are multiplied by.
+    settings : mapping
+        Fields of `Settings`.
+    seeds : tuple of int
+        Every arm is run once with each.
+    held_back : int, optional
+        The number of validation images, and at the scale "smoke" of test images, too; None for all.
+    reduce : int
+        The side, in pixels, of the squares that are averaged: with 2, images of 32 x 32 become 16 x 16.
+
+    Examples
+    --------
+    >>> Scale(2000, 0.125, {"epochs": 2}, seeds=(0,)).reduce
+    1
     """
 
     train: int | None
@@ -56,17 +90,46 @@ class Scale:
 
 
 def nothing(run: Run) -> dict[str, Any]:
-    """No further measurement."""
+    """Measure nothing further.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> nothing(nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data))
+    {}
+    """
     return {}
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A table or figure: `nobackprop papers run NAME`.
+    """A table or figure of a paper: `nobackprop papers run NAME` runs it again.
 
-    reading: how the paper was read where it leaves something open, and where the settings come from.
-    measure: what else is recorded of a run after every epoch.  form: of that, in the words of results.FORM; what it
-    names must be there in the last epoch of a run.  draw: its figure, from a results.json alone.
+    Parameters
+    ----------
+    name, title : str
+        What the user types, and what it shows.
+    data : str
+        A name in `data.DATASETS`.
+    arms : tuple of Arm
+        The rows or columns.
+    scales : mapping
+        How much is run, by name.
+    reading : str
+        How the paper was read if it leaves something open, and where the settings come from.
+    measure : callable
+        What else is recorded after every epoch: a function of the run that gives a dict.
+    form : mapping
+        The form of that, as in results.FORM.  What it names must be there in the last epoch of a run.
+    draw : callable
+        Its figure, as a function of the contents of a results.json.
+
+    Examples
+    --------
+    >>> from nobackprop.experiments.papers import get
+    >>> get("asap:table-5.2").data
+    'cifar-10'
     """
 
     name: str
@@ -80,7 +143,7 @@ class Exhibit:
     draw: Callable[[dict[str, Any]], Figure] = plots.draw
 
     def accept(self, results: dict[str, Any]) -> None:
-        """Raises InputError where results, of results.FORM, are not of this exhibit."""
+        """Raise InputError if results that have the form results.FORM are not those of this exhibit."""
         source = f"results of {self.name}"
         check_form(source, results, {"config": {"scale": str}})
         for i, run in enumerate(results["runs"]):
@@ -92,7 +155,7 @@ class Exhibit:
                            f"runs[{i}].history[{j}]")
 
     def describe(self) -> str:
-        """What the paper prints, how it was read, and what each scale runs."""
+        """Return a text: what the paper prints, how it was read, and what each scale runs."""
         width = max(len(arm.label) for arm in self.arms)
         return "\n".join([
             f"{self.name}: {self.title} ({self.data})", "",
@@ -108,10 +171,34 @@ class Exhibit:
     def check(self, scale: str = "smoke", seeds: Sequence[int] | None = None, data_dir: str | None = None,
               download: bool = False, threads: int = 1, device: str = "cpu",
               only: Sequence[str] | None = None) -> Plan:
-        """All that a run needs, read and checked before anything is trained.
+        """Read and check all that a run needs, before anything is trained.
 
-        only: labels of the arms to run.  Raises InputError for an unknown scale or arm, and where the data set's
-        files or the device are not there.
+        Parameters
+        ----------
+        scale : str
+            A name in `scales`.
+        seeds : sequence of int, optional
+            The seeds; those of the scale if they are left out.
+        data_dir : str, optional
+            The folder with the data set's files.
+        download : bool
+            Whether files that are missing may be fetched.
+        threads : int
+            The number of workers.
+        device : str
+            "cpu", "cuda" or "cuda:N".
+        only : sequence of str, optional
+            The labels of the arms to run; all if it is left out.
+
+        Returns
+        -------
+        Plan
+            Its method `run` does the training.
+
+        Raises
+        ------
+        InputError
+            If the scale or an arm is unknown, or if the data set's files or the device are not there.
         """
         if scale not in self.scales:
             raise unknown("scale", scale, self.scales)
@@ -138,7 +225,24 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked run of an exhibit."""
+    """A run of an exhibit, checked and ready.
+
+    Parameters
+    ----------
+    trials : list of Trial
+        One for each arm.
+    data : Dataset
+        What all of them learn from.
+    measure : callable
+        What else is recorded after every epoch.
+    config, environment : dict
+        As a results.json has them.
+
+    Examples
+    --------
+    >>> Plan([], None, nothing, {"seeds": [0], "rules": [], "threads": 1, "device": "cpu"}, {}).run()["runs"]
+    []
+    """
 
     trials: list[Trial]
     data: Dataset
@@ -147,9 +251,12 @@ class Plan:
     environment: dict[str, Any]
 
     def run(self) -> dict[str, Any]:
-        """Train every arm with every seed, a bar of epochs on stderr; a line per run where that is no terminal.
+        """Train every arm with every seed, see `compare.train`, and return the results.
 
-        Of the form in nobackprop/experiments/results.py, an arm's label in the place of a rule's name.
+        Returns
+        -------
+        dict
+            Of the form in nobackprop/experiments/results.py; "rule" is the label of an arm.
         """
         runs: list[dict[str, Any]] = []
         train([(trial, seed) for seed in self.config["seeds"] for trial in self.trials], self.data, self.config, runs,
@@ -180,9 +287,28 @@ def _part(data: Dataset, scale: Scale, smoke: bool) -> Dataset:
 
 
 def compare(results: dict[str, Any]) -> str:
-    """What was printed next to what was found, a line for each arm.
+    """Return a text with what was printed next to what was found, a line for each arm.
 
-    Raises InputError where the results have no such number for an arm.
+    Parameters
+    ----------
+    results : dict
+        What `Plan.run` gives.
+
+    Returns
+    -------
+    str
+        Test accuracies in per cent, with the sample standard deviation over the seeds.
+
+    Raises
+    ------
+    InputError
+        If the results do not say what was printed for an arm.
+
+    Examples
+    --------
+    >>> runs = [{"rule": "bp", "test_accuracy": accuracy} for accuracy in (0.5, 0.6)]
+    >>> print(compare({"config": {"printed": {"bp": 94.93}}, "runs": runs}).splitlines()[1])
+    bp    94.93  55.00 ± 7.07
     """
     found = by_rule(results)
     check_form("results of a paper", results, {"config": {"printed": dict.fromkeys(found, NUMBER_OR_NULL)}})
