@@ -11,7 +11,8 @@ Examples
 """
 from . import data, feedback, heads, kernels, layers, metrics, models, network, optim, rules, tree
 from .errors import InputError
-from .learn import Run, Settings, evaluate, fit, step
+from .learn import Run, evaluate, fit, step
+from .settings import Settings
 
 __version__ = "0.1.0"
 

@@ -205,7 +205,7 @@ def tree(name: str, came: Tree, expected: Tree, whose: str) -> None:
     Raises
     ------
     InputError
-        If structures or shapes differ, or if numbers would lose more than digits, as complex ones in place of real ones.
+        If structures or shapes differ, or if numbers would lose more than digits, such as an imaginary part.
 
     Examples
     --------

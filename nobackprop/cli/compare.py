@@ -1,4 +1,4 @@
-"""`nobackprop compare`: the same networks under several rules."""
+"""`nobackprop compare` trains the same networks under several rules and compares them."""
 from __future__ import annotations
 
 import argparse
@@ -15,14 +15,30 @@ SUMMARY = "train the same networks under several rules and compare them"
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse(["--rules", "bp,las", "--lr", "0.1"]).rules
+    ['bp', 'las']
+    """
     parser.add_argument("--rules", type=rules, metavar="RULE,...",
-                        help=f"see nobackprop rules; default: {','.join(RULES)}")
+                        help=f"names with commas between, see nobackprop rules; default: {','.join(RULES)}")
     training_options(parser)
 
 
 def training_options(parser: Parser) -> None:
-    """Give a command the options of a training run, one of them for every field of the settings."""
+    """Give a command the options of a training run: one for every field of the settings, and those of the machine.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> training_options(parser)
+    >>> parser.parse(["--batch-size", "32"]).batch_size
+    32
+    """
     parser.add_argument("--data", default="digits", metavar="NAME",
                         help="see nobackprop datasets; default: %(default)s")
     for option in (*fields(NetworkSettings), *fields(Settings)):
@@ -40,7 +56,14 @@ def training_options(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks for, and return the exit code."""
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["compare", "--data", "digit"])
+    2
+    """
     from ..experiments import plots, results
     from ..experiments.compare import Comparison, resolve
     from ..learn import Diverged
@@ -53,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         diverged, broken = None, None
         try:
             comparison.run()
-        # a reader who went away must not cost what was measured either
+        # if the reader of stdout went away, what was measured is written, too
         except (KeyboardInterrupt, BrokenPipeError) as error:
             config["interrupted"], broken = True, error
         except Diverged as error:
@@ -77,7 +100,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def settings_in_words(config: dict[str, Any], folder: Path) -> str:
-    """One line each; what holds for one rule only, behind its name."""
+    """Return the settings as text, a line for each; what holds for one rule only comes after the rule's name.
+
+    Examples
+    --------
+    >>> print(settings_in_words({"lr": 0.1, "rule_settings": {"kp": {"lr": 0.2}}}, Path("out")))
+    lr            0.1
+    of kp         lr 0.2
+    out           out
+    """
     lines = [(key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
              for key, value in config.items() if key != "rule_settings"]
     lines += [(f"of {rule}", ", ".join(f"{key} {value}" for key, value in settings.items()))
@@ -86,6 +117,13 @@ def settings_in_words(config: dict[str, Any], folder: Path) -> str:
 
 
 def reached(runs: list[dict[str, Any]]) -> str:
+    """Say how far runs came that were interrupted.
+
+    Examples
+    --------
+    >>> reached([{"rule": "bp", "seed": 0, "history": [{}, {}]}])
+    'epoch 2 of bp, seed 0'
+    """
     if not runs:
         return "less than one epoch"
     run = runs[-1]

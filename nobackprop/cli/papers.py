@@ -1,4 +1,4 @@
-"""`nobackprop papers`: the papers' tables and figures."""
+"""`nobackprop papers` lists, shows and runs the papers' tables and figures."""
 from __future__ import annotations
 
 import argparse
@@ -11,16 +11,25 @@ SUMMARY = "list the papers' tables and figures, or run one again"
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse(["run", "al:table-2"]).scale
+    'smoke'
+    """
     parser.add_argument("action", nargs="?", choices=("list", "show", "run"), default="list",
                         help="list them all; show what one prints and how it is read; run it; default: list")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="such as asap:table-3.1")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a table or figure, such as asap:table-3.1")
     parser.add_argument("--scale", default="smoke", metavar="SCALE",
-                        help="smoke (seconds to minutes, says nothing), small (what docs/results.md shows), "
-                             "full (as the paper); default: smoke")
+                        help="how much is run: smoke (seconds to minutes; the numbers mean nothing), small (what "
+                             "docs/results.md shows) or full (as in the paper); default: %(default)s")
     parser.add_argument("--only", type=lambda text: names(text, "labels of arms with semicolons between", ";"),
-                        metavar="ARM;...", help="some of its arms; default: all")
-    parser.add_argument("--seeds", type=seeds, metavar="N,...", help="default: the scale's")
+                        metavar="ARM;...", help="only these of its arms; default: all")
+    parser.add_argument("--seeds", type=seeds, metavar="N,...",
+                        help="one run of every arm with each; default: those of the scale")
     machine_options(parser, "1")
     parser.set_defaults(threads=1)
     data_options(parser)
@@ -29,7 +38,16 @@ def add_options(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks for, and return the exit code."""
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["papers", "show", "al:table-2"])  # doctest: +ELLIPSIS
+    al:table-2: AL against BP and DTP on MNIST (mnist)
+    ...
+    0
+    """
     from .. import figures
     from ..experiments import papers, results
 

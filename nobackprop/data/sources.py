@@ -90,8 +90,8 @@ def digits() -> Dataset:
 def xor(seed: int = 0) -> Dataset:
     """Make a data set of two noisy XORs that are hidden in vectors (N, 30): no linear rule beats chance at it.
 
-    The class is 2 [s1 != s2] + [s3 != s4], for four signs s1 to s4.  The input is these signs with noise and 26 features
-    that are only noise, and all of it is rotated, so that no coordinate is special.
+    The class is 2 [s1 != s2] + [s3 != s4], for four signs s1 to s4.  The input is these signs with noise, and 26
+    features that are only noise, and all of it is rotated, so that no coordinate is special.
 
     Parameters
     ----------

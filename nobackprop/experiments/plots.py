@@ -91,7 +91,8 @@ def draw(results: dict[str, Any]) -> Figure:
 
     Examples
     --------
-    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0, "alignment": [1.0], "alignment_at_a": [1.0]}
+    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0,
+    ...           "alignment": [1.0], "alignment_at_a": [1.0]}
     >>> run = {"rule": "bp", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}
     >>> len(draw({"config": {"data": "xor", "model": "mlp:8"}, "runs": [run]}).axes)
     2

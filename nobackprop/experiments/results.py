@@ -5,8 +5,8 @@
                "history": [{"epoch", "train_loss", "validation_accuracy",
                             "alignment": [one cosine per hidden block], "alignment_at_a": [...]}]}]}
 
-`test_accuracy` is null if the run did not reach its end, and a cosine is null if the rule sends no signal.  "config" has
-"interrupted": true if Ctrl-C ended the comparison, and "diverged" with a sentence if a run that diverged ended it.
+`test_accuracy` is null if the run did not reach its end, and a cosine is null if the rule sends no signal.  "config"
+has "interrupted": true if Ctrl-C ended the comparison, and "diverged" with a sentence if a run that diverged ended it.
 There may be other keys, such as further metrics in a record; table and figure read the keys that they know.
 """
 from __future__ import annotations
@@ -421,7 +421,8 @@ def table(results: dict[str, Any]) -> str:
 
     Examples
     --------
-    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0, "alignment": [1.0], "alignment_at_a": [1.0]}
+    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0,
+    ...           "alignment": [1.0], "alignment_at_a": [1.0]}
     >>> run = {"rule": "bp", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}
     >>> print(table({"runs": [run]}).splitlines()[-1])
     bp    0.9000 ± -              0.5000    1.000    2.0

@@ -215,7 +215,7 @@ def _ratio(record: dict[str, Any]) -> float | None:
 
 
 def _range(values: Sequence[float | None]) -> tuple[float, float, float]:
-    """The lowest, the mean and the highest of the values that are not None; not a number if there are no others."""
+    """The lowest, the mean and the highest of the values that are not None; not a number if all are None."""
     there = [value for value in values if value is not None] or [math.nan]
     return min(there), statistics.fmean(there), max(there)
 
@@ -265,6 +265,7 @@ def scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
 
 
 def _title(results: dict[str, Any], what: str, number: int | None = None) -> str:
+    """The title of a figure: what it shows, data set, scale and the number of seeds."""
     config, number = results["config"], number or seeds(results)
     return f"{what}: {config['data']}, scale {config['scale']}, {number} seed{'s' * (number > 1)}"
 
@@ -279,23 +280,24 @@ RATES: dict[str, dict[str, dict[str, float]]] = {
 
 
 def _arm(name: str, rule: str, model: str, printed: float | None = None, **full: float) -> Arm:
+    """The arm of a rule on a model; `full` holds settings of the scale "full" alone."""
     rates = RATES[rule] | ({"full": full} if full else {})
     return Arm(f"{rule}, {name}", rule, model, printed, activation=ACTIVATIONS[rule], at=rates)
 
 
 READING = """\
-Rules that are compared train the same network, and so have the same effective parameters; AL has affiliated ones, too.
-"b_2 contains 5120 neurons" is read as a bridge with a hidden layer of 5120 and an output of 1024, as in the note under
-Table 6.  Folded convolutional networks are those of the authors' published code where it is clear, with the
-differences that nobackprop/models/folded.py names.  BP learns with ReLU and cross-entropy, DTP with tanh, AL with ELU
-below the middle and sigmoid from there on, and its own squared errors.
-"full" has Adam at 1e-4, 200 epochs and batches of 32; the paper lowers the rate after 80, 120, 160 and 180 epochs
-without saying how far, in place of which stands the library's "step".  Their code's doubled rate for g and h is left
-out.  "smoke" and "small" have narrower networks, fewer images, few epochs and higher rates."""
+All rules that are compared train the same network, and so have the same number of effective parameters; AL has
+affiliated ones, too.  "b_2 contains 5120 neurons" is read as a bridge with a hidden layer of 5120 and an output of
+1024, as in the note under Table 6.  The folded convolutional networks are those of the authors' published code if it
+is clear, with the differences that nobackprop/models/folded.py names.  BP learns with ReLU and cross-entropy, DTP with
+tanh, AL with ELU below the middle, with sigmoid from there on, and with its own squared errors.
+"full" has Adam at 1e-4, 200 epochs and batches of 32.  The paper lowers the rate after 80, 120, 160 and 180 epochs, but
+does not say how far; here the library's "step" does it.  The doubled rate for g and h of the authors' code is left out.
+"smoke" and "small" have narrower networks, fewer images, few epochs and higher rates."""
 
 CIFAR_READING = READING + """
-Images that went through JPEG once.  The paper gives no widths for its MLP on CIFAR-10: here they are those on MNIST.
-Two-pixel jitter, and L2 weights of 5e-4 (VGG) and 1e-4 (ResNets), at "full" alone.  At the other scales squares of
+The images went through JPEG once.  The paper gives no widths for its MLP on CIFAR-10: here they are those on MNIST.
+Only "full" has a jitter of two pixels, and L2 weights of 5e-4 (VGG) and 1e-4 (ResNets).  At the other scales squares of
 four pixels are averaged."""
 
 ADAM = {"optimizer": "adam", "batch_size": 32, "lr": 1e-3, "schedule": "cosine"}
@@ -346,8 +348,8 @@ PRINTED_LOSSES = {"1 component": (1.2488e-5,), "2 components": (1.5469e-5, 3.581
 LOSSES_READING = READING + """
 Table 5 prints losses, not accuracies:
 {}.
-Its head says a squared norm; their size suggests a mean over units, which is what is recorded, on the first 1000
-training images.""".format(";\n".join(f"  {label}: {', '.join(f'{loss:.4e}' for loss in printed)}"
+The table's head says that they are squared norms.  Their size suggests means over units, and these are recorded here,
+on the first 1000 training images.""".format(";\n".join(f"  {label}: {', '.join(f'{loss:.4e}' for loss in printed)}"
                                     for label, printed in PRINTED_LOSSES.items()))
 
 TABLE_7 = tuple(_arm(name, rule, model) for name, model in (("mlp", MLP), ("cnn", "folded-cnn"))
@@ -358,8 +360,8 @@ PRINTED_DISTANCES = {"bp, mlp": (39.36, 67.97), "al, mlp": (0.73, 0.66), "bp, cn
 DISTANCES_READING = CIFAR_READING + """
 Table 7 prints distances, not accuracies, between and within classes:
 {}.
-It does not say of which layer, of which images, or how classes are averaged: here of the last hidden layer, up to 1000
-validation images, and over all classes alike.""".format(";\n".join(
+It does not say of which layer and of which images they are, or how classes are averaged.  Here they are of the last
+hidden layer and of up to 1000 validation images, and all classes count alike.""".format(";\n".join(
     f"  {label}: {inter} and {intra}" for label, (inter, intra) in PRINTED_DISTANCES.items()))
 
 FIGURE_5 = (_arm("mlp", "bp", MLP), _arm("mlp", "al", MLP))

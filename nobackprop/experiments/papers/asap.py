@@ -114,12 +114,13 @@ MNIST_SCALES = {
 # ---------------------------------------------------------------- chapter 5
 
 CIFAR_READING = """\
-Images that went through JPEG once.  The thesis trains ResNet-18 at full width for 200 epochs with momentum and its
-own learning rate for each rule (Table 5.1).  At the smaller scales the network has an eighth of the width, "small"
-averages 2 x 2 pixels, so that images of 16 x 16 can be seen often enough, and all rules have one budget, one
-optimiser (Adam with decoupled weight decay, so that W - B shrinks by exactly 1 - lr lam a step) and the rates found
-for each on validation data.  The first block is untrained under activation sharing, as in the thesis. Direct
-feedback alignment is block-wise here: the gradient inside a residual block is exact, which the thesis's is not."""
+The images went through JPEG once.  The thesis trains ResNet-18 at full width for 200 epochs with momentum and its
+own learning rate for each rule (Table 5.1).  At the smaller scales the network has an eighth of the width, and 2 x 2
+pixels are averaged, so that images of 16 x 16 can be seen often enough.  There all rules have the same budget and the
+same optimiser (Adam with decoupled weight decay, so that W - B shrinks by exactly 1 - lr lam a step), and each has the
+learning rate that was best for it on validation data.  The first block is untrained under activation sharing, as in
+the thesis.  Direct feedback alignment is block-wise here: the gradient inside a residual block is exact, which the
+thesis's is not."""
 
 ADAMW = {"optimizer": "adamw", "batch_size": 64, "schedule": "cosine"}
 THESIS = {"optimizer": "momentum", "batch_size": 128, "schedule": "cosine", "epochs": 200, "weight_decay": 5e-4,
@@ -137,6 +138,7 @@ RATES = {rule: {"small": {"lr": small}, "full": {"lr": full}}
 
 
 def _arms(model: str, suffix: str, printed: dict[str, float]) -> tuple[Arm, ...]:
+    """One arm for each rule, with the number that is printed for it."""
     return tuple(Arm(f"{rule}{suffix}", rule, model, number, at=RATES.get(rule, {}))
                  for rule, number in printed.items())
 
