@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .backend import Array, array_module, to_numpy
+from .backend import Array, array_module
 from .layers import Activation, Layer, Sequential, Shape
 from .network import Network
 from .rules import BP, Rule
@@ -271,4 +271,4 @@ def measure(run: Measurable) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for metric in METRICS:
         found |= metric(run)
-    return {key: to_numpy(value).tolist() if hasattr(value, "tolist") else value for key, value in found.items()}
+    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in found.items()}

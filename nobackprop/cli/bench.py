@@ -33,7 +33,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--steps", type=count, metavar="N",
                         help="the number of steps that are timed; default: as many as the clock needs")
     parser.add_argument("--pipeline", type=count, metavar="WORKERS",
-                       help="measure components that learn at the same time, under a rule such as al that allows it")
+                        help="measure components that learn at the same time, under a rule such as al that allows it")
     parser.add_argument("--figure", metavar="FILE", help="draw what --pipeline measures to a .png, .svg or .pdf file")
     parser.add_argument("--against", metavar="torch", help="measure PyTorch's backpropagation as well, by turns")
     machine_options(parser, "all")

@@ -45,8 +45,8 @@ def training_options(parser: Parser) -> None:
         read, metavar = READERS[option.metadata["kind"]]
         parser.add_argument(f"--{option.name.replace('_', '-')}", type=read, metavar=metavar,
                             help=option.metadata["help"].replace("%", "%%"))
-    parser.epilog = (f"An option from --{NAMES[0]} to --{NAMES[-1]} that is not given has the value that suits the rule or "
-                     "the data set.")
+    parser.epilog = (f"An option from --{NAMES[0]} to --{NAMES[-1]} that is not given has the value that suits the "
+                     "rule or the data set.")
     parser.add_argument("--seeds", type=seeds, default=list(SEEDS), metavar="N,...",
                         help=f"one run of every rule with each; default: {','.join(map(str, SEEDS))}")
     machine_options(parser, "what suits the data set")

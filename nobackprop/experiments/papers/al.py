@@ -177,7 +177,7 @@ def draw_losses(results: dict[str, Any]) -> Figure:
 
 
 def draw_distances(results: dict[str, Any]) -> Figure:
-    """Draw Table 7: the distances between and within classes of every arm, and their ratio next to the printed one.
+    """Draw Table 7: distances between and within classes of every arm, and their ratio next to the printed one.
 
     Examples
     --------
@@ -190,7 +190,8 @@ def draw_distances(results: dict[str, Any]) -> Figure:
     last = {label: [run["history"][-1] for run in runs] for label, runs in arms.items()}
     places = np.arange(len(arms))
     lengths, ratios = figure.subplots(1, 2)
-    for key, name, colour, mark in (("inter", "between classes", BLUE, "o"), ("intra", "within a class", VERMILION, "s")):
+    for key, name, colour, mark in (("inter", "between classes", BLUE, "o"),
+                                    ("intra", "within a class", VERMILION, "s")):
         lengths.semilogy(places, [_range([record[key] for record in records])[1] for records in last.values()], mark,
                          color=colour, label=name)
     low, middle, high = zip(*(_range(list(map(_ratio, records))) for records in last.values()), strict=True)

@@ -23,8 +23,9 @@ from ... import models, rules, workers
 from ...backend import synchronize
 from ...data import DATASETS, Dataset
 from ...errors import InputError, unknown
-from ...learn import Run, Settings, step
+from ...learn import Run, step
 from ...room import check_room
+from ...settings import Settings
 from ...tree import nodes, tree_map
 from ...workers import cores
 from . import torch_twin
