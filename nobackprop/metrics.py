@@ -77,23 +77,29 @@ class Listener(Layer):
     heard: list[Array] = field(default_factory=list)
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        """Do what the block does."""
         return self.block.init(rng, shape)
 
     def forward(self, params: Tree, h: Array, train: bool = True) -> tuple[Array, Any]:
+        """Do what the block does."""
         return self.block.forward(params, h, train)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
+        """Note the signal, and do what the block does."""
         self.heard.append(delta)
         return self.block.backward(feedback, cache, delta, want_down)
 
     def head(self) -> Any:
+        """Do what the block does."""
         return self.block.head()
 
     def weighted(self) -> tuple[Layer, ...]:
+        """Do what the block does."""
         return self.block.weighted()
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        """Do what the block does."""
         return self.block.keep(cache, what, index)
 
 

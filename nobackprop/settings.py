@@ -112,6 +112,12 @@ class Checked:
     ------
     InputError
         If a setting has a value that it cannot have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> type(Settings(epochs=np.int64(3)).epochs)
+    <class 'int'>
     """
 
     def __post_init__(self) -> None:
