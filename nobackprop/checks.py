@@ -1,4 +1,7 @@
-"""Whether what came from outside fits together: asked once, at the door, so that a mistake is told in one sentence."""
+"""Checks of what a user hands in: whether networks, rules, trees, samples and targets fit each other.
+
+They are made once, before anything is computed, so that a mistake is told in one sentence.
+"""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -17,9 +20,26 @@ from .tree import Tree, leaves, same_shapes
 
 @dataclass(frozen=True)
 class Fits:
-    """A network, a rule and samples for which an optimiser's trees were found to be right, and what to expect then.
+    """What was found out in the first training step, so that later steps need not look again.
 
-    output: the shape of one sample of a_L; least: of how many samples a batch is made at least.
+    Parameters
+    ----------
+    net : Network
+        The network that the optimiser's tree fits.
+    rule : Rule
+        The rule that the tree fits.
+    samples : tuple of int
+        The shape of one sample of x.
+    output : tuple of int
+        The shape of one sample of the network's output a_L.
+    least : int
+        The smallest number of samples in a batch.
+
+    Examples
+    --------
+    >>> from nobackprop import models, rules
+    >>> Fits(models.build("mlp:4", (3,), 2), rules.get("bp"), (3,), (2,), 1).output
+    (2,)
     """
 
     net: Network
@@ -31,7 +51,26 @@ class Fits:
 
 def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, opt_state: Optimizer, x: Array,
          y: Array) -> None:
-    """All that a training step asks for; what is the same from step to step is looked at in the first one."""
+    """Check all that `learn.step` is given; what is the same from step to step is checked in the first step alone.
+
+    Parameters
+    ----------
+    net, rule, params, state, opt, opt_state, x, y
+        As in `learn.step`.
+
+    Raises
+    ------
+    InputError
+        If these do not fit each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, rules
+    >>> step(models.build("mlp:4", (3,), 2), rules.get("bp"), [], None, None, None, np.ones((2, 3)), np.eye(2))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: the optimiser of params is None, expected one as optim.bind makes them
+    """
     arrays(x, y)
     for name, its_tree, its in (("params", params, opt), ("state", state, opt_state)):
         if not isinstance(its, Optimizer):
@@ -52,7 +91,15 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
 
 
 def arrays(x: Array, y: Array) -> None:
-    """Inputs and targets are arrays of numbers, of one module, with samples along their first axis."""
+    """Raise InputError unless x and y are arrays of numbers, of one array module, with samples along the first axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> arrays(np.ones((2, 3)), [1, 0])
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: x is a numpy.ndarray and y is a list, expected arrays (N, ...) of one module
+    """
     try:
         array_module(x, y)
     except TypeError:
@@ -63,31 +110,65 @@ def arrays(x: Array, y: Array) -> None:
 
 
 def _what(array: object) -> str:
+    """The type of a value, in words."""
     kind = type(array)
     return f"a {kind.__module__}.{kind.__name__}".replace("builtins.", "")
 
 
 def targets(y: Array, expected: Shape) -> None:
-    """y* has the shape of a_L: labels, (N,) or (N, 1), would be spread over all classes."""
+    """Raise InputError unless the targets have the expected shape, that of the output a_L.
+
+    Labels of shape (N,) or (N, 1) would otherwise be spread over all classes without a word.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> targets(np.eye(3), (3, 3))
+    >>> targets(np.arange(3), (3, 3))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: y has shape (3,), expected (3, 3): a row for each sample, one-hot for a label
+    """
     if y.shape != expected:
         raise InputError(f"y has shape {y.shape}, expected {expected}: a row for each sample, one-hot for a label")
 
 
 def enough(what: str, came: int, least: int) -> None:
-    """As many samples as a network can learn from."""
+    """Raise InputError if there are fewer samples than a network can learn from.
+
+    Examples
+    --------
+    >>> enough("batch_size", 0, 1)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: batch_size must be at least 1, got 0: nothing is learnt from none
+    """
     if came < least:
         why = "a batch-norm with one value a channel has no variance" if least > 1 else "nothing is learnt from none"
         raise InputError(f"{what} must be at least {least}, got {came}: {why}")
 
 
 def a_network(net: object) -> None:
-    """It is one."""
+    """Raise InputError unless this is a Network.
+
+    Examples
+    --------
+    >>> a_network("mlp:4")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: net is 'mlp:4', expected a Network as models.build makes them
+    """
     if not isinstance(net, Network):
         raise InputError(f"net is {brief(net)}, expected a Network as models.build makes them")
 
 
 def network_and_rule(net: object, rule: object) -> None:
-    """They are what they are called."""
+    """Raise InputError unless these are a Network and a Rule that gives gradients.
+
+    Examples
+    --------
+    >>> from nobackprop import models, rules
+    >>> network_and_rule(models.build("mlp:4", (3,), 2), rules.BP)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: rule is the class BP, expected an instance: BP()
+    """
     a_network(net)
     if isinstance(rule, type):
         raise InputError(f"rule is the class {rule.__name__}, expected an instance: {rule.__name__}()")
@@ -98,12 +179,39 @@ def network_and_rule(net: object, rule: object) -> None:
 
 
 def seed(value: object) -> int:
-    """A seed of a run, as one of Python's own integers."""
+    """Return the seed of a run as an integer of Python's own; raise InputError if it is none from 0 to 2**64 - 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seed(np.int64(3))
+    3
+    """
     return integer("seed", value, 0, 2**64 - 1)
 
 
 def tree(name: str, came: Tree, expected: Tree, whose: str) -> None:
-    """A tree has the structure and the shapes of another one, and numbers that can stand in its place."""
+    """Raise InputError unless a tree of arrays can take the place of another one.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls the tree.
+    came, expected : Tree
+        The tree that came, and one with the structure, the shapes and the types that it must have.
+    whose : str
+        What the message calls the owner of the expected tree.
+
+    Raises
+    ------
+    InputError
+        If structures or shapes differ, or if numbers would lose more than digits, such as an imaginary part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tree("params", [np.ones(2)], [np.ones(2)], "this run")
+    """
     try:
         same_shapes(came, expected)
         for (path, array), (_, there) in zip(leaves(came), leaves(expected), strict=True):
@@ -116,7 +224,16 @@ def tree(name: str, came: Tree, expected: Tree, whose: str) -> None:
 
 def init(net: Network, rng: np.random.Generator, samples: Shape,
          dtype: str = "float32") -> tuple[Tree, list[Shape]]:
-    """As network.init: the network takes samples of that shape."""
+    """Do what `network.init` does; raise InputError if the network does not take samples of that shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models
+    >>> _, shapes = init(models.build("mlp:4", (3,), 2), np.random.default_rng(0), (3,))
+    >>> shapes
+    [(3,), (4,), (2,)]
+    """
     try:
         return network.init(net, rng, samples, dtype)
     except InputError:
@@ -126,5 +243,12 @@ def init(net: Network, rng: np.random.Generator, samples: Shape,
 
 
 def name_of(rule: Rule) -> str:
-    """What a user types for the rule, or the name of its class if it is not on the list."""
+    """Return what a user types for a rule, or the name of its class if the rule is not in `rules.RULES`.
+
+    Examples
+    --------
+    >>> from nobackprop import rules
+    >>> name_of(rules.LAS())
+    'las'
+    """
     return next((name for name, known in RULES.items() if known == rule), type(rule).__name__)

@@ -1,4 +1,4 @@
-"""What all figures share: files that are written whole or not at all, and texts that stay inside."""
+"""What all figures share: colours, frames, files that are written whole or not at all, and texts that stay inside."""
 from __future__ import annotations
 
 import os
@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
 
 from .errors import InputError
 from .files import writing
@@ -21,29 +22,100 @@ INSIDE = 0.96  # of the width: other renderers' letters are a little wider, and 
 LINE_IN_LEGEND = 0.05  # of the width
 TWO_ROWS = 0.5  # inches of a legend that the height of a figure allows for
 LONGEST = 1000  # letters of a text that are looked at
+# of the colours of Okabe and Ito, which colour-blind readers tell apart
+BLACK, BLUE, VERMILION, GREY = "#000000", "#0072B2", "#D55E00", "#808080"
 
 
 def check_ending(path: str | os.PathLike[str]) -> None:
-    """Raises InputError where a figure cannot be written under that name."""
+    """Raise InputError if a figure cannot be written under that name, as its ending is none of ENDINGS.
+
+    Examples
+    --------
+    >>> check_ending("figure.png")
+    >>> check_ending("figure.jpg")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: cannot draw to 'figure.jpg': expected a name that ends in .png, .svg, .pdf
+    """
     if Path(path).suffix.lower() not in ENDINGS:
         raise InputError(f"cannot draw to '{path}': expected a name that ends in {', '.join(ENDINGS)}")
 
 
 def write(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure to a .png, .svg or .pdf file, all of it or nothing; what stood there is replaced.
+    """Write a figure to a .png, .svg or .pdf file, all of it or nothing.
 
-    Raises InputError for another ending and where the file cannot be written.
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    path : path
+        The file; what was there is replaced.
+
+    Raises
+    ------
+    InputError
+        If the name has another ending, or if the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     write(Figure(), f"{place}/figure.svg")
+    ...     Path(place, "figure.svg").is_file()
+    True
     """
     check_ending(path)
     with writing(path) as partial:
         figure.savefig(partial, format=Path(path).suffix[1:].lower(), dpi=150)
 
 
+def open_frame(*panels: Axes) -> None:
+    """Draw no frame at the top and on the right of these panels.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> open_frame(axes)
+    >>> axes.spines["top"].get_visible(), axes.spines["left"].get_visible()
+    (False, True)
+    """
+    for axes in panels:
+        axes.spines[["top", "right"]].set_visible(False)
+
+
+def epochs(axes: Axes) -> None:
+    """Name the x axis "epoch", and mark only whole numbers on it.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> epochs(axes)
+    >>> axes.get_xlabel()
+    'epoch'
+    """
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
 # ---------------------------------------------------------------- texts, which users choose
 
 
 def title(of: Figure | Axes, text: str) -> None:
-    """Put a title above a figure, or above one of its panels, that is no wider than this."""
+    """Put a title above a figure, or above one of its panels; it is made no wider than that.
+
+    Parameters
+    ----------
+    of : matplotlib.figure.Figure or matplotlib.axes.Axes
+        The figure or the panel.
+    text : str
+        The title, shown as it is: its signs mean nothing to matplotlib.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> title(axes, "$x")
+    >>> axes.get_title()
+    '$x'
+    """
     if isinstance(of, Figure):
         fit(of.suptitle(text))
     else:
@@ -52,7 +124,24 @@ def title(of: Figure | Axes, text: str) -> None:
 
 
 def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> None:
-    """Put a legend below the panels, in as many columns as there is room for; the figure becomes as much taller."""
+    """Put a legend below the panels, in as many columns as there is room for, and make the figure taller by it.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    lines : sequence of Artist
+        What the legend explains.
+    labels : sequence of str
+        A text for each.
+
+    Examples
+    --------
+    >>> figure = Figure(layout="constrained")
+    >>> legend(figure, figure.subplots().plot([0, 1]), ["a line"])
+    >>> len(figure.legends)
+    1
+    """
     shown: list[str] = []
     for most in range(min(len(labels), 6), 0, -1):
         columns = -(-len(labels) // -(-len(labels) // most))  # no more than fill the rows alike
@@ -73,7 +162,15 @@ def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> No
 
 
 def names(axes: Axes, texts: Sequence[str]) -> None:
-    """Write these at the places 0, 1, 2, ... of the y axis."""
+    """Write texts at the places 0, 1, 2, ... of the y axis.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> names(axes, ["first", "second"])
+    >>> [label.get_text() for label in axes.get_yticklabels()]
+    ['first', 'second']
+    """
     axes.set_yticks(range(len(texts)))
     for tick, text in zip(axes.yaxis.get_major_ticks(), texts, strict=True):
         tick.label1.set_text(text)
@@ -82,9 +179,25 @@ def names(axes: Axes, texts: Sequence[str]) -> None:
 
 
 def fit(text: Text, share: float = 1.0, most: int = 3) -> None:
-    """Show a text as it stands, on up to `most` lines that are no wider than this share of the figure, else shortened.
+    """Make a text of a figure fit: on several lines if it is too wide for one, and shortened if that is not enough.
 
     A sign that the font lacks is shown by its number.
+
+    Parameters
+    ----------
+    text : matplotlib.text.Text
+        The text, which is changed.
+    share : float
+        The share of the figure's width that a line may have, from 0 to 1.
+    most : int
+        The largest number of lines.
+
+    Examples
+    --------
+    >>> text = Figure().suptitle("a word " * 30)
+    >>> fit(text)
+    >>> len(text.get_text().splitlines()) > 1
+    True
     """
     figure = text.get_figure()
     assert isinstance(figure, Figure)
@@ -111,21 +224,24 @@ def fit(text: Text, share: float = 1.0, most: int = 3) -> None:
 
 
 def _renderer(figure: Figure) -> RendererAgg:
-    """What measures texts; the figure's own would draw a whole picture first."""
+    """The renderer that measures texts; the figure's own would draw a whole picture first."""
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
-    return canvas.get_renderer()
+    renderer: RendererAgg = canvas.get_renderer()  # type: ignore[no-untyped-call, unused-ignore]  # matplotlib gives it no type
+    return renderer
 
 
 def _start(text: str, n: int) -> str:
+    """The first n letters of a text."""
     return text[:n]
 
 
 def _ends(text: str, n: int) -> str:
-    """Its first and last letters, n in all."""
+    """The first and last letters of a text, n in all."""
     return f"{text[:n - n // 3]}…{text[len(text) - n // 3:]}"
 
 
 def _signs(text: Text) -> str:
+    """What a text says, with the number of each sign that the font lacks in the sign's place."""
     font = get_font(findfont(text.get_fontproperties()))
     return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else c.encode("unicode_escape").decode()
                    for c in text.get_text())

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -14,23 +13,66 @@ from . import checks, metrics, network
 from .backend import Array, array_module, keep_freed_memory, open_device, to_module, to_numpy
 from .data import Dataset, one_hot
 from .data.augment import parse
-from .errors import InputError, brief, check_name, integer, number
+from .errors import InputError, brief, integer
 from .network import Network, Tape
-from .optim import OPTIMIZERS, SCHEDULES, Optimizer, bind
+from .optim import SCHEDULES, Optimizer, bind
 from .rules import Rule, get
+from .settings import Settings
 from .tree import Tree, leaves, tree_map
 
 ALIGNMENT_SAMPLES = 256
-DTYPES = ("float32", "float64")
 augmentation = cache(parse)
 
 
 def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, opt_state: Optimizer,
          x: Array, y: Array, rng: np.random.Generator) -> Tape:
-    """One training step on a batch x (N, ...), y (N, C), in place, and the tape of its one forward pass.
+    """Take one training step on one batch, and change the parameters, the state and both optimisers in place.
 
-    align comes before credit as in Algorithms 1 and 2 of Yang, Lee, Park 2024: B moves, then is used.
-    Raises InputError, before anything has moved, if these do not fit each other.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : Rule
+        The learning rule.
+    params, state : Tree
+        What prediction needs, and what only learning needs.  They are changed in place.
+    opt, opt_state : Optimizer
+        The optimisers of these two trees, as `optim.bind` makes them.
+    x : Array
+        Samples (N, ...), of NumPy or CuPy.
+    y : Array
+        Targets (N, C), one row for each sample; of a label, its one-hot row.
+    rng : numpy.random.Generator
+        The generator from which the rule draws what it draws anew in every step.
+
+    Returns
+    -------
+    Tape
+        What the step's one forward pass has left.
+
+    Raises
+    ------
+    InputError
+        If these do not fit each other.  Then nothing has changed.
+
+    Notes
+    -----
+    `align` comes before `credit` as in Algorithms 1 and 2 of Yang, Lee, Park 2024: the feedback weights B move first,
+    and are used after that.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nobackprop as nb
+    >>> net, rule, rng = nb.models.build("mlp:4", (3,), 2), nb.rules.get("fa"), np.random.default_rng(0)
+    >>> params, shapes = nb.network.init(net, rng, (3,))
+    >>> state = rule.init(rng, net, params, shapes)
+    >>> opt, opt_state = (nb.optim.bind("sgd", tree, lr=0.1) for tree in (params, state))
+    >>> before = params[0][0]["W"].copy()
+    >>> x, y = np.ones((5, 3), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 0, 1]]
+    >>> tape = step(net, rule, params, state, opt, opt_state, x, y, rng)
+    >>> tape.output.shape, bool((params[0][0]["W"] == before).all())
+    ((5, 2), False)
     """
     checks.step(net, rule, params, state, opt, opt_state, x, y)
     state = rule.refresh(rng, state)
@@ -43,71 +85,85 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     return tape
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to train; what is not said here does not depend on the machine.
+class History(list[dict[str, Any]]):
+    """A list with one record, a dict, for each epoch that a run has finished.
 
-    The same optimiser and learning rate serve the parameters and the rule's state.
+    A record has "epoch" (counted from 1), "train_loss" (the mean over the epoch's samples, each measured before the
+    step that it took part in), "validation_accuracy" (from 0 to 1), and what the functions in `metrics.METRICS` give.
+
+    Examples
+    --------
+    >>> History([{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": 0.25}]).column("train_loss")
+    [0.5, 0.25]
     """
 
-    epochs: int = 30
-    batch_size: int = 64
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    schedule: str = "constant"
-    weight_decay: float = 0.0
-    augment: str = ""
-    dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        def settle(name: str, value: object) -> None:
-            object.__setattr__(self, name, value)
-
-        for name in ("epochs", "batch_size"):
-            settle(name, integer(name, getattr(self, name), 1))
-        settle("lr", number("lr", self.lr))
-        settle("weight_decay", number("weight_decay", self.weight_decay, "non-negative"))
-        check_name("optimizer", self.optimizer, OPTIMIZERS)
-        check_name("schedule", self.schedule, SCHEDULES)
-        if not isinstance(self.augment, str):
-            raise InputError(f"augment is {brief(self.augment)}, expected a text such as 'flip,crop:4'")
-        parse(self.augment)
-        settle("dtype", _dtype(self.dtype))
-
-
-def _dtype(dtype: Any) -> str:
-    """The name of a type that networks are trained in."""
-    try:
-        name = np.dtype(dtype).name if dtype is not None else None
-    except (TypeError, ValueError, SyntaxError):  # as NumPy's own reader of such names fails
-        name = None
-    if name not in DTYPES:
-        raise InputError(f"dtype is {brief(dtype)}, expected {' or '.join(DTYPES)}")
-    return name
-
-
-class History(list[dict[str, Any]]):
-    """One record an epoch: epoch (from 1), train_loss, validation_accuracy, alignment, alignment_at_a."""
-
     def column(self, name: str) -> list[Any]:
-        """One quantity over the epochs."""
+        """Return one quantity over the epochs, as a list."""
         return [record[name] for record in self]
 
 
-class Diverged(InputError):
-    """What is learnt, or the loss, is no longer made of finite numbers."""
+class Diverged(InputError):  # noqa: N818  it says how a run went, and its name is a public one
+    """The error for a run whose loss, parameters or state are no longer finite numbers.
+
+    Examples
+    --------
+    >>> issubclass(Diverged, InputError)
+    True
+    """
 
 
 class Run:
-    """One network learning under one rule: `epoch()` goes on by one; everything reached so far stands in it.
+    """One network that learns under one rule, epoch by epoch; it holds all that was reached so far.
 
-    The seed draws four independent streams, for parameters, for the rule, for the order of samples and for
-    augmentation, so that rules with one seed start from the same network and see the same batches.
+    Parameters
+    ----------
+    net : Network
+        The network; its output must have one unit for each class.
+    rule : Rule or str
+        The learning rule, or the name by which `rules.get` knows it.
+    data : Dataset
+        The training, validation and test samples.
+    settings : Settings, optional
+        How to train; the defaults if it is left out.
+    seed : int
+        From 0 to 2**64 - 1.  Four independent generators come from it: for the parameters, for the rule, for the order
+        of samples and for augmentation.  So rules with the same seed start from the same network and see the same
+        batches.
+    device : str
+        "cpu", "cuda" or "cuda:N".
+    name : str, optional
+        What messages and results call the run; the rule's name if it is left out.
 
-    `params` and `state` may be assigned: the numbers are copied into the arrays that are there, and the optimisers go
-    on as they were.  A run can be copied and pickled; its copy goes on as it would have.
-    rule: a Rule, or the name that `rules.get` knows it by.
-    Raises InputError if these do not fit each other.
+    Attributes
+    ----------
+    params, state : Tree
+        What prediction needs, and what only learning needs.  Both may be assigned: the numbers are copied into the
+        arrays that are there, and the optimisers go on as they were.
+    history : History
+        One record for each finished epoch.
+    seconds : float
+        The time that training steps took so far.
+    x, y : Array
+        All training samples (N, ...) and their one-hot targets (N, C), on the device.
+    validation, probe : tuple of Array
+        Samples and targets of the validation set, and the first 256 of them, on which alignment is measured.
+
+    Raises
+    ------
+    InputError
+        If these do not fit each other.
+
+    Notes
+    -----
+    A run can be copied and pickled; its copy goes on as the run itself would have.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = Run(nb.models.build("mlp:8", data.shape, data.classes), "dfa", data, nb.Settings(batch_size=500))
+    >>> sorted(run.epoch())
+    ['alignment', 'alignment_at_a', 'epoch', 'train_loss', 'validation_accuracy']
     """
 
     def __init__(self, net: Network, rule: Rule | str, data: Dataset, settings: Settings | None = None,
@@ -147,12 +203,12 @@ class Run:
 
     @property
     def xp(self) -> ModuleType:
-        """The array module of the run's device."""
+        """The array module of the run's device, NumPy or CuPy."""
         return array_module(self.x)
 
     @property
     def params(self) -> Tree:
-        """What prediction needs: the tree that the first optimiser writes into."""
+        """The parameters, which prediction needs: the tree that the first optimiser writes into."""
         return self.optimizers[0].tree
 
     @params.setter
@@ -161,7 +217,7 @@ class Run:
 
     @property
     def state(self) -> Tree:
-        """What only learning needs: the tree that the second one writes into."""
+        """The state, which only learning needs: the tree that the second optimiser writes into."""
         return self.optimizers[1].tree
 
     @state.setter
@@ -169,6 +225,7 @@ class Run:
         self._copy("state", tree, self.state)
 
     def _copy(self, name: str, tree: Tree, into: Tree) -> None:
+        """Copy the numbers of a tree into the arrays of another one."""
         checks.tree(name, tree, into, "this run")
 
         def copy(array: Array, there: Array) -> None:
@@ -176,9 +233,12 @@ class Run:
         tree_map(copy, tree, into)
 
     def epoch(self) -> dict[str, Any]:
-        """Train for one epoch and return its record.
+        """Train for one epoch and return its record, which is also the last one of `history`.
 
-        Raises Diverged if a step's loss, anything learnt, or an output for the validation set is not finite.
+        Raises
+        ------
+        Diverged
+            If the loss of a step, anything that is learnt, or an output for the validation set is not finite.
         """
         settings, losses = self.settings, []
         for opt in self.optimizers:
@@ -204,6 +264,7 @@ class Run:
         return self.history[-1]
 
     def _batch(self, rows: np.ndarray) -> tuple[Array, Array]:
+        """Samples and targets of these rows of the training set, augmented if the settings say so."""
         there = self.xp.asarray(rows)
         if not self.settings.augment:
             return self.x[there], self.y[there]
@@ -212,7 +273,10 @@ class Run:
         return self.xp.asarray(augmentation(self.settings.augment)(self.draw_augment, images)), self.y[there]
 
     def _broken(self) -> str:
-        """The first leaf of params or state that is not finite, running statistics included; one read of the device."""
+        """The path of the first leaf of params or state that is not finite, or an empty text.
+
+        Running statistics count, too.  The device is read only once.
+        """
         learnt = dict(leaves({"params": self.params, "state": self.state}))
         if not learnt:
             return ""
@@ -220,21 +284,21 @@ class Run:
         return next((path for path, fine in zip(learnt, sound, strict=True) if not fine), "")
 
     def _diverged(self, what: str, when: str) -> Diverged:
+        """The error that says what is not finite, when, and whether the data themselves are the cause."""
         spoilt = [part for part in ("x_train", "x_validation") if not np.isfinite(getattr(self.data, part)).all()]
         return Diverged(f"rule {self.name}, seed {self.seed}: {what} at epoch {len(self.history) + 1}{when}; " + (
             f"{' and '.join(spoilt)} of {self.data.name} hold{'s' * (len(spoilt) == 1)} numbers that are not finite"
             if spoilt else f"try a learning rate below {self.settings.lr:g}"))
 
     def _measure(self) -> dict[str, Any]:
-        x, y = self.probe
+        """What an epoch's record says besides the training loss."""
         found = evaluate(self.net, self.params, *self.validation)
         if not np.isfinite(found["loss"]):
             raise self._diverged(f"the loss for the validation set became {found['loss']}", "'s end")
-        return {"validation_accuracy": found["accuracy"],
-                **metrics.alignment(self.net, self.rule, self.params, self.state, x, y)}
+        return {"validation_accuracy": found["accuracy"], **metrics.measure(self)}
 
     def test_accuracy(self) -> float:
-        """On the test set, which nothing else ever reads."""
+        """Return the accuracy on the test set, from 0 to 1; nothing else ever reads this set."""
         test = self._pair(self.data.x_test, self.data.y_test, self.xp)
         return evaluate(self.net, self.params, *test)["accuracy"]
 
@@ -245,10 +309,25 @@ class Run:
 
 
 def cuts(samples: int, batch_size: int, least: int = 1) -> list[int]:
-    """Where an epoch's batches begin, and where the last one ends.
+    """Return where the batches of an epoch begin and, as the last number, where the last batch ends.
 
-    What is left over at the end is a batch of its own, or joins the last one if it is too small to learn from.
+    The samples that are left over at the end make a batch of their own.  If they are fewer than `least`, they join the
+    last batch instead.
 
+    Parameters
+    ----------
+    samples, batch_size : int
+        The number of samples in an epoch, and in a batch.
+    least : int
+        The smallest number of samples that a network can learn from, see `network.least_batch`.
+
+    Returns
+    -------
+    list of int
+        One number more than there are batches.
+
+    Examples
+    --------
     >>> cuts(9, 4), cuts(9, 4, least=2)
     ([0, 4, 8, 9], [0, 4, 9])
     """
@@ -258,9 +337,45 @@ def cuts(samples: int, batch_size: int, least: int = 1) -> list[int]:
 
 def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None = None, seed: int = 0,
         device: str = "cpu", on_epoch: Callable[[dict[str, Any]], None] = lambda record: None) -> Run:
-    """Train to the end and return the run: params, state, history, seconds, test_accuracy().
+    """Train a network under one rule for all epochs of the settings, and return the run.
 
-    rule: a Rule, or the name of one, as in 'las'.
+    Parameters
+    ----------
+    net : Network
+        The network, as `models.build` makes it for the data set's samples and classes.
+    rule : Rule or str
+        The learning rule, or its name, such as 'las'; `rules.RULES` has all names.
+    data : Dataset
+        The training, validation and test samples, as `data.load` or `data.from_arrays` makes them.
+    settings : Settings, optional
+        Epochs, batch size, optimiser and so on; the defaults if it is left out.
+    seed : int
+        All that is drawn at random comes from it: the same seed gives the same numbers again.
+    device : str
+        "cpu", "cuda" or "cuda:N".
+    on_epoch : callable, optional
+        Called after every epoch with the epoch's record, for example `print`.
+
+    Returns
+    -------
+    Run
+        With `params`, `state`, `history`, `seconds` and `test_accuracy()`.
+
+    Raises
+    ------
+    InputError
+        If these do not fit each other.
+    Diverged
+        If the loss, the parameters or the state are no longer finite numbers.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("digits")
+    >>> net = nb.models.build("mlp:32", data.shape, data.classes)
+    >>> run = nb.fit(net, "las", data, nb.Settings(epochs=3))
+    >>> [record["epoch"] for record in run.history], run.test_accuracy() > 0.5
+    ([1, 2, 3], True)
     """
     run = Run(net, rule, data, settings, seed, device)
     for _ in range(run.settings.epochs):
@@ -269,10 +384,39 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
 
 
 def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 256) -> dict[str, float]:
-    """Accuracy and mean loss of x (N, ...) with one-hot targets y (N, C).
+    """Measure the accuracy and the mean loss of a network on samples, as in prediction.
 
-    A sample whose output is not finite is not answered right, and makes the loss NaN.
-    Raises InputError if the lengths or the shapes differ, or if there is nothing to evaluate.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    params : Tree
+        Its parameters.
+    x : Array
+        Samples (N, ...).
+    y : Array
+        One-hot targets (N, C).
+    batch_size : int
+        The number of samples that go through the network at once; the result does not depend on it.
+
+    Returns
+    -------
+    dict
+        "accuracy", the share of samples whose largest output is the right class, from 0 to 1, and "loss".  If the
+        output for a sample is not finite, the answer counts as wrong, and the loss is not a number.
+
+    Raises
+    ------
+    InputError
+        If the lengths or the shapes differ, or if there are no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Dense
+    >>> net, x = Network((Dense(2),), "squared"), np.eye(2)
+    >>> evaluate(net, [{"W": np.eye(2), "b": np.zeros(2)}], x, np.eye(2)[[0, 0]])
+    {'accuracy': 0.5, 'loss': 0.5}
     """
     checks.a_network(net)
     checks.arrays(x, y)

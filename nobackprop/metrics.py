@@ -1,8 +1,13 @@
-"""How a rule's error signals align with those of backpropagation."""
+"""What is measured of a network while it learns: above all how a rule's error signals align with those of BP.
+
+BP is backpropagation.  An error signal is the derivative of the loss that a rule sends to a block of the network, or
+what the rule sends in place of it.  At the end of the file stands the list of what is recorded after every epoch.
+"""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,9 +21,24 @@ from .tree import Tree, leaves
 
 
 def cosine(u: Array, v: Array) -> Array:
-    """The cosine between u and v (N, ...), sample by sample, averaged over the samples where both are non-zero.
+    """Return the cosine between two signals, sample by sample, averaged over the samples.
 
-    Not a number where there are none.
+    Parameters
+    ----------
+    u, v : Array
+        Two signals (N, ...) of the same N samples.
+
+    Returns
+    -------
+    Array
+        A scalar from -1 to 1, in float64.  Samples of which u or v is 0 do not count; if no other sample is left, it is
+        not a number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(cosine(np.array([[1.0, 0], [3, 4], [0, 0]]), np.array([[2.0, 0], [4, -3], [1, 1]])))
+    0.5
     """
     xp = array_module(u, v)
     # in float64: the signals of a trained network are so small that their squares leave float32
@@ -32,38 +52,93 @@ def cosine(u: Array, v: Array) -> Array:
 
 @dataclass(frozen=True)
 class Listener(Layer):
-    """A block that notes the signal dL/dh arriving at its output, and else is the block it stands for."""
+    """A layer that stands for a block of a network and notes the error signals that arrive at the block's output.
+
+    Otherwise it does what the block does.
+
+    Parameters
+    ----------
+    block : Layer
+        The block that it stands for.
+    heard : list of Array
+        The signals dL/dh (N, ...) that arrived so far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Activation
+    >>> listener = Listener(Activation("identity"))
+    >>> _, cache = listener.forward(None, np.zeros((2, 3)))
+    >>> _ = listener.backward(None, cache, np.ones((2, 3)))
+    >>> [signal.shape for signal in listener.heard]
+    [(2, 3)]
+    """
 
     block: Layer
     heard: list[Array] = field(default_factory=list)
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        """Do what the block does."""
         return self.block.init(rng, shape)
 
     def forward(self, params: Tree, h: Array, train: bool = True,
                 rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        """Do what the block does."""
         return self.block.forward(params, h, train, rng)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
+        """Note the signal, and do what the block does."""
         self.heard.append(delta)
         return self.block.backward(feedback, cache, delta, want_down)
 
     def draws(self) -> bool:
+        """Do what the block does."""
         return self.block.draws()
 
     def head(self) -> Any:
+        """Do what the block does."""
         return self.block.head()
 
     def weighted(self) -> tuple[Layer, ...]:
+        """Do what the block does."""
         return self.block.weighted()
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        """Do what the block does."""
         return self.block.keep(cache, what, index)
 
 
 def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Array) -> list[Array | None]:
-    """dL/dh at every block's output as the rule would send it for this batch; None where it sends none."""
+    """Return the error signal that a rule sends to the output of every block, for one batch.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : Rule
+        The learning rule; its `credit` is run once and nothing moves.
+    params, state : Tree
+        What prediction needs, and what only learning needs.
+    x, y : Array
+        Samples (N, ...) and targets (N, C).
+
+    Returns
+    -------
+    list
+        For each block dL/dh at its output, (N, ...), or None if the rule sends the block no signal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.rules import get
+    >>> net = models.build("mlp:4,5", (3,), 2)
+    >>> params, _ = network.init(net, np.random.default_rng(0), (3,))
+    >>> found = signals(net, get("shallow"), params, None, np.ones((7, 3)), np.eye(2)[[0] * 7])
+    >>> [None if signal is None else signal.shape for signal in found]
+    [None, (7, 5), (7, 2)]
+    """
     listeners = tuple(Listener(block) for block in net)
     listening = Network(listeners, net.loss)
     tape = rule.forward(listening, params, state, x, np.random.default_rng(0))
@@ -73,15 +148,43 @@ def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Ar
 
 def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
               y: Array) -> dict[str, list[float | None]]:
-    """How a rule's error signals align with those of BP on one batch, per hidden block, from the input up.
+    """Measure how a rule's error signals align with those of BP on one batch, for each hidden block.
 
-    "alignment" compares dL/dh at the block's output; "alignment_at_a" compares the papers' delta_i = dL/da_i,
-    behind f' (LAS, Fig. 4), where a block ends in an activation.  Both are cosines per sample, averaged over
-    the batch.  None stands where a rule sends no signal.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : Rule
+        The learning rule.
+    params, state : Tree
+        What prediction needs, and what only learning needs.
+    x, y : Array
+        Samples (N, ...) and targets (N, C).
 
-    The pass is one of training, as batch-norm's statistics are the batch's.  Layers that draw, as Dropout does, draw from a
-    generator of seed 0 each time, so that the rule and BP are compared with the same silent units, and no generator of
-    the run moves.
+    Returns
+    -------
+    dict
+        Two lists with one cosine for each hidden block, from the input up: see `cosine`.  "alignment" compares dL/dh at
+        the block's output.  "alignment_at_a" compares the papers' delta_i = dL/da_i, after the multiplication by f'
+        (LAS, Fig. 4), and has None for a block that does not end in an activation.  Both have None if the rule sends
+        the block no signal.
+
+    Notes
+    -----
+    The pass is one of training, as batch-norm's statistics are those of the batch.  Layers that draw, as Dropout does,
+    draw from a generator of seed 0 each time: the rule and BP are compared with the same silent units, and no generator
+    of the run moves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.rules import get
+    >>> net = models.build("mlp:4", (3,), 2, "tanh")
+    >>> params, _ = network.init(net, np.random.default_rng(0), (3,))
+    >>> found = alignment(net, get("bp"), params, None, np.ones((7, 3)), np.eye(2)[[0] * 7])
+    >>> {name: [round(value, 6) for value in values] for name, values in found.items()}
+    {'alignment': [1.0], 'alignment_at_a': [1.0]}
     """
     tape = BP().forward(net, params, None, x, np.random.default_rng(0))
     ours, true = signals(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
@@ -99,10 +202,92 @@ def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
 
 
 def _number(u: Array | None, v: Array | None) -> float | None:
+    """The cosine of two signals, or None if one is missing or is 0 for every sample."""
     value = None if u is None or v is None else float(cosine(u, v))
     return None if value is None or np.isnan(value) else value
 
 
 def size(params: Tree) -> int:
-    """How many numbers a tree of parameters holds, running statistics not counted."""
+    """Count the numbers in a tree of parameters; running statistics do not count.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> size([{"W": np.zeros((2, 3)), "b": np.zeros(2)}, {"mean": np.zeros(9)}])
+    8
+    """
     return sum(array.size for path, array in leaves(params) if leaf_name(path) not in RUNNING)
+
+
+# ---------------------------------------------------------------- what is recorded after every epoch
+
+
+class Measurable(Protocol):
+    """What a metric may read of a run; `learn.Run` has all of it.
+
+    Examples
+    --------
+    >>> def blocks(run: Measurable) -> dict[str, int]:
+    ...     return {"blocks": len(run.net)}
+    """
+
+    @property
+    def net(self) -> Network:
+        """The network."""
+
+    @property
+    def rule(self) -> Rule:
+        """The learning rule."""
+
+    @property
+    def params(self) -> Tree:
+        """The parameters, which prediction needs."""
+
+    @property
+    def state(self) -> Tree:
+        """The state, which only learning needs."""
+
+    @property
+    def validation(self) -> tuple[Array, Array]:
+        """Samples (N, ...) and one-hot targets (N, C) of the validation set."""
+
+    @property
+    def probe(self) -> tuple[Array, Array]:
+        """The first samples and targets of the validation set, for what costs more than a prediction."""
+
+
+def alignments(run: Measurable) -> dict[str, Any]:
+    """Measure the alignment with BP on the run's probe, see `alignment`.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data)
+    >>> [round(value, 6) for value in alignments(run)["alignment"]]
+    [1.0]
+    """
+    return {**alignment(run.net, run.rule, run.params, run.state, *run.probe)}
+
+
+# each function gives what it adds to an epoch's record: {key: value}, a value being a number, None, or a list of these
+METRICS: list[Callable[[Measurable], dict[str, Any]]] = [
+    alignments,
+]
+
+
+def measure(run: Measurable) -> dict[str, Any]:
+    """Measure all that METRICS lists, as numbers and lists of Python's own, which a results.json can hold.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "shallow", data)
+    >>> {"alignment", "alignment_at_a"} <= set(measure(run))
+    True
+    """
+    found: dict[str, Any] = {}
+    for metric in METRICS:
+        found |= metric(run)
+    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in found.items()}

@@ -15,7 +15,7 @@ import numpy as np
 
 from .backend import Array, array_module
 from .errors import InputError, unknown
-from .kernels.loss import LOSSES
+from .kernels.loss import DEFAULT_LOSS, LOSSES
 from .layers import Conv, Layer, Sequential, Shape
 from .tape import ALL, Keep, Kept, generator
 from .tree import Tree, tree_map
@@ -52,7 +52,7 @@ class Network:
     """
 
     blocks: tuple[Layer, ...]
-    loss: str = "cross_entropy"
+    loss: str = DEFAULT_LOSS
 
     def __post_init__(self) -> None:
         if self.loss not in tuple(LOSSES):

@@ -17,9 +17,14 @@ import pytest
 import nobackprop
 from nobackprop import cli, learn
 from nobackprop.data import DATASETS
+from nobackprop.data.augment import AUGMENTATIONS
 from nobackprop.experiments import results
+from nobackprop.kernels.activation import ACTIVATIONS
+from nobackprop.kernels.loss import LOSSES
 from nobackprop.models import MODELS
+from nobackprop.optim import OPTIMIZERS, SCHEDULES
 from nobackprop.rules import RULES
+from nobackprop.settings import DTYPES, NAMES
 
 ROOT = str(Path(nobackprop.__file__).parents[1])
 TINY = ["--model", "mlp:8", "--epochs", "1", "--seeds", "0"]
@@ -88,6 +93,17 @@ def test_help_is_no_mistake(command, line):
     assert code == 0 and err == "" and out.startswith("usage: nobackprop")
 
 
+@pytest.mark.parametrize("name", ["compare", "train"])
+def test_every_setting_is_an_option_whose_help_names_all_that_there_is(command, name):
+    _, out, _ = command(name, "--help")
+    told = " ".join(out.split()).replace("- ", "-")  # argparse breaks lines after hyphens
+    for option in NAMES:
+        assert f" --{option.replace('_', '-')} " in told
+    summaries = [*(entry[0] for entry in OPTIMIZERS.values()), *(entry.summary for entry in AUGMENTATIONS.values())]
+    for word in (*ACTIVATIONS, *LOSSES, *OPTIMIZERS, *SCHEDULES, *AUGMENTATIONS, *DTYPES, *summaries):
+        assert word in told
+
+
 def test_version(command):
     assert command("--version") == (0, f"nobackprop {nobackprop.__version__}\n", "")
 
@@ -101,7 +117,8 @@ def test_lists_wait_for_no_slow_import():
 
 
 def test_nothing_imports_pyplot():
-    script = "import sys, nobackprop.experiments.plots, nobackprop.experiments.compare; print('matplotlib.pyplot' in sys.modules)"
+    script = ("import sys, nobackprop.experiments.plots, nobackprop.experiments.compare; "
+              "print('matplotlib.pyplot' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": ROOT},
                           capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
@@ -162,6 +179,8 @@ MISTAKES = {
     f"compare --augment crop:{NINES}": "nobackprop: augmentation 'crop:999",
     "compare --augment crop:999999999999": "nobackprop: crop has the number 999999999999, expected one from 0 to 256",
     "compare --activation rely": "nobackprop: unknown activation 'rely': did you mean 'relu'?",
+    "compare --loss sqared": "nobackprop: unknown loss 'sqared': did you mean 'squared'?",
+    "compare --dtype float16": "nobackprop: dtype is 'float16', expected float32 or float64",
     "compare --optimizer adm": "nobackprop: unknown optimizer 'adm': did you mean 'adam'?",
     "compare --schedule cosinus": "nobackprop: unknown schedule 'cosinus': did you mean 'cosine'?",
     "compare --device gpu": "nobackprop: unknown device 'gpu': expected cpu, cuda or cuda:N",
@@ -253,7 +272,7 @@ def test_a_reader_who_goes_away_is_no_error():
 
 # ---------------------------------------------------------------- stdin, stdout or stderr closed or full
 
-posix = pytest.mark.skipif(os.name != "posix" or not os.path.exists("/dev/full"), reason="no shell, or no /dev/full")
+posix = pytest.mark.skipif(os.name != "posix" or not Path("/dev/full").exists(), reason="no shell, or no /dev/full")
 LIST = ["rules"]
 HELP = ["compare", "--help"]
 MISTAKE = ["rules", "bp"]
@@ -334,7 +353,7 @@ class Filling(io.StringIO):
 
 @pytest.mark.parametrize("lines", [0, 1, 17, 20])
 def test_a_stdout_that_fills_up_costs_nothing_that_was_measured(place, monkeypatch, capsys, lines):
-    with open(place / "there", "w") as there, monkeypatch.context() as patch:
+    with (place / "there").open("w") as there, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", Filling(lines, there.fileno()))
         assert cli.main(RUN) == 2
     *_, err = capsys.readouterr().err.splitlines()
@@ -383,15 +402,15 @@ def test_train_is_a_comparison_of_one_rule(command):
 
 
 def test_everything_typed_arrives(command):
-    line = ("compare --rules bp --model mlp:4 --activation tanh --epochs 2 --batch-size 100 "
-            "--optimizer momentum --lr 0.02 --schedule cosine --weight-decay 0.01 --seeds 3,5 "
+    line = ("compare --rules bp --model mlp:4 --activation tanh --loss squared --epochs 2 --batch-size 100 "
+            "--optimizer momentum --lr 0.02 --schedule cosine --weight-decay 0.01 --dtype float64 --seeds 3,5 "
             "--threads 2 --device cpu --out o")
     assert command(*line.split())[0] == 0
     config = json.loads(Path("o", "results.json").read_text())["config"]
     assert config == {
-        "data": "digits", "rules": ["bp"], "seeds": [3, 5], "model": "mlp:4", "activation": "tanh",
+        "data": "digits", "rules": ["bp"], "seeds": [3, 5], "model": "mlp:4", "activation": "tanh", "loss": "squared",
         "epochs": 2, "batch_size": 100, "optimizer": "momentum", "lr": 0.02, "schedule": "cosine",
-        "weight_decay": 0.01, "augment": "", "dtype": "float32", "device": "cpu", "threads": 2, "rule_settings": {},
+        "weight_decay": 0.01, "augment": "", "dtype": "float64", "device": "cpu", "threads": 2, "rule_settings": {},
     }
 
 

@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import statistics
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,15 +14,19 @@ import numpy as np
 import pytest
 
 from nobackprop import workers
+from nobackprop.cli.options import READERS
 from nobackprop.data import DATASETS, load
+from nobackprop.data.sources import Source
 from nobackprop.errors import InputError
 from nobackprop.experiments import compare, results
 from nobackprop.experiments.compare import RULES, TRAINING, Comparison, resolve
-from nobackprop.learn import Diverged, Settings, fit
+from nobackprop.kernels.loss import LOSSES
+from nobackprop.learn import Diverged, fit
 from nobackprop.metrics import size
-from nobackprop.models import build
+from nobackprop.models import MODELS, build
 from nobackprop.rules import FA
 from nobackprop.rules import RULES as ALL_RULES
+from nobackprop.settings import NetworkSettings, Settings
 
 TINY = {"model": "mlp:8,8", "epochs": 2, "batch_size": 200}
 
@@ -109,6 +114,77 @@ def test_what_cannot_be_is_told_before_anything_is_read(wrong, sentence):
         resolve(**({"data": "digits"} | wrong))
 
 
+def test_a_config_from_before_a_setting_still_runs(done):
+    """It then has the setting's default."""
+    config = {key: value for key, value in done["config"].items() if key not in ("loss", "augment", "dtype")}
+    again = Comparison(config)
+    again.run()
+    assert without_seconds(again.results["runs"]) == without_seconds(done["runs"])
+
+
+@pytest.fixture
+def unknown_shape(monkeypatch):
+    """A data set of which nothing is known before it is loaded; says whether it was."""
+    loaded = []
+
+    def load_it(data_dir=None, download=False):
+        loaded.append(data_dir)
+        return load("digits")
+
+    monkeypatch.setitem(DATASETS, "unknown", Source(load_it, "of a shape that is not known"))
+    return loaded
+
+
+def test_a_data_set_may_say_nothing_of_itself(unknown_shape):
+    config = resolve("unknown", ["bp"], [0])
+    assert config["threads"] == 1 and all(config[key] == value for key, value in (
+        vars(NetworkSettings()) | vars(Settings())).items())
+    comparison = Comparison(config | TINY)
+    comparison.run()
+    assert len(unknown_shape) == len(comparison.finished()) == 1
+    with pytest.raises(InputError, match="^the data set 'of a shape that is not known' has a shape only after"):
+        DATASETS["unknown"].sizes()
+
+
+@pytest.mark.parametrize("wrong, sentence", [
+    ({"model": "mpl:8"}, "unknown model 'mpl'"), ({"model": "mlp:8,x"}, "model 'mlp:8,x': expected hidden layer sizes"),
+    ({"model": "conv3:99"}, "model 'conv3:99': expected a width factor"),
+    ({"model": "mlp:999999999999"}, "model 'mlp:999999999999' has"),
+    ({"activation": "rely"}, "unknown activation 'rely'"), ({"loss": "sqared"}, "unknown loss 'sqared'"),
+    ({"augment": "flop"}, "unknown augmentation 'flop'"),
+])
+def test_mistakes_that_need_no_data_are_told_before_such_a_data_set_is_read(unknown_shape, wrong, sentence):
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        Comparison(resolve("unknown", ["bp"], [0], wrong))
+    assert not unknown_shape
+
+
+@pytest.mark.parametrize("model", [spec for spec in MODELS if spec not in ("mlp", "mlp-bn")])
+def test_every_model_of_images_may_be_asked_for_before_a_shape_is_known(unknown_shape, monkeypatch, model):
+    monkeypatch.setattr(compare, "load", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Comparison(resolve("unknown", ["bp"], [0], {"model": model}))
+
+
+def test_a_third_loss_is_known_everywhere(monkeypatch):
+    monkeypatch.setitem(LOSSES, "half", tuple(lambda a, y, f=f: f(a, y) / 2 for f in LOSSES["squared"]))
+    asked = {"lr": 0.1, "optimizer": "sgd", "epochs": 1}
+    half, whole = (run(["bp"], [0], **asked, loss=loss)["runs"][0]["history"][0] for loss in ("half", "squared"))
+    assert half["train_loss"] != whole["train_loss"]
+    again = run(["bp"], [0], **asked | {"lr": 0.2}, loss="half")["runs"][0]["history"][0]
+    assert again["validation_accuracy"] == whole["validation_accuracy"]
+    np.testing.assert_allclose(2 * again["train_loss"], whole["train_loss"], rtol=1e-5)
+
+
+def test_every_setting_says_what_it_is_for():
+    for group in (NetworkSettings, Settings):
+        for option in fields(group):
+            assert set(option.metadata) == {"help", "kind", "check"} and option.metadata["kind"] in READERS
+            assert option.metadata["help"] and "\n" not in option.metadata["help"]
+            assert option.metadata["check"](option.name, option.default) == option.default
+    assert set(DATASETS["digits"].defaults) <= {*TRAINING, "threads"}
+
+
 @pytest.mark.parametrize("rule", ALL_RULES)
 def test_rules_ask_only_for_settings_that_there_are(rule):
     assert set(ALL_RULES[rule].defaults) <= set(TRAINING)
@@ -167,8 +243,7 @@ def test_results_have_the_agreed_keys(done):
         assert one["parameters"] == 64 * 8 + 8 + 8 * 8 + 8 + 8 * 10 + 10 and one["seconds"] > 0
         assert [record["epoch"] for record in one["history"]] == [1, 2]
         for record in one["history"]:
-            assert list(record) == ["epoch", "train_loss", "validation_accuracy", "alignment",
-                                    "alignment_at_a"]
+            assert list(record)[:5] == ["epoch", "train_loss", "validation_accuracy", "alignment", "alignment_at_a"]
             assert len(record["alignment"]) == len(record["alignment_at_a"]) == 2
 
 
@@ -203,7 +278,7 @@ def test_seeds_differ(done):
 
 
 def test_config_holds_no_paths_and_is_enough_to_run_again(done):
-    assert set(done["config"]) == {"data", "rules", "seeds", *TRAINING, "dtype", "device", "threads",
+    assert set(done["config"]) == {"data", "rules", "seeds", *TRAINING, "device", "threads",
                                    "rule_settings"}
     again = Comparison(json.loads(json.dumps(done["config"])))
     again.run()
@@ -237,7 +312,7 @@ def test_a_folder_taken_in_the_same_moment_is_passed_over(place, monkeypatch):
     def late(path, *args, **kwargs):
         if path in rivals:
             rivals.remove(path)
-            os.makedirs(path)
+            mkdir(path, parents=True)
         return mkdir(path, *args, **kwargs)
 
     monkeypatch.setattr(Path, "mkdir", late)
@@ -270,17 +345,17 @@ def test_a_folder_that_cannot_be_written_to(place, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    with pytest.raises(InputError, match=r"^cannot write to the folder a/b \(Permission denied\)"):
-        with results.folder("a/b", "digits"):
-            pass
+    with (pytest.raises(InputError, match=r"^cannot write to the folder a/b \(Permission denied\)"),
+          results.folder("a/b", "digits")):
+        pass
     assert list(place.iterdir()) == []
 
 
 def test_the_runs_folder_may_be_a_file(place):
     Path("runs").touch()
-    with pytest.raises(InputError, match=r"^cannot write to the folder runs/digits-001"):
-        with results.folder(None, "digits"):
-            pass
+    with (pytest.raises(InputError, match=r"^cannot write to the folder runs/digits-001"),
+          results.folder(None, "digits")):
+        pass
 
 
 def test_an_error_inside_is_not_taken_for_one_of_the_folder(place):

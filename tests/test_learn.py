@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ import pytest
 from networks import Case
 from tolerance import assert_close
 
-from nobackprop import learn, models, network, rules, tree
+from nobackprop import learn, metrics, models, network, rules, tree
 from nobackprop.data import from_arrays, one_hot
 from nobackprop.errors import InputError
 from nobackprop.layers import Activation, Dense, Sequential
@@ -550,3 +551,15 @@ def test_where_no_sample_has_a_signal_there_is_no_alignment():
     silent = tree_map(np.zeros_like, case.state)
     found = alignment(case.net, case.rule, case.params, silent, case.x, case.y)
     assert found == {"alignment": [None] * 3, "alignment_at_a": [None] * 3}
+
+
+@pytest.mark.parametrize("value, recorded", [
+    (1.5, 1.5), (None, None), (np.float32(0.5), 0.5), (np.arange(3), [0, 1, 2]), ([1, None], [1, None]),
+    (np.array(2.0), 2.0)])
+def test_a_further_metric_is_recorded_as_numbers_of_pythons_own(small, monkeypatch, value, recorded):
+    asked = []
+    monkeypatch.setattr(metrics, "METRICS", [*metrics.METRICS, lambda run: asked.append(run) or {"further": value}])
+    run = learn.fit(build(small), "fa", small, learn.Settings(epochs=2))
+    assert asked == [run, run]
+    assert [record["further"] for record in run.history] == [recorded] * 2
+    assert json.loads(json.dumps(run.history)) == run.history

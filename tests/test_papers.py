@@ -12,7 +12,7 @@ from tolerance import assert_close, assert_zero
 from nobackprop import cli, metrics, models, network, rules
 from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
-from nobackprop.experiments import papers, results
+from nobackprop.experiments import compare, papers, results
 from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit
 from nobackprop.experiments.papers.asap import angle
 from nobackprop.learn import Run, Settings
@@ -67,10 +67,15 @@ def test_a_run_trains_every_arm_and_writes_what_the_plots_read(few, tmp_path, ca
     assert len(first["angles"]) == 3 and "angles" not in last
 
 
+def models_of(plan):
+    """The models of a plan's trials, in order."""
+    return [plan.config["rule_settings"][trial.name]["model"] for trial in plan.trials]
+
+
 def test_some_arms_only(few):
     plan = EXHIBITS["asap:table-5.2"].check(only=["fa", "asap, no shortcut"])
-    assert [(arm.label, model) for arm, model, _ in plan.trials] == [
-        ("fa", "resnet18:0.125"), ("asap, no shortcut", "resnet18-noshortcut:0.125")]
+    assert [trial.name for trial in plan.trials] == ["fa", "asap, no shortcut"]
+    assert models_of(plan) == ["resnet18:0.125", "resnet18-noshortcut:0.125"]
     with pytest.raises(InputError, match="unknown arm 'faa': did you mean 'fa'"):
         EXHIBITS["asap:table-5.2"].check(only=["faa"])
 
@@ -158,10 +163,10 @@ def test_a_dense_network_becomes_narrow():
 
 def test_a_scale_narrows_dense_and_convolutional_networks_alike(few):
     plan = EXHIBITS["al:table-2"].check("smoke", only=["bp, mlp", "al, cnn"])
-    assert [model for _, model, _ in plan.trials] == ["mlp:128,128,640,128,128", "folded-cnn:0.125"]
-    assert [settings.lr for _, _, settings in plan.trials] == [1e-3, 3e-3]
+    assert models_of(plan) == ["mlp:128,128,640,128,128", "folded-cnn:0.125"]
+    assert [trial.settings.lr for trial in plan.trials] == [1e-3, 3e-3]
     plan = EXHIBITS["al:table-2"].check("full", only=["bp, mlp"])
-    assert plan.trials[0][1] == "mlp:1024,1024,5120,1024,1024" and plan.config["scale"] == "full"
+    assert models_of(plan) == ["mlp:1024,1024,5120,1024,1024"] and plan.config["scale"] == "full"
     with pytest.raises(InputError, match="unknown scale 'ful': did you mean 'full'"):
         EXHIBITS["al:table-2"].check("ful")
 
@@ -377,7 +382,7 @@ def watched(monkeypatch):
             self.start = tree_map(np.copy, self.params)
             made.append(self)
 
-    monkeypatch.setattr(exhibit, "Run", Watched)
+    monkeypatch.setattr(compare, "Run", Watched)
     return made
 
 

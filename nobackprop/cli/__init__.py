@@ -1,7 +1,7 @@
-"""The `nobackprop` command: one file for each of its commands, and what they share.
+"""The `nobackprop` command: one file for each of its commands, options.py and output.py for what they share.
 
-Exit codes: 0 done, 2 wrong use, said in one sentence, 1 anything else.  What a command needs is imported when it runs,
-so that `nobackprop rules` does not wait for matplotlib.
+The exit code is 0 if all is done, 2 after wrong use, which is told in one sentence, and 1 after anything else.  What a
+command needs is imported when it runs, so that `nobackprop rules` does not wait for matplotlib.
 """
 from __future__ import annotations
 
@@ -18,7 +18,24 @@ COMMANDS = {"compare": compare, "train": train, "plot": plot, "rules": rules, "m
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command line, that of the process where none is given, and return its exit code."""
+    """Run a command line, and return its exit code.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The words after `nobackprop`; those of the process if it is left out.
+
+    Returns
+    -------
+    int
+        0 if all is done, 2 after wrong use, 1 after anything else.
+
+    Examples
+    --------
+    >>> main(["--version"])  # doctest: +ELLIPSIS
+    nobackprop ...
+    0
+    """
     open_descriptors()
     if hasattr(sys.stdout, "reconfigure"):
         # a terminal that cannot show a sign must not end a run
@@ -42,11 +59,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    """Run the command that the first word names."""
     parser, commands = parsers()
     try:
         if argv and argv[0] in commands:
             args = commands[argv[0]].parse(argv[1:])
-            return args.handler(args)
+            return int(args.handler(args))
         if argv and not argv[0].startswith("-"):
             raise unknown("command", argv[0], commands)
         parser.parse(argv)
@@ -57,7 +75,14 @@ def _run(argv: list[str]) -> int:
 
 
 def parsers() -> tuple[Parser, dict[str, Parser]]:
-    """The parser of the whole and that of every command."""
+    """Return the parser of the whole command line, and those of all commands by name.
+
+    Examples
+    --------
+    >>> whole, commands = parsers()
+    >>> commands["train"].prog
+    'nobackprop train'
+    """
     parser = Parser(prog="nobackprop", description="How networks learn without backpropagation.")
     parser.add_argument("--version", action="version", version=f"nobackprop {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")

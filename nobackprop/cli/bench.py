@@ -1,10 +1,11 @@
-"""`nobackprop bench`: how long a training step takes."""
+"""`nobackprop bench` measures how long a training step takes."""
 from __future__ import annotations
 
 import argparse
 import json
 
 from ..errors import InputError
+from ..optim import OPTIMIZERS
 from .options import Parser, count, machine_options
 from .output import say, tell
 
@@ -12,23 +13,42 @@ SUMMARY = "measure how long a training step takes"
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
-    parser.add_argument("--model", default="mlp:1024,1024", help="default: %(default)s")
-    parser.add_argument("--data", default="mnist", metavar="NAME", help="whose shape; default: %(default)s")
-    parser.add_argument("--rule", default="bp", help="default: %(default)s")
-    parser.add_argument("--batch-size", type=count, default=64, metavar="N", help="default: %(default)s")
-    parser.add_argument("--optimizer", default="adam", metavar="NAME", help="default: %(default)s")
-    parser.add_argument("--steps", type=count, metavar="N", help="how many to time; default: enough")
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse(["--steps", "5"]).steps
+    5
+    """
+    parser.add_argument("--model", default="mlp:1024,1024", help="the network; default: %(default)s")
+    parser.add_argument("--data", default="mnist", metavar="NAME",
+                        help="the data set whose shape the inputs have; default: %(default)s")
+    parser.add_argument("--rule", default="bp", help="the learning rule; default: %(default)s")
+    parser.add_argument("--batch-size", type=count, default=64, metavar="N",
+                        help="samples in a step; default: %(default)s")
+    parser.add_argument("--optimizer", default="adam", metavar="NAME",
+                        help=f"{', '.join(OPTIMIZERS)}; default: %(default)s")
+    parser.add_argument("--steps", type=count, metavar="N",
+                        help="the number of steps that are timed; default: as many as the clock needs")
     parser.add_argument("--pipeline", type=count, metavar="WORKERS",
-                       help="measure components that learn at the same time, of a rule that can, such as al")
-    parser.add_argument("--figure", metavar="FILE", help="draw what --pipeline measures to a .png, .svg or .pdf")
-    parser.add_argument("--against", metavar="torch", help="measure PyTorch's backpropagation by turns with it")
+                        help="measure components that learn at the same time, under a rule such as al that allows it")
+    parser.add_argument("--figure", metavar="FILE", help="draw what --pipeline measures to a .png, .svg or .pdf file")
+    parser.add_argument("--against", metavar="torch", help="measure PyTorch's backpropagation as well, by turns")
     machine_options(parser, "all")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks for, and return the exit code."""
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["bench", "--figure", "figure.png"])
+    2
+    """
     if args.pipeline is not None:
         return pipeline(args)
     if args.figure is not None:
@@ -44,7 +64,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def pipeline(args: argparse.Namespace) -> int:
-    """Measure components that learn at the same time."""
+    """Measure components that learn at the same time, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["bench", "--pipeline", "2", "--against", "torch"])
+    2
+    """
     from .. import figures
     from ..experiments.results import strict
     from ..studies.speed import throughput

@@ -1,54 +1,74 @@
-"""`nobackprop compare`: the same networks under several rules."""
+"""`nobackprop compare` trains the same networks under several rules and compares them."""
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..kernels.activation import ACTIVATIONS
-from .options import Parser, count, machine_options, not_negative, positive, rules, seeds
+from ..experiments import RULES, SEEDS
+from ..settings import NAMES, NetworkSettings, Settings
+from .options import READERS, Parser, data_options, machine_options, rules, seeds
 from .output import say
 
 SUMMARY = "train the same networks under several rules and compare them"
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse(["--rules", "bp,las", "--lr", "0.1"]).rules
+    ['bp', 'las']
+    """
     parser.add_argument("--rules", type=rules, metavar="RULE,...",
-                        help="see nobackprop rules; default: bp,shallow,fa,dfa,las,ltas")
+                        help=f"names with commas between, see nobackprop rules; default: {','.join(RULES)}")
     training_options(parser)
 
 
 def training_options(parser: Parser) -> None:
-    """What stands in no option is the data set's default, or the rule's where it has one."""
+    """Give a command the options of a training run: one for every field of the settings, and those of the machine.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> training_options(parser)
+    >>> parser.parse(["--batch-size", "32"]).batch_size
+    32
+    """
     parser.add_argument("--data", default="digits", metavar="NAME",
-                        help="see nobackprop datasets; default: digits")
-    parser.add_argument("--model", help="see nobackprop models, such as mlp:128,128; default, as for all to "
-                                        "--weight-decay: what suits the data set and the rule")
-    parser.add_argument("--activation", metavar="NAME", help=", ".join(ACTIVATIONS))
-    parser.add_argument("--epochs", type=count, metavar="N")
-    parser.add_argument("--batch-size", type=count, metavar="N")
-    parser.add_argument("--optimizer", metavar="NAME", help="sgd, momentum, nesterov, adam or adamw")
-    parser.add_argument("--lr", type=positive, metavar="X", help="the learning rate")
-    parser.add_argument("--schedule", metavar="NAME", help="of the learning rate: constant, step or cosine")
-    parser.add_argument("--weight-decay", type=not_negative, metavar="X")
-    parser.add_argument("--augment", metavar="NAME,...",
-                        help="of training images: flip, crop:4, jitter:2, cutout:8, randaugment:2:9; default: none")
-    parser.add_argument("--seeds", type=seeds, default=[0, 1, 2], metavar="N,...", help="default: 0,1,2")
+                        help="see nobackprop datasets; default: %(default)s")
+    for option in (*fields(NetworkSettings), *fields(Settings)):
+        read, metavar = READERS[option.metadata["kind"]]
+        parser.add_argument(f"--{option.name.replace('_', '-')}", type=read, metavar=metavar,
+                            help=option.metadata["help"].replace("%", "%%"))
+    parser.epilog = (f"An option from --{NAMES[0]} to --{NAMES[-1]} that is not given has the value that suits the "
+                     "rule or the data set.")
+    parser.add_argument("--seeds", type=seeds, default=list(SEEDS), metavar="N,...",
+                        help=f"one run of every rule with each; default: {','.join(map(str, SEEDS))}")
     machine_options(parser, "what suits the data set")
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
-    parser.add_argument("--download", action="store_true", help="fetch those files where they are missing")
+    data_options(parser)
     parser.add_argument("--out", metavar="DIR",
                         help="a new or empty folder; default: the first free one of runs/DATA-001, ...")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks for, and return the exit code."""
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["compare", "--data", "digit"])
+    2
+    """
     from ..experiments import plots, results
-    from ..experiments.compare import RULES, TRAINING, Comparison, resolve
+    from ..experiments.compare import Comparison, resolve
     from ..learn import Diverged
 
-    overrides = {key: getattr(args, key) for key in TRAINING if getattr(args, key) is not None}
+    overrides = {key: getattr(args, key) for key in NAMES if getattr(args, key) is not None}
     config = resolve(args.data, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
     comparison = Comparison(config, args.data_dir, args.download)
     with results.folder(args.out, args.data) as folder:
@@ -56,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         diverged, broken = None, None
         try:
             comparison.run()
-        # a reader who went away must not cost what was measured either
+        # if the reader of stdout went away, what was measured is written, too
         except (KeyboardInterrupt, BrokenPipeError) as error:
             config["interrupted"], broken = True, error
         except Diverged as error:
@@ -80,7 +100,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def settings_in_words(config: dict[str, Any], folder: Path) -> str:
-    """One line each; what holds for one rule only, behind its name."""
+    """Return the settings as text, a line for each; what holds for one rule only comes after the rule's name.
+
+    Examples
+    --------
+    >>> print(settings_in_words({"lr": 0.1, "rule_settings": {"kp": {"lr": 0.2}}}, Path("out")))
+    lr            0.1
+    of kp         lr 0.2
+    out           out
+    """
     lines = [(key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
              for key, value in config.items() if key != "rule_settings"]
     lines += [(f"of {rule}", ", ".join(f"{key} {value}" for key, value in settings.items()))
@@ -89,6 +117,13 @@ def settings_in_words(config: dict[str, Any], folder: Path) -> str:
 
 
 def reached(runs: list[dict[str, Any]]) -> str:
+    """Say how far runs came that were interrupted.
+
+    Examples
+    --------
+    >>> reached([{"rule": "bp", "seed": 0, "history": [{}, {}]}])
+    'epoch 2 of bp, seed 0'
+    """
     if not runs:
         return "less than one epoch"
     run = runs[-1]

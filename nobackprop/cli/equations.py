@@ -1,4 +1,4 @@
-"""`nobackprop equations`: where the papers' equations are in the code."""
+"""`nobackprop equations` says where the papers' equations are in the code."""
 from __future__ import annotations
 
 import argparse
@@ -10,13 +10,29 @@ SUMMARY = "say where the papers' equations are in the code"
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
-    parser.add_argument("paper", nargs="?", metavar="PAPER")
-    parser.add_argument("number", nargs="?", metavar="NUMBER")
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse(["LAS", "24"]).number
+    '24'
+    """
+    parser.add_argument("paper", nargs="?", metavar="PAPER", help="such as LAS; default: all papers")
+    parser.add_argument("number", nargs="?", metavar="NUMBER", help="of one equation; default: all of the paper")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks for, and return the exit code."""
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["equations", "LAS", "24"])  # doctest: +ELLIPSIS
+    LAS (24), ...
+    0
+    """
     from ..studies.equations import show
 
     say(show(args.paper, args.number))

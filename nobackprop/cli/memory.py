@@ -1,4 +1,4 @@
-"""`nobackprop memory`: what a step stores."""
+"""`nobackprop memory` counts and measures what a training step stores."""
 from __future__ import annotations
 
 import argparse
@@ -11,18 +11,35 @@ SUMMARY = "count and measure what a step stores under backpropagation and under 
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
-    parser.add_argument("--model", default="resnet18", help="default: %(default)s")
-    parser.add_argument("--data", default="cifar-10", metavar="NAME", help="whose shape; default: %(default)s")
-    parser.add_argument("--rule", default="asap", help="as or asap; default: %(default)s")
-    parser.add_argument("--k", type=count, metavar="N", help="layers that share, beside 2 and 4")
-    parser.add_argument("--batch-size", type=count, default=128, metavar="N", help="default: %(default)s")
-    parser.add_argument("--figure", metavar="FILE", help="draw it to a .png, .svg or .pdf")
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse(["--k", "3"]).k
+    3
+    """
+    parser.add_argument("--model", default="resnet18", help="the network; default: %(default)s")
+    parser.add_argument("--data", default="cifar-10", metavar="NAME",
+                        help="the data set whose shape the inputs have; default: %(default)s")
+    parser.add_argument("--rule", default="asap", help="the rule that shares, as or asap; default: %(default)s")
+    parser.add_argument("--k", type=count, metavar="N", help="the number of layers that share, in addition to 2 and 4")
+    parser.add_argument("--batch-size", type=count, default=128, metavar="N",
+                        help="samples in a step; default: %(default)s")
+    parser.add_argument("--figure", metavar="FILE", help="draw the result to a .png, .svg or .pdf file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks for, and return the exit code."""
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["memory", "--figure", "figure.jpg"])
+    2
+    """
     from .. import figures
     from ..experiments.results import strict
     from ..studies import memory

@@ -1,4 +1,4 @@
-"""The parser of a command, the kinds of value that options take, and options that several commands share."""
+"""The parser of a command, the kinds of values that options take, and the options that several commands share."""
 from __future__ import annotations
 
 import argparse
@@ -12,17 +12,32 @@ from .output import one_line, say, tell
 
 
 class Parser(argparse.ArgumentParser):
-    """One that says a mistake in one line, without a page of usage, and guesses no abbreviations."""
+    """A parser that tells a mistake in one line, without a page of usage, and accepts no abbreviations.
+
+    Parameters
+    ----------
+    **kwargs
+        As argparse.ArgumentParser takes them.
+
+    Examples
+    --------
+    >>> parser = Parser(prog="mine")
+    >>> _ = parser.add_argument("--epochs", type=count)
+    >>> parser.parse(["--epochs", "3"]).epochs
+    3
+    """
 
     def __init__(self, **kwargs: Any):
         self.options: list[str] = []
         super().__init__(allow_abbrev=False, **kwargs)
 
     def add_argument(self, *names: str, **kwargs: Any) -> Any:
+        """Add an option, as argparse does, and keep its name for the sentence about unknown options."""
         self.options += [name for name in names if name.startswith("--")]
         return super().add_argument(*names, **kwargs)
 
     def error(self, message: str) -> Any:
+        """Tell a mistake in one line on stderr, and exit with 2."""
         tell(f"{self.prog}: error: {one_line(message)}")
         self.exit(2)
 
@@ -31,7 +46,7 @@ class Parser(argparse.ArgumentParser):
         say(message, end="")
 
     def parse(self, argv: list[str]) -> argparse.Namespace:
-        """The arguments, all of which must be known."""
+        """Return the arguments; exit with 2 if one of them is not known."""
         args, rest = self.parse_known_args(argv)
         if rest and rest[0].startswith("--"):
             self.error(str(unknown("option", rest[0].partition("=")[0], self.options)))
@@ -44,6 +59,15 @@ class Parser(argparse.ArgumentParser):
 
 
 def integer(text: str, low: int, high: int, wanted: str) -> int:
+    """Read an integer from `low` to `high`; `wanted` says in words what was expected.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> integer("7", 1, 9, "a digit")
+    7
+    """
     try:
         value = int(text)
     except ValueError:
@@ -55,10 +79,28 @@ def integer(text: str, low: int, high: int, wanted: str) -> int:
 
 
 def count(text: str) -> int:
+    """Read an integer from 1 on.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> count("64")
+    64
+    """
     return integer(text, 1, sys.maxsize, "an integer from 1 on")
 
 
 def worker_count(text: str) -> int:
+    """Read a number of workers; "all" means one for each core.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> worker_count("2"), worker_count("all") >= 1
+    (2, True)
+    """
     if text == "all":
         from ..workers import cores
 
@@ -67,6 +109,15 @@ def worker_count(text: str) -> int:
 
 
 def number(text: str, wanted: str, fits: Callable[[float], bool]) -> float:
+    """Read a finite number for which `fits` holds; `wanted` says in words what was expected.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> number("0.5", "a share", lambda value: 0 <= value <= 1)
+    0.5
+    """
     try:
         value = float(text)
     except ValueError:
@@ -77,14 +128,41 @@ def number(text: str, wanted: str, fits: Callable[[float], bool]) -> float:
 
 
 def positive(text: str) -> float:
+    """Read a number above 0.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> positive("1e-3")
+    0.001
+    """
     return number(text, "a number above 0", lambda value: value > 0)
 
 
 def not_negative(text: str) -> float:
+    """Read a number from 0 on.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> not_negative("0")
+    0.0
+    """
     return number(text, "a number from 0 on", lambda value: value >= 0)
 
 
 def names(text: str, wanted: str, between: str = ",") -> list[str]:
+    """Read names with a sign between them; `wanted` says in words what was expected.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> names("bp, las", "names")
+    ['bp', 'las']
+    """
     parts = [part.strip() for part in text.split(between)]
     if not all(parts):
         raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
@@ -92,6 +170,15 @@ def names(text: str, wanted: str, between: str = ",") -> list[str]:
 
 
 def once(values: list[Any], text: str, what: str) -> list[Any]:
+    """Return the values that a text was read as, each of which may be there only once.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> once([0, 1], "0,1", "seed")
+    [0, 1]
+    """
     for i, value in enumerate(values):
         if value in values[:i]:
             raise argparse.ArgumentTypeError(f"got '{text}', expected every {what} once, not {value} again")
@@ -99,10 +186,28 @@ def once(values: list[Any], text: str, what: str) -> list[Any]:
 
 
 def rules(text: str) -> list[str]:
+    """Read names of rules with commas between.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> rules("bp,las")
+    ['bp', 'las']
+    """
     return once(names(text, "names of rules with commas between, such as bp,las"), text, "rule")
 
 
 def seeds(text: str) -> list[int]:
+    """Read seeds with commas between.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if it is none.
+
+    Examples
+    --------
+    >>> seeds("0,1,2")
+    [0, 1, 2]
+    """
     wanted = "integers from 0 on with commas between, such as 0,1,2"
     try:
         values = [int(part) for part in names(text, wanted)]
@@ -113,10 +218,38 @@ def seeds(text: str) -> list[int]:
     return once(values, text, "seed")
 
 
+# how the command line reads a setting of each kind, and what its help calls the value
+READERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "count": (count, "N"), "positive": (positive, "X"), "non-negative": (not_negative, "X"), "name": (str, "NAME")}
+
+
 # ---------------------------------------------------------------- options of several commands
 
 
 def machine_options(parser: Parser, threads: str) -> None:
+    """Give a command the options that say on which machine it runs; `threads` says what the default is.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> machine_options(parser, "1")
+    >>> parser.parse(["--threads", "2"])
+    Namespace(threads=2, device='cpu')
+    """
     parser.add_argument("--threads", type=worker_count, metavar="N",
-                        help=f"workers that share a step, a number or all; default: {threads}")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")
+                        help=f"the number of workers that share a step, or all; default: {threads}")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: %(default)s")
+
+
+def data_options(parser: Parser) -> None:
+    """Give a command the options that say where a data set's files are.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> data_options(parser)
+    >>> parser.parse(["--data-dir", "files"])
+    Namespace(data_dir='files', download=False)
+    """
+    parser.add_argument("--data-dir", metavar="DIR", help="the folder with the data set's files")
+    parser.add_argument("--download", action="store_true", help="fetch those files if they are missing")

@@ -1,4 +1,4 @@
-"""What the command line prints: to stdout what was asked for, to stderr what went wrong."""
+"""What the command line prints: what was asked for goes to stdout, what went wrong goes to stderr."""
 from __future__ import annotations
 
 import errno
@@ -11,9 +11,19 @@ from ..errors import InputError
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print to stdout.
+    """Print a text to stdout.
 
-    Raises InputError if it is closed or full, and BrokenPipeError if its reader went away.
+    Raises
+    ------
+    InputError
+        If stdout is closed or full.
+    BrokenPipeError
+        If the reader of stdout went away.
+
+    Examples
+    --------
+    >>> say("done")
+    done
     """
     try:
         if sys.stdout is None:
@@ -27,20 +37,42 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def tell(text: str) -> None:
-    """Print to stderr; nothing happens if it is closed or full, as the exit code says enough."""
+    """Print a text to stderr; nothing happens if it is closed or full, as the exit code says enough.
+
+    Examples
+    --------
+    >>> import contextlib, io
+    >>> with contextlib.redirect_stderr(io.StringIO()) as told:
+    ...     tell("a sentence")
+    >>> told.getvalue()
+    'a sentence\\n'
+    """
     with suppress(OSError):
         if sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)
 
 
 def one_line(text: str) -> str:
-    """A text as one line that a terminal can show, words of more than 120 letters shortened."""
+    """Return a text as one line that a terminal can show; words of 120 letters or more are shortened.
+
+    Examples
+    --------
+    >>> one_line("two\\nlines")
+    'two\\\\nlines'
+    """
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return re.sub(r"\S{120,}", lambda word: f"{word[0][:60]}...{word[0][-20:]}", text)
 
 
 def open_descriptors() -> None:
-    """Open descriptors 0 to 2 if they are closed: the next file would get their number, and then what is for them."""
+    """Open descriptors 0 to 2, those of stdin, stdout and stderr, if they are closed.
+
+    If they stayed closed, the next file would get their number, and with it all that is printed.
+
+    Examples
+    --------
+    >>> open_descriptors()
+    """
     for number in range(3):
         try:
             os.fstat(number)
@@ -49,7 +81,12 @@ def open_descriptors() -> None:
 
 
 def drop_what_is_buffered() -> None:
-    """Drop what stdout and stderr cannot take: Python would try it again at exit, and exit with 120."""
+    """Drop what stdout and stderr cannot take; Python would try again to write it at its end, and exit with 120.
+
+    Examples
+    --------
+    >>> drop_what_is_buffered()
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -59,6 +96,15 @@ def drop_what_is_buffered() -> None:
 
 
 def show_list(summaries: dict[str, str]) -> int:
+    """Print a line for each name with what it is, and return the exit code 0.
+
+    Examples
+    --------
+    >>> show_list({"bp": "backpropagation", "las": "alignment support"})
+    bp   backpropagation
+    las  alignment support
+    0
+    """
     width = max(map(len, summaries))
     for name, summary in summaries.items():
         say(f"{name:{width}}  {summary}")

@@ -1,36 +1,53 @@
-"""`nobackprop papers`: the papers' tables and figures."""
+"""`nobackprop papers` lists, shows and runs the papers' tables and figures."""
 from __future__ import annotations
 
 import argparse
 
 from ..errors import InputError
-from .options import Parser, names, seeds, worker_count
+from .options import Parser, data_options, machine_options, names, seeds
 from .output import say, show_list
 
 SUMMARY = "list the papers' tables and figures, or run one again"
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse(["run", "al:table-2"]).scale
+    'smoke'
+    """
     parser.add_argument("action", nargs="?", choices=("list", "show", "run"), default="list",
                         help="list them all; show what one prints and how it is read; run it; default: list")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="such as asap:table-3.1")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a table or figure, such as asap:table-3.1")
     parser.add_argument("--scale", default="smoke", metavar="SCALE",
-                        help="smoke (seconds to minutes, says nothing), small (what docs/results.md shows), "
-                             "full (as the paper); default: smoke")
+                        help="how much is run: smoke (seconds to minutes; the numbers mean nothing), small (what "
+                             "docs/results.md shows) or full (as in the paper); default: %(default)s")
     parser.add_argument("--only", type=lambda text: names(text, "labels of arms with semicolons between", ";"),
-                        metavar="ARM;...", help="some of its arms; default: all")
-    parser.add_argument("--seeds", type=seeds, metavar="N,...", help="default: the scale's")
-    parser.add_argument("--threads", type=worker_count, default=1, metavar="N", help="a number or all; default: 1")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: cpu")
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
-    parser.add_argument("--download", action="store_true", help="fetch those files where they are missing")
+                        metavar="ARM;...", help="only these of its arms; default: all")
+    parser.add_argument("--seeds", type=seeds, metavar="N,...",
+                        help="one run of every arm with each; default: those of the scale")
+    machine_options(parser, "1")
+    parser.set_defaults(threads=1)
+    data_options(parser)
     parser.add_argument("--out", metavar="DIR", help="a new or empty folder; default: the first free one of "
                                                      "runs/NAME-001, ...")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks for, and return the exit code."""
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["papers", "show", "al:table-2"])  # doctest: +ELLIPSIS
+    al:table-2: AL against BP and DTP on MNIST (mnist)
+    ...
+    0
+    """
     from .. import figures
     from ..experiments import papers, results
 

@@ -1,4 +1,4 @@
-"""`nobackprop rules`: a list."""
+"""`nobackprop rules` lists the learning rules."""
 from __future__ import annotations
 
 import argparse
@@ -10,11 +10,28 @@ SUMMARY = "list the learning rules"
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse([])
+    Namespace()
+    """
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the command line asks for, and return the exit code."""
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["rules"])  # doctest: +ELLIPSIS
+    bp ...
+    ...
+    0
+    """
     from ..rules import RULES, summary
 
     return show_list({name: summary(name) for name in RULES})

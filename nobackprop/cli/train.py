@@ -1,4 +1,4 @@
-"""`nobackprop train`: a network under one rule."""
+"""`nobackprop train` trains a network under one rule."""
 from __future__ import annotations
 
 from .compare import run, training_options
@@ -11,7 +11,15 @@ SUMMARY = "train a network under one rule"
 
 
 def add_options(parser: Parser) -> None:
-    """Give the command its options."""
+    """Give the command its options.
+
+    Examples
+    --------
+    >>> parser = Parser()
+    >>> add_options(parser)
+    >>> parser.parse(["--rule", "fa"]).rules
+    ['fa']
+    """
     parser.add_argument("--rule", dest="rules", type=lambda name: [name], default=["las"], metavar="RULE",
                         help="see nobackprop rules; default: las")
     training_options(parser)

@@ -1,4 +1,4 @@
-"""Data sets: `load` one by name, or bring your own with `from_arrays` and `read_idx`."""
+"""Data sets: `load` gives one by its name, `from_arrays` makes one from your own arrays, `read_idx` reads IDX files."""
 from .dataset import Dataset, from_arrays, one_hot
 from .idx import read_idx, write_idx
 from .sources import DATASETS, load

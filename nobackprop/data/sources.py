@@ -1,14 +1,17 @@
-"""The data sets by name, each with the training settings that suit it."""
+"""The data sets by name, each with the training settings that suit it.
+
+A new data set is a function and one line in DATASETS: see docs/extending-run.md.
+"""
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
 
-from ..errors import unknown
+from ..errors import InputError, unknown
 from .cifar import cifar10, cifar100
 from .dataset import Dataset, from_arrays
 from .mnist import fashion_mnist, mnist
@@ -22,20 +25,58 @@ XOR_REPEATS = 375  # of the 16 sign patterns: 6,000 inputs
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that can be loaded: `load(data_dir=None, download=False)` makes it.
+    """A data set that can be loaded by its name.
 
-    Its classes are those of the published data set: a folder may hold fewer, which the Dataset then says.
+    Parameters
+    ----------
+    load : callable
+        `load(data_dir=None, download=False)` gives the Dataset.
+    summary : str
+        One line for `nobackprop datasets`.
+    defaults : mapping
+        Settings that suit the data set, by name; "threads" is one, and None there means all cores.
+    shape : tuple of int, optional
+        The shape of one sample, (H, W, C) or (F,).  None if it is known only after loading.
+    classes : int, optional
+        The number of classes of the published data set: files may hold fewer, and the Dataset then has fewer.  None if
+        it is known only after loading.
+
+    Examples
+    --------
+    >>> DATASETS["digits"].sizes()
+    ((8, 8, 1), 10)
     """
 
     load: Callable[..., Dataset]
-    shape: tuple[int, ...]
-    classes: int
     summary: str
-    defaults: Mapping[str, object]
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    shape: tuple[int, ...] | None = None
+    classes: int | None = None
+
+    def sizes(self) -> tuple[tuple[int, ...], int]:
+        """Return the shape of one sample and the number of classes, without loading the data set.
+
+        Raises
+        ------
+        InputError
+            If they are known only after loading.
+        """
+        if self.shape is None or self.classes is None:
+            raise InputError(f"the data set '{self.summary}' has a shape only after it is loaded, expected one whose "
+                             "shape is known, such as mnist")
+        return self.shape, self.classes
 
 
 def digits() -> Dataset:
-    """The 1,797 small handwritten digits of scikit-learn, images `(N, 8, 8, 1)`: 70, 10 and 20 percent."""
+    """Load the 1,797 small handwritten digits of scikit-learn, images (N, 8, 8, 1).
+
+    Training, validation and test part are 70, 10 and 20 percent of them.
+
+    Examples
+    --------
+    >>> digits()
+    Dataset('digits', 1257 + 180 + 360 inputs of shape (8, 8, 1), 10 classes)
+    """
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -47,10 +88,25 @@ def digits() -> Dataset:
 
 
 def xor(seed: int = 0) -> Dataset:
-    """Two noisy XORs hidden in vectors `(N, 30)`: no linear rule beats chance at its four classes.
+    """Make a data set of two noisy XORs that are hidden in vectors (N, 30): no linear rule beats chance at it.
 
-    Class 2 [s1 != s2] + [s3 != s4] of four signs; the input is the signs with noise, next to 26 features
-    of nothing but noise, all of it rotated so that no coordinate is special.
+    The class is 2 [s1 != s2] + [s3 != s4], for four signs s1 to s4.  The input is these signs with noise, and 26
+    features that are only noise, and all of it is rotated, so that no coordinate is special.
+
+    Parameters
+    ----------
+    seed : int
+        All that is drawn at random comes from it.
+
+    Returns
+    -------
+    Dataset
+        6,000 vectors of 30 features with four classes.
+
+    Examples
+    --------
+    >>> xor()
+    Dataset('xor', 4500 + 500 + 1000 inputs of shape (30,), 4 classes)
     """
     from sklearn.model_selection import train_test_split
 
@@ -69,7 +125,7 @@ def xor(seed: int = 0) -> Dataset:
 
 
 def _made(make: Callable[[], Dataset]) -> Callable[..., Dataset]:
-    """A loader that needs neither folder nor network and takes both, so that all are called alike."""
+    """A loader that is called like those that read files, for a data set that needs no files."""
 
     def load(data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
         return make()
@@ -87,42 +143,52 @@ WIDE = {
 PHOTOS = {**WIDE, "model": "conv3:0.25"}
 
 DATASETS: dict[str, Source] = {
-    "digits": Source(
-        _made(digits), (8, 8, 1), 10, "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
-        {**COMMON, "model": "mlp:128,128", "activation": "relu"},
-    ),
-    "xor": Source(
-        _made(xor), (XOR_FEATURES,), 4, "6,000 vectors of 30 features that hide two noisy XORs, computed",
-        {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"},
-    ),
-    "mnist": Source(
-        mnist, (28, 28, 1), 10, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE
-    ),
-    "fashion-mnist": Source(
-        fashion_mnist, (28, 28, 1), 10, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE
-    ),
-    "cifar-10": Source(
-        cifar10, (32, 32, 3), 10, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS
-    ),
-    "cifar-100": Source(
-        cifar100, (32, 32, 3), 100, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS
-    ),
-    "svhn": Source(
-        svhn, (32, 32, 3), 10, "99,289 digits of house numbers of 32 x 32 pixels, from MATLAB files", PHOTOS
-    ),
-    "tiny-imagenet": Source(
-        tiny_imagenet, (64, 64, 3), CLASSES, "110,000 photographs of 64 x 64 pixels, from JPEG files", PHOTOS
-    ),
-    "tiny-imagenet-32": Source(
-        tiny_imagenet_32, (32, 32, 3), CLASSES, "the same averaged down to 32 x 32 pixels", PHOTOS
-    ),
+    "digits": Source(_made(digits), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
+                     {**COMMON, "model": "mlp:128,128", "activation": "relu"}, (8, 8, 1), 10),
+    "xor": Source(_made(xor), "6,000 vectors of 30 features that hide two noisy XORs, computed",
+                  {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"}, (XOR_FEATURES,), 4),
+    "mnist": Source(mnist, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE, (28, 28, 1), 10),
+    "fashion-mnist": Source(fashion_mnist, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE,
+                            (28, 28, 1), 10),
+    "cifar-10": Source(cifar10, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS,
+                       (32, 32, 3), 10),
+    "cifar-100": Source(cifar100, "60,000 photographs of 32 x 32 pixels, from the binary version", PHOTOS,
+                        (32, 32, 3), 100),
+    "svhn": Source(svhn, "99,289 digits of house numbers of 32 x 32 pixels, from MATLAB files", PHOTOS,
+                   (32, 32, 3), 10),
+    "tiny-imagenet": Source(tiny_imagenet, "110,000 photographs of 64 x 64 pixels, from JPEG files", PHOTOS,
+                            (64, 64, 3), CLASSES),
+    "tiny-imagenet-32": Source(tiny_imagenet_32, "the same averaged down to 32 x 32 pixels", PHOTOS,
+                               (32, 32, 3), CLASSES),
 }
 
 
 def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
-    """The data set of that name, from files in data_dir or a download where it needs them.
+    """Load the data set of that name.
 
-    Raises InputError for a name not in DATASETS and where its files are missing or wrong.
+    Parameters
+    ----------
+    name : str
+        A name in DATASETS; `nobackprop datasets` lists them.
+    data_dir : path, optional
+        The folder with the data set's files, if it needs any; the usual places are searched if it is left out.
+    download : bool
+        Whether files that are missing may be fetched from their publisher.
+
+    Returns
+    -------
+    Dataset
+        The training, validation and test part.
+
+    Raises
+    ------
+    InputError
+        If there is no data set of that name, or if its files are missing or wrong.
+
+    Examples
+    --------
+    >>> load("xor").classes
+    4
     """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)

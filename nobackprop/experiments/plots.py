@@ -10,31 +10,33 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from .. import figures
 from ..errors import InputError
 from .results import by_rule, column, cosine, mean, seeds
 
-# colours of Okabe and Ito, which colour-blind readers tell apart: one for a family of rules, a line for each of it
-STYLES = {
-    "bp": ("#000000", "--"),
-    "shallow": ("#808080", "--"),
-    "fa": ("#E69F00", "-"),
-    "usf": ("#CC79A7", "-"), "frsf": ("#CC79A7", "--"), "brsf": ("#CC79A7", ":"),
-    "wm": ("#0072B2", "-"), "kp": ("#0072B2", "--"),
-    "dfa": ("#56B4E9", "-"), "sdfa": ("#56B4E9", "--"), "bdfa": ("#56B4E9", "-."), "dfa-lowrank": ("#56B4E9", ":"),
-    "dfa-shared": ("#56B4E9", (0, (1, 3))),
-    "drtp": ("#8C6D1F", "-"),
-    "adaptive-dfa": ("#5B3A8E", "-"), "dkp": ("#5B3A8E", "--"), "fdfa": ("#5B3A8E", ":"),
-    "las": ("#D55E00", "-"),
-    "ltas": ("#009E73", "-"),
-    "foa": ("#7A9E3B", "-"), "as": ("#7A9E3B", "--"),
-    "mostafa": ("#4A6FA5", "-"), "pred": ("#4A6FA5", "--"), "sim": ("#4A6FA5", "-."), "predsim": ("#4A6FA5", ":"),
-    "phsic": ("#C0794A", "-"), "spsa": ("#B0A020", "-"),
-    "al": ("#2E8B8B", "-"), "dtp": ("#2E8B8B", "--"),
-    "asap": ("#A8327E", "-"), "asfp": ("#A8327E", "--"), "asfp-lc": ("#A8327E", ":"),
-}
+Line = str | tuple[int, tuple[int, ...]]  # of a curve, as matplotlib names it
+# One colour for a family of rules (most are those of Okabe and Ito, which colour-blind readers tell apart), and a line
+# for each rule of it.  A rule that no family names gets one of FURTHER.
+FAMILIES: tuple[tuple[str, dict[str, Line]], ...] = (
+    (figures.BLACK, {"bp": "--"}),
+    (figures.GREY, {"shallow": "--"}),
+    ("#E69F00", {"fa": "-"}),
+    ("#CC79A7", {"usf": "-", "frsf": "--", "brsf": ":"}),
+    (figures.BLUE, {"wm": "-", "kp": "--"}),
+    ("#56B4E9", {"dfa": "-", "sdfa": "--", "bdfa": "-.", "dfa-lowrank": ":", "dfa-shared": (0, (1, 3))}),
+    ("#8C6D1F", {"drtp": "-"}),
+    ("#5B3A8E", {"adaptive-dfa": "-", "dkp": "--", "fdfa": ":"}),
+    (figures.VERMILION, {"las": "-"}),
+    ("#009E73", {"ltas": "-"}),
+    ("#7A9E3B", {"foa": "-", "as": "--"}),
+    ("#4A6FA5", {"mostafa": "-", "pred": "--", "sim": "-.", "predsim": ":"}),
+    ("#C0794A", {"phsic": "-"}),
+    ("#B0A020", {"spsa": "-"}),
+    ("#2E8B8B", {"al": "-", "dtp": "--"}),
+    ("#A8327E", {"asap": "-", "asfp": "--", "asfp-lc": ":"}),
+)
+STYLES = {rule: (colour, line) for colour, family in FAMILIES for rule, line in family.items()}
 FURTHER = list(product(("#B22222", "#556B2F", "#4682B4", "#8B4513"), ("-", "--", "-.", ":")))
 MOST_RULES = 200
 MOST_BANDS = 8  # of more than these nothing would be seen
@@ -42,18 +44,58 @@ ROLES = {"bp": "bp (ceiling)", "shallow": "shallow (floor)"}
 
 
 def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Draw to a .png, .svg or .pdf file, all of it or nothing; what stood there is replaced.
+    """Draw results to a .png, .svg or .pdf file, all of it or nothing.
 
-    Raises InputError for another ending and where the file cannot be written.
+    Parameters
+    ----------
+    results : dict
+        Of the form in results.py.
+    path : path
+        The file; what was there is replaced.
+
+    Raises
+    ------
+    InputError
+        If the name has another ending, or if the file cannot be written.
+
+    Examples
+    --------
+    >>> save({"config": {}, "runs": []}, "figure.jpg")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: cannot draw to 'figure.jpg': expected a name that ends in .png, .svg, .pdf
     """
+    figures.check_ending(path)
     figures.write(draw(results), path)
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """Validation accuracy, and alignment with BP at the first hidden block, against epochs.
+    """Draw validation accuracy, and alignment with BP at the first hidden block, against epochs.
 
-    A line is the mean over the seeds that reached an epoch and gave a value there, its band their range; where
-    there are many rules, no bands.  Raises InputError for more rules than a legend can show.
+    A line is the mean over the seeds that reached an epoch and gave a value there; its band is their range.  If there
+    are many rules, no bands are drawn.
+
+    Parameters
+    ----------
+    results : dict
+        Of the form in results.py.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        With two panels.
+
+    Raises
+    ------
+    InputError
+        If there are more rules than a legend can show.
+
+    Examples
+    --------
+    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0,
+    ...           "alignment": [1.0], "alignment_at_a": [1.0]}
+    >>> run = {"rule": "bp", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}
+    >>> len(draw({"config": {"data": "xor", "model": "mlp:8"}, "runs": [run]}).axes)
+    2
     """
     rules = by_rule(results)
     if len(rules) > MOST_RULES:
@@ -69,12 +111,11 @@ def draw(results: dict[str, Any]) -> Figure:
     _finish_alignment(right)
     last = max(len(run["history"]) for run in results["runs"])
     for axes in (left, right):
-        axes.set_xlabel("epoch")
+        figures.epochs(axes)
         axes.set_xlim(*((1, last) if last > 1 else (0.5, 1.5)))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(color="#E6E6E6", linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     figures.title(figure, _title(results))
     figures.legend(figure, left.lines, [look["label"] for look in styles])
     return figure
@@ -84,7 +125,15 @@ def draw(results: dict[str, Any]) -> Figure:
 
 
 def looks(rules: list[str]) -> list[dict[str, Any]]:
-    """Colour, line and label of every rule; those that STYLES does not name get further ones, in order."""
+    """Return the colour, the line and the label of every rule, for matplotlib.
+
+    Rules that FAMILIES does not name get those of FURTHER, in order.
+
+    Examples
+    --------
+    >>> looks(["bp", "mine"])[0]
+    {'color': '#000000', 'linestyle': '--', 'label': 'bp (ceiling)'}
+    """
     further = cycle(FURTHER)
     pairs = [STYLES[rule] if rule in STYLES else next(further) for rule in rules]
     return [{"color": colour, "linestyle": line, "label": ROLES.get(rule, rule)}
@@ -92,7 +141,26 @@ def looks(rules: list[str]) -> list[dict[str, Any]]:
 
 
 def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], band: bool) -> None:
-    """A line of means over epochs, and the range as a band; nothing if there is no value."""
+    """Draw a line of means over epochs, and their range as a band; draw nothing if there is no value.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel.
+    epochs : list of list
+        For each epoch the values of all runs, None for those without a value.
+    look : dict
+        Colour, line and label, as `looks` gives them.
+    band : bool
+        Whether the range is drawn.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> curve(axes, [[1.0, 3.0], [2.0]], looks(["bp"])[0], band=True)
+    >>> len(axes.lines), list(axes.lines[0].get_ydata()) == [2, 2]
+    (1, True)
+    """
     means = [mean(values) for values in epochs]
     if not any(value is not None for value in means):
         return
@@ -106,6 +174,7 @@ def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], ba
 
 
 def _finish_alignment(axes: Axes) -> None:
+    """Give the panel of alignments its names and limits, or say that there is nothing to draw."""
     axes.set_title("Alignment at the first hidden block")
     axes.set_ylabel(r"cosine of $\delta_1$ with that of bp")
     if not axes.lines:
@@ -117,6 +186,7 @@ def _finish_alignment(axes: Axes) -> None:
 
 
 def _title(results: dict[str, Any]) -> str:
+    """The title of the figure: data set, model, seeds, and how the runs ended if they ended early."""
     config, number = results["config"], seeds(results)
     title = f"{results.get('environment', {}).get('dataset', config['data'])}, {config['model']}, "
     what = "mean and range" if len(by_rule(results)) <= MOST_BANDS else "mean"

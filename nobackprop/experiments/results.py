@@ -5,8 +5,9 @@
                "history": [{"epoch", "train_loss", "validation_accuracy",
                             "alignment": [one cosine per hidden block], "alignment_at_a": [...]}]}]}
 
-`test_accuracy` is null in a run that did not reach its end, a cosine where a rule sends no signal.  "config"
-has "interrupted": true where Ctrl-C ended it all, and in "diverged" the sentence where a diverging run did.
+`test_accuracy` is null if the run did not reach its end, and a cosine is null if the rule sends no signal.  "config"
+has "interrupted": true if Ctrl-C ended the comparison, and "diverged" with a sentence if a run that diverged ended it.
+There may be other keys, such as further metrics in a record; table and figure read the keys that they know.
 """
 from __future__ import annotations
 
@@ -33,7 +34,24 @@ BYTES = 2**28  # of a file
 
 @dataclass(frozen=True)
 class Number:
-    """A number, or an integer if it is to be whole, from `low` to `high`; or null if that is allowed."""
+    """The form of a number from `low` to `high`.
+
+    Parameters
+    ----------
+    low, high : float
+        The smallest and the largest number that is allowed.
+    null : bool
+        Whether null is allowed, too.
+    whole : bool
+        Whether it must be an integer.
+
+    Examples
+    --------
+    >>> check("here", 0.5, Number(0, 1))
+    >>> check("here", 2, Number(0, 1))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: here: what it holds is 2, expected a number from 0 to 1
+    """
 
     low: float = -LARGEST
     high: float = LARGEST
@@ -43,15 +61,25 @@ class Number:
 
 @dataclass(frozen=True)
 class Maybe:
-    """What need not be there."""
+    """The form of a key that may be missing.
+
+    Parameters
+    ----------
+    form : form
+        The form that its value must have if it is there.
+
+    Examples
+    --------
+    >>> check("here", {}, {"a": Maybe(str)})
+    """
 
     form: Any
 
 
 NUMBER, NUMBER_OR_NULL, INTEGER = Number(), Number(null=True), Number(-math.inf, math.inf, whole=True)
 SHARE, COSINE = Number(0, 1), Number(-1, 1, null=True)
-# what a reader relies on: a dict has at least these keys, a list of one form is any number of them, a tuple is a list
-# of just these, str is a text of one line
+# What a reader relies on.  A dict is an object that has at least these keys, a list with one form stands for any number
+# of values of that form, a tuple for a list of exactly these, and str for a text of one line.
 FORM: Any = {
     "config": {"data": str, "model": str, "exhibit": Maybe(str)},
     "environment": Maybe({"dataset": Maybe(str)}),
@@ -73,10 +101,35 @@ FORM: Any = {
 
 @contextmanager
 def folder(out: str | None, name: str) -> Iterator[Path]:
-    """A new folder to write to: `out`, else the first free of runs/NAME-001, runs/NAME-002, ...
+    """Make a folder to write to, for the length of a `with` block.
 
-    Where it is still empty at the end, it goes again, and with it the parents made for it.  Raises InputError
-    where `out` is in use or no folder can be made.
+    If the folder is still empty at the end, it is removed, together with the parents that were made for it.
+
+    Parameters
+    ----------
+    out : str or None
+        The folder, new or empty; if None, the first free one of runs/NAME-001, runs/NAME-002, ...
+    name : str
+        NAME in these.
+
+    Yields
+    ------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        If `out` is in use, or if the folder cannot be made or written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     with folder(f"{place}/new", "digits") as made:
+    ...         there = made.is_dir()
+    ...     there, made.exists()
+    (True, False)
     """
     paths = [Path(out)] if out is not None else (Path("runs", f"{name}-{n:03}") for n in count(1))
     for path in paths:
@@ -103,14 +156,20 @@ def folder(out: str | None, name: str) -> Iterator[Path]:
 
 
 def _remove(folders: list[Path]) -> None:
-    """Those that are empty, from the innermost out."""
+    """Remove those folders that are empty, from the innermost out."""
     for place in folders:
         with suppress(OSError):
             place.rmdir()
 
 
 def strict(value: Any) -> Any:
-    """The same value as strict JSON can hold it: None for numbers that are not finite."""
+    """Return the same value as strict JSON can hold it: None in place of numbers that are not finite.
+
+    Examples
+    --------
+    >>> strict({"a": [1.5, float("nan")]})
+    {'a': [1.5, None]}
+    """
     if isinstance(value, dict):
         return {key: strict(child) for key, child in value.items()}
     if isinstance(value, list | tuple):
@@ -119,9 +178,27 @@ def strict(value: Any) -> Any:
 
 
 def write(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
-    """Write results.json, all of it or nothing.
+    """Write a results.json, all of it or nothing.
 
-    Raises InputError if the file cannot be written.
+    Parameters
+    ----------
+    path : path
+        The file; what was there is replaced.
+    results : dict
+        Of the form above.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     write(f"{place}/results.json", {"config": {}, "runs": []})
+    ...     json.loads(Path(place, "results.json").read_text())
+    {'config': {}, 'runs': []}
     """
     text = json.dumps(strict(results), indent=1, allow_nan=False)
     with writing(path) as partial:
@@ -131,14 +208,33 @@ def write(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read what `write` wrote.
 
-    Raises InputError, naming the key, where a key is missing or holds something else.
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    dict
+        Of the form above.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or if a key is missing or has a value of another form; the message names the key.
+
+    Examples
+    --------
+    >>> read("nowhere/results.json")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: cannot read nowhere/results.json (No such file or directory): expected a results.json
     """
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             content = file.read(BYTES + 1)
         if len(content) > BYTES:
             raise InputError(f"{path} holds more than {BYTES:,} bytes, expected a results.json")
-        results = json.loads(content.decode(), parse_constant=_no_number)
+        results: dict[str, Any] = json.loads(content.decode(), parse_constant=_no_number)
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror}): expected a results.json") from None
     except InputError:
@@ -155,11 +251,30 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _no_number(constant: str) -> None:
+    """Refuse NaN and infinities, which Python's reader of JSON would take."""
     raise ValueError(f"strict JSON has no {constant}")
 
 
 def check(source: Any, value: Any, form: Any, at: str = "") -> None:
-    """Raises InputError, naming `source` and the key, where a value is not of that form."""
+    """Raise InputError if a value is not of a form, such as FORM.
+
+    Parameters
+    ----------
+    source : object
+        What the message calls the place that the value came from.
+    value : object
+        What a reader of JSON gave.
+    form : form
+        What it must be; the comment above FORM says how a form is written.
+    at : str
+        The key below which the value stands.
+
+    Examples
+    --------
+    >>> check("a.json", {"runs": [{"seed": "0"}]}, {"runs": [{"seed": INTEGER}]})
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: a.json: 'runs[0].seed' is "0", expected an integer
+    """
     if wanted := _wanted(value, form):
         place = f"'{at}'" if at else "what it holds"
         raise InputError(f"{source}: {place} is {_came(value)}, expected {wanted}")
@@ -176,7 +291,7 @@ def check(source: Any, value: Any, form: Any, at: str = "") -> None:
 
 
 def _wanted(value: Any, form: Any) -> str:
-    """What else was expected; nothing if the value is of that form, apart from what is inside it."""
+    """What was expected in place of a value, in words; nothing if the value is of that form, apart from its insides."""
     if isinstance(form, Number):
         name = f"{'an integer' if form.whole else 'a number'}{' or null' * form.null}"
         if value is None and form.null:
@@ -204,7 +319,13 @@ def _came(value: Any) -> str:
 
 
 def by_rule(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The runs of every rule that has any, in the order in which they came."""
+    """Return the runs of every rule, in the order in which the rules first came.
+
+    Examples
+    --------
+    >>> {rule: len(runs) for rule, runs in by_rule({"runs": [{"rule": "bp"}, {"rule": "fa"}, {"rule": "bp"}]}).items()}
+    {'bp': 2, 'fa': 1}
+    """
     rules: dict[str, list[dict[str, Any]]] = {}
     for run in results["runs"]:
         rules.setdefault(run["rule"], []).append(run)
@@ -212,37 +333,100 @@ def by_rule(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 
 def seeds(results: dict[str, Any]) -> int:
-    """How many different seeds were run."""
+    """Count the different seeds of the runs.
+
+    Examples
+    --------
+    >>> seeds({"runs": [{"seed": 0}, {"seed": 1}, {"seed": 0}]})
+    2
+    """
     return len({run["seed"] for run in results["runs"]})
 
 
 def mean(values: list[float | None]) -> float | None:
-    """Of those that are there, or None."""
+    """Return the mean of the values that are not None, or None if there are no others.
+
+    Examples
+    --------
+    >>> mean([1.0, None, 2.0]), mean([None])
+    (1.5, None)
+    """
     there = [value for value in values if value is not None]
     return statistics.fmean(there) if there else None
 
 
 def cosine(record: dict[str, Any], block: int) -> float | None:
-    """Of one block's error signal with that of BP: of the papers' delta = dL/da where the block ends in an activation.
+    """Return the cosine of one hidden block's error signal with that of BP, at one epoch.
 
-    Of dL/dh at its output where it does not, a convolutional block that ends in pooling for one.
+    It is the cosine of the papers' delta = dL/da if the block ends in an activation.  If not, such as a convolutional
+    block that ends in pooling, it is that of dL/dh at the block's output.
+
+    Parameters
+    ----------
+    record : dict
+        An epoch's record.
+    block : int
+        The hidden block, from 0.
+
+    Returns
+    -------
+    float or None
+        None if the rule sends the block no signal, or if there is no such block.
+
+    Examples
+    --------
+    >>> cosine({"alignment": [0.5, 0.25], "alignment_at_a": [0.75, None]}, 0)
+    0.75
+    >>> cosine({"alignment": [0.5, 0.25], "alignment_at_a": [0.75, None]}, 1)
+    0.25
     """
     return next((record[name][block] for name in ("alignment_at_a", "alignment")
                  if block < len(record[name]) and record[name][block] is not None), None)
 
 
 def column(runs: list[dict[str, Any]], of: Callable[[dict[str, Any]], float | None]) -> list[list[float | None]]:
-    """For every epoch, that quantity of its record, of all runs that reached it."""
+    """Return for every epoch one quantity of its record, of all runs that reached the epoch.
+
+    Examples
+    --------
+    >>> column([{"history": [{"epoch": 1}, {"epoch": 2}]}, {"history": [{"epoch": 1}]}], lambda record: record["epoch"])
+    [[1, 1], [2]]
+    """
     return by_place([[of(record) for record in run["history"]] for run in runs])
 
 
 def by_place(series: list[list[float | None]]) -> list[list[float | None]]:
-    """For every place of the longest list, the values there of all lists that reach it."""
+    """Return for every place of the longest list the values there of all lists that are long enough.
+
+    Examples
+    --------
+    >>> by_place([[1.0, 2.0], [3.0]])
+    [[1.0, 3.0], [2.0]]
+    """
     return [[values[i] for values in series if i < len(values)] for i in range(max(map(len, series)))]
 
 
 def table(results: dict[str, Any]) -> str:
-    """The comparison as plain text, a line per rule."""
+    """Return a comparison as plain text, a line for each rule.
+
+    Parameters
+    ----------
+    results : dict
+        Of the form above.
+
+    Returns
+    -------
+    str
+        Two lines that say what the columns are, and the table.
+
+    Examples
+    --------
+    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0,
+    ...           "alignment": [1.0], "alignment_at_a": [1.0]}
+    >>> run = {"rule": "bp", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}
+    >>> print(table({"runs": [run]}).splitlines()[-1])
+    bp    0.9000 ± -              0.5000    1.000    2.0
+    """
     rules = by_rule(results)
     number = max(len(run["history"][-1]["alignment"]) for run in results["runs"])
     # of a deep network five, the first and the last among them: more would not fit a terminal
@@ -264,12 +448,14 @@ def table(results: dict[str, Any]) -> str:
 
 
 def _accuracy(runs: list[dict[str, Any]]) -> str:
+    """The test accuracy of some runs, as a mean with its spread."""
     values = [run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
     spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-".ljust(6)
     return f"{statistics.fmean(values):.4f} ± {spread}" if values else "-"
 
 
 def _text(value: float | None, form: str) -> str:
+    """A number in few letters, or a dash if there is none."""
     if value is None:
         return "-"
     # as a decimal fraction a loss may have hundreds of digits

@@ -1,8 +1,11 @@
-"""Losses of the network's last activation a_L (N, C) against y* (N, C), and their error e = dL/da_L.
+"""Losses of the network's last activation a_L (N, C) against the targets y* (N, C), and their error e = dL/da_L.
 
-Both take the mean over the batch, so that e carries the 1/N once and every product below is a plain sum.
+Every loss takes the mean over the batch.  So e contains the factor 1/N, and every later product is a plain sum.
+A new loss is two functions and one line in LOSSES: see docs/extending-run.md.
 """
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from ..backend import Array, alike, array_module
 from ..errors import InputError
@@ -10,20 +13,86 @@ from .activation import softmax
 
 
 def squared(a: Array, y: Array) -> Array:
-    """Half the squared distance, the output layer being linear; a scalar."""
+    """Return half the squared distance between output and target, for a linear output layer.
+
+    Parameters
+    ----------
+    a, y : Array
+        Outputs a_L and targets y*, both (N, C).
+
+    Returns
+    -------
+    Array
+        A scalar: the mean over the batch of the sum over the outputs.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, or if there are no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(squared(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]])))
+    2.0
+    """
     a, y = _pair(a, y)
     d = a - y
     return (d * d).sum() / (2 * len(y))
 
 
 def d_squared(a: Array, y: Array) -> Array:
-    """e = (y - y*) / N with y = a_L."""
+    """Return the error of `squared`, e = (y - y*) / N with y = a_L.
+
+    Parameters
+    ----------
+    a, y : Array
+        Outputs a_L and targets y*, both (N, C).
+
+    Returns
+    -------
+    Array
+        e, (N, C).
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, or if there are no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> d_squared(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]]))
+    array([[0., 2.]])
+    """
     a, y = _pair(a, y)
     return (a - y) / len(y)
 
 
 def cross_entropy(a: Array, y: Array) -> Array:
-    """-sum y* log softmax(a); a scalar.  The rows of y* sum to 1."""
+    """Return the cross-entropy -sum y* log softmax(a_L) between the network's probabilities and the targets.
+
+    Parameters
+    ----------
+    a, y : Array
+        Outputs a_L before softmax, and targets y* whose rows sum to 1; both (N, C).
+
+    Returns
+    -------
+    Array
+        A scalar, in nats: the mean over the batch.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, or if there are no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(float(cross_entropy(np.zeros((1, 2)), np.array([[1.0, 0.0]]))), 4)
+    0.6931
+    """
     a, y = _pair(a, y)
     a = a - a.max(-1, keepdims=True)
     xp = array_module(a, y)
@@ -31,7 +100,29 @@ def cross_entropy(a: Array, y: Array) -> Array:
 
 
 def d_cross_entropy(a: Array, y: Array) -> Array:
-    """e = (y - y*) / N with y = softmax(a_L)."""
+    """Return the error of `cross_entropy`, e = (y - y*) / N with y = softmax(a_L).
+
+    Parameters
+    ----------
+    a, y : Array
+        Outputs a_L before softmax, and targets y* whose rows sum to 1; both (N, C).
+
+    Returns
+    -------
+    Array
+        e, (N, C).
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, or if there are no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> d_cross_entropy(np.zeros((1, 2)), np.array([[1.0, 0.0]]))
+    array([[-0.5,  0.5]])
+    """
     a, y = _pair(a, y)
     e = softmax(a)
     e -= y
@@ -42,7 +133,7 @@ def d_cross_entropy(a: Array, y: Array) -> Array:
 def _pair(a: Array, y: Array) -> tuple[Array, Array]:
     """Both in one dtype.
 
-    Raises InputError unless they have one shape, as NumPy would stretch one to the other, and for no samples at all.
+    Raises InputError if their shapes differ, as NumPy would stretch one to the other, or if there are no samples.
     """
     if a.shape != y.shape:
         raise InputError(f"the loss got targets of shape {y.shape} for outputs of shape {a.shape}, expected the same "
@@ -52,4 +143,10 @@ def _pair(a: Array, y: Array) -> tuple[Array, Array]:
     return alike(a, y)
 
 
-LOSSES = {"squared": (squared, d_squared), "cross_entropy": (cross_entropy, d_cross_entropy)}
+# by name: the loss, and its error
+LOSSES: dict[str, tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]] = {
+    "squared": (squared, d_squared),
+    "cross_entropy": (cross_entropy, d_cross_entropy),
+}
+# of networks for which no loss is named
+DEFAULT_LOSS = "cross_entropy"

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import InputError, unknown
 from ..kernels.activation import ACTIVATIONS
+from ..kernels.loss import DEFAULT_LOSS
 from ..layers import Shape
 from ..network import Network
 from ..room import check_room
@@ -75,7 +76,7 @@ MODELS: dict[str, Model] = {
 
 
 def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu",
-          loss: str = "cross_entropy") -> Network:
+          loss: str = DEFAULT_LOSS) -> Network:
     """Return the network of a name, for samples of a shape and a number of classes.
 
     Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 
 from ..errors import InputError
+from ..kernels.loss import DEFAULT_LOSS
 from ..layers import Activation, Dense, Flatten, Layer, Sequential, Shape
 from ..network import Network
 from .parts import dense_block, gain, halves
@@ -14,7 +15,7 @@ DIGITS = 18
 
 
 def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
-        loss: str = "cross_entropy") -> Network:
+        loss: str = DEFAULT_LOSS) -> Network:
     """Return a fully connected network: one (dense, activation) pair in each block, and a linear output block.
 
     Parameters
@@ -61,7 +62,7 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
 
 
 def mlp_bn(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "relu",
-           loss: str = "cross_entropy") -> Network:
+           loss: str = DEFAULT_LOSS) -> Network:
     """Return a fully connected network as `mlp` does, with batch-norm after W h + b in each hidden block.
 
     Parameters

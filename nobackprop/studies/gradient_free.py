@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from .. import learn, network
 from ..data import load, one_hot
 from ..errors import InputError
-from ..figures import check_ending
+from ..figures import BLACK, BLUE, VERMILION, check_ending
 from ..files import atomic
 from ..models import mlp
 from ..network import Network
@@ -193,7 +193,7 @@ def draw(records: list[dict[str, Any]], path: str | os.PathLike[str]) -> None:
     sizes = sorted({record["parameters"] for record in records})
     figure = Figure(figsize=(3.6 * len(sizes), 3.6), layout="constrained")
     panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
-    colours = {"bp": "#000000", "spsa": "#0072B2", "cobyla": "#D55E00"}
+    colours = {"bp": BLACK, "spsa": BLUE, "cobyla": VERMILION}
     for panel, size in zip(panels, sizes, strict=True):
         for record in records:
             if record["parameters"] == size:

@@ -125,11 +125,12 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     given = [k] if k is not None else [asked.k]
     specs = ["bp", *(":".join([name, f"k={size}", *options]) for size in sorted({2, 4, *given}))]
     source = DATASETS[data]
-    net = models.build(model, source.shape, source.classes, str(source.defaults["activation"]))
-    check_room(f"batch size {batch_size}", "inputs", batch_size * math.prod(source.shape), 4)
+    shape, classes = source.sizes()
+    net = models.build(model, shape, classes, str(source.defaults.get("activation", "relu")))
+    check_room(f"batch size {batch_size}", "inputs", batch_size * math.prod(shape), 4)
     rng = np.random.default_rng(0)
-    params, _ = network.init(net, rng, source.shape)
-    x = rng.standard_normal((batch_size, *source.shape), dtype=np.float32)
+    params, _ = network.init(net, rng, shape)
+    x = rng.standard_normal((batch_size, *shape), dtype=np.float32)
     leaf_layers = [layer for block in net for layer in block.weighted()]
     inputs: dict[int, tuple[int, ...]] = {}
     recorder = Keep(before=lambda index, h: inputs.setdefault(index, h.shape))
@@ -208,7 +209,7 @@ def draw(result: dict[str, Any]) -> Figure:
     for axes, key, title in zip(panels, ("accesses", "accesses_both_sets"), ("as (6.1)-(6.2) count",
                                                                              "with both W and B")):
         read = [column[key]["read"] / 1e6 for column in columns.values()]
-        axes.barh(places, read, color="#0072B2", label="read")
+        axes.barh(places, read, color=figures.BLUE, label="read")
         axes.barh(places, [column[key]["written"] / 1e6 for column in columns.values()], left=read,
                   color="#E69F00", label="written")
         axes.set_title(title)
@@ -222,5 +223,5 @@ def draw(result: dict[str, Any]) -> Figure:
     figures.title(figure, f"{result['model']} on {result['data']}, batch size {result['batch_size']}")
     for axes in panels:
         axes.xaxis.set_major_locator(MaxNLocator(3))
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     return figure

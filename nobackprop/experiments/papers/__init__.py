@@ -1,4 +1,4 @@
-"""The papers' tables and figures: as data with the numbers that they print, and as runs."""
+"""The papers' tables and figures, as data with the numbers that they print, and as runs."""
 from __future__ import annotations
 
 from typing import Any
@@ -14,9 +14,17 @@ EXHIBITS: dict[str, Exhibit] = {**asap.EXHIBITS, **al.EXHIBITS}
 
 
 def get(name: str) -> Exhibit:
-    """The exhibit of that name, as asap:table-5.2.
+    """Return the exhibit of a name such as asap:table-5.2.
 
-    Raises InputError, with the nearest name, where there is none.
+    Raises
+    ------
+    InputError
+        If there is none; the message has the nearest name.
+
+    Examples
+    --------
+    >>> len(get("al:table-2").arms)
+    5
     """
     if name not in EXHIBITS:
         raise unknown("table or figure", name, EXHIBITS)
@@ -24,9 +32,28 @@ def get(name: str) -> Exhibit:
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """The figure of a results.json: an exhibit's own where it is one's, else that of a comparison.
+    """Draw the figure of a results.json: the exhibit's own if it is the result of one, else that of a comparison.
 
-    Raises InputError where an exhibit's results do not hold what its figure shows.
+    Parameters
+    ----------
+    results : dict
+        Of the form in nobackprop/experiments/results.py.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    InputError
+        If the results of an exhibit lack what its figure shows.
+
+    Examples
+    --------
+    >>> draw({"config": {"exhibit": "al:table-5"}, "runs": []})
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: results of al:table-5: the key 'config.scale' is missing
     """
     exhibit = EXHIBITS.get(results["config"].get("exhibit", ""))
     if exhibit is None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ... import figures
 from ...errors import InputError
+from ...figures import BLUE, GREY, VERMILION
 from ...learn import Run, evaluate
 from ...rules import AssociatedLearning
 from ...studies.code_quality import activities, associated_losses, distances, embed
@@ -21,13 +22,26 @@ from .exhibit import Arm, Exhibit, Scale
 SAMPLES = 1000  # that losses and distances are measured on
 POINTS = 300  # of a picture
 CHUNK = 100  # images that go through a network at once: of each convolution all patches are kept
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#808080"
 
 # ---------------------------------------------------------------- what is measured
 
 
 def losses(run: Run) -> dict[str, Any]:
-    """The two losses of every component, from 1, on the first 1000 training samples; nothing under another rule."""
+    """Measure the two losses of every component on the first 1000 training samples.
+
+    Returns
+    -------
+    dict
+        "associated" and "autoencoder", each a list from the first component on.  Empty for another rule than AL.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4,4,4", data.shape, data.classes), "al", data)
+    >>> {name: len(values) for name, values in losses(run).items()}
+    {'associated': 1, 'autoencoder': 1}
+    """
     if not isinstance(run.rule, AssociatedLearning):
         return {}
     found = associated_losses(run.net, run.rule, run.params, run.state, run.x[:SAMPLES], run.y[:SAMPLES])
@@ -36,28 +50,82 @@ def losses(run: Run) -> dict[str, Any]:
 
 
 def training_accuracy(run: Run) -> dict[str, Any]:
-    """On all training samples."""
+    """Measure the accuracy on all training samples.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data)
+    >>> 0 <= training_accuracy(run)["training_accuracy"] <= 1
+    True
+    """
     return {"training_accuracy": evaluate(run.net, run.params, run.x, run.y)["accuracy"]}
 
 
 def layers(run: Run, blocks: Sequence[int], samples: int) -> list[np.ndarray]:
-    """What these blocks, from 1, make of that many validation samples (N, F); 0 stands for the samples."""
+    """Return what some blocks make of the first validation samples.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    blocks : sequence of int
+        The blocks, counted from 1; 0 stands for the samples themselves.
+    samples : int
+        The number N of samples.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        For each block (N, F).
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data)
+    >>> [h.shape for h in layers(run, [0, 1], 10)]
+    [(10, 30), (10, 4)]
+    """
     x = run.validation[0][:samples]
     parts = [activities(run.net, run.params, x[i:i + CHUNK], blocks) for i in range(0, len(x), CHUNK)]
     return [np.concatenate(block) for block in zip(*parts)]
 
 
 def last_hidden(run: Run) -> dict[str, Any]:
-    """Distances between and within classes in the last hidden layer, of up to 1000 validation samples."""
+    """Measure distances between and within classes in the last hidden layer, of up to 1000 validation samples.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data)
+    >>> sorted(last_hidden(run))
+    ['inter', 'intra']
+    """
     h, = layers(run, [len(run.net) - 1], SAMPLES)
     found = distances(h, run.data.y_validation[:SAMPLES])
     return {"inter": found.inter, "intra": found.intra}
 
 
 def pictures(run: Run) -> dict[str, Any]:
-    """After the last epoch, t-SNE of up to 300 validation samples: raw, of the second and fourth block, and a_L.
+    """Make pictures by t-SNE after the last epoch, of up to 300 validation samples.
 
-    {"labels": [N], "points": [[[x, y], ...] of each]}.
+    There are four: of the raw samples, of the outputs of the second and the fourth block, and of a_L.
+
+    Returns
+    -------
+    dict
+        "labels", N integers, and "points", for each picture N pairs [x, y].  Empty before the last epoch.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:4,4,4,4", data.shape, data.classes), "bp", data)
+    >>> pictures(run)
+    {}
     """
     if len(run.history) < run.settings.epochs:
         return {}
@@ -78,7 +146,15 @@ PICTURES = {"labels": [Number(0, 9999, whole=True)], "points": ([(NUMBER, NUMBER
 
 
 def draw_losses(results: dict[str, Any]) -> Figure:
-    """Table 5: the associated loss of every component after the last epoch, a panel for each network."""
+    """Draw Table 5: the associated loss of every component after the last epoch, a panel for each network.
+
+    Examples
+    --------
+    >>> record = {"associated": [1e-3]}
+    >>> runs = [{"rule": "1 component", "seed": 0, "history": [record]}]
+    >>> len(draw_losses({"config": {"data": "mnist", "scale": "smoke"}, "runs": runs}).axes)
+    1
+    """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     arms = by_rule(results)
     panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
@@ -93,7 +169,7 @@ def draw_losses(results: dict[str, Any]) -> Figure:
         last = max(len(found), len(printed))
         axes.set(xlabel="component i", xticks=range(1, last + 1), xlim=(0.6, max(last, 3) + 0.4))
         figures.title(axes, label)
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     panels[0].set_ylabel(r"$|b_i(s_i) - t_i|^2$, mean over units")
     figures.legend(figure, *panels[0].get_legend_handles_labels())
     figures.title(figure, _title(results, "Associated loss"))
@@ -101,13 +177,21 @@ def draw_losses(results: dict[str, Any]) -> Figure:
 
 
 def draw_distances(results: dict[str, Any]) -> Figure:
-    """Table 7: the inter- and the intra-class distance of every arm and, next to what is printed, their ratio."""
+    """Draw Table 7: distances between and within classes of every arm, and their ratio next to the printed one.
+
+    Examples
+    --------
+    >>> runs = [{"rule": "bp, mlp", "seed": 0, "history": [{"inter": 2.0, "intra": 1.0}]}]
+    >>> len(draw_distances({"config": {"data": "cifar-10", "scale": "smoke"}, "runs": runs}).axes)
+    2
+    """
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     arms = by_rule(results)
     last = {label: [run["history"][-1] for run in runs] for label, runs in arms.items()}
     places = np.arange(len(arms))
     lengths, ratios = figure.subplots(1, 2)
-    for key, name, colour, mark in (("inter", "between classes", BLUE, "o"), ("intra", "within a class", ORANGE, "s")):
+    for key, name, colour, mark in (("inter", "between classes", BLUE, "o"),
+                                    ("intra", "within a class", VERMILION, "s")):
         lengths.semilogy(places, [_range([record[key] for record in records])[1] for records in last.values()], mark,
                          color=colour, label=name)
     low, middle, high = zip(*(_range(list(map(_ratio, records))) for records in last.values()), strict=True)
@@ -121,26 +205,36 @@ def draw_distances(results: dict[str, Any]) -> Figure:
         axes.set_xticks(places, arms)
         axes.margins(x=0.15 * (axes is lengths), y=0.25)
         axes.legend(frameon=False, loc="upper left", ncols=2)
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     figures.title(figure, _title(results, "The last hidden layer"))
     return figure
 
 
 def _ratio(record: dict[str, Any]) -> float | None:
-    """Of the distances between and within classes; none where all samples of a class are one point."""
+    """The ratio of the distances between and within classes; None if all samples of each class are one point."""
     return record["inter"] / record["intra"] if record["inter"] is not None and record["intra"] else None
 
 
 def _range(values: Sequence[float | None]) -> tuple[float, float, float]:
-    """The lowest, the mean and the highest of those that are there; not a number where there are none."""
+    """The lowest, the mean and the highest of the values that are not None; not a number if all are None."""
     there = [value for value in values if value is not None] or [math.nan]
     return min(there), statistics.fmean(there), max(there)
 
 
 def draw_pictures(results: dict[str, Any]) -> Figure:
-    """Fig. 5: raw data and three layers in two dimensions, a row for each arm; the first seed.
+    """Draw Fig. 5: raw data and three layers in two dimensions, a row for each arm, of the first seed.
 
-    Raises InputError where there are not as many points as labels.
+    Raises
+    ------
+    InputError
+        If there are not as many points as labels, or if there are none.
+
+    Examples
+    --------
+    >>> record = {"labels": [0, 1], "points": [[[0.0, 1.0], [2.0, 3.0]]] * 4}
+    >>> runs = [{"rule": "bp, mlp", "seed": 0, "history": [record]}]
+    >>> len(draw_pictures({"config": {"data": "mnist", "scale": "smoke"}, "runs": runs}).axes)
+    4
     """
     arms = {label: runs[0]["history"][-1] for label, runs in by_rule(results).items()}
     figure = Figure(figsize=(11, 2.7 * len(arms) + 0.4), layout="constrained")
@@ -157,13 +251,22 @@ def draw_pictures(results: dict[str, Any]) -> Figure:
 
 
 def scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
-    """Points (N, 2), a colour for each class, without axes: t-SNE's have no meaning."""
+    """Draw points (N, 2) with a colour for each class, and no axes, as those of t-SNE have no meaning.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> scatter(axes, np.zeros((3, 2)), np.array([0, 1, 2]))
+    >>> len(axes.collections)
+    1
+    """
     axes.scatter(points[:, 0], points[:, 1], c=labels, cmap="tab10" if labels.max() < 10 else "turbo", s=7, linewidth=0)
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_color("#CCCCCC")
 
 
 def _title(results: dict[str, Any], what: str, number: int | None = None) -> str:
+    """The title of a figure: what it shows, data set, scale and the number of seeds."""
     config, number = results["config"], number or seeds(results)
     return f"{what}: {config['data']}, scale {config['scale']}, {number} seed{'s' * (number > 1)}"
 
@@ -178,23 +281,24 @@ RATES: dict[str, dict[str, dict[str, float]]] = {
 
 
 def _arm(name: str, rule: str, model: str, printed: float | None = None, **full: float) -> Arm:
+    """The arm of a rule on a model; `full` holds settings of the scale "full" alone."""
     rates = RATES[rule] | ({"full": full} if full else {})
     return Arm(f"{rule}, {name}", rule, model, printed, activation=ACTIVATIONS[rule], at=rates)
 
 
 READING = """\
-Rules that are compared train the same network, and so have the same effective parameters; AL has affiliated ones, too.
-"b_2 contains 5120 neurons" is read as a bridge with a hidden layer of 5120 and an output of 1024, as in the note under
-Table 6.  Folded convolutional networks are those of the authors' published code where it is clear, with the
-differences that nobackprop/models/folded.py names.  BP learns with ReLU and cross-entropy, DTP with tanh, AL with ELU
-below the middle and sigmoid from there on, and its own squared errors.
-"full" has Adam at 1e-4, 200 epochs and batches of 32; the paper lowers the rate after 80, 120, 160 and 180 epochs
-without saying how far, in place of which stands the library's "step".  Their code's doubled rate for g and h is left
-out.  "smoke" and "small" have narrower networks, fewer images, few epochs and higher rates."""
+All rules that are compared train the same network, and so have the same number of effective parameters; AL has
+affiliated ones, too.  "b_2 contains 5120 neurons" is read as a bridge with a hidden layer of 5120 and an output of
+1024, as in the note under Table 6.  The folded convolutional networks are those of the authors' published code if it
+is clear, with the differences that nobackprop/models/folded.py names.  BP learns with ReLU and cross-entropy, DTP with
+tanh, AL with ELU below the middle, with sigmoid from there on, and with its own squared errors.
+"full" has Adam at 1e-4, 200 epochs and batches of 32.  The paper lowers the rate after 80, 120, 160 and 180 epochs, but
+does not say how far; here the library's "step" does it.  The doubled rate for g and h of the authors' code is left out.
+"smoke" and "small" have narrower networks, fewer images, few epochs and higher rates."""
 
 CIFAR_READING = READING + """
-Images that went through JPEG once.  The paper gives no widths for its MLP on CIFAR-10: here they are those on MNIST.
-Two-pixel jitter, and L2 weights of 5e-4 (VGG) and 1e-4 (ResNets), at "full" alone.  At the other scales squares of
+The images went through JPEG once.  The paper gives no widths for its MLP on CIFAR-10: here they are those on MNIST.
+Only "full" has a jitter of two pixels, and L2 weights of 5e-4 (VGG) and 1e-4 (ResNets).  At the other scales squares of
 four pixels are averaged."""
 
 ADAM = {"optimizer": "adam", "batch_size": 32, "lr": 1e-3, "schedule": "cosine"}
@@ -245,8 +349,8 @@ PRINTED_LOSSES = {"1 component": (1.2488e-5,), "2 components": (1.5469e-5, 3.581
 LOSSES_READING = READING + """
 Table 5 prints losses, not accuracies:
 {}.
-Its head says a squared norm; their size suggests a mean over units, which is what is recorded, on the first 1000
-training images.""".format(";\n".join(f"  {label}: {', '.join(f'{loss:.4e}' for loss in printed)}"
+The table's head says that they are squared norms.  Their size suggests means over units, and these are recorded here,
+on the first 1000 training images.""".format(";\n".join(f"  {label}: {', '.join(f'{loss:.4e}' for loss in printed)}"
                                     for label, printed in PRINTED_LOSSES.items()))
 
 TABLE_7 = tuple(_arm(name, rule, model) for name, model in (("mlp", MLP), ("cnn", "folded-cnn"))
@@ -257,8 +361,8 @@ PRINTED_DISTANCES = {"bp, mlp": (39.36, 67.97), "al, mlp": (0.73, 0.66), "bp, cn
 DISTANCES_READING = CIFAR_READING + """
 Table 7 prints distances, not accuracies, between and within classes:
 {}.
-It does not say of which layer, of which images, or how classes are averaged: here of the last hidden layer, up to 1000
-validation images, and over all classes alike.""".format(";\n".join(
+It does not say of which layer and of which images they are, or how classes are averaged.  Here they are of the last
+hidden layer and of up to 1000 validation images, and all classes count alike.""".format(";\n".join(
     f"  {label}: {inter} and {intra}" for label, (inter, intra) in PRINTED_DISTANCES.items()))
 
 FIGURE_5 = (_arm("mlp", "bp", MLP), _arm("mlp", "al", MLP))

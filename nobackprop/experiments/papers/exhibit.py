@@ -8,25 +8,43 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ... import metrics, models, rules, workers
+from ... import models, rules
 from ...backend import open_device
 from ...data import Dataset, load
 from ...errors import unknown
 from ...kernels.pool import avg_pool
-from ...learn import Run, Settings
+from ...learn import Run
 from ...models.parts import scaled
-from .. import plots, progress
-from ..compare import environment
+from ...settings import Settings
+from .. import plots
+from ..compare import Trial, environment, train
 from ..results import NUMBER_OR_NULL, by_rule, mean
 from ..results import check as check_form
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One row or column of a table: a rule on a model, the number that the paper prints for it, and own settings.
+    """One row or column of a table: a rule on a model, and the number that the paper prints for it.
 
-    printed: test accuracy in per cent, None where only a figure shows it.  settings: fields of learn.Settings that
-    differ from the scale's; at: of those, by scale.
+    Parameters
+    ----------
+    label : str
+        What the table calls it.
+    rule, model : str
+        As `rules.get` and `models.build` take them.
+    printed : float, optional
+        The test accuracy that the paper prints, in per cent; None if only a figure shows it.
+    settings : mapping
+        Fields of `Settings` that differ from those of the scale.
+    activation : str
+        The activation of the model.
+    at : mapping
+        Further fields of `Settings`, by the name of the scale.
+
+    Examples
+    --------
+    >>> Arm("bp, mlp", "bp", "mlp:128", 98.5).printed
+    98.5
     """
 
     label: str
@@ -40,10 +58,27 @@ class Arm:
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is run: training images (None for all), a factor on the models' widths, settings, seeds.
+    """How much of a table or figure is run.
 
-    held_back: validation images that are looked at, None for all; for "smoke" of the test images, too.  reduce: side of
-    the squares of pixels that are averaged, so that images of 32 x 32 become 16 x 16 with 2.
+    Parameters
+    ----------
+    train : int or None
+        The number of training images; None for all.
+    factor : float
+        What the widths of the models are multiplied by.
+    settings : mapping
+        Fields of `Settings`.
+    seeds : tuple of int
+        Every arm is run once with each.
+    held_back : int, optional
+        The number of validation images, and at the scale "smoke" of test images, too; None for all.
+    reduce : int
+        The side, in pixels, of the squares that are averaged: with 2, images of 32 x 32 become 16 x 16.
+
+    Examples
+    --------
+    >>> Scale(2000, 0.125, {"epochs": 2}, seeds=(0,)).reduce
+    1
     """
 
     train: int | None
@@ -55,17 +90,46 @@ class Scale:
 
 
 def nothing(run: Run) -> dict[str, Any]:
-    """No further measurement."""
+    """Measure nothing further.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> nothing(nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data))
+    {}
+    """
     return {}
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A table or figure: `nobackprop papers run NAME`.
+    """A table or figure of a paper: `nobackprop papers run NAME` runs it again.
 
-    reading: how the paper was read where it leaves something open, and where the settings come from.
-    measure: what else is recorded of a run after every epoch.  form: of that, in the words of results.FORM; what it
-    names must be there in the last epoch of a run.  draw: its figure, from a results.json alone.
+    Parameters
+    ----------
+    name, title : str
+        What the user types, and what it shows.
+    data : str
+        A name in `data.DATASETS`.
+    arms : tuple of Arm
+        The rows or columns.
+    scales : mapping
+        How much is run, by name.
+    reading : str
+        How the paper was read if it leaves something open, and where the settings come from.
+    measure : callable
+        What else is recorded after every epoch: a function of the run that gives a dict.
+    form : mapping
+        The form of that, as in results.FORM.  What it names must be there in the last epoch of a run.
+    draw : callable
+        Its figure, as a function of the contents of a results.json.
+
+    Examples
+    --------
+    >>> from nobackprop.experiments.papers import get
+    >>> get("asap:table-5.2").data
+    'cifar-10'
     """
 
     name: str
@@ -79,7 +143,7 @@ class Exhibit:
     draw: Callable[[dict[str, Any]], Figure] = plots.draw
 
     def accept(self, results: dict[str, Any]) -> None:
-        """Raises InputError where results, of results.FORM, are not of this exhibit."""
+        """Raise InputError if results that have the form results.FORM are not those of this exhibit."""
         source = f"results of {self.name}"
         check_form(source, results, {"config": {"scale": str}})
         for i, run in enumerate(results["runs"]):
@@ -91,7 +155,7 @@ class Exhibit:
                            f"runs[{i}].history[{j}]")
 
     def describe(self) -> str:
-        """What the paper prints, how it was read, and what each scale runs."""
+        """Return a text: what the paper prints, how it was read, and what each scale runs."""
         width = max(len(arm.label) for arm in self.arms)
         return "\n".join([
             f"{self.name}: {self.title} ({self.data})", "",
@@ -107,10 +171,34 @@ class Exhibit:
     def check(self, scale: str = "smoke", seeds: Sequence[int] | None = None, data_dir: str | None = None,
               download: bool = False, threads: int = 1, device: str = "cpu",
               only: Sequence[str] | None = None) -> Plan:
-        """All that a run needs, read and checked before anything is trained.
+        """Read and check all that a run needs, before anything is trained.
 
-        only: labels of the arms to run.  Raises InputError for an unknown scale or arm, and where the data set's
-        files or the device are not there.
+        Parameters
+        ----------
+        scale : str
+            A name in `scales`.
+        seeds : sequence of int, optional
+            The seeds; those of the scale if they are left out.
+        data_dir : str, optional
+            The folder with the data set's files.
+        download : bool
+            Whether files that are missing may be fetched.
+        threads : int
+            The number of workers.
+        device : str
+            "cpu", "cuda" or "cuda:N".
+        only : sequence of str, optional
+            The labels of the arms to run; all if it is left out.
+
+        Returns
+        -------
+        Plan
+            Its method `run` does the training.
+
+        Raises
+        ------
+        InputError
+            If the scale or an arm is unknown, or if the data set's files or the device are not there.
         """
         if scale not in self.scales:
             raise unknown("scale", scale, self.scales)
@@ -121,53 +209,58 @@ class Exhibit:
         arms = [arm for arm in self.arms if only is None or arm.label in only]
         data = _part(load(self.data, data_dir, download), chosen, scale == "smoke")
         xp = open_device(device)
-        trials = [(arm, _model(arm, chosen), Settings(**{**chosen.settings, **arm.settings, **arm.at.get(scale, {})}))
-                  for arm in arms]
-        for arm, model, _ in trials:
-            models.build(model, data.shape, data.classes, arm.activation)
+        trials = [Trial(arm.label, rules.get(arm.rule),
+                        models.build(_model(arm, chosen), data.shape, data.classes, arm.activation),
+                        Settings(**{**chosen.settings, **arm.settings, **arm.at.get(scale, {})})) for arm in arms]
         seeds = list(chosen.seeds if seeds is None else seeds)
-        config = {"data": self.data, "model": ", ".join(dict.fromkeys(model for _, model, _ in trials)),
+        config = {"data": self.data, "model": ", ".join(dict.fromkeys(_model(arm, chosen) for arm in arms)),
                   "exhibit": self.name, "scale": scale, "rules": [arm.label for arm in arms], "seeds": seeds,
                   "training_samples": len(data.y_train), "threads": threads, "device": device,
                   "printed": {arm.label: arm.printed for arm in arms},
-                  "rule_settings": {arm.label: {"rule": arm.rule, "model": model, "activation": arm.activation,
-                                                **asdict(settings)} for arm, model, settings in trials}}
+                  "rule_settings": {arm.label: {"rule": arm.rule, "model": _model(arm, chosen),
+                                                "activation": arm.activation, **asdict(trial.settings)}
+                                    for arm, trial in zip(arms, trials, strict=True)}}
         return Plan(trials, data, self.measure, config, environment(xp, threads) | {"dataset": data.name})
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked run of an exhibit."""
+    """A run of an exhibit, checked and ready.
 
-    trials: list[tuple[Arm, str, Settings]]
+    Parameters
+    ----------
+    trials : list of Trial
+        One for each arm.
+    data : Dataset
+        What all of them learn from.
+    measure : callable
+        What else is recorded after every epoch.
+    config, environment : dict
+        As a results.json has them.
+
+    Examples
+    --------
+    >>> Plan([], None, nothing, {"seeds": [0], "rules": [], "threads": 1, "device": "cpu"}, {}).run()["runs"]
+    []
+    """
+
+    trials: list[Trial]
     data: Dataset
     measure: Callable[[Run], dict[str, Any]]
     config: dict[str, Any]
     environment: dict[str, Any]
 
     def run(self) -> dict[str, Any]:
-        """Train every arm with every seed, a bar of epochs on stderr; a line per run where that is no terminal.
+        """Train every arm with every seed, see `compare.train`, and return the results.
 
-        Of the form in nobackprop/experiments/results.py, an arm's label in the place of a rule's name.
+        Returns
+        -------
+        dict
+            Of the form in nobackprop/experiments/results.py; "rule" is the label of an arm.
         """
         runs: list[dict[str, Any]] = []
-        seeds, device = self.config["seeds"], self.config["device"]
-        total = len(seeds) * sum(settings.epochs for _, _, settings in self.trials)
-        nets = [models.build(model, self.data.shape, self.data.classes, arm.activation)
-                for arm, model, _ in self.trials]
-        with (workers.limit(self.config["threads"], any(net.convolutional for net in nets)),
-              progress.bar(total) as bar):
-            for seed in seeds:
-                for (arm, _, settings), net in zip(self.trials, nets, strict=True):
-                    bar.set_description(f"{arm.label} seed {seed}")
-                    run = Run(net, rules.get(arm.rule), self.data, settings, seed, device, arm.label)
-                    for _ in range(settings.epochs):
-                        run.epoch().update(self.measure(run))
-                        bar.update()
-                    runs.append({"rule": arm.label, "seed": seed, "parameters": metrics.size(run.params),
-                                 "seconds": run.seconds, "test_accuracy": run.test_accuracy(),
-                                 "history": run.history})
-                    progress.line(bar, f"{arm.label} seed {seed}: {runs[-1]['test_accuracy']:.4f}")
+        train([(trial, seed) for seed in self.config["seeds"] for trial in self.trials], self.data, self.config, runs,
+              self.measure)
         runs.sort(key=lambda run: self.config["rules"].index(run["rule"]))
         return {"config": self.config, "environment": self.environment, "runs": runs}
 
@@ -194,9 +287,28 @@ def _part(data: Dataset, scale: Scale, smoke: bool) -> Dataset:
 
 
 def compare(results: dict[str, Any]) -> str:
-    """What was printed next to what was found, a line for each arm.
+    """Return a text with what was printed next to what was found, a line for each arm.
 
-    Raises InputError where the results have no such number for an arm.
+    Parameters
+    ----------
+    results : dict
+        What `Plan.run` gives.
+
+    Returns
+    -------
+    str
+        Test accuracies in per cent, with the sample standard deviation over the seeds.
+
+    Raises
+    ------
+    InputError
+        If the results do not say what was printed for an arm.
+
+    Examples
+    --------
+    >>> runs = [{"rule": "bp", "test_accuracy": accuracy} for accuracy in (0.5, 0.6)]
+    >>> print(compare({"config": {"printed": {"bp": 94.93}}, "runs": runs}).splitlines()[1])
+    bp    94.93  55.00 ± 7.07
     """
     found = by_rule(results)
     check_form("results of a paper", results, {"config": {"printed": dict.fromkeys(found, NUMBER_OR_NULL)}})

@@ -23,8 +23,9 @@ from ... import models, rules, workers
 from ...backend import synchronize
 from ...data import DATASETS, Dataset
 from ...errors import InputError, unknown
-from ...learn import Run, Settings, step
+from ...learn import Run, step
 from ...room import check_room
+from ...settings import Settings
 from ...tree import nodes, tree_map
 from ...workers import cores
 from . import torch_twin
@@ -147,13 +148,14 @@ def random_run(model: str, data: str, rule: str, batch_size: int, optimizer: str
         raise unknown("data set", data, DATASETS)
     source, the_rule = DATASETS[data], rules.get(rule)
     settings = {**source.defaults, **the_rule.defaults}
-    net = models.build(model, source.shape, source.classes, str(settings["activation"]))
+    shape, classes = source.sizes()
+    net = models.build(model, shape, classes, str(settings.get("activation", "relu")))
     rng = np.random.default_rng(0)
     samples = batch_size * max(1, POOL // batch_size)
-    check_room(f"batch size {batch_size}", "inputs", samples * math.prod(source.shape), 4)
-    x = rng.standard_normal((samples, *source.shape), dtype=np.float32)
-    y = rng.integers(source.classes, size=samples)
-    noise = Dataset(data, source.classes, x, y, x[:1], y[:1], x[:1], y[:1])
+    check_room(f"batch size {batch_size}", "inputs", samples * math.prod(shape), 4)
+    x = rng.standard_normal((samples, *shape), dtype=np.float32)
+    y = rng.integers(classes, size=samples)
+    noise = Dataset(data, classes, x, y, x[:1], y[:1], x[:1], y[:1])
     how = Settings(batch_size=batch_size, optimizer=optimizer)
     return Run(net, the_rule, noise, how, device=device, name=rule)
 

@@ -164,21 +164,22 @@ def draw(result: dict[str, Any]) -> Figure:
     shared = [sum(cost for cost, station in zip(costs, stations) if station["worker"] == w)
               for w in range(result["workers"])]
     n = np.array(points["mini_batches"])
-    for name, of, colour in (("pipeline", shared, "#0072B2"), ("sequential", [sum(costs)], "#D55E00")):
+    for name, of, colour in (("pipeline", shared, figures.BLUE), ("sequential", [sum(costs)], figures.VERMILION)):
         measured.plot(n, [makespan(k, of) for k in n], color=colour, lw=1, label=f"{name}, model")
         measured.plot(n, points[name], "o", color=colour, ms=4, label=f"{name}, measured")
     measured.set(xlabel="mini-batches n", ylabel="seconds", xlim=(0, None), ylim=(0, None))
     figures.title(measured, f"{result['rule']}, {result['model']}")
     layers, unit = 2 * np.array(COMPONENTS), sum(costs) / len(costs)
-    more.loglog(layers, [unit * makespan(EPOCH, [c]) for c in COMPONENTS], "--", color="#D55E00", label="O(n l)")
-    more.loglog(layers, [unit * makespan(EPOCH, [1] * c) for c in COMPONENTS], "--", color="#0072B2",
+    more.loglog(layers, [unit * makespan(EPOCH, [c]) for c in COMPONENTS], "--", color=figures.VERMILION,
+                label="O(n l)")
+    more.loglog(layers, [unit * makespan(EPOCH, [1] * c) for c in COMPONENTS], "--", color=figures.BLUE,
                 label="O(n + l), a worker each")
     steps = result["steps_per_second"]
-    for name, colour in (("pipeline", "#0072B2"), ("sequential", "#D55E00")):
+    for name, colour in (("pipeline", figures.BLUE), ("sequential", figures.VERMILION)):
         more.plot(2 * len(costs), EPOCH / steps[name], "o", color=colour, ms=5,
                   label=f"{name} here, {result['workers'] if name == 'pipeline' else 1} worker(s)")
     more.set(xlabel="hidden layers l", ylabel=f"seconds of {EPOCH} mini-batches", title="extrapolated")
     for axes in (measured, more):
         axes.legend(frameon=False, fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
+        figures.open_frame(axes)
     return figure

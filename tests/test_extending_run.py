@@ -1,0 +1,141 @@
+"""docs/extending-run.md keeps its word: its changes add a data set, a metric, a loss and an option, and are enough."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "extending-run.md").read_text(encoding="utf-8")
+FILES = {"A data set": ["nobackprop/data/sources.py"],
+         "A metric": ["nobackprop/metrics.py", "tests/test_weight_size.py"],
+         "A loss": ["nobackprop/kernels/loss.py"],
+         "An option": ["nobackprop/settings.py", "nobackprop/learn.py"]}
+
+
+def section(title: str) -> str:
+    """What the page says under a heading."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[1]
+
+
+def blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def files(text: str) -> dict[str, str]:
+    """The changes, and the whole new files, by the names of the files that they are for."""
+    changed = {block.partition("\n")[0].removeprefix("+++ "): block for block in blocks("diff", text)}
+    named = re.findall(r"`(tests/\S+\.py)`:\n\n```python\n", text)
+    return changed | dict(zip(named, blocks("python", text), strict=True))
+
+
+def applied(change: str, text: str) -> str:
+    """A file's text after a change, whose every part must fit in one place."""
+    for part in change.partition("@@\n")[2].split("@@\n"):
+        before, after = ("".join(line[1:] for line in part.splitlines(keepends=True) if line[0] in signs)
+                         for signs in (" -", " +"))
+        assert text.count(before) == 1, f"the page has lost its place: {before}"
+        text = text.replace(before, after)
+    return text
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of package and tests, in which somebody has done what the page says and nothing else."""
+    root = tmp_path_factory.mktemp("checkout")
+    for folder in ("nobackprop", "tests", "docs"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "*.png"))
+    shutil.copy(ROOT / "setup.cfg", root)
+    for name, content in files(PAGE).items():
+        path = root / name
+        path.write_text(applied(content, path.read_text(encoding="utf-8")) if path.exists() else content,
+                        encoding="utf-8")
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    rows = np.column_stack([rng.standard_normal((60, 4)) + y[:, None], y])
+    np.savetxt(root / "flowers.csv", rows, delimiter=",", header="a,b,c,d,class", fmt="%.4f")
+    return root
+
+
+def python(root: Path, *argv: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-W", "error", *argv], cwd=root, env=environment, capture_output=True,
+                          text=True, timeout=600)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+TRAIN = ("-m", "nobackprop", "train", "--data", "flowers", "--data-dir", ".", "--epochs", "2", "--seeds", "0")
+
+
+@pytest.mark.parametrize("title", FILES)
+def test_the_page_counts_its_files(title):
+    assert list(files(section(title))) == FILES[title]
+    row = re.search(rf"^\| {title.lower()} \| (\d) \|", PAGE, re.MULTILINE)
+    assert row and int(row[1]) == len(FILES[title])
+
+
+def test_all_of_it_works_from_the_command_line(checkout):
+    python(checkout, *TRAIN, "--loss", "pseudo_huber", "--smoothing", "0.1", "--out", "out")
+    stored = json.loads((checkout / "out" / "results.json").read_text())
+    config, (run,) = stored["config"], stored["runs"]
+    assert (config["data"], config["model"]) == ("flowers", "mlp:16,16")
+    assert (config["loss"], config["smoothing"]) == ("pseudo_huber", 0.1)
+    assert [list(record)[-1] for record in run["history"]] == ["weight_size"] * 2
+    assert all(record["weight_size"] > 0 for record in run["history"])
+    said = python(checkout, "-m", "nobackprop", "train", "--help").stdout
+    assert "pseudo_huber" in said and "--smoothing X" in said
+    assert "flowers" in python(checkout, "-m", "nobackprop", "datasets").stdout
+
+
+def test_results_are_read_by_the_library_without_it_and_the_other_way_round(checkout):
+    python(checkout, *TRAIN, "--loss", "pseudo_huber", "--out", "there")
+    stored = checkout / "there" / "results.json"
+    python(ROOT, "-m", "nobackprop", "plot", str(stored), "--out", str(checkout / "old.png"))
+    python(checkout, "-m", "nobackprop", "plot", str(ROOT / "docs" / "results" / "digits.json"), "--out", "new.png")
+
+
+@pytest.mark.parametrize("wrong, sentence", [
+    (["--optimizer", "adm"], "unknown optimizer 'adm'"),
+    (["--loss", "huber"], "unknown loss 'huber': did you mean 'pseudo_huber'?"),
+    (["--model", "mpl:8"], "unknown model 'mpl'"),
+    (["--activation", "rely"], "unknown activation 'rely'"),
+    ([], "cannot read nowhere/flowers.csv"),
+    (["--smoothing=-1"], "got '-1', expected a number from 0 on"),
+])
+def test_mistakes_that_need_no_data_are_told_before_it_is_read(checkout, wrong, sentence):
+    said = python(checkout, *TRAIN, "--data-dir", "nowhere", *wrong, code=2).stderr
+    assert sentence in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("model, sentence", [("conv3", "expected images"), ("mlp:8", None)])
+def test_a_model_that_cannot_take_the_samples_is_refused_after_they_are_read(checkout, model, sentence):
+    done = python(checkout, *TRAIN, "--model", model, "--out", f"of-{model[:3]}", code=2 if sentence else 0)
+    assert (sentence or "") in done.stderr
+
+
+def test_a_shape_that_is_not_known_cannot_be_measured(checkout):
+    for command in ("bench", "memory"):
+        said = python(checkout, "-m", "nobackprop", command, "--data", "flowers", code=2).stderr
+        assert "has a shape only after it is loaded" in said and said.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_what_holds_of_all_holds_of_these(checkout):
+    """The tests of losses, data sets, settings, records and stored results, and the page's own, in the copy."""
+    python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not slow and not gpu and not data",
+           "tests/test_weight_size.py", "tests/test_compare.py", "tests/test_learn.py", "tests/test_numbers.py",
+           "tests/test_damaged.py", "tests/test_torch_twin.py")
+    python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_kernels.py", "tests/test_cli.py",
+           "tests/test_data.py", "-k", "loss or target or kernel or line or option or typed or registry")
+    python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "--doctest-modules", "nobackprop/kernels/loss.py",
+           "nobackprop/data/sources.py", "nobackprop/metrics.py", "nobackprop/settings.py")
