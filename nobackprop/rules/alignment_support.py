@@ -62,7 +62,7 @@ class LAS(Rule):
     def heads(self, net: Network) -> list[Head]:
         """Return a module for each hidden block but the last, shaped like the layer next to which it stands.
 
-        That layer is the first one above the block.
+        That layer is the first one of the block above.
         """
         return [self.beside(block) for block in net[1:-1]]
 
@@ -107,8 +107,8 @@ class LTAS(LAS):
 
     Source: Yang, Lee, Park 2024, section III-B, equations (25)-(26).
 
-    Deviations from print: Algorithm 2 line 4 lacks the softmax that section III-B asks for; it is here.  Those of
-    `LAS` hold as well.
+    Deviations from print: Algorithm 2 line 4 lacks the softmax that section III-B asks for; here it is part of the
+    network's cross-entropy loss.  A module has no bias, as under `LAS`.
 
     Examples
     --------
