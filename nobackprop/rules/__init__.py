@@ -1,6 +1,6 @@
 """The learning rules, and the names by which a user chooses them: ``rules.get("las")``.
 
-One file holds the rules of one idea.  What a rule is says `rules.base`.  A rule takes backpropagation and substitutes
+Each file holds the rules of one idea.  `rules.base` says what a rule is.  A rule takes backpropagation and substitutes
 up to three things: the weights that carry errors down, the activity in the weight update (the tape), and the places
 where errors enter the network (the signals).  Each class says which, under "What is substituted".
 """

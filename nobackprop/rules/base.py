@@ -63,9 +63,11 @@ class Rule:
     - `y`: the targets y* of the batch, an array (N, C); one-hot rows if they are classes;
     - `rng`: the generator from which a rule draws.
 
-    The output error is e = y - y*, where y is the network's output; its mean over the batch is taken once, by
-    ``net.error``.  One training step calls `refresh`, `forward`, `align` and `credit` in this order.  The gradients of
-    `align` are applied to the state before `credit` sees it.
+    The output error is e = dL/da_L, which ``net.error`` computes.  For a batch of N samples it is the prediction minus
+    y*, divided by N.  So the mean over the batch is taken there, once, and all products below are plain sums.
+
+    One training step calls `refresh`, `forward`, `align` and `credit` in this order.  The gradients of `align` are
+    applied to the state before `credit` sees it.
 
     Examples
     --------

@@ -130,5 +130,5 @@ def centred(K: Array) -> Array:
     >>> centred(np.eye(2)).tolist()
     [[0.5, -0.5], [-0.5, 0.5]]
     """
-    less: Array = K - K.mean()
-    return less
+    deviations: Array = K - K.mean()
+    return deviations
