@@ -25,7 +25,7 @@ sizes = st.integers(1, 5)
 # The signals
 
 def phi_prime(name: str, a: np.ndarray) -> np.ndarray:
-    """phi'(a) by complex step; for ReLU, which is not analytic, directly."""
+    """phi'(a) by complex step; of ReLU directly, which is not analytic."""
     f, _ = ACTIVATIONS[name]
     return (a > 0) * 1.0 if name == "relu" else f(a + 1e-20j).imag / 1e-20
 
