@@ -1,4 +1,4 @@
-"""What must hold of every rule on the list, whatever its paper says."""
+"""What holds of every rule on the list, whatever its paper says."""
 from __future__ import annotations
 
 import itertools
@@ -25,13 +25,13 @@ from nobackprop.tree import leaves, same_structure, tree_map
 
 seeds = st.integers(0, 2**32 - 1)
 every_rule = pytest.mark.parametrize("name", RULES)
-# with three hidden blocks asfp-lc has no classifier yet, and is asfp
+# with three hidden blocks asfp-lc has no classifier yet, and equals asfp
 SIZES = (6, 5, 5, 4)
 HIDDEN = len(SIZES)
 
 
 class Case(networks.Case):
-    """One of four hidden blocks."""
+    """A case with four hidden blocks."""
 
     def __init__(self, rule, seed, **options):
         super().__init__(rule, seed, **{"sizes": SIZES} | options)
@@ -50,13 +50,13 @@ def test_fa_with_its_own_weights_for_B_is_bp_bit_for_bit(seed, activation):
         np.testing.assert_array_equal(u, v)
 
 
-# hidden blocks, counted from 0, that rightly hear and see what they would under backpropagation
+# hidden blocks, counted from 0, that hear and see what they would under backpropagation, and should
 AS_UNDER_BP = {
     "bp": {0, 1, 2, 3},
     "shallow": {3},        # by its definition
     "las": {3},            # W_L itself carries e to the last hidden block
     "ltas": {3},
-    "dtp": {3},            # its target is a step of 1 against dL/dh
+    "dtp": {3},            # its target is a step of length 1 against dL/dh
     "foa": {0},            # errors come down through W, and the first block's input is x
     "as": {1},             # the same, and the first block that learns has its own input
 }
@@ -89,7 +89,7 @@ def test_no_rule_is_another_in_disguise():
 
 @pytest.mark.parametrize("rule", [LAS(), LTAS(), LAS(draw=binary)])
 def test_a_module_is_shaped_like_the_layer_that_it_stands_beside(rule):
-    """Which is the one above its block: here a convolution of another size each time, then a dense layer."""
+    """This is the layer above its block: here each time a convolution of another size, and then a dense layer."""
     def conv(planes, *how):
         return Sequential((Conv(planes, *how), Activation("tanh")))
 
@@ -110,9 +110,9 @@ def test_state_shares_no_memory_with_the_parameters(name):
     assert not any(np.shares_memory(b, w) for b in arrays(case.state) for w in arrays(case.params))
 
 
-# these put another activity before the synapses of the output layer, too
+# these replace the activity that updates the output layer, too
 SUBSTITUTES_THE_ACTIVITY = ("foa", "as", "asap")
-# to the output layer of one no error goes at all, that of the other has a loss of its own
+# no error goes to the output layer of spsa; the output layer of al has a loss of its own
 OWN_OUTPUT = ("spsa", "al")
 
 
@@ -149,7 +149,7 @@ def test_a_network_of_one_or_two_blocks_learns_or_is_refused_in_one_sentence(nam
     before = tree_map(np.copy, case.params)
     learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
     stays = [path for (path, w), (_, old) in zip(leaves(case.params), leaves(before), strict=True) if (w == old).all()]
-    # the first block of those that leave it as it is, be it the only one
+    # the first block, if the rule leaves it as it is, even if it is the only block
     first = name in ("as", "asap", "asfp", "asfp-lc")
     assert stays == [path for path in dict(leaves(before)) if first and path.startswith("0")]
 
@@ -195,7 +195,7 @@ def test_one_forward_pass_a_step(name, monkeypatch):
     matmul = np.matmul
     monkeypatch.setattr(np, "matmul", lambda a, b: products.append((a.shape, b.shape)) or matmul(a, b))
     learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
-    # forward alignment's second one goes through C, that of spsa through the weights below theta
+    # the second forward pass of forward alignment goes through C, that of spsa through theta - c delta
     assert len(passes) == (2 if name in ("foa", "spsa") else 1)
     through_first_layer = ((len(case.x), 11), (11, 6))
     assert products.count(through_first_layer) == len(passes)
@@ -204,7 +204,7 @@ def test_one_forward_pass_a_step(name, monkeypatch):
 @pytest.mark.parametrize("name, transported", [
     ("bp", [1, 2, 3, 4]), ("shallow", [4]), ("fa", []), ("dfa", []), ("las", [4]), ("ltas", [4])])
 def test_which_forward_weights_carry_errors_down(name, transported, monkeypatch):
-    """Where a signal is injected, or nobody listens below, the product with W is not even computed."""
+    """If a signal enters at a block, or if nobody listens below, the product with W is not even computed."""
     case, used = Case(RULES[name], 0), []
     W = [block[0]["W"] for block in case.params[:-1]] + [case.params[-1]["W"]]
     product = linear.feedback
@@ -227,7 +227,7 @@ def test_the_state_learns_where_the_rule_says_so(name):
     moved = [not np.array_equal(u, v) for u, v in zip(before, arrays(case.state), strict=True)]
     credit = case.rule.credit(case.net, case.params, case.state, case.tape(), case.y)
     learns = case.align() is not None or credit.state is not None
-    fixed = name == "asfp-lc"  # the R of its classifier, which carries the error of V
+    fixed = name == "asfp-lc"  # the R of its classifier, which carries the error of V into the block
     assert sum(moved) == (len(moved) - fixed if learns else 0)
 
 
@@ -245,7 +245,7 @@ def test_b_moves_before_it_carries_the_error():
 # Options
 
 def options(kind):
-    """(rule, option, its value) of all options of a kind."""
+    """(name of the rule, option, its value) of all options of a kind."""
     return [(name, field.name, getattr(rule, field.name)) for name, rule in RULES.items() for field in fields(rule)
             if type(getattr(rule, field.name)) is kind]
 
@@ -263,7 +263,7 @@ def test_there_are_options_of_every_kind():
     *((*row, np.str_) for row in options(str)),
 ])
 def test_a_scalar_of_numpy_is_the_same_option(name, option, value, scalar):
-    """float32 in, float32 out, and the same bits."""
+    """From float32 it makes float32, and the same bits."""
     found = []
     for typed in (value, scalar(value)):
         rule = replace(RULES[name], **{option: typed})
@@ -303,7 +303,7 @@ def test_a_value_that_an_option_cannot_have_is_one_sentence(kind):
             assert "\n" not in sentence and (sentence.startswith(f"{option} must be ") or kind is str)
 
 
-# where 0 makes sense: nothing of the target, no noise, one half of the two losses alone
+# the options for which 0 makes sense: no weight of the target, no noise, only one of the two losses
 NOUGHT = {("phsic", "gamma"), ("dtp", "sigma"), ("predsim", "beta")}
 
 
@@ -335,7 +335,7 @@ def test_a_way_to_draw_must_be_a_function():
         FA(draw="binary")
 
 
-# Rules that are no rules yet
+# Rules that lack a method
 
 @pytest.mark.parametrize("lacking, method, call", [
     (Rule, "credit", lambda rule, case: rule.credit(case.net, case.params, None, case.tape(), case.y)),

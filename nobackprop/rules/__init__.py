@@ -1,4 +1,9 @@
-"""The learning rules by the names that a user types."""
+"""The learning rules, and the names by which a user chooses them: ``rules.get("las")``.
+
+Each file holds the rules of one idea.  `rules.base` says what a rule is.  A rule takes backpropagation and substitutes
+up to three things: the weights that carry errors down, the activity in the weight update (the tape), and the places
+where errors enter the network (the signals).  Each class says which, under "What is substituted".
+"""
 from __future__ import annotations
 
 import inspect
@@ -62,15 +67,39 @@ RULES: dict[str, Rule] = {
 
 
 def get(spec: str) -> Rule:
-    """The rule that `spec`, 'NAME' or 'NAME:OPTION=VALUE:...', names: asap, asap:k=4, asap:plan=text:match=avg.
+    """Return the rule that a text names.
 
-    Raises InputError where there is none of that name, with the nearest; where it has no such option, and where the
-    value is none of the option's kind.
+    Parameters
+    ----------
+    spec : str
+        'NAME' or 'NAME:OPTION=VALUE:...', such as 'asap', 'asap:k=4' or 'asap:plan=text:match=avg'.  The names are the
+        keys of `RULES`; the options are those fields of the rule that hold numbers, names, or yes and no.
+
+    Returns
+    -------
+    Rule
+        The rule of that name, with these options.
+
+    Raises
+    ------
+    InputError
+        If no rule has this name (the message then says the nearest name), if the rule has no such option, or if the
+        option cannot have this value.
+
+    Examples
+    --------
+    >>> from nobackprop import rules
+    >>> rules.get("asap:k=4").k
+    4
+    >>> rules.get("lass")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: unknown rule 'lass': did you mean 'las'? (known: bp, shallow, ...
     """
     name, *options = spec.split(":")
     if name not in RULES:
         raise unknown("rule", name, RULES)
     rule = RULES[name]
+    # the type checker cannot know that every rule is a dataclass: hence the ignored arguments here and below
     known = {field.name: getattr(rule, field.name) for field in fields(rule)  # type: ignore[arg-type]
              if isinstance(getattr(rule, field.name), str | int | float)}
     chosen: dict[str, object] = {}
@@ -87,18 +116,41 @@ def get(spec: str) -> Rule:
 
 
 def _value(spec: str, key: str, text: str, default: object) -> object:
-    """`text` as a value of the default's kind."""
+    """Read `text` as a value of the default's kind; raise InputError if it is none."""
     kinds = {bool: ("yes or no", {"yes": True, "no": False}.__getitem__), int: ("an integer", int),
              float: ("a number", float), str: ("a name", str)}
     wanted, read = kinds[type(default)]
     try:
+        # the type checker takes the common type of the four functions, which is object
         return read(text)  # type: ignore[operator]
     except (KeyError, ValueError):
         raise InputError(f"rule '{spec}': expected {wanted} for {key}, got '{text}'") from None
 
 
 def summary(name: str) -> str:
-    """The first line of a rule's docstring, and what this one has other than its class."""
+    """Describe a rule in one line: the first line of its docstring, and the options that its name sets.
+
+    Parameters
+    ----------
+    name : str
+        The name of a rule, with or without options, as `get` takes it.
+
+    Returns
+    -------
+    str
+        One line of text.
+
+    Raises
+    ------
+    InputError
+        As `get`.
+
+    Examples
+    --------
+    >>> from nobackprop import rules
+    >>> rules.summary("bdfa").endswith("(Nokland 2016). Here: draw binary.")
+    True
+    """
     rule = get(name)
     own = [f"{field.name} {getattr(value, '__name__', value)}" for field in fields(rule)  # type: ignore[arg-type]
            if (value := getattr(rule, field.name)) != field.default]

@@ -1,7 +1,8 @@
-"""Forward alignment and activation sharing: another activity in front of the synapse.
+"""Forward alignment and activation sharing: the weight update uses another activity than the layer's own input.
 
-Woo 2023.  Where feedback alignment puts other weights into the feedback path, these rules put another activity into
-the weight update: what they substitute is the tape, not the tree.
+The source of all rules in this file is Woo 2023, the thesis on ASAP.  Feedback alignment puts other weights into the
+feedback path.  These rules put another activity into the weight update: they substitute the tape (what the forward pass
+left), and not the tree of weights that carries errors down.
 """
 from __future__ import annotations
 
@@ -26,19 +27,45 @@ from .kolen_pollack import KolenPollack
 
 @dataclass(frozen=True)
 class FoA(Rule):
-    """Forward alignment: updates use the activity that fixed random forward weights would make.  Woo 2023, chapter 3.
+    """Forward alignment updates weights with the activity that fixed random forward weights produce (Woo 2023).
 
-    State: C, one array of W's shape for every W.  Errors come down through W itself; the first layer's input is x
-    either way.  Deviation from print: (3.8) is linear; the path through C here has the network's own activations,
-    biases and batch-norm gains.
+    Parameters
+    ----------
+    draw : callable
+        Draws one array of random forward weights: ``draw(rng, shape)``, see `nobackprop.feedback`.
+
+    Notes
+    -----
+    What is substituted: the tape.  In the update of W, the input of the layer is replaced by what this input would be
+    if all layers below had C in the place of W.  The first layer's input is x in both cases.  Errors come down through
+    W itself.
+
+    State: C, one array of the shape of W for every W.  It never learns.
+
+    Source: Woo 2023, chapter 3, equations (3.8)-(3.10).
+
+    Deviations from print: (3.8) is linear.  Here the path through C has the network's own activations, biases and
+    batch-norm gains.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network, rules
+    >>> rng, net = np.random.default_rng(0), models.build("mlp:5,4", (6,), 3)
+    >>> params, shapes = network.init(net, rng, (6,))
+    >>> C = rules.FoA().init(rng, net, params, shapes)
+    >>> [C[0][0]["W"].shape, C[1][0]["W"].shape, C[2]["W"].shape]
+    [(5, 6), (4, 5), (3, 4)]
     """
 
     draw: Draw = gaussian
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
+        """Draw C; see `Rule.init`."""
         return draw_like(rng, params, self.draw)
 
     def credit(self, net: Network, params: Tree, C: Tree, tape: Tape, y: Array) -> Credit:
+        """Run a second forward pass through C, and put its activities into the updates; see `Rule.credit`."""
         tilde: list[Array] = []
         in_turn, recorder = iter(tilde), Keep(before=lambda index, h: tilde.append(h))
         network.forward(net, with_feedback(params, C), tape.h[0], keep=lambda i: recorder,
@@ -49,16 +76,41 @@ class FoA(Rule):
 
 @dataclass(frozen=True)
 class ActivationSharing(Rule):
-    """Activation sharing: a block of k layers learns from one activity, which stood below them.  Woo 2023, section 4.1.
+    """Activation sharing lets a group of k layers learn from one activity that comes from below it (Woo 2023).
 
-    Errors come down through W itself.  The tape keeps the shared activities, and of the others a bit a unit where
-    relu's derivative asks for it, and what batch-norm's adjoint needs.
-    plan: "algorithm" (Algorithm 1), "text" or "published", see sharing.PLANS; match: how an activity is made to fit,
-    "max", "avg" or "random", methods 1 to 3 of section 5.1.1.  train_first: whether the first block, whose own input
-    is x, learns, and then exactly; in the thesis it does not.
-    State: a list over blocks of what carries errors down (here nothing); behind it, for "random", the matrices.
-    Deviations from print: Algorithm 1 lines 25-26 lack -eta; its output layer has an activation, here it is linear;
-    line 17 lacks phi' of the layer's own a.
+    Parameters
+    ----------
+    k : int
+        The number of layers in one group; the thesis calls the group a block.
+    plan : {"algorithm", "text", "published"}
+        Which layer learns from which activity: as in Algorithm 1, as in the text, or as in the published code; see
+        ``sharing.PLANS``.
+    match : {"max", "avg", "random"}
+        How an activity of another shape is made to fit: methods 1 to 3 of section 5.1.1; see ``sharing.MATCHES``.
+    train_first : bool
+        Whether the first block of the network learns.  Its own input is x, so it learns with its exact gradient then.
+        In the thesis it does not learn.
+
+    Notes
+    -----
+    What is substituted: the tape.  In the update of W, the input of the layer is replaced by the activity that its
+    group shares.  Errors come down through W itself.  The tape keeps the shared activities.  Of the other activities
+    it keeps one bit for each unit if the derivative of relu needs it, and what the adjoint of batch-norm needs.
+
+    State: a list with one entry for each block of the network: what carries errors down, here None.  If `match` is
+    "random", one more entry follows: the list of the fixed matrices C, one place for each layer with weights.
+
+    Source: Woo 2023, section 4.1, equations (4.1)-(4.4), Algorithm 1; section 5.1.1.
+
+    Deviations from print: lines 25 and 26 of Algorithm 1 lack the factor -eta.  Its output layer has an activation;
+    here it is linear.  Its line 17 lacks phi', the derivative of the activation at the layer's own a.
+
+    Examples
+    --------
+    >>> from nobackprop import models, rules
+    >>> net = models.build("mlp:5,5,5,5", (6,), 3)
+    >>> rules.ActivationSharing(k=2).sharing(net, [None] * 5).plan   # layers 2 and 3 learn from the input of layer 1
+    (0, 1, 1, 1, 3)
     """
 
     k: int = 2
@@ -67,14 +119,31 @@ class ActivationSharing(Rule):
     train_first: bool = False
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
+        """Draw the feedback weights and the matrices that make activities fit; see `Rule.init`."""
         return [*self.carriers(rng, params), *self.matrices(rng, net, params, shapes[0])]
 
     def carriers(self, rng: np.random.Generator, params: Tree) -> list[Tree]:
-        """What carries errors down through each block, None where W does."""
+        """Draw what carries errors down through each block; None if W does."""
         return [None] * len(params)
 
     def matrices(self, rng: np.random.Generator, net: Network, params: Tree, shape: tuple[int, ...]) -> list[Tree]:
-        """For "random" a list of one list, over layers with weights: C (F', F), None where the shapes are equal."""
+        """Draw the fixed matrices with which activities are made to fit, if `match` is "random".
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            The generator from which they are drawn.
+        net, params
+            The network and its parameters.
+        shape : tuple of int
+            The shape of one input sample.
+
+        Returns
+        -------
+        list of list
+            One list with a matrix C (F', F) for each layer with weights, or None if the two shapes are equal.  An empty
+            list if `match` is not "random".
+        """
         if self.match != "random":
             return []
         inputs: dict[int, Array] = {}
@@ -87,66 +156,127 @@ class ActivationSharing(Rule):
                  for j, source in enumerate(plan(net, self.k, self.plan))]]
 
     def sharing(self, net: Network, state: Tree) -> Sharing:
-        """What stands before each layer with weights, in one forward pass."""
+        """Return a new record of which activity each layer with weights learns from, for one forward pass."""
         return Sharing(plan(net, self.k, self.plan), self.match, *state[len(net):])
 
     def forward(self, net: Network, params: Tree, state: Tree, x: Array,
                 rng: np.random.Generator | None = None) -> Tape:
-        """The one forward pass, of which only what the updates need is kept; of an untrained first block nothing."""
+        """Run the one forward pass, and keep only what the updates need; see `Rule.forward`.
+
+        Nothing is kept of a first block that does not learn.
+        """
         keep = Keep(self.sharing(net, state), derivative, between=lambda h: None)
         return network.forward(net, params, x, keep=lambda i: NOTHING if i < self.first else keep, rng=rng)
 
     @property
     def first(self) -> int:
-        """The lowest block that learns."""
+        """The number of the lowest block that learns, from 0."""
         return 0 if self.train_first else 1
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+        """Walk down the blocks that learn, on the tape with the shared activities; see `Rule.credit`."""
         i, feedback = self.first, with_feedback(params, self.feedback(net, state))
         signals = {block - i: signal for block, signal in self.signals(net, state, tape, y).items()}
         return Credit([*[None] * i, *backward(net[i:], feedback[i:], tape.above(i), signals)])   # ASAP (4.3)-(4.4)
 
     def feedback(self, net: Network, state: Tree) -> list[Tree]:
-        """What carries errors down through each block."""
-        return state[:len(net)]
+        """Return what carries errors down through each block, from the state; None if W does."""
+        return list(state[:len(net)])
 
     def signals(self, net: Network, state: Tree, tape: Tape, y: Array) -> dict[int, Array]:
-        """Where errors enter the network."""
+        """Return the errors that enter the network: {number of the block: dL/dh at its output}."""
         return {len(net) - 1: net.error(tape.output, y)}
 
 
 @dataclass(frozen=True)
 class ASAP(ActivationSharing):
-    """Activation sharing with asymmetric paths: W and B learn alike, from one activity.  Woo 2023, section 4.2.
+    """ASAP is activation sharing with feedback weights B that learn like W, from the shared activity (Woo 2023).
 
-    State: B[i], one array of W's shape for every W of block i, learnt as under Kolen-Pollack: W - B shrinks by the
-    optimiser's weight decay and by nothing else, whatever is shared.
+    Parameters
+    ----------
+    k, plan, match, train_first
+        As in `ActivationSharing`.
+    draw : callable
+        Draws the first B: ``draw(rng, shape)``.
+
+    Notes
+    -----
+    ASAP stands for activation sharing with asymmetric paths.
+
+    What is substituted: the tape, as in `ActivationSharing`, and the feedback weights, by B in the place of W.
+
+    State: as in `ActivationSharing`, but the entry of block i is B[i], one array of the shape of W for every W of the
+    block.  B learns as under Kolen-Pollack: W - B shrinks by the optimiser's weight decay and by nothing else,
+    whatever is shared.
+
+    Source: Woo 2023, section 4.2, equations (4.5)-(4.6).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network, rules
+    >>> rng, net = np.random.default_rng(0), models.build("mlp:5,5,5", (6,), 3)
+    >>> params, shapes = network.init(net, rng, (6,))
+    >>> B = rules.ASAP(k=2).init(rng, net, params, shapes)
+    >>> B[0] is None, B[1][0]["W"].shape                             # the first block does not learn
+    (True, (5, 5))
     """
 
     draw: Draw = gaussian
     defaults: ClassVar[Mapping[str, object]] = KolenPollack.defaults
 
     def carriers(self, rng: np.random.Generator, params: Tree) -> list[Tree]:
+        """Draw B for each block that learns; see `ActivationSharing.carriers`."""
         return [*[None] * self.first, *draw_like(rng, params[self.first:], self.draw)]
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+        """Compute the gradients of activation sharing, and give those of W to B as well; see `Rule.credit`."""
         grads = super().credit(net, params, state, tape, y).grads
         return Credit(grads, weights(grads))                                                     # ASAP (4.5)-(4.6)
 
 
 @dataclass(frozen=True)
 class ASFP(ASAP):
-    """Activation sharing in the feedback path: B learns from the shared activity, W from its own.  Section 4.3.
+    """ASFP shares activities in the feedback path only: B learns from them, W from its own input (Woo 2023).
 
-    State: as ASAP.  The text below (4.10) exchanges the two paths; this is what the equations say.  Two walks a step,
-    as W and B take two products of one error.
+    Parameters
+    ----------
+    k, plan, match, train_first, draw
+        As in `ASAP`.
+
+    Notes
+    -----
+    ASFP stands for activation sharing in the feedback path.
+
+    What is substituted: the feedback weights, by B in the place of W.  The tape is substituted only for the updates of
+    B.  A step has two backward walks, because W and B take two products of one error.
+
+    State: as `ASAP`.
+
+    Source: Woo 2023, section 4.3, equations (4.7)-(4.10).
+
+    Deviations from print: the text below (4.10) exchanges the two paths; the code does what the equations say.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network, rules
+    >>> rng, net = np.random.default_rng(0), models.build("mlp:5,5,5", (6,), 3)
+    >>> params, shapes = network.init(net, rng, (6,))
+    >>> x, y = rng.standard_normal((8, 6)), np.eye(3)[rng.integers(3, size=8)]
+    >>> B = rules.ASFP().init(rng, net, params, shapes)
+    >>> credit = rules.ASFP().credit(net, params, B, network.forward(net, params, x), y)
+    >>> [np.array_equal(credit.grads[i][0]["W"], credit.state[i][0]["W"]) for i in (1, 2)]
+    [True, False]
     """
 
     def forward(self, net: Network, params: Tree, state: Tree, x: Array,
                 rng: np.random.Generator | None = None) -> Tape:
+        """Run the one forward pass, and keep all of it, because W learns from it; see `Rule.forward`."""
         return network.forward(net, params, x, rng=rng)
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+        """Compute W's gradients from the tape itself, and B's from the shared activities; see `Rule.credit`."""
         shared = with_presynaptic(net, tape, self.sharing(net, state))
         return Credit(super().credit(net, params, state, tape, y).grads,                         # ASAP (4.7)-(4.8)
                       super().credit(net, params, state, shared, y).state)                       # ASAP (4.9)-(4.10)
@@ -154,15 +284,38 @@ class ASFP(ASAP):
 
 @dataclass(frozen=True)
 class ASFPLC(ASFP):
-    """ASFP with local classifiers: one where each sharing block ends, and no error from above goes below it.
+    """ASFPLC is ASFP with a local classifier at the end of each group of layers that share (Woo 2023).
 
-    Woo 2023, section 5.2.4.  State: {"B", "V", "R"} on every block; V (C, F') is the classifier behind 2x2 average
-    pooling, and the fixed R (C, F') carries its error into the block (feedback alignment); both are None where no
-    classifier stands.  A classifier stands on the first block of the network at or behind the end of a sharing block:
-    where that lies inside a residual block, on that one's output.
+    Parameters
+    ----------
+    k, plan, match, train_first, draw
+        As in `ASAP`; `draw` also draws V and R.
+
+    Notes
+    -----
+    What is substituted: as `ASFP`, and the signals.  A block with a classifier hears the error of this classifier in
+    the place of what the block above would send down.
+
+    A classifier stands on the block of the network in which a group of layers ends.  If the group ends inside a
+    residual block, the classifier stands on the output of this residual block.  No classifier stands on the output
+    block.
+
+    State: a list with {"B", "V", "R"} for every block.  B is that of `ASFP`.  V (C, F') is the classifier, which
+    learns; on images F' counts what 2x2 average pooling leaves.  The fixed R (C, F') carries the classifier's error
+    into the block, as in feedback alignment.  V and R are None if the block has no classifier.  If `match` is
+    "random", one more entry follows, as in `ActivationSharing`.
+
+    Source: Woo 2023, section 5.2.4.
+
+    Examples
+    --------
+    >>> from nobackprop import models, rules
+    >>> sorted(rules.ASFPLC(k=2).ends(models.build("mlp:5,5,5,5,5,5", (6,), 3)))
+    [3, 5]
     """
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
+        """Draw B, and V and R for each classifier; see `Rule.init`."""
         B, classes, ends = super().init(rng, net, params, shapes), shapes[-1][0], self.ends(net)
         V, R = ([PoolHead().init(rng, shape, classes, self.draw) if i in ends else None
                  for i, shape in enumerate(shapes[1:])] for _ in range(2))
@@ -170,27 +323,30 @@ class ASFPLC(ASFP):
                 *B[len(net):]]
 
     def ends(self, net: Network) -> set[int]:
-        """The hidden blocks of the network on which classifiers stand."""
+        """Return the numbers, from 0, of the hidden blocks on which classifiers stand."""
         sources, blocks = plan(net, self.k, self.plan), [i for i, block in enumerate(net) for _ in block.weighted()]
         last = [j for j, source in enumerate(sources[:-1]) if sources[j + 1] != source]
         return {blocks[j] for j in last} & set(range(self.first, len(net) - 1))
 
     def feedback(self, net: Network, state: Tree) -> list[Tree]:
+        """Return B of each block; see `ActivationSharing.feedback`."""
         return [own["B"] for own in state[:len(net)]]
 
     def align(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
-        """The classifiers' own gradients, which need no a_L."""
+        """Compute the classifiers' own gradients, which do not need a_L; see `Rule.align`."""
         return [None if own["V"] is None else
                 {"V": PoolHead().grad(own["V"], h, net.error(PoolHead().forward(own["V"], h), y))}
                 for own, h in zip(state[:len(net)], tape.h[1:], strict=True)]
 
     def signals(self, net: Network, state: Tree, tape: Tape, y: Array) -> dict[int, Array]:
+        """Return the errors of the classifiers, sent back through R, and the output error."""
         local = {i: PoolHead().send(own["R"], net.error(PoolHead().forward(own["V"], h), y), h.shape)
                  for i, (own, h) in enumerate(zip(state[:len(net)], tape.h[1:], strict=True))
                  if own["V"] is not None}
         return super().signals(net, state, tape, y) | local
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+        """Compute the gradients of ASFP with the classifiers' errors; see `Rule.credit`."""
         credit = super().credit(net, params, state, tape, y)
         return Credit(credit.grads, [{"B": B} for B in credit.state])

@@ -1,4 +1,7 @@
-"""Local alignment support: the direct feedback weights are those of local modules that learn."""
+"""Local alignment support: the direct feedback weights are the forward weights of local modules that learn.
+
+A local module is a small linear map from the output of one hidden block to the network's output space.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -18,28 +21,59 @@ from .base import Credit, Rule
 
 @dataclass(frozen=True)
 class LAS(Rule):
-    """Local alignment support: each module learns to say what the network says.  Yang, Lee, Park 2024, III-A.
+    """Local alignment support lets each local module learn to predict the network's output (Yang, Lee, Park 2024).
 
-    State: B[i] (C, F), the module on hidden block i for all but the last; the paper's B_{i+1}, transposed.
-    Deviations from print: the loss (20) has the factor 1/2 that makes (21) its gradient; (21) descends
-    it, where the printed sign ascends; (22) is y - y*, as (5) has it.  A module has no bias (19).
-    `beside` picks the modules; layers.published_beside has those of the paper's published code on convolutions.
+    Parameters
+    ----------
+    draw : callable
+        Draws the first weights of a module: ``draw(rng, shape)``, see `nobackprop.feedback`.
+    beside : callable
+        Chooses the module for the layer next to which it stands: ``beside(block)`` is a head.
+        ``layers.published_beside`` gives the modules of the paper's published code for convolutions.
+
+    Notes
+    -----
+    What is substituted: the signals.  Hidden block i hears B[i]^T e, the error sent back through its own module, in
+    the place of what the block above would send down.  The last hidden block has no module: W_L itself carries the
+    error to it.
+
+    State: B[i] (C, F), the module on hidden block i, for every hidden block but the last.  Next to a convolution it
+    has the shape (C, k k planes).  The paper writes its transpose, B_{i+1}.
+
+    Source: Yang, Lee, Park 2024, section III-A, equations (19)-(24); section III-C, equation (27), for convolutions;
+    Algorithms 1 and 2.
+
+    Deviations from print: the loss (20) has the factor 1/2 here, so that (21) is its gradient.  (21) descends this
+    loss; with the printed sign it would ascend.  (22) is y - y*, as in (5).  A module has no bias (19).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network, rules
+    >>> rng, net = np.random.default_rng(0), models.build("mlp:5,4", (6,), 3)
+    >>> params, shapes = network.init(net, rng, (6,))
+    >>> [B.shape for B in rules.LAS().init(rng, net, params, shapes)]   # W_L serves the last hidden block
+    [(3, 5)]
     """
 
     draw: Draw = gaussian
     beside: Callable[[Layer], Head] = head_beside
 
     def heads(self, net: Network) -> list[Head]:
-        """One for each hidden block but the last, shaped like the layer that it stands beside."""
+        """Return a module for each hidden block but the last, shaped like the layer next to which it stands.
+
+        That layer is the first one of the block above.
+        """
         return [self.beside(block) for block in net[1:-1]]
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
+        """Draw the modules' weights; see `Rule.init`."""
         return [head.init(rng, shape, shapes[-1][0], self.draw)
                 for head, shape in zip(self.heads(net), shapes[1:-2], strict=True)]
 
     def align(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
-        """The modules' gradients; Algorithm 1 line 13, Algorithm 2 line 5."""
+        """Compute the modules' gradients; Algorithm 1 line 13, Algorithm 2 line 5."""
         grads = []
         for head, b, h in zip(self.heads(net), B, tape.h[1:-2], strict=True):
             y_i = head.forward(b, h)                                               # LAS (19)
@@ -47,10 +81,11 @@ class LAS(Rule):
         return grads
 
     def local_error(self, net: Network, y_i: Array, tape: Tape, y: Array) -> Array:
-        """Of the module's output y_i (N, C): it should have been a_L."""
+        """Return the error (N, C) of a module's output y_i (N, C), which should equal a_L."""
         return d_squared(y_i, tape.output)                                         # LAS (20)
 
     def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
+        """Send the output error through the modules to the hidden blocks, and compute their gradients."""
         e = net.error(tape.output, y)                                              # LAS (22)
         signals = {i: head.send(b, e, h.shape)                                     # LAS (24)
                    for i, (head, b, h) in enumerate(zip(self.heads(net), B, tape.h[1:-2], strict=True))}
@@ -59,11 +94,33 @@ class LAS(Rule):
 
 @dataclass(frozen=True)
 class LTAS(LAS):
-    """Local target alignment support: each module learns to predict the target.  Section III-B.
+    """Local target alignment support lets each local module learn to predict the target (Yang, Lee, Park 2024).
 
-    Deviation from print: Algorithm 2 line 4 lacks the softmax that section III-B asks for.
+    Parameters
+    ----------
+    draw, beside : callable
+        As in `LAS`.
+
+    Notes
+    -----
+    What is substituted, State: as `LAS`.
+
+    Source: Yang, Lee, Park 2024, section III-B, equations (25)-(26).
+
+    Deviations from print: Algorithm 2 line 4 lacks the softmax that section III-B asks for; here it is part of the
+    network's cross-entropy loss.  A module has no bias, as under `LAS`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network, rules
+    >>> rng, net = np.random.default_rng(0), models.build("mlp:5,4", (6,), 3)
+    >>> y_i, y = rng.standard_normal((8, 3)), np.eye(3)[rng.integers(3, size=8)]
+    >>> error = rules.LTAS().local_error(net, y_i, None, y)
+    >>> np.allclose(error, net.error(y_i, y))                        # the module hears what an output layer would
+    True
     """
 
     def local_error(self, net: Network, y_i: Array, tape: Tape, y: Array) -> Array:
-        """Of the module's output y_i (N, C): it should have been y*, by the network's own loss."""
+        """Return the error (N, C) of a module's output y_i (N, C), which should equal y*, by the network's loss."""
         return net.error(y_i, y)                                                   # LAS (25)-(26)

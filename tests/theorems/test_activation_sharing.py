@@ -1,4 +1,4 @@
-"""Activation sharing, ASAP and ASFP: the theorems of Woo 2023, chapters 4 and 5, and where they end.
+"""Activation sharing, ASAP and ASFP: the theorems of Woo 2023, chapters 4 and 5, and the limits within which they hold.
 
 h~ is the activity that an update uses in the place of h.  docs/theory.md has the proofs.
 """
@@ -29,7 +29,7 @@ norm = np.linalg.norm
 
 
 class Trial:
-    """A network under a rule, everything drawn from one seed; rules of one seed share all but their state."""
+    """A network under a rule, all drawn from one seed; two rules with one seed share everything but their state."""
 
     def __init__(self, rule: str | Rule, seed: int, net: Network, shape: tuple[int, ...] = (5,), samples: int = 6):
         self.rule, self.net, self.rng = get(rule) if isinstance(rule, str) else rule, net, np.random.default_rng(seed)
@@ -52,7 +52,7 @@ class Trial:
             learn.step(self.net, self.rule, self.params, self.state, *opts, self.x, self.y, self.rng)
 
     def difference(self) -> dict[str, np.ndarray]:
-        """W - B wherever there is a B."""
+        """W - B at every place that has a B."""
         W = dict(leaves(weights(self.params)))
         return {path: W[path] - B for path, B in leaves(self.state[:len(self.net)])}
 
@@ -62,21 +62,21 @@ def dense_net(activation: str = "tanh", sizes=(6, 5, 6, 4, 6), classes: int = 3)
 
 
 def image_net(activation: str = "tanh") -> Network:
-    """Convolutions whose maps shrink and whose planes grow, behind which a dense output learns from a map."""
+    """Convolutions whose maps become smaller and planes become more, and a dense output layer on the last map."""
     def conv(planes: int, *more: Layer) -> Sequential:
         return Sequential((Conv(planes, 3, 1, 1), *more, Activation(activation)))
     return Network((conv(3), conv(4), conv(6, MaxPool(2)), conv(5), Sequential((GlobalPool(), Dense(3, gain=1.0)))))
 
 
 def same(ours, theirs) -> None:
-    """The same arrays, bit by bit, wherever ours has any."""
+    """Check that `ours` has the same arrays, bit by bit, wherever it has an array."""
     theirs = dict(leaves(theirs))
     for path, array in leaves(ours):
         np.testing.assert_array_equal(array, theirs[path], err_msg=path)
 
 
 def cos(u, v) -> float:
-    """Between arrays of one shape, at any scale of either."""
+    """The cosine between two arrays of one shape, whatever their scales."""
     u, v = u / np.abs(u).max(), v / np.abs(v).max()
     return float((u * v).sum() / np.sqrt((u * u).sum() * (v * v).sum()))
 
@@ -85,7 +85,7 @@ def cos(u, v) -> float:
 
 @given(seed=seeds, depth=st.integers(3, 6))
 def test_activation_sharing_is_forward_alignment_through_identities(seed, depth):
-    """In a linear network of one width: C is W below the block and I within it."""
+    """In a linear network of one width, C is W below the group of layers and I within the group."""
     net = mlp((4,), 4, (4,) * depth, "identity", "squared")
     shared, aligned = (Trial(rule, seed, net, (4,)) for rule in (f"as:k={depth + 1}", "foa"))
     for i, (path, C) in enumerate(leaves(aligned.state)):
@@ -97,7 +97,7 @@ def test_activation_sharing_is_forward_alignment_through_identities(seed, depth)
 
 @given(seed=seeds, k=st.integers(1, 4), name=st.sampled_from(sorted(PLANS)))
 def test_every_update_is_its_delta_times_what_the_plan_shares(seed, k, name):
-    """Widths are equal here, so that nothing has to be made to fit; deltas come down through W."""
+    """All widths are equal, so that every activity fits without change; deltas come down through W."""
     net = mlp((5,), 5, (5,) * 5, "tanh")
     trial, exact = Trial(f"as:k={k}:plan={name}", seed, net, samples=1), Trial("bp", seed, net, samples=1)
     grads, h = trial.credit().grads, exact.tape().h
@@ -111,7 +111,7 @@ def test_every_update_is_its_delta_times_what_the_plan_shares(seed, k, name):
             np.testing.assert_array_equal(found["b"], delta)
 
 
-# Kolen-Pollack, whatever is shared
+# Kolen-Pollack, for every plan of sharing
 
 @pytest.mark.parametrize("match", sorted(MATCHES))
 @pytest.mark.parametrize("name", sorted(PLANS))
@@ -140,7 +140,7 @@ def test_asap_keeps_kolen_pollack_in_a_convolutional_network(match, name):
 
 @given(seed=seeds, rule=st.sampled_from(["asap", "asap:k=4", "asap:plan=text"]))
 def test_without_decay_w_and_b_of_asap_never_meet(seed, rule):
-    """(4.5) and (4.6) as printed: one update for both, and so a difference that stays."""
+    """(4.5) and (4.6) in the printed form: one update for both, so the difference stays."""
     trial = Trial(rule, seed, dense_net())
     credit = trial.credit()
     same(credit.state, weights(credit.grads))                                      # ASAP (4.5)-(4.6)
@@ -150,11 +150,11 @@ def test_without_decay_w_and_b_of_asap_never_meet(seed, rule):
         assert_close(D, apart[path], of=trial.params)
 
 
-# ASFP, whose W and B do not learn alike
+# ASFP, under which W and B do not learn in the same way
 
 @given(seed=seeds, k=st.integers(1, 4), name=st.sampled_from(sorted(PLANS)))
 def test_under_asfp_w_learns_as_under_kolen_pollack_and_b_as_under_asap(seed, k, name):
-    """The text below (4.10) has it the other way round."""
+    """The text below (4.10) says the opposite."""
     asfp, asap, kp = (Trial(rule, seed, dense_net("relu")) for rule in (
         f"asfp:k={k}:plan={name}:train_first=yes", f"asap:k={k}:plan={name}:train_first=yes", "kp"))
     same(asfp.credit().grads, kp.credit().grads)                                   # ASAP (4.7)-(4.8)
@@ -184,7 +184,7 @@ def test_under_asfp_the_difference_follows_that_of_the_updates_and_so_is_bounded
 
 @pytest.mark.parametrize("seed", range(3))
 def test_under_asfp_w_and_b_need_not_meet(seed):
-    """Where under ASAP next to nothing is left of their difference, under ASFP it stands."""
+    """Under ASAP almost nothing is left of W - B after these steps; under ASFP it stays."""
     left = {}
     for rule in ("asap", "asfp"):
         trial = Trial(rule, seed, dense_net())
@@ -198,7 +198,7 @@ def test_under_asfp_w_and_b_need_not_meet(seed):
 
 @given(seed=seeds, k=st.integers(1, 4), name=st.sampled_from(sorted(PLANS)))
 def test_asap_is_kolen_pollack_after_its_neurons_mimic_the_shared_activity(seed, k, name):
-    """Every h overwritten by what is shared in its place, each synapse reads its own two neurons and nothing else."""
+    """If every h is overwritten by what is shared in its place, each synapse reads only its own two neurons."""
     net = mlp((5,), 3, (5,) * 5, "relu")
     asap, kp = (Trial(rule, seed, net) for rule in (f"asap:k={k}:plan={name}:train_first=yes", "kp"))
     tape, shares = kp.tape(), plan(net, k, name)
@@ -210,7 +210,7 @@ def test_asap_is_kolen_pollack_after_its_neurons_mimic_the_shared_activity(seed,
 
 @given(seed=seeds, k=st.integers(2, 4))
 def test_asap_never_reads_the_activities_that_are_not_shared(seed, k):
-    """After its forward pass the tape does not even hold them; so W and B may learn while neurons mimic others."""
+    """After the forward pass the tape does not hold them at all, so W and B may learn while neurons mimic others."""
     trial = Trial(f"asap:k={k}", seed, dense_net("relu"))
     exact = Trial("bp", seed, dense_net("relu")).tape()
     shares = plan(trial.net, k)
@@ -221,7 +221,7 @@ def test_asap_never_reads_the_activities_that_are_not_shared(seed, k):
 
 
 def _arrays(kept):
-    """The arrays in what a tape keeps, as a tree."""
+    """Return the arrays that a tape keeps, as a tree."""
     if isinstance(kept, list | tuple):
         return [_arrays(child) for child in kept]
     if isinstance(kept, dict):
@@ -233,7 +233,7 @@ def _arrays(kept):
 
 @given(seed=seeds, k=st.integers(2, 4))
 def test_asfp_reads_each_paths_own_neurons(seed, k):
-    """W's updates take no shared activity, and B's take no activity but shared ones: poisoned, they are as before."""
+    """W's updates take no shared activity, and B's take only shared ones: poison in the others changes nothing."""
     trial = Trial(f"asfp:k={k}", seed, dense_net())
     shares, clean = plan(trial.net, k), trial.credit()
     poisoned = with_presynaptic(trial.net, trial.tape(), lambda j, h: h if j in shares else np.full_like(h, np.nan))
@@ -243,11 +243,11 @@ def test_asfp_reads_each_paths_own_neurons(seed, k):
         assert np.isnan(G).all() == (j not in shares), path
 
 
-# How near shared updates are to exact ones
+# How near shared updates are to exact updates
 
 @given(seed=seeds, k=st.integers(1, 4), name=st.sampled_from(sorted(PLANS)))
 def test_for_one_sample_the_angle_of_the_updates_is_that_of_the_activities(seed, k, name):
-    """Never obtuse, as relu's activities are not negative."""
+    """The angle is never obtuse, because the activities of relu are not negative."""
     net = mlp((5,), 5, (5,) * 5, "relu")
     shared, exact = (Trial(rule, seed, net, samples=1) for rule in (f"as:k={k}:plan={name}", "bp"))
     h, true = exact.tape().h, dict(leaves(weights(exact.credit().grads)))
@@ -269,7 +269,7 @@ matrices = st.integers(1, 5)
 
 @given(seed=seeds, rows=matrices, columns=matrices, size=st.floats(1e-3, 1e3))
 def test_adding_what_is_shared_never_widens_the_angle(seed, rows, columns, size):
-    """cos(g1 + g2, g2) >= cos(g1, g2) for any matrices."""
+    """For all matrices cos(g1 + g2, g2) >= cos(g1, g2)."""
     rng = np.random.default_rng(seed)
     g1, g2 = size * rng.standard_normal((rows, columns)), rng.standard_normal((rows, columns))
     if norm(g1 + g2) > 1e-9 * (norm(g1) + norm(g2)):
@@ -278,7 +278,7 @@ def test_adding_what_is_shared_never_widens_the_angle(seed, rows, columns, size)
 
 @given(seed=seeds, n=st.integers(1, 6), shift=st.floats(-2, 2))
 def test_nor_does_it_below_a_relu(seed, n, shift):
-    """cos(relu(a + h), h) >= cos(relu(a), h) for any a and h, also negative ones: He et al.'s order, not (5.1)'s."""
+    """cos(relu(a + h), h) >= cos(relu(a), h) for all a and h, also negative ones: the order of He et al., not (5.1)."""
     rng = np.random.default_rng(seed)
     a, h = rng.standard_normal(n) + shift, rng.standard_normal(n)
     before, after = np.maximum(a, 0), np.maximum(a + h, 0)
@@ -306,7 +306,7 @@ def residual_net(kind: str, activation: str, shortcut: bool, behind: bool = Fals
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @given(seed=seeds)
 def test_a_shortcut_puts_the_shared_update_into_the_exact_one(kind, shape, activation, seed):
-    """Behind a residual block the exact update is g1 + g2, and the shared one g2; without a shortcut it is g1."""
+    """After a residual block the exact update is g1 + g2, the shared one g2; without a shortcut the exact one is g1."""
     for shortcut in (True, False):
         net = residual_net(kind, activation, shortcut)
         exact, shared = Trial("bp", seed, net, shape), Trial("as", seed, net, shape)
@@ -318,7 +318,7 @@ def test_a_shortcut_puts_the_shared_update_into_the_exact_one(kind, shape, activ
         np.testing.assert_array_equal(between, expected)
 
         def update(trial: Trial, h, tape=tape):
-            """The third block's, with that h before its weights."""
+            """The update of the third block, with that h before its weights."""
             return trial.credit(with_presynaptic(trial.net, tape, lambda j, old: h if j == 3 else old)).grads[2][0]["W"]
 
         g1, g2, all_of_it = update(exact, inner), update(exact, below), exact.credit().grads[2][0]["W"]
@@ -330,7 +330,7 @@ def test_a_shortcut_puts_the_shared_update_into_the_exact_one(kind, shape, activ
 
 @given(seed=seeds)
 def test_with_the_activation_behind_the_sum_the_angle_narrows_too(seed):
-    """He et al.'s block, one sample: the exact update no longer is g1 + g2, but the lemma of relu serves."""
+    """He et al.'s block, one sample: the exact update is not g1 + g2 any more, but the lemma on relu helps."""
     net = residual_net("dense", "relu", True, behind=True)
     exact, shared = Trial("bp", seed, net, samples=1), Trial("as", seed, net, samples=1)
     tape, params = exact.tape(), exact.params[1][0]["body"]
@@ -348,7 +348,7 @@ def test_with_the_activation_behind_the_sum_the_angle_narrows_too(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_with_the_printed_sign_asap_climbs(seed):
-    """Lines 25 and 26 add delta h~^T, where delta = y - y*.  Descent may rise at times, but ends lower here."""
+    """Lines 25 and 26 add delta h~^T, with delta = y - y*.  Descent may rise at times, but here it ends lower."""
     net = replace(mlp((5,), 3, (16, 16, 16), "relu"), loss="squared")
     ends = {}
     for sign in (1, -1):

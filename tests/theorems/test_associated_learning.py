@@ -1,4 +1,4 @@
-"""The theorems of Kao and Chen 2020, of which the paper itself has none: what its components are, and what follows.
+"""The theorems on Kao and Chen 2020; the paper has none.  They say what components are, and what follows from it.
 
 sg stands for a stop-gradient: what is in it counts as a constant.  Components are counted from 1, as in the paper.
 """
@@ -26,7 +26,7 @@ AL = AssociatedLearning()
 PAPER = "mlp:1024,1024,5120,1024,1024"
 seeds = st.integers(0, 2**32 - 1)
 errors = st.sampled_from(["mean", "sum"])
-# odd and even depths; the sizes of the lower half alone are free
+# odd and even depths; only the sizes of the lower half are free
 folds = st.sampled_from([(4, 4), (4, 6, 4), (4, 3, 3, 4), (4, 3, 6, 3, 4), (5, 4, 3, 3, 4, 5), (5, 4, 3, 6, 3, 4, 5)])
 
 
@@ -52,7 +52,7 @@ def affine(p, h):
 
 
 class Folded:
-    """The paper's functions, written out, from both trees; indices from 1."""
+    """The functions of the paper, written out, from both trees; indices count from 1."""
 
     def __init__(self, both):
         self.params, self.state = both
@@ -92,7 +92,7 @@ def distance(a, t, error):
 
 
 def local(here: Folded, i, s, t, error="mean"):
-    """The two losses of component i, from s_{i-1}, t_{i-1} and, for the stop-gradients, t_i."""
+    """The two losses of component i, from s_{i-1} and t_{i-1}; t_i is given if a stop-gradient holds it constant."""
     return (distance(here.b(i, here.f(i, s[i - 1])), t[i], error),                 # AL (4.3)
             distance(here.h(i, here.g(i, t[i - 1])), t[i - 1], error))             # AL (4.6)
 
@@ -124,7 +124,7 @@ def test_what_is_descended_is_4_7_with_stop_gradients(seed, sizes, error):
 
 @given(seed=seeds, sizes=folds)
 def test_the_printed_4_7_gives_the_encoders_another_gradient_and_them_alone(seed, sizes):
-    """t_i = g_i(t_{i-1}), so that without a stop g_i would move to meet the bridge."""
+    """t_i = g_i(t_{i-1}), so without a stop-gradient g_i would move towards the bridge."""
     case = folded(seed, sizes)
     s, t = Folded(both(case)).ladder(case.x, case.y)
 
@@ -133,7 +133,7 @@ def test_the_printed_4_7_gives_the_encoders_another_gradient_and_them_alone(seed
         return sum(sum(local(here, i, s, [*t[:i], here.g(i, t[i - 1])])) for i in range(1, here.c + 1))  # AL (4.7)
 
     def apart(moves):
-        """How far the two derivatives are from each other in a direction in which only some leaves move."""
+        """How far the two derivatives are from each other, in a direction in which only some leaves move."""
         direction = tree_map(np.zeros_like, both(case))
         for path, v in leaves(direction):
             if moves(path):
@@ -146,7 +146,7 @@ def test_the_printed_4_7_gives_the_encoders_another_gradient_and_them_alone(seed
 
 @given(seed=seeds, sizes=folds, i=st.integers(1, 3))
 def test_a_component_reads_its_own_parameters_alone(seed, sizes, i):
-    """NaN in all others changes no bit: the gradient of one component's loss with respect to another's is 0."""
+    """NaN in all other parameters changes no bit: the loss of one component has no gradient for another one."""
     case = folded(seed, sizes)
     i = min(i, AL.components(case.net))
     s, t = Folded(both(case)).ladder(case.x, case.y)
@@ -176,7 +176,7 @@ def test_all_components_together_are_the_step(seed, sizes):
 
 @given(seed=seeds)
 def test_objectives_are_independent_in_one_direction_only(seed):
-    """Moving component 1 moves the loss of component 2 through s_1 and t_1; the other way round nothing moves."""
+    """If component 1 moves, the loss of component 2 changes through s_1 and t_1; the reverse does not happen."""
     case = folded(seed)
 
     def losses(moved):
@@ -198,7 +198,7 @@ def test_objectives_are_independent_in_one_direction_only(seed):
 @given(seed=seeds, sizes=folds)
 @example(seed=818, sizes=(4, 6, 4))  # an entry of 4e-6 next to one of 5e-2
 def test_the_mean_over_units_weighs_both_losses_by_the_units_that_they_compare(seed, sizes):
-    """Those of t_i and of t_{i-1}: the two losses of a component change weight against each other."""
+    """The sizes of t_i and t_{i-1}: the two losses of a component change their weights relative to each other."""
     case = folded(seed, sizes)
     s, t = Folded(both(case)).ladder(case.x, case.y)
     for i in range(1, AL.components(case.net) + 1):
@@ -213,7 +213,7 @@ def test_the_mean_over_units_weighs_both_losses_by_the_units_that_they_compare(s
 
 
 def test_under_adam_that_makes_no_difference_and_under_descent_it_does():
-    """Every weight hears one of the two losses alone, and Adam does not see a factor."""
+    """Every weight hears only one of the two losses, and Adam does not see a factor."""
     def trained(error, optimizer):
         case = folded(0, error=error)
         opts = [optimizer(tree) for tree in both(case)]
@@ -233,11 +233,11 @@ def test_an_error_of_no_known_name():
         AssociatedLearning(error="man")
 
 
-# Codes that fall together
+# Codes that become the same
 
 @dataclass(frozen=True)
 class Printed(AssociatedLearning):
-    """(4.7) as printed: g_i descends the associated loss, too."""
+    """(4.7) in the printed form: g_i descends the associated loss, too."""
 
     def learn(self, net, params, state, i, tape, t, seed=None) -> ComponentStep:
         learnt = super().learn(net, params, state, i, tape, t, seed)
@@ -266,7 +266,7 @@ def test_that_is_the_derivative_of_the_printed_4_7(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_without_the_stop_the_codes_fall_together(seed):
-    """On random labels the bridge predicts nothing but the mean code, and encoders go there to meet it."""
+    """On random labels the bridge predicts only the mean code, and the encoders move towards it."""
     def spread(rule):
         case = Case(rule, seed, sizes=(24, 24, 24, 24), samples=64, activation="elu,sigmoid")
         opts = [Adam(tree, 3e-3) for tree in both(case)]
@@ -309,7 +309,7 @@ def test_the_prediction_is_bounded_by_the_top_associated_loss_and_the_autoencode
 
 @pytest.mark.parametrize("square", [False, True])
 def test_that_bound_is_one_of_distances_and_none_of_the_losses(square):
-    """With squared distances, which the losses are, in the place of distances it fails."""
+    """With squared distances in the place of distances, as in the losses, the bound does not hold."""
     worst = 0.0
     for seed in range(40):
         case = folded(seed, (4, 4))
@@ -342,7 +342,7 @@ def test_the_papers_network_has_these_effective_and_affiliated_parameters():
 
 
 def test_5120_is_inside_the_bridge_and_not_its_output():
-    """As the output of b_2 they could not be compared with t_2."""
+    """If they were the output of b_2, they could not be compared with t_2."""
     net = models.build(PAPER, (784,), 10, "elu,sigmoid")
     shapes = [(784,), *((block.layers[0].units,) for block in net.blocks[:-1]), (10,)]
     bridge = AL.effective(net, 2)
@@ -352,7 +352,7 @@ def test_5120_is_inside_the_bridge_and_not_its_output():
 
 @given(seed=seeds, sizes=folds)
 def test_s_and_t_of_a_component_are_alike_in_shape(seed, sizes):
-    """Without a bridge nothing else could be compared; t_0 is the one-hot y, s_0 is x."""
+    """Without a bridge only vectors of one size can be compared; t_0 is the one-hot y, and s_0 is x."""
     case = folded(seed, sizes)
     s, t = Folded(both(case)).ladder(case.x, case.y)
     assert s[0] is case.x and t[0] is case.y
@@ -385,7 +385,7 @@ def test_a_network_that_does_not_fold_is_refused_with_the_reason(sizes, sentence
 
 @given(seed=seeds)
 def test_untrained_encoders_shrink_the_spread_of_the_codes_from_one_to_the_next(seed):
-    """So that a smaller associated loss further up says little: there is less to miss."""
+    """So a smaller associated loss at a higher component says little: the codes there differ less."""
     case = Case(AL, seed, sizes=(40,) * 6, classes=10, samples=60)
     _, t = Folded(both(case)).ladder(case.x, case.y)
     spread = [code.var(0).mean() for code in t]

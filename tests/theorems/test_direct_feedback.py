@@ -1,4 +1,4 @@
-"""Direct feedback: what the error goes through, how that is drawn, and what it learns where it learns."""
+"""Direct feedback: the path of the error, how its matrices are drawn, and what they learn if they learn."""
 from __future__ import annotations
 
 import numpy as np
@@ -29,7 +29,7 @@ def linear_case(rule, seed, **options) -> Case:
 
 
 def jacobians(case: Case) -> list[np.ndarray]:
-    """da_L/dh of a linear network, (C, F), at every hidden block's output: what it makes of the unit vectors."""
+    """da_L/dh of a linear network, (C, F), at every hidden block's output: the network's output for unit vectors."""
     found = []
     for i in range(1, len(case.net)):
         def above(h, i=i):
@@ -63,7 +63,7 @@ def test_dfa_takes_the_derivative_at_the_pre_activation_and_the_last_layers_erro
 
 @given(seed=seeds)
 def test_under_drtp_no_hidden_block_knows_what_the_network_said(seed):
-    """Another a_L, the same hidden gradients bit for bit; under DFA they are others."""
+    """With another a_L the hidden gradients are the same, bit for bit; under DFA they differ."""
     for name, deaf in (("drtp", True), ("dfa", False)):
         case = Case(RULES[name], seed)
         tape = case.tape()
@@ -96,7 +96,7 @@ def test_what_hidden_blocks_hear_under_drtp_is_minus_the_projected_target(seed):
 
 
 def test_drtp_learns_digits_at_its_defaults():
-    """Relu units, at the data set's own rate, come to 0.85."""
+    """With relu units, at the data set's own learning rate, the accuracy is only 0.85."""
     assert {"activation", "lr"} <= set(RULES["drtp"].defaults)
     data, reached = load("digits"), []
     trial = Trial(resolve("digits", ["drtp"]), "drtp", data.shape, data.classes)
@@ -147,11 +147,11 @@ def test_under_shared_feedback_all_blocks_read_one_memory(seed):
     assert all((signal[:, 0] == 0).all() and (signal[:, 1:] != 0).all() for signal in heard[:-1])
 
 
-# Where the direct path should lead
+# Where the direct path should lead to
 
 @given(seed=seeds)
 def test_products_are_the_jacobians_of_a_linear_network(seed):
-    """Of the shape (C, F); the paper's product the other way round has no such shape."""
+    """They have the shape (C, F); the paper's product, in the opposite order, does not have this shape."""
     case = linear_case(RULES["dfa"], seed)
     for P, J in zip(products(case.params), jacobians(case), strict=True):
         assert P.shape == J.shape
@@ -209,7 +209,7 @@ def test_dkp_obeys_kolen_pollack_on_the_last_hidden_block_and_only_there(seed, f
 # Forward direct feedback
 
 class Whitened(np.random.Generator):
-    """Noise for several blocks at once, white within and uncorrelated between them, exactly."""
+    """Noise for several blocks at once: exactly white within a block, and exactly uncorrelated between blocks."""
 
     def __init__(self, seed: int, samples: int, widths: int):
         super().__init__(np.random.PCG64(seed))
@@ -232,7 +232,7 @@ def test_with_white_noise_forward_direct_feedback_learns_the_jacobian(seed):
 
 @given(seed=seeds)
 def test_noise_that_is_correlated_between_blocks_confounds_them(seed):
-    """The same noise for every block: each is told of all the others' paths."""
+    """The same noise goes to every block, so each B[i] receives the paths of all other blocks, too."""
     class Same(np.random.Generator):
         def standard_normal(self, shape):
             return Whitened(seed, 20, 4).standard_normal(shape)
@@ -245,7 +245,7 @@ def test_noise_that_is_correlated_between_blocks_confounds_them(seed):
 
 
 def with_noise(net, params, x, noise) -> np.ndarray:
-    """da_L/dt where noise[i] t is added to the output of hidden block i, at t = 0: by complex step, layer by layer."""
+    """da_L/dt at t = 0, if noise[i] t is added to the output of hidden block i: by complex step, layer by layer."""
     h = x.astype(complex)
     for i, (block, p) in enumerate(zip(net, params, strict=True)):
         layers, p = (block.layers, p) if isinstance(block, Sequential) else ((block,), (p,))
@@ -268,7 +268,7 @@ def with_noise(net, params, x, noise) -> np.ndarray:
 
 
 def follows(rule: FDFA, model: str, activation: str, dtype: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """What B, at first 0, is drawn to by one batch, and what it would be with the derivative itself, in float64."""
+    """What one batch draws B to from 0, and what it would draw B to with the derivative itself, in float64."""
     net, rng = models.build(model, (16,), 10, activation), np.random.default_rng(seed)
     params, _ = network.init(net, rng, (16,), dtype)
     for path, array in leaves(params):
@@ -288,20 +288,20 @@ def follows(rule: FDFA, model: str, activation: str, dtype: str, seed: int) -> t
 @pytest.mark.parametrize("model", ["mlp:9,8,7", "mlp-bn:9,8,7"])
 @given(seed=seeds)
 def test_forward_direct_feedback_follows_the_derivative_of_the_training_pass(model, seed):
-    """Of batch-norm by the batch's statistics, as a_L has them; the running ones are far off."""
+    """Batch-norm uses the statistics of the batch, as a_L does; the running statistics are far from them."""
     found, exact = follows(FDFA(epsilon=1e-6), model, "tanh", "float64", seed)
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-3 * np.linalg.norm(exact))
 
 
 def error(epsilon: float, activation: str) -> float:
-    """Of what B is drawn to in float32, relative to it: root mean square over seeds."""
+    """The relative error, in float32, of what B is drawn to: the root mean square over seeds."""
     pairs = [follows(FDFA(epsilon=epsilon), "mlp:64,64,64", activation, "float32", seed) for seed in range(12)]
     return float(np.sqrt(np.mean([np.sum((u - v)**2) / np.sum(v**2) for u, v in pairs])))
 
 
 @pytest.mark.parametrize("activation, most", [("tanh", 2e-3), ("relu", 1.5e-2)])
 def test_the_step_of_forward_direct_feedback_is_small_and_not_too_small_for_float32(activation, most):
-    """Rounding costs about eps / epsilon, curvature and kinks about epsilon: a hundred times more or less is worse."""
+    """Rounding costs about eps / epsilon, curvature and kinks about epsilon; a factor of 100 either way is worse."""
     default = FDFA().epsilon
     found = error(default, activation)
     assert found < most

@@ -1,4 +1,4 @@
-"""What no rule may depend on: the order in which hidden units are numbered."""
+"""No rule may depend on the order in which hidden units are numbered."""
 from __future__ import annotations
 
 import numpy as np
@@ -13,15 +13,15 @@ from nobackprop.rules import RULES
 from nobackprop.tree import leaves, tree_map
 
 seeds = st.integers(0, 2**32 - 1)
-SIZES, INPUTS = (6, 5, 4), 7        # all different: a width names its block
+SIZES, INPUTS = (6, 5, 4), 7        # all widths differ: so a width names its block
 # one matrix, or one activity, serves several blocks by position, so no numbering of one block's units suits them all
 BY_POSITION = ["dfa-shared", "as", "asap", "asfp", "asfp-lc"]
-# beside W these have weights of other shapes that stand between two blocks; renumbered_state does not know them
+# next to W these have weights of other shapes that stand between two blocks; renumbered_state does not know them
 BETWEEN_BLOCKS = ["al", "dtp"]
 
 
 class Renumbered(np.random.Generator):
-    """Draws for the units of the block of that width come in another order."""
+    """The draws for the units of the block of that width come in another order."""
 
     def __init__(self, seed: int, width: int, order):
         super().__init__(np.random.PCG64(seed))
@@ -33,7 +33,7 @@ class Renumbered(np.random.Generator):
 
 
 def like_params(tree, block: int, order):
-    """A tree shaped as the parameters, or as their W leaves, with the block's units in that order."""
+    """A tree in the shape of the parameters, or of their W leaves, with the units of the block in that order."""
     if tree is None:
         return None
 
@@ -46,7 +46,7 @@ def like_params(tree, block: int, order):
 
 
 def renumbered_state(case: Case, state, block: int, order):
-    """The state with the block's units in that order: like W, or all parameters; or heads (C, F) on each block."""
+    """The state with the units of the block in that order: like W, like all parameters, or heads (C, F) by block."""
     if state is None:
         return None
     if [path for path, _ in leaves(state)] in [[path for path, _ in leaves(tree)]
@@ -59,7 +59,7 @@ def renumbered_state(case: Case, state, block: int, order):
 
 
 def learnt(case: Case, rng: np.random.Generator):
-    """(gradients of the parameters, those of the state without the error, those with it)."""
+    """(the gradients of the parameters, those of the state without the error, those of the state with the error)."""
     tape = case.tape()
     align = case.rule.align(case.net, case.params, case.state, tape, case.y, rng)
     credit = case.rule.credit(case.net, case.params, case.state, tape, case.y)
@@ -79,14 +79,14 @@ def test_renumbering_hidden_units_renumbers_their_gradients_and_no_others(name, 
     found = learnt(case, Renumbered(seed, SIZES[block], order))
     for ours, theirs in zip(found, expected, strict=True):
         for (path, u), (_, v) in zip(leaves(ours), leaves(theirs), strict=True):
-            # differences divided by a small step lose as many digits
+            # a difference that is divided by a small step loses digits
             slack = 2.0**19 if name in ("fdfa", "spsa") else SLACK
             assert_close(u, v, of=1, slack=slack, message=path)
 
 
 @given(seed=seeds)
 def test_one_matrix_for_all_blocks_knows_units_by_their_position(seed):
-    """Its columns follow the units of the first block, or stay for the others: not both."""
+    """Its columns follow the units of the first block, or stay for the other blocks: it cannot do both."""
     case = Case(RULES["dfa-shared"], seed, sizes=(5, 5), inputs=INPUTS)
     order = np.roll(np.arange(5), 1)
     before = case.grads()

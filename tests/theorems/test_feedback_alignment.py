@@ -34,7 +34,7 @@ def phi_prime(name: str, a: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("rule", [BP(), FA()])
 @given(seed=seeds)
 def test_signals_take_the_derivative_at_the_pre_activation(rule, activation, seed):
-    """Taken at h, as printed, it is another number, unless f is a ReLU."""
+    """At h, as printed, the derivative is another number, unless f is a ReLU."""
     case = Case(rule, seed, samples=1, activation=activation)
     tape, grads = case.tape(), case.grads()
     carry = case.params if type(rule) is BP else case.state
@@ -52,7 +52,7 @@ def test_signals_take_the_derivative_at_the_pre_activation(rule, activation, see
 # Two linear layers
 
 class TwoLayers:
-    """The network x -> W_2 W_1 x under FA, y = T x; `step` is the rule's and the optimiser's own."""
+    """The network x -> W_2 W_1 x under FA, with y = T x; `step` is the step of the rule and its optimiser."""
 
     def __init__(self, seed: int, n_x: int, n_h: int, n_o: int, white: bool = True, start: float = 1.0,
                  target=None, feedback=None):
@@ -91,7 +91,7 @@ class TwoLayers:
 
     @property
     def H(self) -> float:
-        """Falls by the loss, as long as steps are small; needs B of full rank n_o."""
+        """A function that falls by the loss as long as the steps are small; B must have full rank n_o."""
         return 0.5 * (self.W2**2).sum() - (self.T * (np.linalg.pinv(self.B).T @ self.W1)).sum()
 
     def step(self, eta: float) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +110,7 @@ def spectrum(rng, rows: int, columns: int, low: float, high: float) -> np.ndarra
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))
 def test_it_is_forward_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
-    """Any shapes, any ranks; white inputs."""
+    """This holds for all shapes and ranks, on white inputs."""
     net = TwoLayers(seed, n_x, n_h, n_o)
     T, C, V1, V2 = net.T.T, net.B.T, net.W2.T.copy(), net.W1.T.copy()
     for _ in range(100):
@@ -126,7 +126,7 @@ def test_it_is_forward_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
 @pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.5))
 def test_what_the_flow_conserves_changes_by_the_square_of_a_step(loss, seed, n_x, n_h, n_o, eta):
-    """dW_2^T B = W_1 dW_1^T, and so K+ = K - dW_1 dW_1^T: any inputs, targets, ranks, and any loss."""
+    """dW_2^T B = W_1 dW_1^T, and so K+ = K - dW_1 dW_1^T, for all inputs, targets, ranks and losses."""
     net = TwoLayers(seed, n_x, n_h, n_o, white=False)
     net.case.y = np.abs(net.rng.standard_normal(net.case.y.shape))
     if loss == "cross_entropy":
@@ -143,7 +143,7 @@ def test_what_the_flow_conserves_changes_by_the_square_of_a_step(loss, seed, n_x
 
 @given(seed=seeds, n_x=sizes, n_o=sizes, more=st.integers(0, 3), eta=st.floats(1e-3, 0.2), white=st.booleans())
 def test_the_lyapunov_function_falls_by_the_loss(seed, n_x, n_o, more, eta, white):
-    """H+ = H - (eta / N) |E X|^2 + |dW_2|^2 / 2: any inputs, B of full rank."""
+    """H+ = H - (eta / N) |E X|^2 + |dW_2|^2 / 2, for all inputs, if B has full rank."""
     net = TwoLayers(seed, n_x, n_o + more, n_o, white)
     for _ in range(3):
         H, miss = net.H, net.case.x @ net.E.T
@@ -154,7 +154,7 @@ def test_the_lyapunov_function_falls_by_the_loss(seed, n_x, n_o, more, eta, whit
 
 @given(seed=seeds, n_x=sizes, n_o=sizes, more=st.integers(0, 2))
 def test_it_learns_every_linear_map_from_wherever_it_starts(seed, n_x, n_o, more):
-    """Weights of bounded size, B of full rank n_o <= n_h: E -> 0, and H falls all the way."""
+    """If the weights are bounded and B has full rank n_o <= n_h, then E -> 0, and H falls all the way."""
     net = TwoLayers(seed, n_x, min(5, n_o + more), n_o)
     path, W1, W2, B = (np.linalg.norm(A, 2) for A in (net.B.T @ net.T, net.W1, net.W2, net.B))
     eta = 0.2 / (path**(2 / 3) + W2 * B + W1**2)
@@ -170,7 +170,7 @@ def test_it_learns_every_linear_map_from_wherever_it_starts(seed, n_x, n_o, more
 
 @pytest.mark.parametrize("seed", range(3))
 def test_it_needs_no_white_inputs(seed):
-    """As Forward Alignment, read backwards: any second moment of full rank."""
+    """As for Forward Alignment, with the roles exchanged: for every second moment of full rank."""
     net = TwoLayers(seed, 3, 4, 3, white=False)
     q, _ = np.linalg.qr(net.rng.standard_normal(net.case.x.shape))
     net.case.x = np.sqrt(len(q)) * q * [0.7, 1.0, 1.6]

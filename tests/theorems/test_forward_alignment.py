@@ -36,7 +36,7 @@ def spectrum(rng, rows: int, columns: int, low: float, high: float, rank: int | 
 
 
 def point(seed: int, n_x: int, n_h: int, n_o: int, white: bool = False, start: float = 1.0, rank: int | None = None):
-    """A task of bounded spectra, C of full rank unless said otherwise, and weights in [-start, start]."""
+    """A task of bounded spectra, C of full rank unless the options say otherwise, and weights in [-start, start]."""
     rng = np.random.default_rng(seed)
     T, C = spectrum(rng, n_o, n_x, 0.3, 2), spectrum(rng, n_h, n_x, 0.5, 2, rank)
     task = Task(T, C, None if white else covariance(rng, n_x, 0.3, 2))
@@ -49,7 +49,7 @@ def covariance(rng, n: int, low: float, high: float) -> np.ndarray:
 
 
 def balanced(seed: int, n_x: int, n_h: int, n_o: int, twist: float = 0.0, positive: float = 0.0):
-    """A white task where K = 2 positive C Q Q^T C^T: W_2 = U C^T, W_1 = C (U^T U / 2 + A + positive Q Q^T)."""
+    """A white task with K = 2 positive C Q Q^T C^T: W_2 = U C^T, W_1 = C (U^T U / 2 + A + positive Q Q^T)."""
     task, *_ = point(seed, n_x, n_h, n_o, white=True)
     rng = np.random.default_rng([seed, 1])
     U, A, Q = (rng.uniform(-1, 1, (rows, n_x)) for rows in (n_o, n_x, n_x))
@@ -57,18 +57,18 @@ def balanced(seed: int, n_x: int, n_h: int, n_o: int, twist: float = 0.0, positi
 
 
 def derivative(f, task, W1, W2):
-    """f' along the flow, exact where f is a polynomial in the weights of degree 6 at most."""
+    """f' along the flow; it is exact if f is a polynomial of degree at most 6 in the weights."""
     V1, V2 = velocity(task, W1, W2)
     rise = [f(task, W1 + h * V1, W2 + h * V2) - f(task, W1 - h * V1, W2 - h * V2) for h in (1, 2, 3)]
     return (45 * rise[0] - 9 * rise[1] + rise[2]) / 60
 
 
 def scale(*arrays) -> float:
-    """A polynomial of degree 4 or so in these has no larger terms."""
+    """No term of a polynomial of degree about 4 in these is larger."""
     return (1 + max(np.abs(array).max() for array in arrays))**4
 
 
-# What is conserved: any inputs, any C, any ranks
+# What is conserved: for all inputs, C and ranks
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, rank=st.integers(0, 5))
 def test_the_flow_conserves_k(seed, n_x, n_h, n_o, rank):
@@ -100,7 +100,7 @@ def test_a_step_changes_k_by_its_square(order, sign, seed, n_x, n_h, n_o, rank, 
                                    atol=1e-12 * scale(W1, W2))
 
 
-# The function that falls: needs C of full column rank alone
+# The function that falls: only C must have full column rank
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 3), n_o=sizes)
 def test_h_falls_by_the_loss(seed, n_x, more, n_o):
@@ -123,12 +123,12 @@ def test_a_step_lowers_h_by_the_loss_up_to_its_square(seed, n_x, more, n_o, eta)
         assert not small or after <= before + 1e-12 * scale(W1, W2)
 
 
-# The theorem: from any weights E goes to 0
+# The theorem: E goes to 0 from all weights
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, white=st.booleans(), start=st.floats(0.1, 3))
-@example(seed=0, n_x=1, more=0, n_o=1, white=False, start=2.0)  # with one weight each u starts where the bound is tight
+@example(seed=0, n_x=1, more=0, n_o=1, white=False, start=2.0)  # one weight a layer: the bound is tight at u(0)
 def test_the_flow_is_bounded_and_the_loss_has_a_finite_integral(seed, n_x, more, n_o, white, start):
-    """Far from r = 0, from which the printed theorem starts."""
+    """Here r is far from 0; the printed theorem starts from r = 0."""
     task, W1, W2 = point(seed, n_x, n_x + more, n_o, white, start)
     ceiling, C = flow.bound(task, W1, W2), norm(task.C)
     a = max(0, -np.trace(flow.K(task, W1, W2))) + 2 * C * np.sqrt(2 * max(0, flow.H(task, W1, W2)))
@@ -161,7 +161,7 @@ def test_forward_alignment_learns_every_linear_map_from_wherever_it_starts(white
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, white=st.booleans(), start=st.floats(0, 3))
 def test_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, white, start):
-    """u stays below its bound, H falls by at least half of what the loss says, whatever Sigma and the start are."""
+    """For every Sigma and every start u stays below its bound, and H falls by at least half of what the loss says."""
     task, W1, W2 = point(seed, n_x, n_x + more, n_o, white, start)
     eta = flow.safe_rate(task, W1, W2)
     ceiling = flow.bound(task, W1, W2, eta)
@@ -175,7 +175,7 @@ def test_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, white, 
 
 
 def ceiling_of_theorem_2(task, W1, W2, eta, v):
-    """F_eta(v) of docs/theory.md, written down once more."""
+    """F_eta(v) of docs/theory.md, written once more."""
     inverse = np.linalg.inv(task.C.T @ task.C) @ task.C.T
     S = np.eye(task.C.shape[1]) if task.Sigma is None else task.Sigma
     R = (W1**2).sum() / 2 - np.trace(task.T @ inverse @ W2.T) + np.sqrt(((task.T @ inverse)**2).sum() * v)
@@ -195,7 +195,7 @@ def test_the_bound_is_the_largest_v_that_does_not_exceed_f_eta(seed, n_x, more, 
 
 @pytest.mark.parametrize("t, c, s", [(1.0, 1.0, 1.0), (3.0, 1.0, 1.0), (1.5, 1.5, 1.0), (1.0, 0.5, 4.0)])
 def test_the_bound_by_hand(t, c, s):
-    """From zero weights, all matrices being 1 x 1: v = 2 c sqrt(2 R) + 2 eta s c^2 R with R = t / c sqrt(v) is 16."""
+    """From zero weights, if all matrices are 1 x 1: v = 2 c sqrt(2 R) + 2 eta s c^2 R with R = t / c sqrt(v) is 16."""
     R = 4 * t / c
     eta = (16 - 2 * c * np.sqrt(2 * R)) / (2 * s * c**2 * R)
     task, zero = Task(np.array([[t]]), np.array([[c]]), np.array([[s]])), np.zeros((1, 1))
@@ -205,7 +205,7 @@ def test_the_bound_by_hand(t, c, s):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_at_rest_the_end_of_the_printed_proof_is_true(seed):
-    """Limits, not identities: nothing in it may be differentiated, and lim E = 0 is for t -> oo."""
+    """These are limits, not identities: they must not be differentiated, and lim E = 0 holds for t -> oo."""
     task, W1, W2 = point(seed, 3, 4, 2, white=True)
     path = integrate(task, W1, W2, np.array([0.0, 400.0]), rtol=1e-11)
     W1, W2 = path.W1[-1], path.W2[-1]
@@ -217,7 +217,7 @@ def test_at_rest_the_end_of_the_printed_proof_is_true(seed):
 
 
 def test_at_time_zero_the_error_is_no_smaller_than_the_target():
-    """The printed limit is t -> 0."""
+    """The printed limit is for t -> 0."""
     task, W1, W2 = point(0, 3, 4, 2, white=True, start=0.0)
     np.testing.assert_array_equal(error(task, W1, W2), task.T)                     # ASAP (3.11)
     path = integrate(task, W1, W2, np.array([0.0, 1e-6]))
@@ -235,7 +235,7 @@ def test_there_is_no_rate_for_all_starts():
     assert left[0.0] < 1e-9 < 100 * left[0.0] < left[3.0] < left[30.0] / 3
 
 
-# Where the condition on C fails
+# The cases in which the condition on C does not hold
 
 @pytest.mark.parametrize("T, C, left", [
     ([[0.0, 1.0]], [[1.0, 0.0]], 1.0),                                      # T C^T = 0
@@ -246,7 +246,7 @@ def test_there_is_no_rate_for_all_starts():
     ([[1.0, 2.0]], [[1.0, 0.0], [0.0, 3.0]], 0.0),
 ])
 def test_from_zero_it_learns_what_the_range_of_t_c_holds(T, C, left):
-    """E -> T less its projection on the range of T C^T; so E -> 0 if and only if T C^T has the rank of T."""
+    """E -> T minus its projection on the range of T C^T; so E -> 0 if and only if T C^T has the rank of T."""
     task = Task(np.array(T), np.array(C))
     W1, W2 = flow.from_zero(task, 1e4)
     U, s, _ = np.linalg.svd(task.T @ task.C.T, full_matrices=False)
@@ -269,7 +269,7 @@ def test_no_bound_is_given_where_none_is_known():
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, t=st.floats(0.1, 20))
 def test_from_zero_the_closed_form_is_the_flow(seed, n_x, n_h, n_o, t):
-    """And with it (3.19) as printed, symmetry, alignment of W_1 with C, and a loss and an M that fall: any C."""
+    """(3.19) holds as printed, with symmetry, alignment of W_1 with C, and a loss and an M that fall, for any C."""
     task, *zero = point(seed, n_x, n_h, n_o, white=True, start=0.0)
     W1, W2 = flow.from_zero(task, t)
     path = integrate(task, *zero, np.array([0.0, t]), rtol=1e-11)
@@ -301,13 +301,13 @@ def test_the_mode_is_where_the_integral_has_come_to(q, mu):
 @example(s=1.01e-3, t=1.0)
 @given(s=st.floats(1e-5, 1e-2), t=st.floats(1e-3, 1e3))
 def test_the_mode_keeps_its_digits_near_its_start(s, t):
-    """Where p is t (1 - s^3 / 4 + 3 s^6 / 28) and less than the last digit; s = t (mu / 2)^(1/3)."""
+    """Here p is t (1 - s^3 / 4 + 3 s^6 / 28), and it is less than the last digit; s = t (mu / 2)^(1/3)."""
     assert_close(flow.mode(2 * (s / t)**3, t), t * (1 - s**3 / 4 + 3 * s**6 / 28), slack=2.0**14)
 
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eps=st.floats(0.05, 0.6))
 def test_in_steps_from_zero_the_modes_decouple(seed, n_x, n_h, n_o, eps):
-    """p+ = p + eta (1 - mu p q), q+ = q + eta p (1 - mu p q); monotone up to eps = 0.3, convergent up to 0.6."""
+    """p+ = p + eta (1 - mu p q), q+ = q + eta p (1 - mu p q): monotone up to eps = 0.3, convergent up to 0.6."""
     task, W1, W2 = point(seed, n_x, n_h, n_o, white=True, start=0.0)
     U, s, Vt = np.linalg.svd(task.T @ task.C.T, full_matrices=False)
     eta, p, q, loss = eps / s[0]**(2 / 3), np.zeros(len(s)), np.zeros(len(s)), flow.loss(task, W1, W2)
@@ -327,7 +327,7 @@ def test_in_steps_from_zero_the_modes_decouple(seed, n_x, n_h, n_o, eps):
 
 @pytest.mark.parametrize("eps, ends", [(0.3, True), (0.6, True), (0.65, False)])
 def test_from_zero_steps_may_not_be_too_large(eps, ends):
-    """In units where mu = 1."""
+    """The units are chosen so that mu = 1."""
     p = q = 0.0
     for _ in range(3000):
         p, q = p + eps * (1 - p * q), q + eps * p * (1 - p * q)
@@ -348,10 +348,10 @@ def test_from_zero_only_the_midpoint_step_keeps_3_19(seed, n_x, n_h, n_o):
         assert off < 1e-12 if order == "midpoint" else off > 1e-3                                  # ASAP (3.19)
 
 
-# The printed (3.19): false elsewhere
+# The printed (3.19): false from other weights
 
 def farthest(path, task) -> float:
-    """How far r has gone from where it began."""
+    """The largest distance of r from its first value."""
     first = flow.r(task, path.W1[0], path.W2[0])
     return max(np.abs(flow.r(task, *at) - first).max() for at in zip(path.W1, path.W2, strict=True))
 
@@ -359,7 +359,7 @@ def farthest(path, task) -> float:
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("case", ["r = 0 at first", "inputs not white, from zero", "any start"])
 def test_elsewhere_r_does_not_stay(case, seed):
-    """Where W_2^T W_2' is not symmetric along the path, its integral is not W_2^T W_2 / 2; K stays all the same."""
+    """If W_2^T W_2' is not symmetric along the path, its integral is not W_2^T W_2 / 2; K stays all the same."""
     if case == "r = 0 at first":
         task, W1, W2 = balanced(seed, 3, 3, 2)
         assert np.abs(flow.r(task, W1, W2)).max() < 1e-12
@@ -373,7 +373,7 @@ def test_elsewhere_r_does_not_stay(case, seed):
 
 
 def test_r_is_not_zero_at_a_usual_start():
-    """He's initial weights: r is as large as what it is to be small against."""
+    """He's initial weights: r is as large as the quantity to which it should be small."""
     rng = np.random.default_rng(0)
     W1, W2, C = (rng.standard_normal(shape) * np.sqrt(2 / shape[1]) for shape in ((10, 10), (10, 10), (10, 10)))
     task = Task(np.zeros((10, 10)), C)
@@ -395,7 +395,7 @@ def test_k_vanishes_for_these_weights_alone(seed, n_x, more, n_o, twist):
 # M
 
 def test_m_as_printed_is_no_lower_bounded_function():
-    """tr(E C^T C E) and tr(E C C^T E): where they can be formed at all they may be negative."""
+    """tr(E C^T C E) and tr(E C C^T E): even if the products exist, they may be negative."""
     E, C = np.array([[0.0, 1.0], [-1.0, 0.0]]), np.eye(2)
     assert np.trace(E @ C.T @ C @ E) == np.trace(E @ C @ C.T @ E) == -2
     assert flow.M(Task(E, C), np.zeros((2, 2)), np.zeros((2, 2))) == 2                             # ASAP (3.20)
@@ -423,7 +423,7 @@ def test_3_21_is_right_where_k_is_zero_and_m_falls_where_it_is_not_negative(seed
 
 
 def test_m_may_rise():
-    """One weight each, K < 0: W_1 = -2, W_2 = 0.1, C = T = 1."""
+    """An example with one weight in each layer and K < 0: W_1 = -2, W_2 = 0.1, C = T = 1."""
     task, W1, W2 = Task(np.ones((1, 1)), np.ones((1, 1))), np.array([[-2.0]]), np.array([[0.1]])
     assert flow.M(task, W1, W2) == pytest.approx(1.44) and flow.dM(task, W1, W2) == pytest.approx(5.7312)
     assert -norm(1.2 * W2)**2 - 2 * norm(1.2 * W2)**2 < 0                                          # ASAP (3.21)
@@ -441,7 +441,7 @@ def test_the_loss_may_rise_though_k_is_zero():
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes)
 def test_the_second_derivative_of_m_has_another_last_term(seed, n_x, more, n_o):
-    """K = 0; the printed last term lacks W_1 C^T, and two others do not fit or lack an index."""
+    """Here K = 0; the printed last term lacks W_1 C^T, and two other terms do not fit or lack an index."""
     task, W1, W2 = balanced(seed, n_x, n_x + more, n_o, twist=0.5)
     Z, S = error(task, W1, W2) @ task.C.T, W1 @ task.C.T
 
@@ -474,7 +474,7 @@ def test_with_k_zero_u_has_a_bound_without_units(seed, n_x, more, n_o, twist):
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes)
 def test_whatever_k_is_u_grows_no_faster_than_this(seed, n_x, n_h, n_o):
-    """u' <= 2 |T C^T| sqrt(u) + |K| u - u^2 / n_o on white inputs; printed is (u / n_o)^2, which is weaker."""
+    """u' <= 2 |T C^T| sqrt(u) + |K| u - u^2 / n_o on white inputs; (u / n_o)^2 is printed, which is weaker."""
     task, W1, W2 = point(seed, n_x, n_h, n_o, white=True)
     u, k = flow.u(task, W1, W2), norm(flow.K(task, W1, W2), 2)
     ceiling = 2 * norm(task.T @ task.C.T) * np.sqrt(u) + k * u - u**2 / n_o
@@ -483,7 +483,7 @@ def test_whatever_k_is_u_grows_no_faster_than_this(seed, n_x, n_h, n_o):
 
 
 def test_the_printed_bound_on_u_fails_and_does_not_follow():
-    """u <= |T C^T| + 2 n_o lacks u(0); and 2 u - u^2 / n_o^2 < 0 takes u > 2 n_o^2."""
+    """u <= |T C^T| + 2 n_o lacks u(0); and 2 u - u^2 / n_o^2 < 0 needs u > 2 n_o^2."""
     task, W1, W2 = balanced(0, 3, 3, 2)
     U = 3 * np.linalg.pinv(task.C) @ W2.T
     W1, W2 = task.C @ (U @ U.T / 2), U.T @ task.C.T
@@ -502,7 +502,7 @@ def test_e_is_bounded_by_m_where_c_has_a_left_inverse(seed, n_x, n_h, n_o):
 # The rule itself
 
 class Learner:
-    """A linear network without biases under a rule, for squared loss unless said otherwise.
+    """A linear network without biases under a rule, for squared loss unless the options say otherwise.
 
     `step` is the rule's and the optimiser's own; the rule's forward path C, if it has one, is the task's.
     """
@@ -537,7 +537,7 @@ class Learner:
 
 @given(seed=seeds, name=st.sampled_from(["bp", "fa", "foa"]))
 def test_what_approximates_which_path_in_a_linear_network(seed, name):
-    """FA puts B into the error's path, FoA puts C into the path of activities, and nothing else differs from BP."""
+    """FA puts B into the path of the error, FoA puts C into the path of the activities; the rest is as under BP."""
     net = Learner(name, seed, (5, 4, 6, 3))
     x, W, S = net.case.x, net.W, net.state if name != "bp" else None
     h = [x, x @ W[0].T, x @ W[0].T @ W[1].T]                                       # ASAP (3.1), (3.4), (3.7)
@@ -554,7 +554,7 @@ def test_what_approximates_which_path_in_a_linear_network(seed, name):
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))
 def test_a_step_of_the_rule_is_a_step_towards_the_flow(seed, n_x, n_h, n_o, eta):
-    """On any batch: Sigma and T are the batch's own, T its least squares map where the targets are no map of x."""
+    """On any batch: Sigma and T are those of the batch; T is its least squares map if the targets are no map of x."""
     net = Learner("foa", seed, (n_x, n_h, n_o), samples=n_x + 3)
     task = net.task(np.linalg.lstsq(net.case.x, net.case.y)[0].T)
     for _ in range(3):
@@ -567,7 +567,7 @@ def test_a_step_of_the_rule_is_a_step_towards_the_flow(seed, n_x, n_h, n_o, eta)
 @pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, samples=st.integers(1, 7), eta=st.floats(1e-3, 0.2))
 def test_under_the_rule_k_changes_by_the_square_of_a_step(loss, seed, n_x, n_h, n_o, samples, eta):
-    """Any inputs, any targets, any loss, any batch, any ranks."""
+    """This holds for all inputs, targets, losses, batches and ranks."""
     net = Learner("foa", seed, (n_x, n_h, n_o), samples, loss)
     task = net.task(np.zeros((n_o, n_x)))
     for _ in range(3):
@@ -580,7 +580,7 @@ def test_under_the_rule_k_changes_by_the_square_of_a_step(loss, seed, n_x, n_h, 
 
 @pytest.mark.parametrize("biases, optimizer", [(True, "sgd"), (False, "adam"), (False, "momentum")])
 def test_with_biases_or_another_optimizer_k_changes_by_more(biases, optimizer):
-    """The path through C has the network's own biases, and no other optimiser's step is the gradient's multiple."""
+    """The path through C has the network's own biases, and no other optimiser's step is a multiple of the gradient."""
     case = Case(RULES["foa"], 0, sizes=(4,), activation="identity", loss="squared", biases=biases)
     W, C = [case.params[0][0]["W"], case.params[1]["W"]], case.state[0][0]["W"]
     task = Task(np.zeros((3, 5)), C)
@@ -591,13 +591,13 @@ def test_with_biases_or_another_optimizer_k_changes_by_more(biases, optimizer):
         grads = case.grads()
         opt(grads if biases else weights(grads))
         misses.append(norm(flow.K(task, *W) - K + (W[1] - W2).T @ (W[1] - W2)))
-    # of momentum the first step is that of descent
+    # the first step of momentum is that of descent
     assert max(misses) > 1e-3 and (optimizer != "momentum" or misses[0] < 1e-12)
 
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, samples=st.integers(1, 7), eta=st.floats(1e-3, 0.1))
 def test_under_the_rule_h_falls_by_the_loss_of_the_batch(seed, n_x, more, n_o, samples, eta):
-    """H+ = H - (eta / N) |E X|^2 + |dW_1|^2 / 2, on any inputs."""
+    """H+ = H - (eta / N) |E X|^2 + |dW_1|^2 / 2, for all inputs."""
     net = Learner("foa", seed, (n_x, n_x + more, n_o), samples)
     rng = net.case.rng
     net.state[0][...] = spectrum(rng, n_x + more, n_x, 0.5, 2)
@@ -612,7 +612,7 @@ def test_under_the_rule_h_falls_by_the_loss_of_the_batch(seed, n_x, more, n_o, s
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_rule_learns_from_mini_batches_of_any_inputs(seed):
-    """Batches smaller than the number of inputs, neither white nor centred: together they tell all of T."""
+    """The batches have fewer samples than inputs, and are neither white nor centred; together they determine T."""
     net = Learner("foa", seed, (3, 4, 2), samples=8)
     x, T = net.case.x, net.case.rng.uniform(-1, 1, (2, 3))
     net.state[0][...] = spectrum(net.case.rng, 4, 3, 0.5, 2)
@@ -641,7 +641,7 @@ def test_with_noisy_targets_the_rule_ends_at_least_squares(seed):
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))
 def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
-    """Both rules as they are: T and T^T, C and B = C^T, W_1 and W_2^T, on white inputs, for a hundred steps."""
+    """Both rules as they are, with T and T^T, C and B = C^T, W_1 and W_2^T, on white inputs, for a hundred steps."""
     foa, fa = Learner("foa", seed, (n_x, n_h, n_o)), Learner("fa", seed, (n_o, n_h, n_x))
     T = foa.case.rng.uniform(-1, 1, (n_o, n_x))
     for net, target in ((foa, T), (fa, T.T)):
@@ -657,7 +657,7 @@ def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
         np.testing.assert_allclose(ours, theirs.T, rtol=0, atol=1e-12 * scale(ours))
 
 
-# What a user may get wrong
+# What a user may do wrong
 
 @pytest.mark.parametrize("wrong, said", [
     (lambda: Task(np.ones((2, 3)), np.ones((4, 2))), "one column per input"),

@@ -1,4 +1,4 @@
-"""pHSIC, which Pogodin and Latham 2020 train blocks by, beside the HSIC that it stands for."""
+"""pHSIC, by which Pogodin and Latham 2020 train blocks, next to HSIC, which it estimates."""
 from __future__ import annotations
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ NET = Network(())
 
 
 def hsic(K, other):
-    """tr(K H L H) / N^2, H taking the mean off: the biased estimate of Gretton et al. 2005."""
+    """tr(K H L H) / N^2, where H subtracts the mean: the biased estimate of Gretton et al. 2005."""
     H = np.eye(len(K)) - 1 / len(K)
     return np.trace(K @ H @ other @ H) / len(K)**2
 
@@ -50,7 +50,7 @@ def test_with_as_many_samples_of_every_class_the_target_term_is_hsic(seed, class
 
 @given(seed=seeds, classes=st.integers(2, 5), n=samples)
 def test_cosines_of_centred_targets_are_another_gamma(seed, classes, n):
-    """The authors' scripts compare those: C / (C - 1) times the linear kernel, less a constant that pHSIC takes off."""
+    """The authors' scripts compare these: C / (C - 1) times the linear kernel, minus a constant that pHSIC removes."""
     rng = np.random.default_rng(seed)
     y, K = np.eye(classes)[rng.integers(classes, size=n)], symmetric(rng, n)
     d = y - 1 / classes
@@ -66,7 +66,7 @@ def test_with_unequal_classes_it_is_not():
 @pytest.mark.parametrize("kernel", KERNELS)
 @given(seed=seeds, n=samples)
 def test_with_gamma_2_it_matches_kernels_less_their_means(kernel, seed, n):
-    """pHSIC(h, h) - 2 pHSIC(y, h) + pHSIC(y, y): the squared distance that `sim` has for kernels of another centre."""
+    """pHSIC(h, h) - 2 pHSIC(y, h) + pHSIC(y, y): the squared distance of `sim`, for kernels with another centre."""
     rng = np.random.default_rng(seed)
     rule = PHSIC(kernel=kernel, sigma=1.5)
     h, y = rng.standard_normal((n, 5)), np.eye(3)[rng.integers(3, size=n)]
@@ -94,7 +94,7 @@ def test_the_gaussian_kernel(seed, n, sigma):
 
 @given(seed=seeds, gamma=st.floats(0, 4))
 def test_each_pair_of_samples_pulls_or_pushes_by_one_number(seed, gamma):
-    """The third factor of their rule: 2 K_ij - gamma K'_ij less the means, one for both samples and for all units."""
+    """The third factor of their rule, 2 K_ij - gamma K'_ij minus the means, is one for both samples and all units."""
     rng = np.random.default_rng(seed)
     h, y = rng.standard_normal((6, 4)), np.eye(3)[rng.integers(3, size=6)]
     rule = PHSIC(gamma, "gaussian", 1.5)

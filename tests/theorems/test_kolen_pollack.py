@@ -1,4 +1,4 @@
-"""Kolen-Pollack: what weight decay alone does to D = W - B when both are fed the same gradients.
+"""Kolen-Pollack: what weight decay alone does to D = W - B if both get the same gradients.
 
 `lam` is the optimiser's weight decay, so that plain descent forgets eta lam a step.
 """
@@ -20,11 +20,11 @@ from nobackprop.rules import RULES
 from nobackprop.tree import leaves, tree_map
 
 seeds = st.integers(0, 2**32 - 1)
-forgetting = st.floats(1e-3, 1.0)       # eta lam, what one step forgets
+forgetting = st.floats(1e-3, 1.0)       # eta lam, the fraction that one step forgets
 rates = st.floats(1e-3, 1.0)
 
 DECOUPLED = {
-    "sgd": SGD,                         # where coupled and decoupled decay are the same thing
+    "sgd": SGD,                         # the optimisers for which coupled and decoupled decay are the same
     "sgd, decoupled": partial(SGD, decoupled=True),
     "momentum": partial(Momentum, decoupled=True),
     "nesterov": partial(Momentum, decoupled=True, nesterov=True),
@@ -33,7 +33,7 @@ DECOUPLED = {
 
 
 class Pair:
-    """W and B, started apart, and their difference at every step; `largest` is the largest number so far."""
+    """W and B from two different starts, and their difference at every step; `largest` is the largest number so far."""
 
     def __init__(self, optimizer, seed: int, lr: float, weight_decay: float, shape=(3, 4), start: float = 1.0):
         self.rng = np.random.default_rng(seed)
@@ -50,7 +50,7 @@ class Pair:
         return self
 
     def random(self, steps: int):
-        """Gradients that know nothing of W and B, of sizes over six orders of magnitude."""
+        """Gradients that depend on neither W nor B, of sizes over six orders of magnitude."""
         for _ in range(steps):
             yield self.rng.standard_normal(self.W.shape) * 10 ** self.rng.uniform(-4, 2)
 
@@ -62,7 +62,7 @@ def cos(u, v) -> float:
     return (u * v).sum() / np.sqrt((u * u).sum() * (v * v).sum())
 
 
-# Any gradients at all
+# Arbitrary gradients
 
 @pytest.mark.parametrize("name", DECOUPLED)
 @given(seed=seeds, lr=rates, forgets=forgetting)
@@ -77,7 +77,7 @@ def test_the_difference_shrinks_by_one_factor_whatever_the_gradients(name, seed,
 @pytest.mark.parametrize("nesterov", [False, True])
 @given(seed=seeds, lr=rates, forgets=forgetting, mu=st.floats(0, 0.95))
 def test_under_momentum_with_coupled_decay_it_follows_a_linear_recurrence(nesterov, seed, lr, forgets, mu):
-    """(D, eta v) moves by one matrix, v being the difference of the two momenta."""
+    """(D, eta v) moves by one matrix, where v is the difference of the two momenta."""
     pair = Pair(partial(Momentum, mu=mu, nesterov=nesterov), seed, lr, forgets / lr)
     pair.learn(pair.random(40))
     v = np.array([forgets, mu])
@@ -103,7 +103,7 @@ def test_it_vanishes_up_to_a_largest_decay_and_beyond_it_diverges(name, optimize
 
 @given(seed=seeds, lam=st.floats(1e-2, 1.0))
 def test_a_learning_rate_that_falls_too_fast_leaves_a_difference(seed, lam):
-    """D_t is the product of the 1 - eta_t lam, which goes to 0 only where the sum of the eta_t has no limit."""
+    """D_t is the product of the 1 - eta_t lam; it goes to 0 only if the sum of the eta_t is infinite."""
     pair = Pair(SGD, seed, 0.5, lam)
     for t in range(200):
         for opt in pair.opts:
@@ -116,7 +116,7 @@ def test_a_learning_rate_that_falls_too_fast_leaves_a_difference(seed, lam):
 
 @pytest.mark.parametrize("lr, left", [(1e-4, 0.98), (3e-3, 0.56), (3e-2, 0.0028)])
 def test_over_a_usual_training_it_may_hardly_shrink(lr, left):
-    """The thesis's own settings: momentum 0.9, decay 5e-4, cosine, 200 epochs of 391 steps: never 1e-17."""
+    """The thesis's own settings, momentum 0.9, decay 5e-4, cosine, 200 epochs of 391 steps: D never reaches 1e-17."""
     D, u = 1.0, 0.0
     for epoch in range(200):
         for _ in range(391):
@@ -152,11 +152,11 @@ def difference(case: Case) -> list[np.ndarray]:
     return [D for _, D in leaves(tree_map(np.subtract, weights(case.params), case.state))]
 
 
-# Where it fails
+# The cases in which it fails
 
 @given(seed=seeds, lr=rates)
 def test_without_decay_the_difference_stays_for_ever(seed, lr):
-    """(2.7) as printed."""
+    """(2.7) in the printed form."""
     pair = Pair(SGD, seed, lr, 0.0)
     pair.learn(pair.random(200))
     np.testing.assert_allclose(pair.D[-1], pair.D[0], rtol=0, atol=1e-14 * 200 * pair.largest)  # ASAP (2.7)
@@ -164,7 +164,7 @@ def test_without_decay_the_difference_stays_for_ever(seed, lr):
 
 @given(seed=seeds)
 def test_without_decay_the_angle_shrinks_all_the_same(seed):
-    """What W and B have in common grows: so a test of their cosine would not miss the decay."""
+    """The common part of W and B grows, so a test of their cosine would not notice that the decay is missing."""
     pair = Pair(SGD, seed, 1.0, 0.0)
     R = pair.rng.standard_normal(pair.W.shape)
     R /= np.linalg.norm(R)
@@ -175,7 +175,7 @@ def test_without_decay_the_angle_shrinks_all_the_same(seed):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_adam_with_coupled_decay_does_not_keep_it(seed):
-    """The decay is scaled like a gradient, so how fast W and B meet hangs on the gradients."""
+    """The decay is scaled like a gradient, so the gradients decide how fast W and B meet."""
     lr, lam, steps = 1e-2, 1.0, 500
     left = {}
     for size in (1e-3, 1e3):
@@ -186,7 +186,7 @@ def test_adam_with_coupled_decay_does_not_keep_it(seed):
 
 @given(seed=seeds)
 def test_clipping_must_come_before_the_decay(seed):
-    """Clipped together with it, W and B no longer forget alike."""
+    """If the decay is clipped together with the gradients, W and B do not forget in the same way any more."""
     def train(decay_first: bool) -> float:
         pair, lr, lam = Pair(SGD, seed, 0.1, 0.0, start=10.0), 0.1, 1.0
         pair.W *= 3

@@ -26,12 +26,12 @@ widths = st.integers(1, 6)
 
 
 def linear_case(rule, seed, sizes=(4, 5, 3), **options) -> Case:
-    """Linear hidden layers, no biases, squared loss: the setting of section III-D."""
+    """A network with linear hidden layers, no biases and squared loss: the setting of section III-D."""
     return Case(rule, seed, sizes=sizes, activation="identity", loss="squared", biases=False, **options)
 
 
 def products(case: Case) -> list[np.ndarray]:
-    """W_L ... W_{i+1} for every hidden block, the shape of its B."""
+    """W_L ... W_{i+1} for every hidden block, in the shape of its B."""
     W = [block[0]["W"] for block in case.params[:-1]] + [case.params[-1]["W"]]
     return [np.linalg.multi_dot([*W[:i:-1]]) if len(W) - i > 2 else W[-1] for i in range(len(W) - 1)]
 
@@ -41,7 +41,7 @@ def moment(h: np.ndarray) -> np.ndarray:
 
 
 def descend(case: Case, eta: float, steps: int) -> None:
-    """The modules alone learn, on a fixed batch and fixed weights."""
+    """Let only the modules learn, on a fixed batch and with fixed weights."""
     opt = SGD(case.state, lr=eta)
     for _ in range(steps):
         opt(case.align())
@@ -81,7 +81,7 @@ def test_bp_is_the_derivative_of_the_loss(seed, activation, loss):
 
 @given(seed=seeds, loss=st.sampled_from(["cross_entropy", "squared"]))
 def test_e_is_the_derivative_of_the_loss_with_respect_to_a_L(seed, loss):
-    """(5) is right, y - y*; (22) prints the opposite sign."""
+    """(5) is right, y - y*; (22) is printed with the opposite sign."""
     case = Case(LAS(), seed, loss=loss)
     a = case.tape().output
     e = case.net.error(a, case.y)                                                  # LAS (5), (22)
@@ -177,7 +177,7 @@ def test_with_one_hidden_layer_it_is_bp(rule, seed):
     np.testing.assert_array_equal(case.grads()[0][0]["W"], true[0][0]["W"])
 
 
-# Linear networks: exact alignment, and what it takes
+# Linear networks: exact alignment, and its conditions
 
 @given(seed=seeds)
 def test_a_linear_network_is_the_product_of_its_weights(seed):
@@ -189,7 +189,7 @@ def test_a_linear_network_is_the_product_of_its_weights(seed):
 
 @given(seed=seeds)
 def test_with_biases_the_product_misses_a_constant(seed):
-    """Outside (28): a_L = W_L ... W_{i+1} h_i + c_i."""
+    """(28) does not hold: a_L = W_L ... W_{i+1} h_i + c_i."""
     case = Case(LAS(), seed, activation="identity", loss="squared", biases=True)
     tape = case.tape()
     for i, P in enumerate(products(case)):
@@ -246,7 +246,7 @@ def test_the_step_bound_is_two_over_the_largest_eigenvalue(factor, grows, seed):
 
 @given(seed=seeds)
 def test_without_full_rank_the_null_space_of_S_keeps_what_it_had(seed):
-    """A hidden layer wider than the input, as the paper's own 784-1024: no exact alignment."""
+    """A hidden layer is wider than the input, as the paper's own 784-1024: no exact alignment."""
     case = linear_case(LAS(), seed, sizes=(6, 3), inputs=2)
     h, P, before = case.tape().h[1], products(case)[0], case.state[0].copy()
     S = moment(h)
@@ -258,7 +258,7 @@ def test_without_full_rank_the_null_space_of_S_keeps_what_it_had(seed):
 
 @given(seed=seeds)
 def test_the_printed_sign_of_the_module_update_diverges(seed):
-    """(21), (27) and (30) as printed ascend: D grows by (I + eta S) at every step."""
+    """(21), (27) and (30) ascend in the printed form: every step multiplies D by (I + eta S)."""
     case = linear_case(LAS(), seed, sizes=(4, 3), inputs=4)
     spectral_input(case, case.rng)
     P, S, before = products(case)[0], moment(case.tape().h[1]), case.state[0].copy()
@@ -272,7 +272,7 @@ def test_the_printed_sign_of_the_module_update_diverges(seed):
 
 @dataclass(frozen=True)
 class PrintedError(LAS):
-    """(22) as printed: e = y* - y, descended."""
+    """(22) in the printed form: e = y* - y, which is then descended."""
 
     def credit(self, net, params, B, tape, y):
         e = -net.error(tape.output, y)
@@ -301,7 +301,7 @@ def test_the_printed_sign_of_the_error_diverges(rule, learns, seed):
 
 @given(seed=seeds, eta=st.floats(1e-3, 3.0))
 def test_online_step_is_a_relaxed_projection(seed, eta):
-    """|D+|^2 = |D|^2 - eta (2 - eta |h|^2) |D h|^2: it shrinks exactly while eta |h|^2 <= 2."""
+    """|D+|^2 = |D|^2 - eta (2 - eta |h|^2) |D h|^2: it shrinks if and only if eta |h|^2 <= 2."""
     case = linear_case(LAS(), seed, samples=1)
     P, h, before = products(case)[0], case.tape().h[1][0], case.state[0].copy()
     descend(case, eta, 1)
@@ -313,7 +313,7 @@ def test_online_step_is_a_relaxed_projection(seed, eta):
 @pytest.mark.parametrize("rule", [LAS(), LTAS()])
 @given(seed=seeds)
 def test_in_any_network_the_module_rests_at_least_squares(rule, seed):
-    """S^-1 E[h t^T] with t = a_L (LAS) or y* (LTAS, regression), however nonlinear the layers above."""
+    """S^-1 E[h t^T] with t = a_L (LAS) or y* (LTAS, regression), for all nonlinear layers above."""
     case = Case(rule, seed, loss="squared", samples=40, activation="tanh")
     tape = case.tape()
     target = tape.output if type(rule) is LAS else case.y
@@ -336,7 +336,7 @@ def test_with_weight_decay_the_module_rests_at_ridge_regression(seed, decay):
 
 @given(seed=seeds, eps=st.floats(0, 0.1), share=st.floats(0.05, 0.99))
 def test_the_module_tracks_weights_that_move_slowly(seed, eps, share):
-    """|D_k| <= q^k |D_0| + eps / (1 - q): eps is the step of the product, q the largest |1 - eta m|, m eigenvalues."""
+    """|D_k| <= q^k |D_0| + eps / (1 - q): eps is the product's step, q the largest |1 - eta m|, m eigenvalues."""
     case = linear_case(LAS(), seed, sizes=(4, 3), inputs=4)
     spectral_input(case, case.rng)
     values = np.linalg.eigvalsh(moment(case.tape().h[1]))
@@ -355,7 +355,7 @@ def test_the_module_tracks_weights_that_move_slowly(seed, eps, share):
 
 
 def test_beyond_the_mean_curvature_it_tracks_worse_than_the_least_eigenvalue_says():
-    """S = diag(1, 2) and eta = 0.98 > 2 / (1 + 2): |D| comes to eps / (1 - q) = 0.25, not to eps / (eta m) = 0.0102."""
+    """S = diag(1, 2), eta = 0.98 > 2 / (1 + 2): |D| approaches eps / (1 - q) = 0.25, and not eps / (eta m) = 0.0102."""
     case = linear_case(LAS(), 0, sizes=(2, 2), inputs=2, classes=1)
     case.params[0][0]["W"], case.params[1][0]["W"] = np.eye(2), np.eye(2)
     case.params[2]["W"] = np.zeros((1, 2))
@@ -370,10 +370,10 @@ def test_beyond_the_mean_curvature_it_tracks_worse_than_the_least_eigenvalue_say
 
 @given(seed=seeds)
 def test_on_classes_that_a_module_can_tell_apart_ltas_has_no_resting_point(seed):
-    """The gradient goes against the separating direction wherever B is, so B grows for ever."""
+    """For every B the gradient points against the separating direction, so B grows for ever."""
     case = Case(LTAS(), seed, sizes=(6, 4), samples=6)
     h = case.tape().h[1]
-    # as many units as samples: B h can be anything, such as the targets themselves
+    # the number of units equals that of samples: B h can be anything, such as the targets themselves
     apart = np.linalg.lstsq(h, case.y - 1 / 3, rcond=None)[0].T
     assert (np.argmax(h @ apart.T, 1) == np.argmax(case.y, 1)).all()
     for scale in (0.0, 1.0, 10.0):

@@ -1,4 +1,4 @@
-"""Local learning as Woo 2023, section 5.2.2, compares with it: what each block descends, and that it is all it hears.
+"""Local learning as in the comparison of Woo 2023, section 5.2.2: what each block descends, and hears nothing else.
 
 Mostafa, Ramesh, Cauwenberghs 2018 (mostafa); Nokland and Eidnes 2019 (pred, sim, predsim); phsic is here where all are
 alike and has its own page, test_hsic.py.
@@ -70,7 +70,7 @@ def image_net(which: str) -> Network:
 
 
 class Images:
-    """As networks.Case, for images of 6 x 6."""
+    """As networks.Case, but for images of 6 x 6."""
 
     def __init__(self, name: str, which: str, seed: int, samples: int = 6):
         self.rng, self.rule, self.net = np.random.default_rng(seed), rules.get(name), image_net(which)
@@ -88,12 +88,12 @@ class Images:
 @pytest.mark.parametrize("which", ["conv-small", "resnet"])
 @given(seed=seeds)
 def test_inside_a_block_the_gradient_is_exact(name, which, seed):
-    """Convolutions, max-pooling, batch-norm and shortcuts included, the input of the block standing still."""
+    """Convolutions, max-pooling, batch-norm and shortcuts are included; the input of the block is constant."""
     case = Images(name, which, seed)
     grads = case.rule.credit(case.net, case.params, case.state, case.tape, case.y).grads
     for i, block in enumerate(case.net[:-1]):
         v = like(grads[i], case.rng)
-        # running statistics have no gradient, and in training no say
+        # running statistics have no gradient, and training does not read them
         direction = rules.spsa.shifted(tree_map(np.zeros_like, case.params[i]), v, 1.0)
 
         def value(p, i=i, block=block):
@@ -119,7 +119,7 @@ def test_every_block_of_a_convolutional_network_descends_its_loss(name, which):
 
 @every_rule
 def test_a_block_learns_alike_under_any_network(name):
-    """What stands above has another width, another depth and other weights."""
+    """The network above the block has another width, another depth and other weights."""
     case, other = Case(rules.get(name), 0), Case(rules.get(name), 1, sizes=(6, 8, 4, 3))
     other.params[0], other.state[0], other.x, other.y = case.params[0], case.state[0], case.x, case.y
     for u, v in zip(leaves(case.grads()[0]), leaves(other.grads()[0]), strict=True):
@@ -145,7 +145,7 @@ def test_the_error_of_a_fixed_classifier_comes_back_through_its_own_weights(seed
 
 @given(seed=seeds)
 def test_a_local_classifier_learns_as_a_module_of_ltas_does(seed):
-    """The modules are the same; what differs is whose error the block hears, and that the last block has one, too."""
+    """The modules are the same; the block hears another error, and here the last block has a module, too."""
     case = Case(LTAS(), seed)
     state = [*case.state, np.ones((3, 4))]
     *ours, _ = LocalPrediction().align(case.net, case.params, state, case.tape(), case.y, case.rng)
@@ -172,7 +172,7 @@ def test_a_weight_that_is_none_is_refused(beta):
 
 @given(seed=seeds, classes=st.integers(2, 5))
 def test_a_block_whose_samples_are_as_alike_as_their_targets_hears_nothing(seed, classes):
-    """Whatever is wrong at the network's output: it has no say."""
+    """The error at the network's output, whatever it is, changes nothing."""
     rng = np.random.default_rng(seed)
     y = np.eye(classes)[rng.integers(classes, size=8)]
     scale, shift = rng.uniform(1, 2, (8, 1)), rng.standard_normal((8, 1))
@@ -222,7 +222,7 @@ def test_the_derivative_of_the_deviation(seed, side):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_samples_without_any_activity_have_derivatives(xp, dtype):
-    """A dead sample and a dead plane: the roots have no slope at 0."""
+    """One sample and one plane without activity: the square roots have no slope at 0."""
     h = np.zeros((3, 2, 2, 4), dtype)
     h[1] = np.arange(16).reshape(2, 2, 4)
     rows, square = xp.asarray(features(h)), xp.asarray(np.ones((3, 3), dtype))
@@ -247,7 +247,7 @@ HEADS = [((6,), PoolHead(), 6), ((4, 6, 3), PoolHead(), 18), ((5, 3, 2), PoolHea
 @pytest.mark.parametrize("shape, head, width", HEADS)
 @given(data=st.data())
 def test_a_pooling_head_is_one_trilinear_form(shape, head, width, data):
-    """Sums of small integers over windows of 1, 2 or 4: exact."""
+    """Sums of small integers over windows of 1, 2 or 4 are exact."""
     h, e = data.draw(integers((2, *shape))), data.draw(integers((2, 3)))
     B = head.init(np.random.default_rng(0), shape, 3, lambda rng, shape: rng.integers(-4, 5, shape).astype(float))
     assert B.shape == (3, width)
@@ -286,7 +286,7 @@ def test_a_local_loss_can_call_perfect_what_the_output_cannot_use():
     y = np.eye(2)[[0, 0, 1, 1]]
     rule = RULES["pred"]
     b = np.zeros((2, 2))
-    # the best linear classifier is none: its gradient is 0, and so is all that the block hears
+    # the best linear classifier says nothing: its gradient is 0, and so is everything that the block hears
     assert not rule.learnt(NET, b, h, y).any() and not rule.sent(NET, b, h, y).any()
     net = Network((*(Sequential((Dense(n), Activation(f))) for n, f in ((2, "identity"), (8, "relu"))), Dense(2)))
     params, _ = network.init(net, np.random.default_rng(0), (2,), "float64")

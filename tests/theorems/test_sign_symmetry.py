@@ -1,4 +1,4 @@
-"""Sign-concordant feedback: the signs of W, magnitudes of its own."""
+"""Sign-concordant feedback: the signs of W with other magnitudes."""
 from __future__ import annotations
 
 import numpy as np
@@ -24,7 +24,7 @@ def arrays(tree):
 
 
 def carried(case: Case) -> list[np.ndarray]:
-    """The matrices that carry the error down, from the first that does."""
+    """The matrices that carry the error down, from the first block that does."""
     used = []
     with pytest.MonkeyPatch.context() as patch:
         product = linear.feedback
@@ -60,7 +60,7 @@ def test_what_each_block_hears(name, seed):
 @every_kind
 @given(seed=seeds)
 def test_the_size_of_a_weight_is_not_transported(name, seed):
-    """Forward weights scaled by positive numbers, neuron by neuron: the same signals, bit for bit."""
+    """If the forward weights are scaled by positive numbers, neuron by neuron, the signals stay, bit for bit."""
     case = Case(RULES[name], seed)
     tape, before = case.tape(), case.grads()
     scaled = tree_map(lambda w: w * case.rng.uniform(0.1, 10, w.shape[0]).reshape(-1, *[1] * (w.ndim - 1)), case.params)

@@ -1,4 +1,4 @@
-"""Difference target propagation, Lee et al. 2015: when targets are errors in disguise, and which."""
+"""Difference target propagation, Lee et al. 2015: when targets are errors in another form, and in which form."""
 from __future__ import annotations
 
 import numpy as np
@@ -29,7 +29,7 @@ def under_bp(case: Case) -> list[np.ndarray]:
 
 
 def inverses(case: Case, make) -> None:
-    """Every g_i becomes the linear map make(W_i)."""
+    """Make every g_i the linear map make(W_i)."""
     for i, own in enumerate(case.state):
         if own is not None:
             own[0]["W"], own[0]["b"] = make(case.params[i][0]["W"]), np.zeros(len(own[0]["b"]))
@@ -58,7 +58,7 @@ def test_the_targets_are_those_of_the_paper(seed):
 
 @given(seed=seeds)
 def test_the_last_two_blocks_learn_as_in_bp(seed):
-    """With step 1; the last hidden block reads the output's weights."""
+    """This holds for step 1; the last hidden block reads the weights of the output block."""
     case = Case(DTP, seed)
     true = BP().credit(case.net, case.params, None, case.tape(), case.y).grads
     np.testing.assert_array_equal(case.grads()[-1]["W"], true[-1]["W"])
@@ -90,7 +90,7 @@ def test_with_exact_inverses_it_is_the_gauss_newton_direction(seed):
 
 @given(seed=seeds, n=st.integers(1, 3))
 def test_the_difference_takes_out_what_an_inverse_has_wrong_everywhere_alike(seed, n):
-    """A constant added to g_i changes no target; without the difference it would change all below."""
+    """A constant that is added to g_i changes no target; without the difference it would change all targets below."""
     case = Case(DifferenceTargetPropagation(inverse="identity"), seed)
     before = heard(case)
     for own in case.state[1:]:
@@ -146,7 +146,7 @@ def test_what_is_not_fully_connected_is_refused_with_the_reason(model):
     shape, rng = (8, 8, 1), np.random.default_rng(0)
     net = models.build(model, shape, 3)
     params, shapes = network.init(net, rng, shape)
-    with pytest.raises(InputError, match="fully connected network, such as mlp:128,128: .*, which block 1 is not"):
+    with pytest.raises(InputError, match="fully connected network, such as mlp:128,128: .*, but block 1 has other layers"):
         DTP.init(rng, net, params, shapes)
 
 

@@ -1,4 +1,4 @@
-"""The weight mirror: which noise makes W the resting point of B, and which does not.
+"""The weight mirror: which noise makes B rest at W, and which noise does not.
 
 Noise of an exact second moment takes the place of drawn noise, so that nothing here is true on average only.
 """
@@ -24,7 +24,7 @@ sigmas = st.floats(0.1, 3.0)
 
 
 class Whitened(np.random.Generator):
-    """Normal noise made white: u^T u / N = I exactly, up to rounding, for N >= F."""
+    """Normal noise that is made white: u^T u / N = I exactly, up to rounding, for N >= F."""
 
     def __init__(self, seed: int):
         super().__init__(np.random.PCG64(seed))
@@ -35,7 +35,7 @@ class Whitened(np.random.Generator):
 
 
 class Given(Whitened):
-    """The noise that the test hands in, for one layer."""
+    """A generator that returns the noise which the test gives it, for one layer."""
 
     def __init__(self, noise: np.ndarray):
         super().__init__(0)
@@ -64,7 +64,7 @@ def pair(seed: int, rows: int, n: int):
 
 @given(seed=seeds, rows=sizes, n=sizes, sigma=sigmas)
 def test_white_noise_carries_the_weights(seed, rows, n, sigma):
-    """E[(W x) x^T] = sigma^2 W; half of that behind a ReLU without bias, as x and -x are alike."""
+    """E[(W x) x^T] = sigma^2 W; after a ReLU without bias half of that, because x and -x are equally likely."""
     _, W, _ = pair(seed, rows, n)
     x = sigma * axes(n)
     out = linear.forward(W, x)                                                     # ASAP (2.1)
@@ -110,11 +110,11 @@ def test_its_engage_mode_is_feedback_alignment(seed):
         np.testing.assert_array_equal(u, v)
 
 
-# Where it fails
+# The cases in which it fails
 
 @given(seed=seeds, n=st.integers(2, 6))
 def test_noise_with_a_mean_rests_elsewhere(seed, n):
-    """At W (I + m m^T)."""
+    """B rests at W (I + m m^T)."""
     rng, W, B = pair(seed, 4, n)
     m = 1 + rng.random(n)
     found = B - WeightMirror(samples=2 * n).mirror(B, W, Given(axes(n) + m))
@@ -124,7 +124,7 @@ def test_noise_with_a_mean_rests_elsewhere(seed, n):
 
 @given(seed=seeds, n=st.integers(2, 6))
 def test_noise_of_unequal_variances_rests_elsewhere(seed, n):
-    """At W Sigma: in another direction, not only of another length."""
+    """B rests at W Sigma, which differs from W in direction, not only in length."""
     rng, W, B = pair(seed, 4, n)
     s = np.linspace(0.2, 3, n)
     found = B - WeightMirror(samples=2 * n).mirror(B, W, Given(axes(n) * s))
@@ -134,11 +134,11 @@ def test_noise_of_unequal_variances_rests_elsewhere(seed, n):
 
 @given(seed=seeds, n=st.integers(2, 6))
 def test_a_bias_before_a_relu_bends_what_arrives(seed, n):
-    """So noise is measured before bias and f."""
+    """So noise is measured before the bias and f."""
     rng, W, _ = pair(seed, 4, n)
     x, bias = axes(n), np.linspace(-2, 2, 4) * np.sqrt(n) * np.abs(W).max()
     behind = linear.outer(relu(linear.forward(W, x) + bias), x) / len(x)           # ASAP (2.1)
-    # a unit whose bias keeps it off says nothing, one that is always on says W where others say W / 2
+    # a unit that its bias keeps off says nothing; a unit that is always on says W; the others say W / 2
     assert_zero(behind[0], of=W)
     assert_close(behind[-1], W[-1], of=W)
 
