@@ -80,7 +80,6 @@ def error(task: Task, W1: np.ndarray, W2: np.ndarray) -> np.ndarray:
     numpy.ndarray, shape (n_o, n_x)
         E = T - W_2 W_1; for one input x, delta = E x.
 
-
     Notes
     -----
     Woo 2023, (3.11).
@@ -111,7 +110,6 @@ def velocity(task: Task, W1: np.ndarray, W2: np.ndarray) -> tuple[np.ndarray, np
     -------
     tuple of numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
         (W_1', W_2').
-
 
     Notes
     -----
@@ -272,7 +270,6 @@ def K(task: Task, W1: np.ndarray, W2: np.ndarray) -> np.ndarray:
     numpy.ndarray, shape (n_h, n_h)
         K, a symmetric matrix.
 
-
     Notes
     -----
     This is what (3.19) of Woo 2023 should say; docs/theory.md, Lemma 1.
@@ -306,7 +303,6 @@ def r(task: Task, W1: np.ndarray, W2: np.ndarray) -> np.ndarray:
     numpy.ndarray, shape (n_h, n_h)
         r.
 
-
     Notes
     -----
     Woo 2023, (3.19).  r is constant only in special cases, such as zero weights at the start and white inputs; `K` is
@@ -339,7 +335,6 @@ def H(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
     float
         H = |W_1|^2 / 2 - <T, W_2 (C^+)^T>, whose time derivative is then -tr(E Sigma E^T).
 
-
     Notes
     -----
     docs/theory.md, Lemma 2; the convergence theorem rests on it.
@@ -370,7 +365,6 @@ def M(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
     float
         M.
 
-
     Notes
     -----
     Woo 2023, (3.20), which is printed without the second transpose.
@@ -400,7 +394,6 @@ def dM(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
     -------
     float
         M'.
-
 
     Notes
     -----
@@ -434,7 +427,6 @@ def u(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
     float
         u = |W_2|^2.
 
-
     Notes
     -----
     docs/theory.md bounds it, see `bound`.
@@ -464,7 +456,6 @@ def loss(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
     -------
     float
         tr(E Sigma E^T), the mean of |y* - y|^2.
-
 
     Notes
     -----

@@ -153,8 +153,10 @@ def held(net: Network, tape: Tape) -> list[int]:
     list of int
         The bytes of each layer with weights along the main path; the last number is the bytes of everything else.
 
-    Notes ----- Arrays between two of those layers, such as masks and the input of batch-norm, count for the lower
-    layer.  Every piece of memory is counted once, at the lowest layer that keeps it.  The batch x is not counted.
+    Notes
+    -----
+    Arrays between two of those layers, such as masks and the input of batch-norm, count for the lower layer.  Every
+    piece of memory is counted once, at the lowest layer that keeps it.  The batch x is not counted.
 
     Examples
     --------
