@@ -652,7 +652,7 @@ def _work(stations: Sequence[Station], part: slice, before: Belt, after: Belt | 
             after.end()
 
 
-def _stream(xp: Any, s: Array, k: int, streams: dict[int, Any]) -> Any:
+def _stream(xp: Any, s: Any, k: int, streams: dict[int, Any]) -> Any:
     """Return the stream of station k on the device of s, which is made current; a null context on the host."""
     if xp is np:
         return nullcontext()
