@@ -404,7 +404,7 @@ class Unordered(BP):
 
 
 def test_a_state_that_belongs_to_no_block_is_refused():
-    with pytest.raises(ValueError, match="Unordered learns beside W is no list over blocks, but a dict"):
+    with pytest.raises(ValueError, match="Unordered learns in addition to W is no list over blocks, but a dict"):
         locality.locality(Unordered())
 
 

@@ -1,4 +1,4 @@
-"""What a step stores: the thesis's count, and the bytes that a real tape holds."""
+"""What a step stores: the count of the thesis, and the bytes that a real tape holds."""
 from __future__ import annotations
 
 import gc
@@ -172,7 +172,7 @@ def test_the_columns_are_the_sizes_of_block_that_were_asked_for(rule, k, names):
 
 
 @pytest.mark.parametrize("call, sentence", [
-    (lambda: measure(rule="bp"), "rule 'bp' stores what backpropagation stores: expected as or asap"),
+    (lambda: measure(rule="bp"), "rule 'bp' stores as much as backpropagation: expected as or asap"),
     (lambda: measure(rule="asfp"), "rule 'asfp' stores"),
     (lambda: measure(rule="asapp"), "unknown rule 'asapp'"),
     (lambda: measure(data="cifar"), "unknown data set 'cifar'"),

@@ -17,7 +17,7 @@ from nobackprop.errors import InputError
 from nobackprop.optim import OPTIMIZERS, bind
 from nobackprop.studies import pipeline
 from nobackprop.studies.locality import EVERY, Locality, Reads, same_bits
-from nobackprop.studies.pipeline import Belt, Closed, Station, makespan, one_by_one, play, shares
+from nobackprop.studies.pipeline import Belt, BeltClosed, Station, makespan, one_by_one, play, shares
 from nobackprop.tree import leaves, tree_map
 
 SIX = "mlp:8,7,6,6,7,8"  # three components
@@ -384,7 +384,7 @@ def test_a_belt_that_is_left_takes_nothing_and_gives_nothing():
     belt.put((1, 1))
     belt.leave()
     assert list(belt) == []
-    with pytest.raises(Closed):
+    with pytest.raises(BeltClosed):
         belt.put((2, 2))
     ended = Belt(2)
     ended.put((3, 3))

@@ -1,1 +1,1 @@
-"""Studies of the rules: equations, locality, memory, codes, flows, pipelines, learning without gradients, speed."""
+"""Studies of the learning rules: equations, locality, memory, code quality, flows, pipelines, no gradients, speed."""

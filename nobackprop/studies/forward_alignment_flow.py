@@ -1,10 +1,13 @@
-"""Forward Alignment of two linear layers as a continuous flow, and what is known of it.  Woo 2023, section 3.2.
+"""Forward Alignment of two linear layers as a continuous flow, and what is known of it.
 
     W_2' = E Sigma C^T,   W_1' = W_2^T E Sigma,   E = T - W_2 W_1,   Sigma = E[x x^T]
 
-The signs are the thesis's: here E is target minus output, and both layers move along it.  docs/theory.md has the
-theorems; every function takes the task and a point (W1, W2), and none writes into its arguments.
+The source is Woo 2023, section 3.2, and the signs are those of the thesis: here E is target minus output, and both
+layers move along it.  docs/theory.md has the theorems, in the same symbols.  Every function takes the task and a
+point (W1, W2), and none writes into its arguments.
 """
+# K, H, M, T, W1 and their like are the symbols of the thesis and of docs/theory.md
+# ruff: noqa: N802
 from __future__ import annotations
 
 import math
@@ -15,16 +18,33 @@ from scipy.integrate import solve_ivp
 
 from ..errors import InputError, unknown
 
-# which W_2 the first layer hears through: the old one, the mean of both, the new one
+# through which W_2 the first layer hears the error: the old one, the mean of both, the new one
 ORDERS = {"simultaneous": 0.0, "midpoint": 0.5, "sequential": 1.0}
 
 
 @dataclass(frozen=True)
 class Task:
-    """What two linear layers shall learn: T (n_o, n_x), with C (n_h, n_x) as their forward path for learning.
+    """What two linear layers are to learn: the map T, with C as their forward path for learning.
 
-    Sigma (n_x, n_x) is the inputs' second moment; without one they are white, as the thesis has them.
-    Raises InputError where the shapes do not fit.
+    Attributes
+    ----------
+    T : numpy.ndarray, shape (n_o, n_x)
+        The map from inputs to targets.
+    C : numpy.ndarray, shape (n_h, n_x)
+        The fixed weights of the second forward path.
+    Sigma : numpy.ndarray, shape (n_x, n_x), optional
+        The second moment of the inputs, E[x x^T].  None stands for the identity: white inputs, as in the thesis.
+
+    Raises
+    ------
+    InputError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Task(T=np.eye(2), C=np.ones((3, 2))).Sigma is None
+    True
     """
 
     T: np.ndarray
@@ -39,28 +59,112 @@ class Task:
             raise InputError(f"Sigma must be of shape {(n_x, n_x)} for {n_x} inputs, got {self.Sigma.shape}")
 
     def moved(self, E: np.ndarray) -> np.ndarray:
-        """E Sigma."""
+        """Return E Sigma, shape (n_o, n_x), for an error E of that shape; E itself if the inputs are white."""
         return E if self.Sigma is None else E @ self.Sigma
 
 
 # Motion
 
 def error(task: Task, W1: np.ndarray, W2: np.ndarray) -> np.ndarray:
-    """E (n_o, n_x); delta = E x.  Equation (3.11)."""
-    return task.T - W2 @ W1                                                        # ASAP (3.11)
+    """Return what the two layers still lack of the map.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_o, n_x)
+        E = T - W_2 W_1; for one input x, delta = E x.
+
+    Notes
+    -----
+    Woo 2023, (3.11).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> error(task, W1, W2).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    E: np.ndarray = task.T - W2 @ W1                                               # ASAP (3.11)
+    return E
 
 
 def velocity(task: Task, W1: np.ndarray, W2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(W_1', W_2').  Equations (3.16)-(3.17), with Sigma where it is not I."""
+    """Return the time derivatives of both layers under the flow.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    tuple of numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        (W_1', W_2').
+
+    Notes
+    -----
+    Woo 2023, (3.16)-(3.17), with a factor Sigma if the inputs are not white.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> velocity(task, W1, W2)[1].tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     E = task.moved(error(task, W1, W2))
     return W2.T @ E, E @ task.C.T                                                  # ASAP (3.16)-(3.17)
 
 
 def step(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float,
          order: str = "simultaneous") -> tuple[np.ndarray, np.ndarray]:
-    """(dW_1, dW_2) of one full-batch step.  Equations (3.14)-(3.15).
+    """Return the changes of both layers in one full-batch step.
 
-    In every order both layers hear one E.  Raises InputError for an order that is not in ORDERS.
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+    eta : float
+        The learning rate.
+    order : str
+        Through which W_2 the first layer hears the error: 'simultaneous' (the old one), 'sequential' (the new one) or
+        'midpoint' (the mean of both).
+
+    Returns
+    -------
+    tuple of numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        (dW_1, dW_2).
+
+    Raises
+    ------
+    InputError
+        If the order is not one of ORDERS.
+
+    Notes
+    -----
+    Woo 2023, (3.14)-(3.15), with a factor Sigma if the inputs are not white.  In every order both layers hear the same
+    E.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> [float(change.sum()) for change in step(task, W1, W2, eta=0.5, order="sequential")]
+    [0.5, 1.0]
     """
     if order not in ORDERS:
         raise unknown("order", order, ORDERS)
@@ -71,7 +175,23 @@ def step(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float,
 
 @dataclass(frozen=True)
 class Path:
-    """Points of a flow: t (S,), W1 (S, n_h, n_x), W2 (S, n_o, n_h)."""
+    """Points of a flow, one for each time.
+
+    Attributes
+    ----------
+    t : numpy.ndarray, shape (S,)
+        The times.
+    W1 : numpy.ndarray, shape (S, n_h, n_x)
+        The first layer at these times.
+    W2 : numpy.ndarray, shape (S, n_o, n_h)
+        The second layer at these times.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Path(np.zeros(5), np.zeros((5, 3, 2)), np.zeros((5, 4, 3))).W1[-1].shape
+    (3, 2)
+    """
 
     t: np.ndarray
     W1: np.ndarray
@@ -79,9 +199,41 @@ class Path:
 
 
 def integrate(task: Task, W1: np.ndarray, W2: np.ndarray, times: np.ndarray, rtol: float = 1e-9) -> Path:
-    """The flow from (W1, W2) at times[0] = 0, at all `times`, to a relative error of about rtol a step.
+    """Follow the flow from a point, and return where it is at each of the times.
 
-    Raises InputError where the times do not begin at 0 and rise, or where the solver gives up.
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+    times : numpy.ndarray, shape (S,)
+        At least two times that begin at 0 and rise; (W1, W2) is the point at time 0.
+    rtol : float
+        The relative error of one step of the solver, about.
+
+    Returns
+    -------
+    Path
+        The points at `times`.
+
+    Raises
+    ------
+    InputError
+        If the times do not begin at 0 and rise, or if the solver gives up.
+
+    Notes
+    -----
+    The solver is the Runge-Kutta method of order 8 of SciPy, DOP853.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> path = integrate(task, W1, W2, np.array([0.0, 1.0, 20.0]))
+    >>> path.W2.shape, bool(loss(task, path.W1[-1], path.W2[-1]) < 1e-9)
+    ((3, 2, 2), True)
     """
     times = np.asarray(times, float)
     if times.ndim != 1 or len(times) < 2 or times[0] != 0 or np.any(np.diff(times) <= 0):
@@ -104,40 +256,219 @@ def integrate(task: Task, W1: np.ndarray, W2: np.ndarray, times: np.ndarray, rto
 # Quantities
 
 def K(task: Task, W1: np.ndarray, W2: np.ndarray) -> np.ndarray:
-    """(n_h, n_h): the flow conserves it, whatever Sigma and C are.  What equation (3.19) should say."""
+    """Return K = W_1 C^T + C W_1^T - W_2^T W_2, which the flow conserves for every Sigma and C.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_h, n_h)
+        K, a symmetric matrix.
+
+    Notes
+    -----
+    This is what (3.19) of Woo 2023 should say; docs/theory.md, Lemma 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> path = integrate(task, np.eye(2), W2, np.array([0.0, 3.0]))
+    >>> np.allclose(K(task, path.W1[-1], path.W2[-1]), K(task, np.eye(2), W2), atol=1e-6)
+    True
+    """
     S = W1 @ task.C.T
-    return S + S.T - W2.T @ W2                                                     # ASAP (3.19)
+    conserved: np.ndarray = S + S.T - W2.T @ W2                                    # ASAP (3.19)
+    return conserved
 
 
 def r(task: Task, W1: np.ndarray, W2: np.ndarray) -> np.ndarray:
-    """(n_h, n_h): what the printed (3.19) takes for a constant; it is one in special cases alone."""
-    return W1 @ task.C.T - 0.5 * W2.T @ W2
+    """Return r = W_1 C^T - W_2^T W_2 / 2, which the printed (3.19) takes for a constant.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_h, n_h)
+        r.
+
+    Notes
+    -----
+    Woo 2023, (3.19).  r is constant only in special cases, such as zero weights at the start and white inputs; `K` is
+    always.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> r(task, W1, W2).tolist()
+    [[0.0, 0.0], [0.0, 0.0]]
+    """
+    printed: np.ndarray = W1 @ task.C.T - 0.5 * W2.T @ W2
+    return printed
 
 
 def H(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
-    """Falls by tr(E Sigma E^T) as time goes by, if C has full column rank; the theorem rests on it."""
+    """Return H, which falls at the rate of the loss if C has full column rank.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    float
+        H = |W_1|^2 / 2 - <T, W_2 (C^+)^T>, whose time derivative is then -tr(E Sigma E^T).
+
+    Notes
+    -----
+    docs/theory.md, Lemma 2; the convergence theorem rests on it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> H(task, 2 * np.eye(2), np.eye(2))
+    2.0
+    """
     return float(0.5 * (W1**2).sum() - (task.T @ np.linalg.pinv(task.C) * W2).sum())
 
 
 def M(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
-    """|E C^T|^2, the thesis's function.  Equation (3.20); printed without the second transpose."""
+    """Return M = |E C^T|^2, the function that the proof of the thesis follows.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    float
+        M.
+
+    Notes
+    -----
+    Woo 2023, (3.20), which is printed without the second transpose.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> M(task, W1, W2)
+    2.0
+    """
     return float(((error(task, W1, W2) @ task.C.T)**2).sum())                      # ASAP (3.20)
 
 
 def dM(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
-    """M' on white inputs.  Equation (3.21), whose printed form lacks the term with K."""
+    """Return the time derivative of M under the flow, on white inputs.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    float
+        M'.
+
+    Notes
+    -----
+    Woo 2023, (3.21), whose printed form lacks the term with K.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> dM(task, W1, np.eye(2))
+    -4.0
+    """
     Z = error(task, W1, W2) @ task.C.T
     twisted = float((Z @ K(task, W1, W2) * Z).sum())
     return float(-((Z @ W2.T)**2).sum() - 2 * ((W2.T @ Z)**2).sum()) - twisted     # ASAP (3.21)
 
 
 def u(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
-    """|W_2|^2."""
+    """Return the squared norm of the second layer.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    float
+        u = |W_2|^2.
+
+    Notes
+    -----
+    docs/theory.md bounds it, see `bound`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> u(task, W1, np.eye(2))
+    2.0
+    """
     return float((W2**2).sum())
 
 
 def loss(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
-    """tr(E Sigma E^T), the mean of |y* - y|^2."""
+    """Return the loss of the two layers.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    float
+        tr(E Sigma E^T), the mean of |y* - y|^2.
+
+    Notes
+    -----
+    Called f in docs/theory.md.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> loss(task, W1, W2)
+    2.0
+    """
     E = error(task, W1, W2)
     return float((task.moved(E) * E).sum())
 
@@ -145,10 +476,31 @@ def loss(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 # From zero weights, on white inputs
 
 def mode(mu: np.ndarray, t: float) -> np.ndarray:
-    """p(t) of p' = 1 - mu p^3 / 2, p(0) = 0, for every mu >= 0.
+    """Return p(t), the solution of p' = 1 - mu p^3 / 2 with p(0) = 0.
 
-    With q = p (mu/2)^(1/3) and s = t (mu/2)^(1/3) it is q' = 1 - q^3, of which s is known as a function of q; Newton's
-    method inverts that in w = -log(1 - q), where it is concave, so that it comes from below and never overshoots.
+    Parameters
+    ----------
+    mu : numpy.ndarray, shape (...)
+        Numbers of at least 0.
+    t : float
+        The time, at least 0.
+
+    Returns
+    -------
+    numpy.ndarray, shape (...)
+        p(t) for each mu.
+
+    Notes
+    -----
+    docs/theory.md, Theorem 3.  With q = p (mu/2)^(1/3) and s = t (mu/2)^(1/3) the equation is q' = 1 - q^3, and s is
+    known as a function of q.  Newton's method inverts that function in the variable w = -log(1 - q).  There the
+    function is concave, so the method comes from below and never overshoots.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mode(np.array([0.0, 2.0, 16.0]), t=50.0).round(6).tolist()
+    [50.0, 1.0, 0.5]
     """
     rate = np.cbrt(np.asarray(mu, float) / 2)
     s = rate * t
@@ -157,16 +509,43 @@ def mode(mu: np.ndarray, t: float) -> np.ndarray:
         q = -np.expm1(-w)
         turned = (np.arctan((2 * q + 1) / math.sqrt(3)) - math.pi / 6) / math.sqrt(3)
         w = w + (s - (w / 3 + np.log1p(q + q * q) / 6 + turned)) * (1 + q + q * q)
-    # that difference of angles loses its digits where s is small
+    # the difference of angles loses its digits if s is small
     q = np.where(s < 1e-3, s - s**4 / 4, q)
     return np.where(rate > 0, q / np.where(rate > 0, rate, 1), t)
 
 
 def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
-    """(W_1, W_2) at time t where both were 0 at time 0: in closed form, for any C.
+    """Return the weights at time t if both layers were 0 at time 0, in closed form.
 
-    With T C^T = U diag(s) V^T it is W_2 = U diag(s p) V^T and W_1 = V diag(s p^2 / 2) U^T T, p being mode(s^2, t).
-    Raises InputError where the inputs are not white.
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt, from white inputs; C may be any matrix.
+    t : float
+        The time, at least 0.
+
+    Returns
+    -------
+    tuple of numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        (W_1, W_2).
+
+    Raises
+    ------
+    InputError
+        If the inputs are not white.
+
+    Notes
+    -----
+    docs/theory.md, Theorem 3.  With T C^T = U diag(s) V^T the weights are W_2 = U diag(s p) V^T and
+    W_1 = V diag(s p^2 / 2) U^T T, where p is mode(s^2, t).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = from_zero(task, t=50.0)
+    >>> (W2 @ W1).round(6).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
     """
     if task.Sigma is not None:
         raise InputError("the closed form is for white inputs: give no Sigma")
@@ -178,10 +557,40 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
 # Bounds that need no flow
 
 def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float:
-    """What u never exceeds from this point on: under the flow, or under full-batch steps of size eta.
+    """Return a bound that u never exceeds from this point on, without following the flow.
 
-    The steps must also satisfy eta lambda_max(Sigma) bound <= 1, as those of safe_rate do.
-    Raises InputError where C has no full column rank, without which no such bound is known.
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+    eta : float
+        The learning rate of the steps; 0 stands for the flow.
+
+    Returns
+    -------
+    float
+        The bound: under the flow if `eta` is 0, else under full-batch steps of size eta.
+
+    Raises
+    ------
+    InputError
+        If C has no full column rank; without it no such bound is known.
+
+    Notes
+    -----
+    docs/theory.md, Theorems 1 and 2.  The steps must also satisfy eta lambda_max(Sigma) bound <= 1; those of
+    `safe_rate` do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> path = integrate(task, W1, W2, np.array([0.0, 1.0, 20.0]))
+    >>> max(u(task, W1, W2) for W1, W2 in zip(path.W1, path.W2)) < bound(task, W1, W2)
+    True
     """
     if np.linalg.matrix_rank(task.C) < task.C.shape[1]:
         raise InputError(f"C {task.C.shape} has rank {np.linalg.matrix_rank(task.C)}, expected {task.C.shape[1]}: "
@@ -194,8 +603,8 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
         room = max(0.0, start + tau * math.sqrt(v))
         return 2 * C * math.sqrt(2 * room) - trace + pace * room
 
-    # above is concave and u <= above(u), so a larger v with above(v) < v is beyond the last v with v <= above(v);
-    # from there this falls to that one, and every point on the way is a bound
+    # above is concave and u <= above(u): a larger v with above(v) < v lies beyond the last v with v <= above(v);
+    # from there the iteration falls to that last v, and every point on the way is a bound
     v = 2 * max(1.0, u(task, W1, W2))
     while above(v) >= v:
         v *= 2
@@ -205,9 +614,36 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
 
 
 def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
-    """A step size under which full-batch steps from this point are proven to bring E to 0.
+    """Return a learning rate under which full-batch steps from this point are proven to bring E to 0.
 
-    Raises InputError where C has no full column rank.
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+    W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
+        The weights.
+
+    Returns
+    -------
+    float
+        The learning rate.
+
+    Raises
+    ------
+    InputError
+        If C has no full column rank.
+
+    Notes
+    -----
+    docs/theory.md, Theorem 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> task = Task(T=np.eye(2), C=np.eye(2))
+    >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
+    >>> 0 < safe_rate(task, W1, W2) < 1
+    True
     """
     eta = 1 / (largest(task) * max(bound(task, W1, W2), 1e-12))
     while eta * largest(task) * bound(task, W1, W2, eta) > 1:
@@ -216,5 +652,22 @@ def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 
 
 def largest(task: Task) -> float:
-    """The largest eigenvalue of Sigma."""
+    """Return the largest eigenvalue of Sigma.
+
+    Parameters
+    ----------
+    task : Task
+        What is to be learnt.
+
+    Returns
+    -------
+    float
+        lambda_max(Sigma); 1 if the inputs are white.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> largest(Task(np.eye(2), np.eye(2), Sigma=np.diag([3.0, 1.0])))
+    3.0
+    """
     return 1.0 if task.Sigma is None else float(np.linalg.eigvalsh(task.Sigma)[-1])

@@ -1,7 +1,8 @@
-"""Learning without gradients, small enough to be watched: COBYLA and simultaneous perturbation beside backpropagation.
+"""Learning without gradients on small networks: COBYLA and simultaneous perturbation, next to backpropagation.
 
-Woo 2023, section 8.1, names two limits of it, size and slow convergence.  `python -m nobackprop.studies.gradient_free [FIGURE]`
-measures both; docs/gradient-free.md has the result.
+Woo 2023, section 8.1, names two limits of learning without gradients: the size of the network and slow convergence.
+The command `python -m nobackprop.studies.gradient_free [FIGURE]` measures both; docs/gradient-free.md has the result.
+The unit of cost is a pass: one walk of the batch through the network, forward or with an equal amount of work.
 """
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,7 @@ from scipy.optimize import minimize
 from .. import learn, network
 from ..data import load, one_hot
 from ..errors import InputError
-from ..figures import BLACK, BLUE, VERMILION, check_ending
-from ..files import atomic
+from ..figures import BLACK, BLUE, VERMILION, check_ending, write
 from ..models import mlp
 from ..network import Network
 from ..optim import SGD
@@ -31,7 +31,7 @@ from ..tape import NOTHING
 from ..tree import Tree, leaves, tree_map
 
 MOST = 300
-# of a step, in passes through the network: the two products of the backward walk count as two
+# what a step costs, in passes through the network: the two products of the backward walk count as two
 COSTS = {"bp": 3, "spsa": 2}
 RATES = {"bp": (10.0, 3.0, 1.0), "spsa": (1.0, 0.3, 0.1)}
 WIDTHS, SEEDS = (4, 8, 16, 32), (0, 1, 2)
@@ -39,13 +39,33 @@ FEATURES, CLASSES, SAMPLES = 4, 4, 200
 TARGET, PASSES = 0.2, 3000
 
 
-class Reached(Exception):
-    """The target is."""
+class _TargetReached(Exception):  # noqa: N818, as it is a signal and not an error
+    """The signal that ends COBYLA, which has no other way to stop: the loss is no larger than the target."""
 
 
 @dataclass
 class Trace:
-    """The least loss found so far, and the passes through the network it took; with the seconds of them all."""
+    """What one training run went through: the least loss so far after each number of passes.
+
+    Attributes
+    ----------
+    passes : list of int
+        The numbers of passes through the network after which a loss was seen.
+    losses : list of float
+        The least loss found so far, for each entry of `passes`.
+    seconds : float
+        The time that the whole run took.
+    params : Tree
+        The parameters that were found.
+
+    Examples
+    --------
+    >>> trace = Trace()
+    >>> for passes, loss in [(1, 0.9), (3, 1.2), (5, 0.4)]:
+    ...     trace.add(passes, loss)
+    >>> trace.losses, trace.reached(0.5), trace.reached(0.1)
+    ([0.9, 0.9, 0.4], 5, None)
+    """
 
     passes: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -53,22 +73,77 @@ class Trace:
     params: Tree = None
 
     def add(self, passes: int, loss: float) -> None:
-        """A loss that was seen after so many passes."""
+        """Record a loss.
+
+        Parameters
+        ----------
+        passes : int
+            The number of passes after which it was seen.
+        loss : float
+            The loss.
+        """
         self.passes.append(passes)
         self.losses.append(min([loss, *self.losses[-1:]]))
 
     def reached(self, loss: float) -> int | None:
-        """After how many passes there was a loss no larger; None where there was none."""
+        """Return after how many passes the loss was at most `loss`.
+
+        Parameters
+        ----------
+        loss : float
+            The loss that is asked for.
+
+        Returns
+        -------
+        int or None
+            The number of passes; None if the loss was never so small.
+        """
         return next((passes for passes, found in zip(self.passes, self.losses, strict=True) if found <= loss), None)
 
 
 def flat(params: Tree) -> np.ndarray:
-    """The numbers of a tree that learn, in one row."""
+    """Return all numbers that learn, in one row.
+
+    Parameters
+    ----------
+    params : Tree
+        The parameters of a network.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n,)
+        The numbers, without running statistics.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> flat([{"W": np.ones((2, 2)), "b": np.zeros(2)}]).tolist()
+    [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
+    """
     return np.concatenate([array.ravel() for _, array in leaves(learning(params))])
 
 
 def unflat(params: Tree, row: np.ndarray) -> Tree:
-    """A tree like the parameters with those numbers in it; running statistics stay."""
+    """Return parameters whose numbers that learn are those of a row.
+
+    Parameters
+    ----------
+    params : Tree
+        The parameters that give the structure, the shapes, the dtypes and the running statistics.
+    row : numpy.ndarray, shape (n,)
+        The numbers, in the order of `flat`.
+
+    Returns
+    -------
+    Tree
+        A tree like `params`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unflat([{"W": np.zeros((1, 2)), "b": np.zeros(1)}], np.array([1.0, 2.0, 3.0]))
+    [{'W': array([[1., 2.]]), 'b': array([3.])}]
+    """
     parts, start = {}, 0
     for path, array in leaves(learning(params)):
         parts[path] = row[start:start + array.size].reshape(array.shape).astype(array.dtype)
@@ -79,10 +154,50 @@ def unflat(params: Tree, row: np.ndarray) -> Tree:
 
 def cobyla(net: Network, params: Tree, x: np.ndarray, y: np.ndarray, evaluations: int = 1000, radius: float = 0.5,
            target: float = -np.inf) -> Trace:
-    """Train by COBYLA, Powell 1994: the loss on x (N, ...), y (N, C) alone is asked for, once an evaluation.
+    """Train a network by COBYLA, which asks for the loss alone, once in each evaluation.
 
-    `radius` is how far the first points of its simplex lie from the start.  Ends at a loss of `target`, too.  Raises
-    InputError for more than MOST parameters, and for fewer evaluations than the first simplex takes.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    params : Tree
+        Its parameters at the start; they are not written into.
+    x : numpy.ndarray, shape (N, ...)
+        The inputs.
+    y : numpy.ndarray, shape (N, C)
+        The targets, one-hot.
+    evaluations : int
+        The largest number of evaluations of the loss; each is one pass.
+    radius : float
+        How far the first points of the simplex of COBYLA lie from the start.
+    target : float
+        The run also ends at a loss of at most this.
+
+    Returns
+    -------
+    Trace
+        What the run went through; `params` are those of the least loss.
+
+    Raises
+    ------
+    InputError
+        If there are more than MOST parameters, or fewer evaluations than the first simplex takes.
+
+    Notes
+    -----
+    Powell 1994, as in SciPy.  Every evaluation is a point of the n + 1 points of a simplex of n numbers each, or a step
+    away from them, so memory and time grow with n^2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> net = models.build("mlp:2", (2,), 2)
+    >>> params, _ = network.init(net, np.random.default_rng(0), (2,), "float64")
+    >>> x, y = np.array([[1.0, 0.0], [0.0, 1.0]]), np.eye(2)
+    >>> trace = cobyla(net, params, x, y, evaluations=30)
+    >>> len(trace.losses) <= 30 and trace.losses[-1] < trace.losses[0]
+    True
     """
     trace, start = Trace(params=params), flat(params)
     n = start.size
@@ -99,22 +214,58 @@ def cobyla(net: Network, params: Tree, x: np.ndarray, y: np.ndarray, evaluations
             trace.params = tried
         trace.add(len(trace.passes) + 1, value)
         if value <= target:
-            raise Reached
+            raise _TargetReached
         return value
 
     begun = time.perf_counter()
-    try:
+    with suppress(_TargetReached):
         minimize(loss, start.astype("float64"), method="COBYLA",
                  options={"maxiter": evaluations, "rhobeg": radius, "tol": 1e-8})
-    except Reached:
-        pass
     trace.seconds = time.perf_counter() - begun
     return trace
 
 
 def descend(net: Network, name: str, params: Tree, x: np.ndarray, y: np.ndarray, passes: int = 1000, lr: float = 0.1,
             seed: int = 0, target: float = -np.inf) -> Trace:
-    """Train by gradient descent under bp or spsa, the whole batch a step, until `passes` or `target` is reached."""
+    """Train a network by gradient descent under backpropagation or spsa, with the whole batch in each step.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    name : str
+        The rule: 'bp' or 'spsa'.
+    params : Tree
+        The parameters at the start; they are not written into.
+    x : numpy.ndarray, shape (N, ...)
+        The inputs.
+    y : numpy.ndarray, shape (N, C)
+        The targets, one-hot.
+    passes : int
+        The run ends after this number of passes; a step costs COSTS[name] of them.
+    lr : float
+        The learning rate.
+    seed : int
+        The seed of what the rule draws.
+    target : float
+        The run also ends at a loss of at most this, and at one that is not finite.
+
+    Returns
+    -------
+    Trace
+        What the run went through.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> net = models.build("mlp:2", (2,), 2)
+    >>> params, _ = network.init(net, np.random.default_rng(0), (2,), "float64")
+    >>> x, y = np.array([[1.0, 0.0], [0.0, 1.0]]), np.eye(2)
+    >>> trace = descend(net, "bp", params, x, y, passes=30)
+    >>> trace.passes[:3], trace.losses[-1] < trace.losses[0]
+    ([1, 4, 7], True)
+    """
     rule, rng = RULES[name], np.random.default_rng(seed)
     params = tree_map(np.copy, params)
     shapes = [array.shape[1:] for array in network.forward(net, params, x[:1]).h]
@@ -136,7 +287,19 @@ def descend(net: Network, name: str, params: Tree, x: np.ndarray, y: np.ndarray,
 
 
 def task() -> tuple[np.ndarray, np.ndarray]:
-    """Digits 0 to 3 by their first principal components, whitened: x (SAMPLES, FEATURES), y (SAMPLES, CLASSES)."""
+    """Return the task of the comparison: the digits 0 to 3 by their first principal components, whitened.
+
+    Returns
+    -------
+    tuple of numpy.ndarray, shapes (SAMPLES, FEATURES) and (SAMPLES, CLASSES)
+        The inputs x and the targets y, one-hot, both float64.
+
+    Examples
+    --------
+    >>> x, y = task()
+    >>> x.shape, y.shape
+    ((200, 4), (200, 4))
+    """
     data = load("digits")
     rows = np.flatnonzero(data.y_train < CLASSES)[:SAMPLES]
     x = data.x_train[rows].reshape(len(rows), -1).astype("float64")
@@ -146,9 +309,38 @@ def task() -> tuple[np.ndarray, np.ndarray]:
 
 def compare(widths: Sequence[int] = WIDTHS, seeds: Sequence[int] = SEEDS, passes: int = PASSES, target: float = TARGET,
             note: Callable[[str], None] = lambda line: None) -> list[dict[str, Any]]:
-    """One record for every width of the hidden layer and method: passes until the target, seconds a pass, and traces.
+    """Train networks of several widths by each method, and report how many passes each takes.
 
-    bp and spsa have the learning rate of RATES that reaches the target for most seeds, and then first.
+    Parameters
+    ----------
+    widths : sequence of int
+        The widths of the hidden layer.
+    seeds : sequence of int
+        The seeds; each draws one start that all methods share.
+    passes : int
+        The largest number of passes of a run.
+    target : float
+        The training loss that a run is to reach.
+    note : callable
+        A function that is called with each row of the table as soon as it is known.
+
+    Returns
+    -------
+    list of dict
+        One record for each width and method: "parameters" (their number), "method", "lr", "traces", "reached" (the
+        passes until the target for each seed, or None), "loss" (the last one for each seed) and "ms" (milliseconds a
+        pass).
+
+    Notes
+    -----
+    bp and spsa use the learning rate of RATES that reaches the target for the most seeds, and of these the one that
+    reaches it first.
+
+    Examples
+    --------
+    >>> records = compare(widths=(1,), seeds=(0,), passes=20)
+    >>> [(record["parameters"], record["method"]) for record in records]
+    [(13, 'bp'), (13, 'spsa'), (13, 'cobyla')]
     """
     x, y = task()
     records = []
@@ -171,7 +363,25 @@ def compare(widths: Sequence[int] = WIDTHS, seeds: Sequence[int] = SEEDS, passes
 
 
 def line(record: dict[str, Any], passes: int = PASSES) -> str:
-    """A row of the table."""
+    """Return one record as a row of a Markdown table, under HEAD.
+
+    Parameters
+    ----------
+    record : dict
+        A record of `compare`.
+    passes : int
+        The largest number of passes of a run.
+
+    Returns
+    -------
+    str
+        The row.
+
+    Examples
+    --------
+    >>> print(line({"parameters": 13, "method": "bp", "lr": 3.0, "reached": [40, 50], "loss": [0.2, 0.1], "ms": 0.5}))
+    | 13 | bp | 3 | 45 | 2 of 2 | 0.150 | 0.50 |
+    """
     reached = [found if found is not None else passes + 1 for found in record["reached"]]
     middle = statistics.median(reached)
     cell = f"{middle:,.0f}" if middle <= passes else f"more than {passes:,}"
@@ -186,7 +396,26 @@ HEAD = ("| parameters | method | lr | passes until the target, median | reached 
 
 
 def draw(records: list[dict[str, Any]], path: str | os.PathLike[str]) -> None:
-    """A figure of all traces, a panel for every network, to a .png, .svg or .pdf file."""
+    """Draw all traces, one panel for each network, and write the figure to a file.
+
+    Parameters
+    ----------
+    records : list of dict
+        The records of `compare`.
+    path : str or path-like
+        The name of a .png, .svg or .pdf file.
+
+    Raises
+    ------
+    InputError
+        If the name has another ending, or if the file cannot be written.
+
+    Examples
+    --------
+    >>> draw([], "traces.txt")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: cannot draw to 'traces.txt': expected a name that ends in .png, .svg, .pdf
+    """
     from matplotlib.figure import Figure
 
     check_ending(path)
@@ -204,12 +433,28 @@ def draw(records: list[dict[str, Any]], path: str | os.PathLike[str]) -> None:
         panel.set(title=f"{size} parameters", xlabel="passes through the network", xscale="log")
     panels[0].set(ylabel="least training loss so far")
     panels[0].legend(frameon=False)
-    with atomic(path) as partial:
-        figure.savefig(partial, format=Path(path).suffix[1:].lower(), dpi=150)
+    write(figure, path)
 
 
 def main(argv: list[str]) -> None:
-    """Print the table, and draw the figure where one is named."""
+    """Print the table, and draw the figure if one is named.
+
+    Parameters
+    ----------
+    argv : list of str
+        The arguments of the command: nothing, or the name of a figure.
+
+    Raises
+    ------
+    SystemExit
+        If there are other arguments, or if the figure cannot be written.
+
+    Examples
+    --------
+    >>> main(["--help"])
+    Traceback (most recent call last):
+    SystemExit: usage: python -m nobackprop.studies.gradient_free [FIGURE]
+    """
     if len(argv) > 1 or any(argument.startswith("-") for argument in argv):
         sys.exit("usage: python -m nobackprop.studies.gradient_free [FIGURE]")
     try:

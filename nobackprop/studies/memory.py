@@ -1,8 +1,8 @@
-"""What a step stores and moves: activations as the thesis on ASAP counts them, and as a real tape holds them.
+"""What a training step stores and moves, counted as in the thesis on ASAP and measured on a real tape.
 
-Woo 2023, chapter 6, counts accesses to external memory: parameters P and activations A are read and written a fixed
-number of times a step.  Beside the count stands a measurement: the bytes of all arrays that the tape of a real
-forward pass keeps alive until the update.
+The thesis (Woo 2023, chapter 6) counts accesses to external memory: a step reads and writes the parameters P and the
+activations A a fixed number of times.  `accesses` computes that count.  `held` measures something else: the bytes of
+all arrays that the tape of a real forward pass keeps alive until the update.  `measure` reports both for one network.
 """
 from __future__ import annotations
 
@@ -25,22 +25,59 @@ from ..rules.activation_sharing import ASFP, ActivationSharing
 from ..sharing import Plan, plan
 from ..tape import Keep, Kept
 from ..tree import Tree, leaves, tree_map
+from .text import aligned
 
-# ---------------------------------------------------------------- as the thesis counts
+# ---------------------------------------------------------------- the count of the thesis
 
 
 @dataclass(frozen=True)
 class Accesses:
-    """Numbers read and written in one step, forward and backward together."""
+    """The numbers that one step reads and writes, forward and backward pass together.
+
+    Attributes
+    ----------
+    read, written : int
+        How many numbers are read from external memory, and how many are written to it.
+
+    Examples
+    --------
+    >>> step = Accesses(read=25, written=15)
+    >>> step.read + step.written
+    40
+    """
 
     read: int
     written: int
 
 
 def accesses(parameters: int, stored: int, sets: int = 1) -> Accesses:
-    """A step's accesses to external memory, where so many activations are stored for the update.  Woo 2023, chapter 6.
+    """Count the accesses of one step to external memory.
 
-    sets: of weights that the backward pass reads and writes: 1 as the thesis counts, 2 with B beside W.
+    Parameters
+    ----------
+    parameters : int
+        The number of parameters, P.
+    stored : int
+        The number of activations that are stored for the update, A.
+    sets : int
+        The number of sets of weights that the backward pass reads and writes: 1 as the thesis counts, 2 if the feedback
+        weights B are counted as well as W.
+
+    Returns
+    -------
+    Accesses
+        The numbers read and written.
+
+    Notes
+    -----
+    Woo 2023, (6.1) for the forward pass and (6.2) for the backward pass.
+
+    Examples
+    --------
+    >>> accesses(parameters=10, stored=5)
+    Accesses(read=25, written=15)
+    >>> accesses(parameters=10, stored=5, sets=2)
+    Accesses(read=35, written=25)
     """
     forward = Accesses(parameters, stored)                                                       # ASAP (6.1)
     backward = Accesses(sets * parameters + stored, sets * parameters)                           # ASAP (6.2)
@@ -48,15 +85,49 @@ def accesses(parameters: int, stored: int, sets: int = 1) -> Accesses:
 
 
 def stored(plan: Plan) -> frozenset[int]:
-    """The layers, counted from 0, whose input the updates of a plan need; x, the input of layer 0, is not counted."""
+    """Return the layers whose input the updates of a plan need.
+
+    Parameters
+    ----------
+    plan : Plan
+        For each layer with weights, the layer whose input it learns from, see `nobackprop.sharing`.
+
+    Returns
+    -------
+    frozenset of int
+        The layers, counted from 0.  Layer 0 is not among them, because its input is the batch x itself.
+
+    Examples
+    --------
+    >>> sorted(stored((0, 1, 1, 3, 3)))
+    [1, 3]
+    """
     return frozenset(plan) - {0}
 
 
-# ---------------------------------------------------------------- as a tape holds
+# ---------------------------------------------------------------- the bytes of a real tape
 
 
 def buffers(kept: Kept) -> Iterator[Any]:
-    """The arrays that own the memory of what a tape keeps, each as often as it is met."""
+    """Yield the arrays that own the memory of what a tape keeps.
+
+    Parameters
+    ----------
+    kept : Kept
+        What a tape keeps: arrays, or lists, tuples and dataclasses that hold them.
+
+    Yields
+    ------
+    Array
+        For a view, the array that it is a view of.  An array that is met twice is yielded twice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> h = np.zeros(6)
+    >>> [array is h for array in buffers([h, h[:3]])]
+    [True, True]
+    """
     if isinstance(kept, list | tuple):
         for child in kept:
             yield from buffers(child)
@@ -68,10 +139,33 @@ def buffers(kept: Kept) -> Iterator[Any]:
 
 
 def held(net: Network, tape: Tape) -> list[int]:
-    """Bytes that a tape holds, for each layer with weights along the main path; the last number is of all else.
+    """Count the bytes that a tape holds, layer by layer.
 
-    What stands between two of those layers, as masks and the input of batch-norm, goes to the lower one.  Every piece
-    of memory is counted once, at the lowest layer that keeps it; the batch x itself is not.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    tape : Tape
+        What a forward pass of the network has recorded.
+
+    Returns
+    -------
+    list of int
+        The bytes of each layer with weights along the main path; the last number is the bytes of everything else.
+
+    Notes
+    -----
+    Arrays between two of those layers, such as masks and the input of batch-norm, count for the lower layer.  Every
+    piece of memory is counted once, at the lowest layer that keeps it.  The batch x is not counted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> net = models.build("mlp:4,3", (5,), 2)
+    >>> params, _ = network.init(net, np.random.default_rng(0), (5,))
+    >>> held(net, network.forward(net, params, np.zeros((10, 5), "float32")))  # h_1, h_2, nothing new, and a_L
+    [160, 120, 0, 80]
     """
     seen = {id(buffer) for buffer in buffers(tape.h[0])}
     count = sum(len(block.weighted()) for block in net)
@@ -101,26 +195,56 @@ def held(net: Network, tape: Tape) -> list[int]:
 
 def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap", k: int | None = None,
             batch_size: int = 128) -> dict[str, Any]:
-    """What backpropagation and activation sharing store for a batch of random inputs of a data set's shape.
+    """Report what backpropagation and activation sharing store for one batch.
 
-    The columns are bp, the rule with k = 2 and k = 4, and with `k` where that is another.  Returns "layers", a list
-    over layers with weights of "name", "shape" (one sample's input) and "activations" (numbers in a batch); and
-    "columns", by name, each with "stored" (layers whose input is kept, counted from 0), "activations" (numbers),
-    "accesses" and "accesses_both_sets" ("read", "written"), "bytes" (over layers and, last, of all else) and
-    "total_bytes".
+    The batch holds random inputs of the shape of a data set, so the data set need not be there.
 
-    Raises InputError for an unknown name, a rule that shares no activations, and numbers below 1.
+    Parameters
+    ----------
+    model : str
+        The name of the model.
+    data : str
+        The name of the data set whose shape and classes are taken.
+    rule : str
+        The rule that shares activations, 'as' or 'asap', with its options.
+    k : int, optional
+        A number of layers in a block of sharing that is reported in addition to 2 and 4.  None takes that of the rule.
+    batch_size : int
+        The number of samples in the batch.
+
+    Returns
+    -------
+    dict
+        - "model", "data", "batch_size": what was asked for; "parameters": the number of weights.
+        - "layers": for each layer with weights its "name", its "shape" (the input of one sample) and its "activations"
+          (the numbers in the inputs of a batch).
+        - "columns": one dict for each rule, by name: bp, and the rule with each number k of layers.  It has "stored"
+        (the
+          layers whose input is kept, counted from 0), "activations" (how many numbers they are), "accesses" and
+          "accesses_both_sets" ("read" and "written", without and with B), "bytes" (for each layer and, last, for all
+          else) and "total_bytes".
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, if the rule shares no activations, or if a number is below 1.
+
+    Examples
+    --------
+    >>> columns = measure("mlp:4,4,4,4,4", "digits", "asap", batch_size=2)["columns"]
+    >>> {name: column["stored"] for name, column in columns.items()}
+    {'bp': [1, 2, 3, 4, 5], 'asap:k=2': [1, 3], 'asap:k=4': [1]}
     """
     if data not in DATASETS:
         raise unknown("data set", data, DATASETS)
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     if k is not None and k < 1:
-        raise InputError(f"a block of activation sharing has at least 1 layer, got k = {k}")
+        raise InputError(f"k, the number of layers that share one activity, must be at least 1, got k = {k}")
     name, *options = rule.split(":")
     asked = rules.get(rule)
     if not isinstance(asked, ActivationSharing) or isinstance(asked, ASFP):
-        raise InputError(f"rule '{rule}' stores what backpropagation stores: expected as or asap")
+        raise InputError(f"rule '{rule}' stores as much as backpropagation: expected as or asap")
     options = [option for option in options if not option.startswith("k=")]
     given = [k] if k is not None else [asked.k]
     specs = ["bp", *(":".join([name, f"k={size}", *options]) for size in sorted({2, 4, *given}))]
@@ -155,13 +279,31 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
 
 
 def _one_tape(net: Network, rule: rules.Rule, params: Tree, x: Any) -> list[int]:
+    """Return the bytes that the tape of one forward pass under a rule holds, as `held` counts them."""
     state = rule.init(np.random.default_rng(1), net, params, [x.shape[1:]])
     state = tree_map(lambda array: array.astype(x.dtype), state)
     return held(net, rule.forward(net, params, state, x))
 
 
 def describe(result: dict[str, Any]) -> str:
-    """The tables that tell a person what `measure` found."""
+    """Return the tables that tell a person what `measure` found.
+
+    Parameters
+    ----------
+    result : dict
+        What `measure` returned.
+
+    Returns
+    -------
+    str
+        Several lines for a terminal; numbers are in millions.
+
+    Examples
+    --------
+    >>> text = describe(measure("mlp:4,4,4", "digits", "asap", batch_size=2))
+    >>> text.splitlines()[0]
+    'mlp:4,4,4 on digits, batch size 2: 0.00 weights (all numbers in millions)'
+    """
     columns, layers = result["columns"], result["layers"]
     names = list(columns)
     rows: list[list[str]] = [["layer", "input", "numbers", *names, *(f"{name} bytes" for name in names)]]
@@ -177,7 +319,7 @@ def describe(result: dict[str, Any]) -> str:
     bp = columns["bp"]
     lines = [f"{result['model']} on {result['data']}, batch size {result['batch_size']}: "
              f"{_mega(result['parameters'])} weights (all numbers in millions)",
-             _aligned(rows),
+             aligned(rows, left=2),
              "accesses to external memory in a step, as (6.1)-(6.2) count them: reads + writes, and against bp"]
     for key, what in (("accesses", "as printed"), ("accesses_both_sets", "with both W and B")):
         base = sum(bp[key].values())
@@ -191,17 +333,28 @@ def describe(result: dict[str, Any]) -> str:
 
 
 def _mega(number: float) -> str:
+    """Return a number in millions, with two decimals."""
     return f"{number / 1e6:.2f}"
 
 
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(text.ljust(width) if i < 2 else text.rjust(width)
-                               for i, (text, width) in enumerate(zip(row, widths))).rstrip() for row in rows)
-
-
 def draw(result: dict[str, Any]) -> Figure:
-    """Fig. 6.1 of the thesis: accesses a step, counted; next to them the bytes that a real tape holds."""
+    """Draw what `measure` found: the accesses of a step, and the bytes that a real tape holds.
+
+    Parameters
+    ----------
+    result : dict
+        What `measure` returned.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Three panels: accesses as in Fig. 6.1 of the thesis, accesses with both W and B, and the measured bytes.
+
+    Examples
+    --------
+    >>> [axes.get_xlabel() for axes in draw(measure("mlp:4,4,4", "digits", "asap", batch_size=2)).axes]
+    ['accesses a step (millions)', 'accesses a step (millions)', 'MB']
+    """
     columns = result["columns"]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)

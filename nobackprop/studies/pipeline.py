@@ -3,9 +3,12 @@
     line = assemble(net, rule, params, state, lambda tree: bind("adam", tree, 1e-3))
     run(line, batches, workers=2)
 
-A station is all that one component does with one mini-batch; it reads and writes its own parameters and nothing else,
-so every schedule in which each mini-batch visits the stations in turn, and each station the mini-batches in turn,
-leaves the same bits.  Kao and Chen 2020, section 3 and Table 1.  docs/pipeline.md says which rules can be run so.
+A station is all that one component does with one mini-batch.  It reads and writes its own parameters and nothing else.
+A schedule says which station works when.  In every schedule that is allowed, each mini-batch visits the stations in
+turn, and each station takes the mini-batches in turn; so all of these schedules leave the same bits.  A belt carries
+mini-batches from one worker, which is a thread, to the next.
+
+The source is Kao and Chen 2020, section 3 and Table 1.  docs/pipeline.md says which rules can be run in this way.
 """
 from __future__ import annotations
 
@@ -40,19 +43,72 @@ DEPTH = 2  # mini-batches that may wait between two workers
 
 
 class Station:
-    """One component: step(s, t) learns from a mini-batch and returns what the next one gets, and its losses.
+    """One component that learns: the base class of `Component` and `Block`.
 
-    weight: how many numbers it learns, by which work is shared out.
+    Attributes
+    ----------
+    weight : int
+        How many numbers it learns; work is split among workers by this.
+
+    Examples
+    --------
+    >>> class Double(Station):
+    ...     weight = 1
+    ...     def step(self, s, t):
+    ...         return (2 * s, t), (s + t,)
+    >>> one_by_one([Double(), Double()], [(1, 0), (5, 0)])
+    [[(1,), (5,)], [(2,), (10,)]]
     """
 
     weight: int
 
     def step(self, s: Array, t: Array) -> tuple[Batch, tuple[Array, ...]]:
+        """Learn from one mini-batch.
+
+        Parameters
+        ----------
+        s : Array, shape (N, ...)
+            The activity that comes from the station below; the input x at the first station.
+        t : Array, shape (N, F)
+            The target that comes with it; y* at the first station.
+
+        Returns
+        -------
+        tuple of (Array, Array) and tuple of Array
+            The pair (s, t) for the next station, and the losses of this one.
+        """
         raise NotImplementedError
 
 
 class Component(Station):
-    """Component i, from 1, of associated learning."""
+    """Component i of associated learning, as a station.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : AssociatedLearning
+        The rule.
+    params, state : Tree
+        The parameters and the state, which the station writes into.
+    bind : callable
+        A function that makes the optimiser of a tree, as `optim.bind` does.
+    i : int
+        The component, counted from 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.optim import bind
+    >>> from nobackprop.rules import get
+    >>> net, rule, rng = models.build("mlp:4,4", (3,), 2), get("al"), np.random.default_rng(0)
+    >>> params, shapes = network.init(net, rng, (3,))
+    >>> state = rule.init(rng, net, params, shapes)
+    >>> line = assemble(net, rule, params, state, lambda tree: bind("sgd", tree, 0.1))
+    >>> line[0].i, sorted(line[0].own)  # the blocks, from 0, whose parameters component 1 writes into
+    (1, [0, 1, 2])
+    """
 
     def __init__(self, net: Network, rule: AssociatedLearning, params: Tree, state: Tree, bind: Bind, i: int):
         self.net, self.rule, self.params, self.state, self.i = net, rule, params, state, i
@@ -61,6 +117,7 @@ class Component(Station):
         self.weight = metrics.size(self.own) + metrics.size(state[i - 1])
 
     def step(self, s: Array, t: Array) -> tuple[Batch, tuple[Array, ...]]:
+        """Learn from one mini-batch, see `Station.step`; the losses are those of `code_quality.associated_losses`."""
         learnt = self.rule.component(self.net, self.params, self.state, self.i, s, t)
         for opt, grads in zip(self.optimizers, (learnt.grads, learnt.state), strict=True):
             opt(grads)
@@ -71,24 +128,69 @@ class Component(Station):
 
 @dataclass(frozen=True)
 class SilentTop(Layer):
-    """An output block in the place of all above: it says nothing, (N, ...) -> (N, classes), and learns nothing."""
+    """An output block that stands for all blocks above: it maps (N, ...) to zeros (N, classes), and it learns nothing.
+
+    Attributes
+    ----------
+    classes : int
+        The number of classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SilentTop(3).forward(None, np.ones((1, 4)))[0].tolist()
+    [[0.0, 0.0, 0.0]]
+    """
 
     classes: int
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        """Return the shape of one sample at the output, (classes,); see `Layer.out_shape`."""
         return (self.classes,)
 
     def forward(self, params: Tree, h: Array, train: bool = True,
                 rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        """Return zeros, shape (N, classes), and no cache; see `Layer.forward`."""
         return array_module(h).zeros((len(h), self.classes), h.dtype), None
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
+        """Return neither an error nor gradients; see `Layer.backward`."""
         return None, None
 
 
 class Block(Station):
-    """Block i, from 0, under a rule by which no block waits for those above: to it they might as well not be there."""
+    """Block i as a station, under a rule by which no block waits for the blocks above.
+
+    To such a block the blocks above might as well not be there, so `SilentTop` takes their place.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : Rule
+        The rule.
+    params, state : Tree
+        The parameters and the state, which the station writes into.
+    bind : callable
+        A function that makes the optimiser of a tree, as `optim.bind` does.
+    i : int
+        The block, counted from 0.
+    classes : int
+        The number of classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.optim import bind
+    >>> from nobackprop.rules import get
+    >>> net, rng = models.build("mlp:4,4", (3,), 2), np.random.default_rng(0)
+    >>> params, shapes = network.init(net, rng, (3,))
+    >>> state = get("pred").init(rng, net, params, shapes)
+    >>> Block(net, get("pred"), params, state, lambda tree: bind("sgd", tree, 0.1), 0, classes=2).net.blocks[1]
+    SilentTop(classes=2)
+    """
 
     def __init__(self, net: Network, rule: Rule, params: Tree, state: Tree, bind: Bind, i: int, classes: int):
         last = i == len(net) - 1
@@ -100,14 +202,47 @@ class Block(Station):
         self.weight = metrics.size(self.params) + metrics.size(self.state)
 
     def step(self, s: Array, t: Array) -> tuple[Batch, tuple[Array, ...]]:
+        """Learn from one mini-batch, see `Station.step`; there are no losses."""
         tape = learn.step(self.net, self.rule, self.params, self.state, *self.optimizers, s, t, self.rng)
         return (tape.h[1], t), ()
 
 
 def assemble(net: Network, rule: Rule, params: Tree, state: Tree, bind: Bind) -> list[Station]:
-    """The stations in the order in which a mini-batch visits them; they write into params and state.
+    """Return the stations of a network, in the order in which a mini-batch visits them.
 
-    bind: makes the optimiser of a tree, as optim.bind does.  Raises InputError for a rule whose blocks wait.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : Rule
+        The rule.
+    params, state : Tree
+        The parameters and the state, which the stations write into.
+    bind : callable
+        A function that makes the optimiser of a tree, as `optim.bind` does.
+
+    Returns
+    -------
+    list of Station
+        One station for each component of associated learning, or for each block under other rules.
+
+    Raises
+    ------
+    InputError
+        If blocks of the rule wait for others, so that no pipeline is possible.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.optim import bind
+    >>> from nobackprop.rules import get
+    >>> net, rule, rng = models.build("mlp:4,4", (3,), 2), get("al"), np.random.default_rng(0)
+    >>> params, shapes = network.init(net, rng, (3,))
+    >>> state = rule.init(rng, net, params, shapes)
+    >>> line = assemble(net, rule, params, state, lambda tree: bind("sgd", tree, 0.1))
+    >>> len(line) == rule.components(net)
+    True
     """
     if isinstance(rule, AssociatedLearning):
         return [Component(net, rule, params, state, bind, i) for i in range(1, rule.components(net) + 1)]
@@ -120,7 +255,24 @@ def assemble(net: Network, rule: Rule, params: Tree, state: Tree, bind: Bind) ->
 
 @cache
 def waits(rule: Rule) -> str:
-    """What keeps a rule's blocks from learning as soon as the block below has, as measured; empty for nothing."""
+    """Say what keeps the blocks of a rule from learning as soon as the block below has learnt.
+
+    Parameters
+    ----------
+    rule : Rule
+        The rule.
+
+    Returns
+    -------
+    str
+        The first reason that the measurement of `locality` finds; empty if there is none.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> waits(get("dfa"))
+    'hidden blocks read the output a_L, and so wait for the error'
+    """
     row = locality.locality(rule)
     reasons = [("hidden blocks read the output a_L, and so wait for the error", row.hidden.output),
                ("hidden blocks read what blocks above them recorded", row.hidden.above),
@@ -136,7 +288,26 @@ def waits(rule: Rule) -> str:
 
 
 def shares(weights: Sequence[int], workers: int) -> list[slice]:
-    """The stations of each worker, neighbours all: the split whose heaviest share is least; no worker has none."""
+    """Split the stations among workers, so that the largest share is as small as possible.
+
+    Parameters
+    ----------
+    weights : sequence of int
+        The weight of each station.
+    workers : int
+        The number of workers.
+
+    Returns
+    -------
+    list of slice
+        The stations of each worker, which are neighbours.  There are no more workers than stations, and every worker
+        has at least one.
+
+    Examples
+    --------
+    >>> shares([5, 1, 1, 4], workers=2)
+    [slice(0, 1, None), slice(1, 4, None)]
+    """
     count = min(workers, len(weights))
     heaviest = {(0, 0): (0, [0])}
     for k in range(1, count + 1):
@@ -149,17 +320,68 @@ def shares(weights: Sequence[int], workers: int) -> list[slice]:
 
 
 def makespan(n: int, costs: Sequence[float]) -> float:
-    """How long n mini-batches take that visit workers one after another, costs[w] each being with worker w.
+    """Return how long n mini-batches take if they visit workers one after another.
 
-    Of unit costs n + c - 1, and n c where one worker has all c components.  Communication is free.
+    Parameters
+    ----------
+    n : int
+        The number of mini-batches.
+    costs : sequence of float
+        How long one mini-batch is with each worker.
+
+    Returns
+    -------
+    float
+        The time, in the unit of `costs`: sum(costs) + (n - 1) max(costs).
+
+    Notes
+    -----
+    For c workers of unit cost this is n + c - 1; for one worker that has all c components it is n c.  Communication is
+    taken to cost nothing.
+
+    Examples
+    --------
+    >>> makespan(10, [1, 1, 1]), makespan(10, [3])
+    (12, 30)
     """
     return sum(costs) + (n - 1) * max(costs)
 
 
 def play(stations: Sequence[Station], batches: Iterable[Batch], order: Iterable[int]) -> list[list[tuple[Any, ...]]]:
-    """One worker alone: order says which station works next, each time on the mini-batch that is next for it.
+    """Run all stations on one worker, in an order that is given.
 
-    Returns the losses, [station][mini-batch].  Raises InputError where that mini-batch has not come so far.
+    Parameters
+    ----------
+    stations : sequence of Station
+        The stations, in the order in which a mini-batch visits them.
+    batches : iterable of (Array, Array)
+        The mini-batches: inputs x (N, ...) and one-hot targets (N, C).
+    order : iterable of int
+        Which station works next, each time on the mini-batch that is next for it.
+
+    Returns
+    -------
+    list of list of tuple
+        The losses, [station][mini-batch].
+
+    Raises
+    ------
+    InputError
+        If that mini-batch has not reached the station yet.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.optim import bind
+    >>> from nobackprop.rules import get
+    >>> net, rule, rng = models.build("mlp:4,4", (3,), 2), get("al"), np.random.default_rng(0)
+    >>> params, shapes = network.init(net, rng, (3,))
+    >>> state = rule.init(rng, net, params, shapes)
+    >>> line = assemble(net, rule, params, state, lambda tree: bind("sgd", tree, 0.1))
+    >>> batches = [(np.ones((5, 3), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 1, 0]])] * 3
+    >>> [len(losses) for losses in play(line, batches, order=[0, 0])]
+    [2]
     """
     waiting: list[deque[Batch]] = [deque(batches), *(deque() for _ in stations)]
     losses: list[list[tuple[Any, ...]]] = [[] for _ in stations]
@@ -174,7 +396,34 @@ def play(stations: Sequence[Station], batches: Iterable[Batch], order: Iterable[
 
 
 def one_by_one(stations: Sequence[Station], batches: Iterable[Batch]) -> list[list[tuple[Any, ...]]]:
-    """The sequential run: each mini-batch through all stations before the next one."""
+    """Run every mini-batch through all stations before the next one: the sequential run.
+
+    Parameters
+    ----------
+    stations : sequence of Station
+        The stations, in the order in which a mini-batch visits them.
+    batches : iterable of (Array, Array)
+        The mini-batches: inputs x (N, ...) and one-hot targets (N, C).
+
+    Returns
+    -------
+    list of list of tuple
+        The losses, [station][mini-batch].
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.optim import bind
+    >>> from nobackprop.rules import get
+    >>> net, rule, rng = models.build("mlp:4,4", (3,), 2), get("al"), np.random.default_rng(0)
+    >>> params, shapes = network.init(net, rng, (3,))
+    >>> state = rule.init(rng, net, params, shapes)
+    >>> line = assemble(net, rule, params, state, lambda tree: bind("sgd", tree, 0.1))
+    >>> batches = [(np.ones((5, 3), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 1, 0]])] * 3
+    >>> [len(losses) for losses in one_by_one(line, batches)]
+    [3]
+    """
     losses: list[list[tuple[Any, ...]]] = [[] for _ in stations]
     for s, t in batches:
         for k, station in enumerate(stations):
@@ -186,12 +435,37 @@ def one_by_one(stations: Sequence[Station], batches: Iterable[Batch]) -> list[li
 # ---------------------------------------------------------------- workers
 
 
-class Closed(Exception):
-    """Nobody is at the other end of a belt any more."""
+class BeltClosed(Exception):  # noqa: N818, as it is a signal and not an error
+    """The signal that the worker at the other end of a belt takes no more mini-batches.
+
+    Examples
+    --------
+    >>> belt = Belt(depth=1)
+    >>> belt.leave()
+    >>> try:
+    ...     belt.put((None, None))
+    ... except BeltClosed:
+    ...     print("nobody takes any more")
+    nobody takes any more
+    """
 
 
 class Belt:
-    """What one worker hands to the next: holds at most `depth` mini-batches, and can be left from either end."""
+    """What carries mini-batches from one worker to the next; each of the two may stop using it.
+
+    Parameters
+    ----------
+    depth : int
+        The largest number of mini-batches that may lie on the belt.
+
+    Examples
+    --------
+    >>> belt = Belt(depth=2)
+    >>> belt.put(("s", "t"))
+    >>> belt.end()
+    >>> list(belt)
+    [('s', 't')]
+    """
 
     def __init__(self, depth: int):
         self.items: deque[Batch] = deque()
@@ -199,16 +473,27 @@ class Belt:
         self.ended = self.left = False
 
     def put(self, item: Batch) -> None:
-        """Waits for room.  Raises Closed where nobody takes any more."""
+        """Put a mini-batch on the belt, as soon as there is room.
+
+        Parameters
+        ----------
+        item : (Array, Array)
+            The mini-batch (s, t).
+
+        Raises
+        ------
+        BeltClosed
+            If nobody takes from the belt any more.
+        """
         with self.changed:
             self.changed.wait_for(lambda: self.left or len(self.items) < self.depth)
             if self.left:
-                raise Closed
+                raise BeltClosed
             self.items.append(item)
             self.changed.notify_all()
 
     def __iter__(self) -> Iterator[Batch]:
-        """Waits for the next one; ends where all is taken and nobody puts any more."""
+        """Yield the mini-batches, waiting for each; end if all are taken and no more will be put there."""
         while True:
             with self.changed:
                 self.changed.wait_for(lambda: self.items or self.ended or self.left)
@@ -219,13 +504,13 @@ class Belt:
             yield item
 
     def end(self) -> None:
-        """The one who puts goes; what lies there can still be taken."""
+        """Say that no more mini-batches will be put there; those that lie there can still be taken."""
         with self.changed:
             self.ended = True
             self.changed.notify_all()
 
     def leave(self) -> None:
-        """The one who takes goes; what lies there is lost."""
+        """Say that no more mini-batches will be taken; those that lie there are lost."""
         with self.changed:
             self.left = True
             self.items.clear()
@@ -234,15 +519,52 @@ class Belt:
 
 def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2, depth: int = DEPTH,
         blas: int = 1) -> list[list[tuple[Any, ...]]]:
-    """Every mini-batch through all stations, neighbouring stations being shared out to worker threads.
+    """Run every mini-batch through all stations, with neighbouring stations split among worker threads.
 
-    workers: how many threads, at most one a station; blas: BLAS threads of each.  depth: how many mini-batches may
-    wait in front of a worker, so that none runs away.  On a device every station has a stream of its own.
-    Returns the losses, [station][mini-batch].
+    Parameters
+    ----------
+    stations : sequence of Station
+        The stations, in the order in which a mini-batch visits them.
+    batches : iterable of (Array, Array)
+        The mini-batches: inputs x (N, ...) and one-hot targets (N, C).
+    workers : int
+        The number of threads; there is at most one for each station.
+    depth : int
+        How many mini-batches may wait in front of a worker, so that none gets far ahead of the next.
+    blas : int
+        The number of BLAS threads of each worker.
 
-    Where a station or `batches` raises, the stations above finish what has passed it, those below stop, and the
-    exception goes on from here with its traceback and a note of how far each station came.  Then, as after
-    KeyboardInterrupt, params and state hold all that was learnt.  Raises InputError where a number is below 1.
+    Returns
+    -------
+    list of list of tuple
+        The losses, [station][mini-batch].
+
+    Raises
+    ------
+    InputError
+        If a number is below 1.
+
+    Notes
+    -----
+    On a device every station has a stream of its own.
+
+    If a station or `batches` raises an exception, the stations above finish what has passed that station, and those
+    below stop.  Then this function raises the same exception, with its traceback and with a note that says how far each
+    station came.  After that, and after KeyboardInterrupt, params and state hold everything that was learnt.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.optim import bind
+    >>> from nobackprop.rules import get
+    >>> net, rule, rng = models.build("mlp:4,4", (3,), 2), get("al"), np.random.default_rng(0)
+    >>> params, shapes = network.init(net, rng, (3,))
+    >>> state = rule.init(rng, net, params, shapes)
+    >>> line = assemble(net, rule, params, state, lambda tree: bind("sgd", tree, 0.1))
+    >>> batches = [(np.ones((5, 3), "float32"), np.eye(2, dtype="float32")[[0, 1, 0, 1, 0]])] * 3
+    >>> [len(losses) for losses in run(line, batches, workers=2)]
+    [3]
     """
     for name, value in (("workers", workers), ("depth", depth), ("blas", blas)):
         if value < 1:
@@ -261,7 +583,7 @@ def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2,
             for s, t in batches:
                 synchronize(array_module(s))
                 belts[0].put((s, t))
-        except Closed:
+        except BeltClosed:
             pass
         except BaseException as error:
             failures.append(error)
@@ -276,13 +598,27 @@ def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2,
 
 @contextmanager
 def one_worker(blas: int = 1) -> Iterator[None]:
-    """Inside, no kernel shares its work with other threads, and each product of matrices has so many BLAS threads."""
+    """Inside this context no kernel splits its work among threads, and each matrix product has this number of BLAS
+    threads.
+
+    Parameters
+    ----------
+    blas : int
+        The number of BLAS threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with one_worker():
+    ...     int((np.ones((2, 2)) @ np.ones((2, 2))).sum())
+    8
+    """
     with limit(1, blas=blas):
         yield
 
 
 def _join(threads: list[threading.Thread], belts: list[Belt], failures: list[BaseException]) -> None:
-    """Wait for all, also after an interrupt, which makes each end after the step it is at."""
+    """Wait for all threads; an interrupt makes each of them end after the step that it is at."""
     while any(thread.is_alive() for thread in threads):
         try:
             for thread in threads:
@@ -295,7 +631,7 @@ def _join(threads: list[threading.Thread], belts: list[Belt], failures: list[Bas
 
 def _work(stations: Sequence[Station], part: slice, before: Belt, after: Belt | None,
           losses: list[list[tuple[Any, ...]]], failures: list[BaseException]) -> None:
-    """A worker's life: its stations on every mini-batch that comes."""
+    """Do the work of one thread: its stations on every mini-batch that comes."""
     streams: dict[int, Any] = {}
     try:
         for s, t in before:
@@ -307,7 +643,7 @@ def _work(stations: Sequence[Station], part: slice, before: Belt, after: Belt | 
                 losses[k].append(found)
             if after is not None:
                 after.put((s, t))
-    except Closed:
+    except BeltClosed:
         pass
     except BaseException as error:
         failures.append(error)
@@ -317,8 +653,8 @@ def _work(stations: Sequence[Station], part: slice, before: Belt, after: Belt | 
             after.end()
 
 
-def _stream(xp: Any, s: Array, k: int, streams: dict[int, Any]) -> Any:
-    """The stream of station k on the device of s, made current; nothing on the host."""
+def _stream(xp: Any, s: Any, k: int, streams: dict[int, Any]) -> Any:
+    """Return the stream of station k on the device of s, which is made current; a null context on the host."""
     if xp is np:
         return nullcontext()
     s.device.use()

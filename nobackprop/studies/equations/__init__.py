@@ -1,7 +1,7 @@
-"""Where every numbered equation of the papers stands: in the code, in the tests, in the notebooks.
+"""Where every numbered equation of the papers stands: in the code, in the tests, and in the notebooks.
 
-A line that computes an equation ends in a tag, a comment `# LAS (24)`.  Tags are collected by reading files,
-when somebody asks; nothing here runs when a network learns.
+A line that computes an equation ends in a tag, which is a comment such as `# LAS (24)`.  Tags are collected by reading
+files when somebody asks for them; nothing here runs when a network learns.
 """
 from __future__ import annotations
 

@@ -1,29 +1,32 @@
-"""`python -m nobackprop.studies.equations [FILE]`: the page of equations, printed or written to a file."""
+"""`python -m nobackprop.studies.equations [FILE]` prints the page docs/equations.md, or writes it to FILE."""
 from __future__ import annotations
 
 import sys
 
-from ...errors import InputError
-from ...files import atomic
+from ..text import write_page
 from .pages import markdown
 
 
 def main(argv: list[str]) -> None:
-    """Print the page, or write it to the one file named.
+    """Print the page, or write it to the one file that is named.
 
-    Raises SystemExit with a sentence where it cannot.
+    Parameters
+    ----------
+    argv : list of str
+        The arguments of the command: nothing, or the name of a file.
+
+    Raises
+    ------
+    SystemExit
+        If there are other arguments, or if the page cannot be made or written.
+
+    Examples
+    --------
+    >>> main(["--help"])
+    Traceback (most recent call last):
+    SystemExit: usage: python -m nobackprop.studies.equations [FILE]
     """
-    if len(argv) > 1 or any(argument.startswith("-") for argument in argv):
-        sys.exit("usage: python -m nobackprop.studies.equations [FILE]")
-    try:
-        page = markdown()
-        if argv:
-            with atomic(argv[0]) as partial:
-                partial.write_text(page, encoding="utf-8")
-        else:
-            sys.stdout.write(page)
-    except (InputError, OSError) as error:
-        sys.exit(f"nobackprop.studies.equations: {error}")
+    write_page(argv, "nobackprop.studies.equations", markdown)
 
 
 if __name__ == "__main__":

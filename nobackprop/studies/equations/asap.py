@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from .paper import Equation, Paper
 
-AT_A = ("f' must be taken at the pre-activation, and multiplies unit by unit; at h, as printed, it is the same "
-        "number for ReLU alone.")
+AT_A = ("f' must be taken at the pre-activation, and it multiplies unit by unit. At h, as printed, it is the same "
+        "number only for ReLU.")
 
-NO_ETA = "Without -eta it ascends, and without the transpose the product is not that of the shapes."
+NO_ETA = "Without -eta the step climbs the loss, and without the transpose the shapes of the product do not fit."
 
 EQUATIONS = (
     # Backpropagation
@@ -15,8 +15,8 @@ EQUATIONS = (
         "h_{l+1} = phi(W_{l+1} h_l + b_{l+1})",
         r"\mathbf h_{l+1} = \phi(\mathbf W_{l+1} \mathbf h_l + \mathbf b_{l+1})",
         "A layer of the forward path.",
-        note="In mirror mode the noise is measured behind W and before b and phi. The text under it calls the "
-             "bias and the nonlinearity h.",
+        note="In mirror mode the noise is measured after W and before b and phi. The text below the equation calls "
+             "both the bias and the nonlinearity h.",
     ),
     Equation(
         "2.2", "2.1",
@@ -31,7 +31,7 @@ EQUATIONS = (
         "2.3", "2.1",
         "Delta W_{l+1} = -eta delta_{l+1} h_l^T",
         r"\Delta \mathbf W_{l+1} = -\eta\, \delta_{l+1} \mathbf h_l^T",
-        "The weight update, whatever brought delta.",
+        "The weight update, for a delta that any feedback has brought.",
     ),
 
     # Random fixed feedback weights
@@ -39,7 +39,7 @@ EQUATIONS = (
         "2.4", "2.2",
         "delta_l = phi'(h_l) B_{l+1}^T delta_{l+1}",
         r"\delta_l = \phi'(\mathbf h_l)\, \mathbf B_{l+1}^T \delta_{l+1}",
-        "Feedback alignment: fixed random weights of W's shape carry the error down.",
+        "Feedback alignment: fixed random weights of the shape of W carry the error down.",
         corrected="delta_l = phi'(a_l) .* (B_{l+1}^T delta_{l+1})",
         corrected_tex=r"\delta_l = \phi'(\mathbf a_l) \odot \left(\mathbf B_{l+1}^T \delta_{l+1}\right)",
         reason=AT_A,
@@ -48,12 +48,12 @@ EQUATIONS = (
         "2.5", "2.2",
         "delta_l = phi'(h_l) B_{l+1}^T delta_L",
         r"\delta_l = \phi'(\mathbf h_l)\, \mathbf B_{l+1}^T \delta_L",
-        "Direct feedback alignment: every hidden layer hears the last layer's error.",
+        "Direct feedback alignment: every hidden layer receives the error of the last layer.",
         corrected="delta_l = phi'(a_l) .* (B_{l+1}^T delta_L)",
         corrected_tex=r"\delta_l = \phi'(\mathbf a_l) \odot \left(\mathbf B_{l+1}^T \delta_L\right)",
         reason=AT_A,
-        note="L is the last layer's index, not an output, and delta_L = y - y* its error; B_{l+1} is n_L x n_l, "
-             "which is not its shape in (2.4).",
+        note="L is the index of the last layer, not an output, and delta_L = y - y* is its error. B_{l+1} is n_L x "
+             "n_l, which is not its shape in (2.4).",
     ),
 
     # Feedback weights that learn
@@ -61,30 +61,30 @@ EQUATIONS = (
         "2.6", "2.3",
         "Delta B_{l+1} = -eta h_{l+1} h_l^T",
         r"\Delta \mathbf B_{l+1} = -\eta\, \mathbf h_{l+1} \mathbf h_l^T",
-        "The weight mirror: feedback weights learn from noise sent through the forward weights.",
+        "The weight mirror: feedback weights learn from noise that is sent through the forward weights.",
         corrected="Delta B_{l+1} = +eta h_{l+1} h_l^T - lambda B_{l+1}",
         corrected_tex=r"\Delta \mathbf B_{l+1} = +\eta\, \mathbf h_{l+1} \mathbf h_l^T "
                       r"- \lambda \mathbf B_{l+1}",
-        reason="On average h_{l+1} h_l^T is sigma^2 W: the printed sign leads to -W, and without decay B "
+        reason="On average h_{l+1} h_l^T is sigma^2 W. So the printed sign leads to -W, and without decay B "
                "grows for ever.",
-        note="The h are noise, injected while the task rests: of zero mean and of the variance sigma^2, "
-             "uncorrelated between units. Then B rests at (eta sigma^2 / lambda) W; here lambda = eta sigma^2, "
-             "which makes that W.",
+        note="The h are noise that is injected while the task rests. It has zero mean and the variance sigma^2, and "
+             "it is uncorrelated between units. Then B comes to rest at (eta sigma^2 / lambda) W. Here lambda is "
+             "eta sigma^2, so B comes to rest at W.",
     ),
     Equation(
         "2.7", "2.3",
         "Delta B_{l+1} = Delta W_{l+1} = -eta delta_{l+1} h_l^T",
         r"\Delta \mathbf B_{l+1} = \Delta \mathbf W_{l+1} = -\eta\, \delta_{l+1} \mathbf h_l^T",
-        "Kolen-Pollack: forward and feedback weights learn alike, and become alike.",
+        "Kolen-Pollack: forward and feedback weights receive the same updates, and become equal.",
         corrected="Delta W_{l+1} = -eta delta_{l+1} h_l^T - lambda W_{l+1}, "
                   "Delta B_{l+1} = -eta delta_{l+1} h_l^T - lambda B_{l+1}",
         corrected_tex=r"\begin{aligned} "
                       r"\Delta \mathbf W_{l+1} &= -\eta\, \delta_{l+1} \mathbf h_l^T - \lambda \mathbf W_{l+1} \\ "
                       r"\Delta \mathbf B_{l+1} &= -\eta\, \delta_{l+1} \mathbf h_l^T - \lambda \mathbf B_{l+1} "
                       r"\end{aligned}",
-        reason="As printed W - B never changes: weight decay is what makes them alike.",
-        note="The gradient is a line of code, the decay is the optimiser's: W - B shrinks by 1 - lambda a step "
-             "under plain descent, and under every optimiser whose decay is decoupled.",
+        reason="As printed, W - B never changes. Weight decay makes them equal.",
+        note="The gradient is a line of code; the decay is done by the optimiser. W - B is multiplied by 1 - lambda "
+             "in each step under plain descent, and under every optimiser whose decay is decoupled.",
     ),
 
     # Forward Alignment
@@ -113,7 +113,7 @@ EQUATIONS = (
         "3.4", "3.1",
         "h_{l+1} = W_{l+1} h_l",
         r"\mathbf h_{l+1} = \mathbf W_{l+1} \mathbf h_l",
-        "Feedback alignment leaves the forward path as it is.",
+        "Feedback alignment does not change the forward path.",
         kind="property",
     ),
     Equation(
@@ -128,23 +128,23 @@ EQUATIONS = (
         "Delta W_{l+2} = -eta delta~_{l+2} h_{l+1}^T != -eta delta_{l+2} h_{l+1}^T",
         r"\Delta \mathbf W_{l+2} = -\eta\, \tilde\delta_{l+2} \mathbf h_{l+1}^T "
         r"\neq -\eta\, \delta_{l+2} \mathbf h_{l+1}^T",
-        "Feedback alignment: the update takes the approximate error.",
+        "Feedback alignment: the update uses the approximate error.",
         kind="property",
     ),
     Equation(
         "3.7", "3.1",
         "h_{l+1} = W_{l+1} h_l",
         r"\mathbf h_{l+1} = \mathbf W_{l+1} \mathbf h_l",
-        "Forward Alignment leaves the forward path that makes the output as it is.",
+        "Forward Alignment does not change the forward path that makes the output.",
         kind="property",
     ),
     Equation(
         "3.8", "3.1",
         "h~_{l+1} = C_{l+1} h~_l != h_{l+1}",
         r"\tilde{\mathbf h}_{l+1} = \mathbf C_{l+1} \tilde{\mathbf h}_l \neq \mathbf h_{l+1}",
-        "Forward Alignment: a second forward path of fixed random weights, beside the first, for learning alone.",
-        note="It begins with h~_0 = x, so the lowest layer learns from its true input. Where a network is not linear, "
-             "the code puts its activations, biases and batch-norm gains into this path, too.",
+        "Forward Alignment has a second forward path, of fixed random weights, which serves learning alone.",
+        note="It begins with h~_0 = x, so the lowest layer learns from its true input. If a network is not linear, "
+             "the code also uses its activations, biases and batch-norm gains in this path.",
     ),
     Equation(
         "3.9", "3.1",
@@ -157,7 +157,7 @@ EQUATIONS = (
         "Delta W_{l+2} = -eta delta_{l+2} h~_{l+1}^T != -eta delta_{l+2} h_{l+1}^T",
         r"\Delta \mathbf W_{l+2} = -\eta\, \delta_{l+2} \tilde{\mathbf h}_{l+1}^T "
         r"\neq -\eta\, \delta_{l+2} \mathbf h_{l+1}^T",
-        "Forward Alignment: the update takes the approximate activity.",
+        "Forward Alignment: the update uses the approximate activity.",
     ),
 
     # Forward Alignment of two linear layers
@@ -165,75 +165,75 @@ EQUATIONS = (
         "3.11", "3.2.1",
         "E = T - W_2 W_1",
         r"\mathbf E = \mathbf T - \mathbf W_2 \mathbf W_1",
-        "What two linear layers still lack of the map T that they shall learn.",
-        note="So delta = E x is y* - y, and this section's updates have +eta: the opposite of both in chapter 2.",
+        "What two linear layers still lack of the map T that they are to learn.",
+        note="So delta = E x is y* - y, and the updates of this section have +eta. Both are the opposite of chapter 2.",
     ),
     Equation(
         "3.12", "3.2.1",
         "Delta W_2 = eta delta h~^T = eta E x x^T C^T",
         r"\Delta \mathbf W_2 = \eta\, \delta\, \tilde{\mathbf h}^T "
         r"= \eta\, \mathbf E \mathbf x \mathbf x^T \mathbf C^T",
-        "The second layer's step, which learns from C x.",
+        "The step of the second layer, which learns from C x.",
         kind="property",
-        note="Of a batch it is the mean over the samples, which needs no assumption on x.",
+        note="For a batch it is the mean over the samples. This needs no assumption on x.",
     ),
     Equation(
         "3.13", "3.2.1",
         "Delta W_1 = eta W_2^T delta x^T = eta W_2^T E x x^T",
         r"\Delta \mathbf W_1 = \eta\, \mathbf W_2^T \delta\, \mathbf x^T "
         r"= \eta\, \mathbf W_2^T \mathbf E \mathbf x \mathbf x^T",
-        "The first layer's step, which is backpropagation's.",
+        "The step of the first layer, which is the same as in backpropagation.",
         kind="property",
-        note="Of a batch it is the mean over the samples, which needs no assumption on x.",
+        note="For a batch it is the mean over the samples. This needs no assumption on x.",
     ),
     Equation(
         "3.14", "3.2.1",
         "Delta W_2 = eta [E x x^T C^T] = eta E C^T",
         r"\Delta \mathbf W_2 = \eta\, [\mathbf E \mathbf x \mathbf x^T \mathbf C^T] = \eta\, \mathbf E \mathbf C^T",
-        "The same on average over white inputs.",
-        note="With Sigma = [x x^T], E Sigma C^T: the code takes any Sigma.",
+        "The step of the second layer, on average over white inputs.",
+        note="With Sigma = [x x^T] it is eta E Sigma C^T. The code takes any Sigma.",
     ),
     Equation(
         "3.15", "3.2.1",
         "Delta W_1 = eta [W_2^T E x x^T] = eta W_2^T E",
         r"\Delta \mathbf W_1 = \eta\, [\mathbf W_2^T \mathbf E \mathbf x \mathbf x^T] = \eta\, \mathbf W_2^T \mathbf E",
-        "The same on average over white inputs.",
-        note="With Sigma = [x x^T], W_2^T E Sigma: the code takes any Sigma.",
+        "The step of the first layer, on average over white inputs.",
+        note="With Sigma = [x x^T] it is eta W_2^T E Sigma. The code takes any Sigma.",
     ),
     Equation(
         "3.16", "3.2.1",
         "W_2' = E C^T",
         r"\dot{\mathbf W}_2 = \mathbf E \mathbf C^T",
-        "The flow of small steps: the second layer.",
-        note="On inputs that are not white, E Sigma C^T.",
+        "The flow that small steps follow: the second layer.",
+        note="If the inputs are not white, it is E Sigma C^T.",
     ),
     Equation(
         "3.17", "3.2.1",
         "W_1' = W_2^T E",
         r"\dot{\mathbf W}_1 = \mathbf W_2^T \mathbf E",
-        "The flow of small steps: the first layer.",
-        note="On inputs that are not white, W_2^T E Sigma.",
+        "The flow that small steps follow: the first layer.",
+        note="If the inputs are not white, it is W_2^T E Sigma.",
     ),
     Equation(
         "3.18", "3.2.1",
         "W_1' C^T = W_2^T E C^T = W_2^T W_2'",
         r"\dot{\mathbf W}_1 \mathbf C^T = \mathbf W_2^T \mathbf E \mathbf C^T = \mathbf W_2^T \dot{\mathbf W}_2",
-        "What ties the two layers to each other.",
+        "This relation connects the changes of the two layers.",
         kind="property",
-        note="True on any inputs, and of every single step of a mini-batch.",
+        note="It is true for any inputs, and for every single step of a mini-batch.",
     ),
     Equation(
         "3.19", "3.2.1",
         "W_1 C^T = int W_2^T W_2' + r = 1/2 W_2^T W_2 + r",
         r"\mathbf W_1 \mathbf C^T = \int \mathbf W_2^T \dot{\mathbf W}_2 + \mathbf r "
         r"= \frac12 \mathbf W_2^T \mathbf W_2 + \mathbf r",
-        "What the flow conserves.",
+        "The quantity that the flow conserves.",
         kind="property",
         corrected="W_1 C^T + C W_1^T = W_2^T W_2 + K, K constant",
         corrected_tex=r"\mathbf W_1 \mathbf C^T + \mathbf C \mathbf W_1^T = \mathbf W_2^T \mathbf W_2 + \mathbf K, "
                       r"\quad \dot{\mathbf K} = 0",
-        reason="The derivative of W_2^T W_2 is W_2^T W_2' and its transpose; only where that product is symmetric all "
-               "along the path is the integral half of W_2^T W_2, as from zero weights on white inputs.",
+        reason="The derivative of W_2^T W_2 is the sum of W_2^T W_2' and its transpose. The integral is half of W_2^T "
+               "W_2 only if that product is symmetric all along the path, as it is from zero weights on white inputs.",
     ),
     Equation(
         "3.20", "3.2.1",
@@ -243,40 +243,40 @@ EQUATIONS = (
         corrected="M = tr(E C^T C E^T) = |E C^T|^2",
         corrected_tex=r"M = \operatorname{tr}(\mathbf E \mathbf C^T \mathbf C \mathbf E^T) "
                       r"= \lVert \mathbf E \mathbf C^T \rVert^2",
-        reason="As printed it can be formed only where outputs and inputs are equally many, and may then be negative.",
+        reason="As printed, it exists only if there are as many outputs as inputs, and then it may be negative.",
     ),
     Equation(
         "3.21", "3.2.1",
         "M' = -|E C^T W_2^T|^2 - 2 |W_2^T E C^T|^2 <= 0",
         r"\dot M = -\lVert \mathbf E \mathbf C^T \mathbf W_2^T \rVert^2 "
         r"- 2 \lVert \mathbf W_2^T \mathbf E \mathbf C^T \rVert^2 \le 0",
-        "How M falls.",
+        "The rate at which M falls.",
         corrected="M' = -|Z W_2^T|^2 - 2 |W_2^T Z|^2 - tr(Z K Z^T), Z = E C^T",
         corrected_tex=r"\dot M = -\lVert \mathbf Z \mathbf W_2^T \rVert^2 - 2 \lVert \mathbf W_2^T \mathbf Z \rVert^2 "
                       r"- \operatorname{tr}(\mathbf Z \mathbf K \mathbf Z^T), \quad \mathbf Z = \mathbf E \mathbf C^T",
-        reason="The printed form takes K for 0. Otherwise M falls for certain only where K has no negative "
-               "eigenvalue, and may rise elsewhere.",
+        reason="The printed form takes K to be 0. If K is not 0, M is certain to fall only if K has no negative "
+               "eigenvalue; else it may rise.",
     ),
     Equation(
         "3.23", "3.2.1",
         "W_2^T E C^T = W_2^T (T - W_2 W_1) C^T = 0",
         r"\mathbf W_2^T \mathbf E \mathbf C^T = \mathbf W_2^T (\mathbf T - \mathbf W_2 \mathbf W_1) \mathbf C^T = 0",
-        "The end of the printed proof.",
+        "The last step of the printed proof.",
         kind="property",
         corrected="W_2^T E C^T -> 0 as t -> oo",
         corrected_tex=r"\mathbf W_2^T \mathbf E \mathbf C^T \to 0 \quad (t \to \infty)",
-        reason="Barbalat's lemma gives a limit. What goes to 0 need not have a derivative that does.",
+        reason="Barbalat's lemma gives a limit. If a function goes to 0, its derivative need not.",
         note="No equation has the number 3.22.",
     ),
     Equation(
         "3.24", "3.2.1",
         "W_2'^T T C^T = 0",
         r"\dot{\mathbf W}_2^T \mathbf T \mathbf C^T = 0",
-        "Derived in print by differentiating (3.23).",
+        "The printed proof derives it by differentiating (3.23).",
         kind="property",
         corrected="W_2'^T T C^T -> 0 as t -> oo",
         corrected_tex=r"\dot{\mathbf W}_2^T \mathbf T \mathbf C^T \to 0 \quad (t \to \infty)",
-        reason="A limit may not be differentiated; it is true because E goes to 0.",
+        reason="A limit may not be differentiated. The limit here is true because E goes to 0.",
     ),
     Equation(
         "3.25", "3.2.1",
@@ -284,13 +284,13 @@ EQUATIONS = (
         r"0 = \mathbf C \mathbf E^T \mathbf T \mathbf C^T "
         r"= \mathbf C^+ \mathbf C \mathbf E^T \mathbf T \mathbf C^T (\mathbf C^+)^T "
         r"= \mathbf E^T \mathbf T = \mathbf T^T \mathbf E",
-        "What makes an end of E.",
+        "The conclusion that E vanishes.",
         kind="property",
         corrected="C E^T T C^T -> 0, hence E^T T = C^+ (C E^T T C^T) (C^+)^T -> 0, as t -> oo",
         corrected_tex=r"\mathbf C \mathbf E^T \mathbf T \mathbf C^T \to 0, \quad \mathbf E^T \mathbf T "
                       r"= \mathbf C^+ (\mathbf C \mathbf E^T \mathbf T \mathbf C^T) (\mathbf C^+)^T \to 0 "
                       r"\quad (t \to \infty)",
-        reason="It is a limit; and a matrix is not equal to its product with C^+ from both sides, unless both are 0.",
+        reason="It is a limit. And a matrix is not equal to its product with C^+ from both sides, unless both are 0.",
     ),
 
     # Activation sharing
@@ -298,17 +298,17 @@ EQUATIONS = (
         "4.1", "4.1",
         "h~_{l+1} = C_{l+1} h~_l = h_l",
         r"\tilde{\mathbf h}_{l+1} = \mathbf C_{l+1} \tilde{\mathbf h}_l = \mathbf h_l",
-        "Activation sharing: Forward Alignment that begins anew in every block, through identities.",
-        note="This takes equal widths; sharing.match makes others fit, by the three methods of section 5.1.1. By these "
-             "equations the shared activity is what stood one layer below the output of the block before; by the text "
-             "under (4.4) it is that output: sharing.PLANS has both.",
+        "Activation sharing is Forward Alignment that begins anew in every block, with identities as weights.",
+        note="This needs equal widths; sharing.match makes other widths fit, by the three methods of section 5.1.1. By "
+             "these equations the shared activity is that of one layer below the output of the block before. By the "
+             "text below (4.4) it is that output. sharing.PLANS has both.",
     ),
     Equation(
         "4.2", "4.1",
         "h~_{l+2} = C_{l+2} h~_{l+1} = C_{l+2} C_{l+1} h~_l = h_l",
         r"\tilde{\mathbf h}_{l+2} = \mathbf C_{l+2} \tilde{\mathbf h}_{l+1} "
         r"= \mathbf C_{l+2} \mathbf C_{l+1} \tilde{\mathbf h}_l = \mathbf h_l",
-        "The same one layer further up.",
+        "The same, one layer further up.",
     ),
     Equation(
         "4.3", "4.1",
@@ -320,13 +320,14 @@ EQUATIONS = (
         "4.4", "4.1",
         "Delta W_{l+3} = -eta delta_{l+3} h~_{l+2}^T = -eta delta_{l+3} h_l^T",
         r"\Delta \mathbf W_{l+3} = -\eta\, \delta_{l+3} \tilde{\mathbf h}_{l+2}^T = -\eta\, \delta_{l+3} \mathbf h_l^T",
-        "Activation sharing: so does the upper one.",
+        "Activation sharing: the upper layer of the block learns from it, too.",
     ),
     *(Equation(
         number, "4.2.1",
         f"Delta W_{{{layer}}} = Delta B_{{{layer}}} = -eta delta_{{{layer}}} h_l^T",
         rf"\Delta \mathbf W_{{{layer}}} = \Delta \mathbf B_{{{layer}}} = -\eta\, \delta_{{{layer}}} \mathbf h_l^T",
-        f"ASAP: forward and feedback weights learn alike, from the shared activity; the {which} layer of a block.",
+        f"ASAP: forward and feedback weights receive the same update, from the shared activity, in the {which} layer "
+        "of a block.",
         corrected=f"Delta W_{{{layer}}} = -eta delta_{{{layer}}} h_l^T - lambda W_{{{layer}}}, "
                   f"Delta B_{{{layer}}} = -eta delta_{{{layer}}} h_l^T - lambda B_{{{layer}}}",
         corrected_tex=r"\begin{aligned} "
@@ -335,15 +336,15 @@ EQUATIONS = (
                       rf"\Delta \mathbf B_{{{layer}}} &= -\eta\, \delta_{{{layer}}} \mathbf h_l^T "
                       rf"- \lambda \mathbf B_{{{layer}}} "
                       r"\end{aligned}",
-        reason="As printed W - B never changes: the theorem of the same section rests on the decay.",
+        reason="As printed, W - B never changes. The theorem of the same section needs the decay.",
     ) for number, layer, which in (("4.5", "l+2", "lower"), ("4.6", "l+3", "upper"))),
     *(Equation(
         number, "4.3",
         f"Delta {path}_{{{layer}}} = -eta delta_{{{layer}}} h_{{{source}}}^T",
         rf"\Delta \mathbf {path}_{{{layer}}} = -\eta\, \delta_{{{layer}}} \mathbf h_{{{source}}}^T",
         f"ASFP: {whose}.",
-        note="The text under (4.10) exchanges the two paths. No decay is printed; with it W - B is bounded, but need "
-             "not vanish, as W and B do not learn alike.",
+        note="The text below (4.10) exchanges the two paths. No decay is printed. With decay W - B is bounded, but it "
+             "need not vanish, because W and B receive different updates.",
     ) for number, path, layer, source, whose in (
         ("4.7", "W", "l+2", "l+1", "forward weights learn from their own input, in the lower layer of a block"),
         ("4.8", "W", "l+3", "l+2", "forward weights learn from their own input, in the upper layer"),
@@ -357,15 +358,15 @@ EQUATIONS = (
         r"\mathbf h_{l+2} = \phi(\mathbf W_{l+2} \mathbf h_{l+1} + \mathbf b_{l+2}) + \mathbf h_l",
         "A residual block.",
         kind="property",
-        note="The residual networks here, like those of He et al. 2016, have phi behind the sum; what follows in print "
-             "is then no equation, but its conclusion stays a theorem.",
+        note="The residual networks here, like those of He et al. 2016, have phi after the sum. The equations that "
+             "follow in print do not hold for them, but their conclusion is still a theorem.",
     ),
     Equation(
         "5.2", "5.2.2",
         "Delta W_{l+3} = delta_{l+3} h_{l+2} = delta_{l+3} phi(W_{l+2} h_{l+1} + b_{l+2}) + delta_{l+3} h_l",
         r"\Delta \mathbf W_{l+3} = \delta_{l+3} \mathbf h_{l+2} "
         r"= \delta_{l+3} \phi(\mathbf W_{l+2} \mathbf h_{l+1} + \mathbf b_{l+2}) + \delta_{l+3} \mathbf h_l",
-        "Above a residual block the exact update has the shared one as a part.",
+        "Above a residual block, the shared update is a part of the exact update.",
         kind="property",
         corrected="Delta W_{l+3} = -eta delta_{l+3} h_{l+2}^T "
                   "= -eta delta_{l+3} phi(W_{l+2} h_{l+1} + b_{l+2})^T - eta delta_{l+3} h_l^T",
@@ -378,7 +379,7 @@ EQUATIONS = (
         "5.3", "5.2.2",
         "Delta W~_{l+3} = delta_{l+3} h_l",
         r"\Delta \tilde{\mathbf W}_{l+3} = \delta_{l+3} \mathbf h_l",
-        "ASAP's update above a residual block.",
+        "The update of ASAP above a residual block.",
         kind="property",
         corrected="Delta W~_{l+3} = -eta delta_{l+3} h_l^T",
         corrected_tex=r"\Delta \tilde{\mathbf W}_{l+3} = -\eta\, \delta_{l+3} \mathbf h_l^T",
@@ -388,7 +389,7 @@ EQUATIONS = (
         "5.4", "5.2.2",
         "h_{l+2} = phi(W_{l+2} h_{l+1} + b_{l+2})",
         r"\mathbf h_{l+2} = \phi(\mathbf W_{l+2} \mathbf h_{l+1} + \mathbf b_{l+2})",
-        "The same block without its shortcut.",
+        "The same block, without its shortcut.",
         kind="property",
     ),
     Equation(
@@ -396,7 +397,7 @@ EQUATIONS = (
         "Delta W_{l+3} = delta_{l+3} h_{l+2} = delta_{l+3} phi(W_{l+2} h_{l+1} + b_{l+2})",
         r"\Delta \mathbf W_{l+3} = \delta_{l+3} \mathbf h_{l+2} "
         r"= \delta_{l+3} \phi(\mathbf W_{l+2} \mathbf h_{l+1} + \mathbf b_{l+2})",
-        "Above it the exact update shares nothing with the other.",
+        "Above a block without a shortcut, the exact update has no part in common with the shared one.",
         kind="property",
         corrected="Delta W_{l+3} = -eta delta_{l+3} h_{l+2}^T = -eta delta_{l+3} phi(W_{l+2} h_{l+1} + b_{l+2})^T",
         corrected_tex=r"\Delta \mathbf W_{l+3} = -\eta\, \delta_{l+3} \mathbf h_{l+2}^T "
@@ -407,7 +408,7 @@ EQUATIONS = (
         "5.6", "5.2.2",
         "Delta W~_{l+3} = delta_{l+3} h_l",
         r"\Delta \tilde{\mathbf W}_{l+3} = \delta_{l+3} \mathbf h_l",
-        "ASAP's update above it.",
+        "The update of ASAP above a block without a shortcut.",
         kind="property",
         corrected="Delta W~_{l+3} = -eta delta_{l+3} h_l^T",
         corrected_tex=r"\Delta \tilde{\mathbf W}_{l+3} = -\eta\, \delta_{l+3} \mathbf h_l^T",
@@ -419,27 +420,28 @@ EQUATIONS = (
         "6.1", "6",
         "(n_read, n_write) = (Param, Act)",
         r"(n_{\mathrm{read}}, n_{\mathrm{write}}) = (\mathrm{Param}, \mathrm{Act})",
-        "External memory accesses of a forward pass.",
+        "The accesses of a forward pass to external memory.",
     ),
     Equation(
         "6.2", "6",
         "(n_read, n_write) = (Param + Aaram, Param)",
         r"(n_{\mathrm{read}}, n_{\mathrm{write}}) = (\mathrm{Param} + \mathrm{Aaram}, \mathrm{Param})",
-        "External memory accesses of a backward pass.",
+        "The accesses of a backward pass to external memory.",
         corrected="(n_read, n_write) = (Param + Act, Param)",
         corrected_tex=r"(n_{\mathrm{read}}, n_{\mathrm{write}}) = (\mathrm{Param} + \mathrm{Act}, \mathrm{Param})",
-        reason="The text under it says that parameters and activations are read.",
-        note="ASAP reads and writes B besides, which the count leaves out.",
+        reason="The text below it says that parameters and activations are read.",
+        note="ASAP also reads and writes B, which the count leaves out.",
     ),
 )
 
 ASAP = Paper(
     key="ASAP",
     title="Woo (2023), Biologically Plausible Learning Algorithm without Weight Transport and Bidirectional Connection",
-    reading="delta is the gradient of the loss at the pre-activation a, phi an activation function; B and C have the "
-            "shape of the forward map that they stand for, and B is used transposed. Lines of code compute gradients, "
-            "for a whole batch: the factor -eta and the weight decay of every Delta W and Delta B are the "
-            "optimiser's, save that the mirror's decay stands with its gradient. Section 3.2 alone has E = T - W_2 W_1 "
-            "and +eta, in print as in nobackprop/studies/forward_alignment_flow.py. (3.22) does not exist.",
+    reading="delta is the gradient of the loss at the pre-activation a, and phi is an activation function. B and C "
+            "have the shape of the forward map that they stand for, and B is used transposed. The lines of code "
+            "compute gradients for a whole batch. The factor -eta and the weight decay of every Delta W and Delta B "
+            "come from the optimiser, except that the decay of the weight mirror is part of its gradient. Section 3.2 "
+            "alone has E = T - W_2 W_1 and +eta, in print and in nobackprop/studies/forward_alignment_flow.py. (3.22) "
+            "does not exist.",
     equations=EQUATIONS,
 )

@@ -9,32 +9,32 @@ EQUATIONS = (
         "1", "II-A",
         "h_i = f_i(a_i)",
         r"\mathbf h_i = f_i(\mathbf a_i)",
-        "A layer's output: the activation function, unit by unit.",
+        "The output of a layer: the activation function, applied unit by unit.",
     ),
     Equation(
         "2", "II-A",
         "a_i = W_i h_{i-1} + b_i",
         r"\mathbf a_i = \mathbf W_i \mathbf h_{i-1} + \mathbf b_i",
-        "A layer's pre-activation: an affine map of the output below.",
+        "The pre-activation of a layer: an affine map of the output of the layer below.",
     ),
     Equation(
         "3", "II-A",
         "W_i <- W_i + Delta W_i",
         r"\mathbf W_i \leftarrow \mathbf W_i + \Delta \mathbf W_i",
-        "Weights move by what the learning rule says.",
+        "The learning rule says how the weights move.",
     ),
     Equation(
         "4", "II-A",
         "b_i <- b_i + Delta b_i",
         r"\mathbf b_i \leftarrow \mathbf b_i + \Delta \mathbf b_i",
-        "Biases move by what the learning rule says.",
+        "The learning rule says how the biases move.",
     ),
     Equation(
         "5", "II-A",
         "e = dL/da_L",
         r"\mathbf e = \frac{\partial \mathcal L}{\partial \mathbf a_L}",
-        "The output error: the gradient of the loss at the last pre-activation, y - y* for the "
-        "squared error with linear output and for cross-entropy with softmax.",
+        "The output error is the gradient of the loss at the last pre-activation. It is y - y* for the "
+        "squared error with linear output, and for cross-entropy with softmax.",
     ),
 
     # Sequential feedback
@@ -49,7 +49,7 @@ EQUATIONS = (
         "delta_i^BP = dL/da_i = (W_{i+1}^T delta_{i+1}^BP) .* f_i'(a_i)",
         r"\delta_i^{\text{BP}} = \frac{\partial \mathcal L}{\partial \mathbf a_i} = \left(\mathbf "
         r"W_{i+1}^T \delta_{i+1}^{\text{BP}}\right) \odot f_i'(\mathbf a_i)",
-        "It goes down through the transposed forward weights, layer by layer.",
+        "The error goes down through the transposed forward weights, layer by layer.",
     ),
     Equation(
         "8", "II-B",
@@ -75,7 +75,7 @@ EQUATIONS = (
         "delta_i^FA = (B_{i+1} delta_{i+1}^FA) .* f_i'(a_i)",
         r"\delta_i^{\text{FA}} = \left(\mathbf B_{i+1} \delta_{i+1}^{\text{FA}}\right) \odot "
         r"f_i'(\mathbf a_i)",
-        "It goes down through fixed random weights in the place of the transposed forward weights.",
+        "The error goes down through fixed random weights, which replace the transposed forward weights.",
     ),
     Equation(
         "12", "II-B",
@@ -94,7 +94,7 @@ EQUATIONS = (
         "delta_i^frSF = ((M_{i+1} .* sign(W_{i+1}^T)) delta_{i+1}^frSF) .* f_i'(a_i)",
         r"\delta_i^{\text{frSF}} = \left(\left(\mathbf M_{i+1} \odot \text{sign}\left(\mathbf "
         r"W_{i+1}^T\right)\right) \delta_{i+1}^{\text{frSF}}\right) \odot f_i'(\mathbf a_i)",
-        "Feedback weights with the signs of the forward weights and fixed random magnitudes M > 0.",
+        "The feedback weights have the signs of the forward weights and fixed random magnitudes M > 0.",
     ),
 
     # Direct feedback
@@ -109,7 +109,7 @@ EQUATIONS = (
         "16", "II-C",
         "delta_i^DFA = (B_{i+1} e) .* f_i'(a_i)",
         r"\delta_i^{\text{DFA}} = (\mathbf B_{i+1} \mathbf e) \odot f_i'(\mathbf a_i)",
-        "Every hidden layer hears the output error itself, through fixed random weights of its own.",
+        "Every hidden layer receives the output error itself, through fixed random weights of its own.",
     ),
     Equation(
         "17", "II-C",
@@ -129,25 +129,26 @@ EQUATIONS = (
         "19", "III-A",
         "y_i = B_{i+1}^T h_i",
         r"\mathbf y_i = \mathbf B_{i+1}^T \mathbf h_i",
-        "What the local module on hidden layer i <= L-2 says: one linear map, without bias.",
+        "The output of the local module on hidden layer i <= L-2: one linear map, without bias.",
     ),
     Equation(
         "20", "III-A",
         "L_i = ||y_i - a_L||^2",
         r"\mathcal L_i = \|\mathbf y_i - \mathbf a_L\|^2",
-        "A LAS module should say what the network says.",
+        "The loss of a LAS module: the module should predict the output of the network.",
         corrected="L_i = 1/2 ||y_i - a_L||^2",
         corrected_tex=r"\mathcal L_i = \tfrac12 \|\mathbf y_i - \mathbf a_L\|^2",
-        reason="(21) is to be its gradient step; that of the printed loss is twice as long.",
+        reason="(21) is meant to be the gradient step of this loss. The gradient step of the printed loss is twice as "
+               "long.",
     ),
     Equation(
         "21", "III-A",
         "Delta B_{i+1} = -eta h_i (a_L - y_i)^T",
         r"\Delta \mathbf B_{i+1} = -\eta\, \mathbf h_i (\mathbf a_L - \mathbf y_i)^T",
-        "A LAS module descends its loss (20).",
+        "The weight update of a LAS module, which descends the loss (20).",
         corrected="Delta B_{i+1} = +eta h_i (a_L - y_i)^T",
         corrected_tex=r"\Delta \mathbf B_{i+1} = +\eta\, \mathbf h_i (\mathbf a_L - \mathbf y_i)^T",
-        reason="The printed sign climbs the loss (20).",
+        reason="With the printed sign the step climbs the loss (20).",
     ),
     Equation(
         "22", "III-A",
@@ -158,7 +159,7 @@ EQUATIONS = (
         corrected="delta_L^LAS = dL/da_L = e = y - y*",
         corrected_tex=r"\delta_L^{\text{LAS}} = \frac{\partial \mathcal L}{\partial \mathbf a_L} = "
                       r"\mathbf e = \mathbf y - \mathbf y^*",
-        reason="By (5) e is the gradient, which is y - y*; with the printed sign W - eta delta h^T "
+        reason="By (5), e is the gradient, which is y - y*. With the printed sign, the step W - eta delta h^T "
                "climbs the loss.",
     ),
     Equation(
@@ -166,15 +167,15 @@ EQUATIONS = (
         "delta_{L-1}^LAS = delta_{L-1}^BP = (W_L^T e) .* f_{L-1}'(a_{L-1})",
         r"\delta_{L-1}^{\text{LAS}} = \delta_{L-1}^{\text{BP}} = (\mathbf W_L^T \mathbf e) \odot "
         r"f_{L-1}'(\mathbf a_{L-1})",
-        "The last hidden layer has no module: it learns as under backpropagation.",
-        note="One scan of the paper reads f_L' and another f_{L-1}': perhaps a fault of the scan, not "
-             "of the paper. Only f_{L-1}' makes it the derivative that it is said to be.",
+        "The last hidden layer has no module. It learns as under backpropagation.",
+        note="One scan of the paper has f_L' and another has f_{L-1}'. This may be a fault of the scan and not "
+             "of the paper. Only with f_{L-1}' is delta the derivative that the paper says it is.",
     ),
     Equation(
         "24", "III-A",
         "delta_i^LAS = (B_{i+1} e) .* f_i'(a_i)",
         r"\delta_i^{\text{LAS}} = (\mathbf B_{i+1} \mathbf e) \odot f_i'(\mathbf a_i)",
-        "Every hidden layer i <= L-2 hears the output error through the weights of its own module.",
+        "Every hidden layer i <= L-2 receives the output error through the weights of its own module.",
     ),
 
     # Local target alignment support
@@ -182,26 +183,27 @@ EQUATIONS = (
         "25", "III-B",
         "L_i = ||y_i - y*||^2",
         r"\mathcal L_i = \|\mathbf y_i - \mathbf y^*\|^2",
-        "An LTAS module should predict the target: regression.",
+        "The loss of an LTAS module, for regression: the module should predict the target.",
         corrected="L_i = 1/2 ||y_i - y*||^2",
         corrected_tex=r"\mathcal L_i = \tfrac12 \|\mathbf y_i - \mathbf y^*\|^2",
-        reason="(27) is to be the gradient step of (25) and of (26); that of the printed (25) is "
+        reason="(27) is meant to be the gradient step of (25) and of (26). The gradient step of the printed (25) is "
                "twice as long.",
     ),
     Equation(
         "26", "III-B",
         "L_i = L_cross-entropy(y_i, y*)",
         r"\mathcal L_i = \mathcal L_{\text{cross-entropy}}(\mathbf y_i, \mathbf y^*)",
-        "An LTAS module should predict the target: classification, y_i being the softmax of (19).",
+        "The loss of an LTAS module, for classification: the module should predict the target, and y_i is the softmax "
+        "of (19).",
     ),
     Equation(
         "27", "III-B",
         "Delta B_{i+1} = -eta h_i (y* - y_i)^T",
         r"\Delta \mathbf B_{i+1} = -\eta\, \mathbf h_i (\mathbf y^* - \mathbf y_i)^T",
-        "An LTAS module descends its loss, (25) or (26).",
+        "The weight update of an LTAS module, which descends its loss, (25) or (26).",
         corrected="Delta B_{i+1} = +eta h_i (y* - y_i)^T",
         corrected_tex=r"\Delta \mathbf B_{i+1} = +\eta\, \mathbf h_i (\mathbf y^* - \mathbf y_i)^T",
-        reason="The printed sign climbs both losses.",
+        reason="With the printed sign the step climbs both losses.",
     ),
 
     # Alignment in linear networks
@@ -209,44 +211,44 @@ EQUATIONS = (
         "28", "III-D",
         "a_L = W_L W_{L-1} ... W_{i+1} h_i",
         r"\mathbf a_L = \mathbf W_L \mathbf W_{L-1} \cdots \mathbf W_{i+1} \mathbf h_i",
-        "In a linear network one matrix leads from any hidden layer to the output, so a module can "
-        "say it.",
+        "In a linear network one matrix leads from each hidden layer to the output, so a module can "
+        "learn this matrix.",
         kind="property",
-        note="Only without biases; with them a constant is added, which a module without bias cannot "
-             "say.",
+        note="This is true only without biases. Biases add a constant, which a module without bias cannot "
+             "express.",
     ),
     Equation(
         "29", "III-D",
         "delta_i^BP = W_{i+1}^T W_{i+2}^T ... W_L^T e",
         r"\delta_i^{\text{BP}} = \mathbf W_{i+1}^T \mathbf W_{i+2}^T \cdots \mathbf W_L^T \mathbf e",
-        "Its transpose is the way of the error down: with B_{i+1} = W_{i+1}^T ... W_L^T direct "
+        "The transpose of that matrix carries the error down: with B_{i+1} = W_{i+1}^T ... W_L^T, direct "
         "feedback is backpropagation.",
         kind="property",
-        note="Only for linear hidden layers. Biases leave it true, but with them the module's fixed point "
-             "is in general not this product: see (28).",
+        note="This is true only for linear hidden layers. It stays true with biases, but then the fixed point of the "
+             "module is in general not this product, see (28).",
     ),
     Equation(
         "30", "III-D",
         "Delta B_i = -eta h_{i-1} h_{i-1}^T (W_i^T ... W_L^T - B_i)",
         r"\Delta \mathbf B_i = -\eta\, \mathbf h_{i-1} \mathbf h_{i-1}^T (\mathbf W_i^T \cdots \mathbf "
         r"W_L^T - \mathbf B_i)",
-        "In a linear network a LAS module moves towards that product: alignment can become exact.",
+        "In a linear network a LAS module moves towards that product, so that alignment can become exact.",
         kind="property",
         corrected="Delta B_i = +eta h_{i-1} h_{i-1}^T (W_i^T ... W_L^T - B_i)",
         corrected_tex=r"\Delta \mathbf B_i = +\eta\, \mathbf h_{i-1} \mathbf h_{i-1}^T (\mathbf W_i^T "
                       r"\cdots \mathbf W_L^T - \mathbf B_i)",
-        reason="With the printed sign, that of (21), B moves away from the equilibrium that the paper "
+        reason="With the printed sign, which is that of (21), B moves away from the equilibrium that the paper "
                "names.",
-        note="It gets there without biases, with S = E[h h^T] of full rank, 0 < eta < 2 / "
-             "lambda_max(S), and W fixed.",
+        note="B reaches the product if there are no biases, if S = E[h h^T] has full rank, if 0 < eta < 2 / "
+             "lambda_max(S), and if W is fixed.",
     ),
 )
 
 LAS = Paper(
     key="LAS",
     title="Yang, Lee, Park (2024), Direct Feedback Learning With Local Alignment Support",
-    reading="y* is the target; L is both the loss and the number of layers. Lines of code compute "
-            "gradients, for a whole batch: the factor -eta of every Delta W, Delta b and Delta B is "
-            "the optimiser's, (3)-(4).",
+    reading="y* is the target. L is both the loss and the number of layers. The lines of code compute "
+            "gradients for a whole batch. The factor -eta of every Delta W, Delta b and Delta B comes from "
+            "the optimiser, (3)-(4).",
     equations=EQUATIONS,
 )

@@ -1,4 +1,4 @@
-"""Equations and their places as text for a terminal, and as a page of Markdown."""
+"""Equations and their places: as text for a terminal, and as a page of Markdown."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,35 @@ from .paper import Equation, Paper
 from .papers import PAPERS
 from .tags import Place, collect, in_checkout
 
-SIGNS = "Symbols are the paper's; .* is the product element by element."
+SIGNS = "Symbols are those of the paper; .* is the product element by element."
 ELSEWHERE = "Tests and notebooks carry tags too: they are in the repository."
 
 
 def places_of(paper: Paper, equation: Equation, places: Iterable[Place]) -> dict[str, list[Place]]:
-    """The places of one equation by kind: code, test, cell."""
+    """Return the places of one equation by kind.
+
+    Parameters
+    ----------
+    paper : Paper
+        The paper.
+    equation : Equation
+        The equation.
+    places : iterable of Place
+        Places of any equations.
+
+    Returns
+    -------
+    dict of str to list of Place
+        The places under 'code', 'test' and 'cell'.
+
+    Examples
+    --------
+    >>> from nobackprop.studies.equations import PAPERS
+    >>> las = PAPERS[0]
+    >>> place = Place("LAS", "24", "nobackprop/a.py", 5, None, "LAS.credit", "return B @ e", True)
+    >>> {kind: len(found) for kind, found in places_of(las, las.equations[23], [place]).items()}
+    {'code': 1, 'test': 0, 'cell': 0}
+    """
     found: dict[str, list[Place]] = {"code": [], "test": [], "cell": []}
     for place in places:
         if (place.paper, place.number) == (paper.key, equation.number):
@@ -23,7 +46,26 @@ def places_of(paper: Paper, equation: Equation, places: Iterable[Place]) -> dict
 
 
 def describe(place: Place) -> str:
-    """One place in one line: path:line and the function, or the notebook and its cell."""
+    """Return one place in one line.
+
+    Parameters
+    ----------
+    place : Place
+        The place.
+
+    Returns
+    -------
+    str
+        The path, the line and the function, or the notebook and its cell.
+
+    Examples
+    --------
+    >>> from nobackprop.studies.equations import PAPERS
+    >>> las = PAPERS[0]
+    >>> place = Place("LAS", "24", "nobackprop/a.py", 5, None, "LAS.credit", "return B @ e", True)
+    >>> describe(place)
+    'nobackprop/a.py:5 LAS.credit'
+    """
     if place.cell:
         return f"{place.path}, code cell {place.cell}"
     return f"{place.path}:{place.line} {place.test or place.name}".rstrip()
@@ -33,20 +75,41 @@ def describe(place: Place) -> str:
 
 
 def show(paper: str | None = None, number: str | None = None) -> str:
-    """All equations; those of one paper, in any case of letters; or one of them, "24" or "(24)", in full.
+    """Return equations and their places as text for a terminal.
 
-    Raises InputError where there is no such paper, or no such equation.
+    Parameters
+    ----------
+    paper : str, optional
+        The key of a paper, in capital or small letters; None stands for all papers.
+    number : str, optional
+        The number of one equation, "24" or "(24)", which is then shown in full; None stands for all equations.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Raises
+    ------
+    InputError
+        If there is no such paper, or no such equation.
+
+    Examples
+    --------
+    >>> print(show("las", "24").splitlines()[2].strip())
+    delta_i^LAS = (B_{i+1} e) .* f_i'(a_i)
     """
     chosen = [_paper(paper)] if paper is not None else PAPERS
     places = collect()
     if number is None:
-        texts = [_list(each, places) for each in chosen]
+        texts = [_list(one, places) for one in chosen]
     else:
-        texts = [_full(each, equation, places) for each, equation in _numbered(chosen, number)]
+        texts = [_full(one, equation, places) for one, equation in _numbered(chosen, number)]
     return "\n\n".join(texts if in_checkout() else [*texts, ELSEWHERE])
 
 
 def _paper(name: str) -> Paper:
+    """Return the paper of a key; raises InputError if there is none."""
     papers = {paper.key.lower(): paper for paper in PAPERS}
     if name.lower() not in papers:
         raise unknown("paper", name, papers)
@@ -54,6 +117,7 @@ def _paper(name: str) -> Paper:
 
 
 def _numbered(papers: Sequence[Paper], number: str) -> list[tuple[Paper, Equation]]:
+    """Return the equations that have a number; raises InputError if there is none."""
     bare = number.strip().removeprefix("(").removesuffix(")")
     found = [(paper, equation) for paper in papers for equation in paper.equations if equation.number == bare]
     if not found:
@@ -63,11 +127,13 @@ def _numbered(papers: Sequence[Paper], number: str) -> list[tuple[Paper, Equatio
 
 
 def _list(paper: Paper, places: list[Place]) -> str:
+    """Return all equations of a paper."""
     return "\n\n".join([f"{paper.key}: {paper.title}\n{_wrap(f'{SIGNS} {paper.reading}', '')}",
                         *(_block(paper, equation, places) for equation in paper.equations)])
 
 
 def _block(paper: Paper, equation: Equation, places: list[Place]) -> str:
+    """Return one equation of a list in a few lines."""
     found = places_of(paper, equation, places)
     lines = [f"({equation.number}) ".ljust(6) + (equation.corrected or equation.text)]
     lines += [f"      printed wrongly: {equation.text}"] if equation.corrected else []
@@ -81,6 +147,7 @@ def _block(paper: Paper, equation: Equation, places: list[Place]) -> str:
 
 
 def _full(paper: Paper, equation: Equation, places: list[Place]) -> str:
+    """Return one equation in full."""
     lines = [f"{paper.key} ({equation.number}), section {equation.section} of {paper.title}", "",
              f"  {'printed' if equation.corrected else ''}".ljust(12) + equation.text]
     if equation.corrected:
@@ -98,6 +165,7 @@ def _full(paper: Paper, equation: Equation, places: list[Place]) -> str:
 
 
 def _wrap(text: str, indent: str = " " * 6) -> str:
+    """Return a text in lines of 100 columns."""
     return fill(text, 100, initial_indent=indent, subsequent_indent=indent)
 
 
@@ -107,16 +175,27 @@ def _wrap(text: str, indent: str = " " * 6) -> str:
 INTRODUCTION = """\
 # Where the equations are
 
-A line that computes a numbered equation of a paper ends in a tag, a comment such as `# LAS (24)`; so does a
-line of a test that holds it, and a line of a notebook. This page is made from those tags by `make equations`;
-in a terminal, `nobackprop equations LAS 24` says the same of one equation. Equations stand as printed; where
-the printed form is wrong, the reason and the form that is computed follow. A notebook's code cells are
-counted from 1, like the numbers that Jupyter puts beside them in a run from top to bottom.
+A line that computes a numbered equation of a paper ends in a tag, which is a comment such as `# LAS (24)`. A line of
+a test that checks the equation carries the same tag, and so does a line of a notebook that uses it. `make equations`
+makes this page from those tags; in a terminal, `nobackprop equations LAS 24` says the same about one equation.
+Equations stand as printed. If the printed form is wrong, the reason and the form that is computed follow. The code
+cells of a notebook are counted from 1, like the numbers that Jupyter writes next to them in a run from top to bottom.
 """
 
 
 def markdown() -> str:
-    """The page docs/equations.md, whole; its links lead from docs/ into the repository."""
+    """Return the page docs/equations.md as a whole.
+
+    Returns
+    -------
+    str
+        The page, in Markdown; its links lead from docs/ into the repository.
+
+    Examples
+    --------
+    >>> print(markdown().splitlines()[0])
+    # Where the equations are
+    """
     places = collect()
     parts = [INTRODUCTION, *([] if in_checkout() else [f"{ELSEWHERE}\n"])]
     for paper in PAPERS:
@@ -127,15 +206,16 @@ def markdown() -> str:
 
 
 def _anchor(paper: Paper, equation: Equation) -> str:
-    """What code hosts make of the heading `LAS (24)`."""
+    """Return what code hosts make of the heading `LAS (24)`."""
     return f"{paper.key}-{equation.number}".lower().replace(".", "")
 
 
 def _section(paper: Paper, equation: Equation, places: list[Place]) -> str:
+    """Return the section of the page about one equation."""
     parts = [f"### {paper.key} ({equation.number})\n",
              f"Section {equation.section}. {_prose(equation.meaning)}\n", _math(equation.tex)]
     if equation.corrected_tex:
-        parts += [f"**Printed wrongly.** {_prose(equation.reason)} Computed is\n",
+        parts += [f"**Printed wrongly.** {_prose(equation.reason)} The form that is computed is\n",
                   _math(equation.corrected_tex)]
     if equation.note:
         parts.append(f"**Note.** {_prose(equation.note)}\n")
@@ -152,21 +232,23 @@ def _section(paper: Paper, equation: Equation, places: list[Place]) -> str:
 
 
 def _name(place: Place) -> str:
-    """What a link to a test or to a cell says."""
+    """Return what a link to a test or to a cell says."""
     if place.cell:
         return f"{place.path.rpartition('/')[2].removesuffix('.ipynb')}, code cell {place.cell}"
     return place.test or place.name
 
 
 def _link(place: Place, text: str) -> str:
+    """Return a link to a place."""
     line = "" if place.cell else f"#L{place.line}"
     return f"[{text if place.cell else f'`{text}`'}](../{place.path}{line})"
 
 
 def _prose(text: str) -> str:
-    """The text with what Markdown would take for emphasis, as in y*, made plain."""
+    """Return a text in which an asterisk, as in y*, does not mean emphasis to Markdown."""
     return text.replace("*", r"\*")
 
 
 def _math(tex: str) -> str:
+    """Return TeX as a block that Markdown shows as a formula."""
     return f"```math\n{tex}\n```\n"

@@ -1,4 +1,4 @@
-"""What a paper's numbered equations are made of; each paper's list is a file of its own beside this one."""
+"""What a paper and its numbered equations are made of; the list of each paper is a file of its own in this folder."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -7,11 +7,33 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Equation:
-    """One numbered equation: as printed, what it says, and where the printed form cannot be computed so.
+    """One numbered equation: as printed, what it says, and what is computed if the printed form is wrong.
 
-    `text` is for terminals and `tex` for pages, both as printed.  `kind` is "code" where lines compute it and
-    "property" where only tests can hold it.  `corrected` and `reason` stand where the printed form is wrong,
-    `note` where it needs a condition or a reading.  `later` says why the library does not have it yet.
+    Attributes
+    ----------
+    number : str
+        The number in the paper, without brackets.
+    section : str
+        The section of the paper.
+    text, tex : str
+        The equation as printed: for terminals in ASCII, and for pages in TeX.
+    meaning : str
+        What the equation says, in one sentence.
+    kind : str
+        'code' if lines of code compute it; 'property' if only tests can check it.
+    corrected, corrected_tex, reason : str
+        If the printed form is wrong: the form that is computed, and why.
+    note : str
+        A condition that the equation needs, or how it has to be read.
+    later : str
+        Why the library does not have it yet.
+
+    Examples
+    --------
+    >>> from nobackprop.studies.equations import PAPERS
+    >>> equation = PAPERS[0].equations[23]
+    >>> equation.number, equation.text
+    ('24', "delta_i^LAS = (B_{i+1} e) .* f_i'(a_i)")
     """
 
     number: str
@@ -29,7 +51,25 @@ class Equation:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper by the name that its tags carry, capitals only; `reading` is how to read its equations here."""
+    """A paper and its equations.
+
+    Attributes
+    ----------
+    key : str
+        The name that its tags carry, in capitals.
+    title : str
+        The authors, the year and the title.
+    reading : str
+        How to read its equations in this library.
+    equations : tuple of Equation
+        The equations, in the order of the paper.
+
+    Examples
+    --------
+    >>> from nobackprop.studies.equations import PAPERS
+    >>> [(paper.key, len(paper.equations)) for paper in PAPERS][0]
+    ('LAS', 30)
+    """
 
     key: str
     title: str

@@ -1,6 +1,6 @@
-"""Tags: comments at line ends that say which equation a line computes, collected by reading files.
+"""Tags: comments at the ends of lines that say which equation a line computes, collected by reading files.
 
-A tag is a paper's key and one or more of its numbers: `(24)`, a range `(7)-(9)`, a list `(21), (27)`.
+A tag is the key of a paper and one or more of its numbers: `(24)`, a range `(7)-(9)`, or a list `(21), (27)`.
 """
 from __future__ import annotations
 
@@ -26,12 +26,30 @@ MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Place:
-    """A line that carries a tag: once for each number in it.
+    """A line that carries a tag; a tag with several numbers gives one place for each of them.
 
-    path: relative to the repository, with slashes.  line: from 1, in the file or in the cell.
-    cell: which of a notebook's code cells, from 1; None in a Python file.
-    name: the function around it, `Class.method`; empty outside of any, and in notebooks.
-    source: the line without its tag.  executable: it is code in a function's body, or in a notebook's cell.
+    Attributes
+    ----------
+    paper, number : str
+        The key of the paper, and the number of the equation.
+    path : str
+        The file, relative to the repository, with slashes.
+    line : int
+        The line, counted from 1 in the file or in the cell.
+    cell : int or None
+        Which of the code cells of a notebook, counted from 1; None in a Python file.
+    name : str
+        The function around the line, such as `Class.method`; empty outside of functions, and in notebooks.
+    source : str
+        The line without its tag.
+    executable : bool
+        Whether the line is code in the body of a function, or in a cell of a notebook.
+
+    Examples
+    --------
+    >>> place = Place("LAS", "24", "tests/test_las.py", 7, None, "test_e.inner", "e = y - target", True)
+    >>> place.kind, place.test
+    ('test', 'test_e')
     """
 
     paper: str
@@ -45,22 +63,32 @@ class Place:
 
     @property
     def kind(self) -> str:
-        """code, test, or cell."""
+        """What the line belongs to: 'code', 'test' or 'cell'."""
         return "cell" if self.cell else "test" if self.path.startswith("tests/") else "code"
 
     @property
     def test(self) -> str:
-        """The test's name; empty in a function that is none."""
+        """The name of the test around the line; empty if there is none."""
         parts = self.name.split(".")
         names = [i for i, part in enumerate(parts) if part.startswith("test_")]
         return ".".join(parts[:names[0] + 1]) if self.kind == "test" and names else ""
 
 
 def span(first: str, last: str) -> list[str]:
-    """The numbers from first to last, the part behind the last dot counting.
+    """Return the numbers from the first to the last, counted by the part after the last dot.
 
-    Empty where they do not lead from one to the other.
+    Parameters
+    ----------
+    first, last : str
+        Two numbers of equations.
 
+    Returns
+    -------
+    list of str
+        The numbers; none if no counting leads from one to the other.
+
+    Examples
+    --------
     >>> span("7", "9"), span("4.9", "4.11"), span("4.2", "5.3"), span("9", "7")
     (['7', '8', '9'], ['4.9', '4.10', '4.11'], [], [])
     """
@@ -71,10 +99,21 @@ def span(first: str, last: str) -> list[str]:
 
 
 def parse(comment: str) -> list[tuple[str, str]]:
-    """The (paper, number) pairs that a comment names; none where it is not a tag.
+    """Return the papers and numbers that a comment names.
 
-    What is almost a tag, and a range that leads nowhere, comes back as a number that is on no list.
+    Parameters
+    ----------
+    comment : str
+        The comment.
 
+    Returns
+    -------
+    list of (str, str)
+        Pairs of a paper and a number; none if the comment is not a tag.  A comment that is almost a tag, and a range
+        that leads nowhere, give a number that is on no list, so that the mistake is found.
+
+    Examples
+    --------
     >>> parse("# LAS (21), (27)"), parse("# LAS (7)-(9)"), parse("# as in LAS (24)")
     ([('LAS', '21'), ('LAS', '27')], [('LAS', '7'), ('LAS', '8'), ('LAS', '9')], [])
     >>> parse("# LAS (9)-(7)"), parse("# LAS (24) and (25)")
@@ -90,9 +129,33 @@ def parse(comment: str) -> list[tuple[str, str]]:
 
 
 def collect(root: Path = ROOT) -> list[Place]:
-    """Every tag in the package, its tests and its notebooks, in the order of paths and lines.
+    r"""Collect every tag in the package, its tests and its notebooks.
 
-    Raises InputError where a file that mentions an equation is not Python, or one is not a notebook.
+    Parameters
+    ----------
+    root : Path
+        The folder in which the package lies.
+
+    Returns
+    -------
+    list of Place
+        The places, in the order of paths and lines.  Tests and notebooks are there only in a checkout, see
+        `in_checkout`.
+
+    Raises
+    ------
+    InputError
+        If a file that mentions an equation is not Python, or if one is not a notebook.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     root = Path(folder)
+    ...     (root / "nobackprop").mkdir()
+    ...     written = (root / "nobackprop" / "a.py").write_text("def f(e):\n    return -e  # LAS (24)\n")
+    ...     [(place.number, place.line, place.source) for place in collect(root)]
+    [('24', 2, 'return -e')]
     """
     places: list[Place] = []
     for folder in ("nobackprop", "tests") if in_checkout(root) else ("nobackprop",):
@@ -105,12 +168,53 @@ def collect(root: Path = ROOT) -> list[Place]:
 
 
 def in_checkout(root: Path = ROOT) -> bool:
-    """Whether the repository stands around the package, with tests and notebooks."""
+    """Say whether the package lies in its repository, with tests and notebooks around it.
+
+    Parameters
+    ----------
+    root : Path
+        The folder in which the package lies.
+
+    Returns
+    -------
+    bool
+        Whether there is a pyproject.toml and a folder of tests.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     in_checkout(Path(folder))
+    False
+    """
     return (root / "pyproject.toml").is_file() and (root / "tests").is_dir()
 
 
 def python_places(path: Path, shown: str) -> Iterator[Place]:
-    """The tags of a Python file, `shown` being its path in the places."""
+    """Yield the tags of a Python file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    shown : str
+        The path that is written into the places and into error messages.
+
+    Yields
+    ------
+    Place
+        The places, in the order of lines.
+
+    Raises
+    ------
+    InputError
+        If the file mentions an equation but is not Python.
+
+    Examples
+    --------
+    >>> [place.name for place in python_places(Path(__file__).with_name("paper.py"), "paper.py")]
+    []
+    """
     try:
         with tokenize.open(path) as file:
             text = file.read()
@@ -127,7 +231,34 @@ def python_places(path: Path, shown: str) -> Iterator[Place]:
 
 
 def notebook_places(path: Path, shown: str) -> Iterator[Place]:
-    """The tags in the code cells of a notebook, `shown` being its path in the places."""
+    """Yield the tags in the code cells of a notebook.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook.
+    shown : str
+        The path that is written into the places and into error messages.
+
+    Yields
+    ------
+    Place
+        The places, in the order of cells and lines.
+
+    Raises
+    ------
+    InputError
+        If the file is not a notebook, or if a cell that mentions an equation is not Python.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.ipynb")
+    ...     written = path.write_text('{"cells": [{"cell_type": "code", "source": ["e = y - target  # LAS (5)"]}]}')
+    ...     [(place.cell, place.source) for place in notebook_places(path, "a.ipynb")]
+    [(1, 'e = y - target')]
+    """
     try:
         cells = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
                  if cell["cell_type"] == "code"]
@@ -146,21 +277,21 @@ def notebook_places(path: Path, shown: str) -> Iterator[Place]:
 
 
 def _tags(text: str) -> Iterator[tuple[str, str, int, str]]:
-    """(paper, number, line, source): the source is empty where the comment stands alone."""
+    """Yield (paper, number, line, source) for each tag; the source is empty if the comment stands alone."""
     lines = text.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type != tokenize.COMMENT:
             continue
         line, column = token.start
         source = lines[line - 1][:column].strip()
-        # prose on a line of its own may well begin with an equation's number
+        # prose on a line of its own may begin with the number of an equation
         if source or TAG.search(token.string):
             for paper, number in parse(token.string):
                 yield paper, number, line, source
 
 
 def _functions(tree: ast.AST, outer: str = "") -> Iterator[tuple[range, str]]:
-    """The lines of every function's body, its docstring left out, with the function's qualified name."""
+    """Yield the lines of the body of every function, without its docstring, and the qualified name of the function."""
     for node in ast.iter_child_nodes(tree):
         name = outer
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

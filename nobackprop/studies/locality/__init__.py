@@ -1,7 +1,10 @@
-"""What each rule reads, found by poison: replace by NaN what a rule should not need, and see which gradients stay.
+"""What each rule reads, found by poison: NaN takes the place of one thing, and the gradients show who has read it.
 
-Poisons are pure functions from what a rule is given to a copy of it; they count blocks from 0, as networks do.
-What is found, and shown, counts them from 1, as the papers' h_1, h_2, ... do: hidden block i has the weights W_i.
+A gradient that stays the same, bit for bit, has not read that thing.
+
+Poisons are pure functions: they make a copy of what a rule is given, with NaN in one place.  They count blocks from 0,
+as networks do.  What is found and shown counts blocks from 1, as the papers count h_1, h_2, ...: hidden block i has the
+weights W_i.  a_L is the output of the network, y* the target, and f' the derivative of the activation function.
 """
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from ...rules import RULES, Rule
 from ...tape import Keep, materialise
 from ...tree import Tree, leaves, tree_map
 
-# of different widths, so that nothing fits where it does not belong; tanh, as f' of relu would swallow a NaN
+# the widths differ, so that nothing fits in a wrong place; tanh, because f' of relu would swallow a NaN
 HIDDEN, INPUTS, CLASSES, SAMPLES, SEEDS = (6, 5, 7, 4), 5, 3, 4, (0, 1, 2)
 EVERY = frozenset(range(1, len(HIDDEN) + 1))
 
@@ -31,7 +34,24 @@ EVERY = frozenset(range(1, len(HIDDEN) + 1))
 
 @dataclass(frozen=True)
 class Given:
-    """All that `credit` and `align` are handed, but for the network and the generator."""
+    """All that the methods `credit` and `align` of a rule are given, except the network and the generator.
+
+    Attributes
+    ----------
+    params, state : Tree
+        The parameters of the network, and the state of the rule.
+    tape : Tape
+        What the forward pass has recorded.
+    y : Array, shape (N, C)
+        The targets, one-hot.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> len(given.tape.h), given.y.shape
+    (6, (4, 3))
+    """
 
     params: Tree
     state: Tree
@@ -40,22 +60,92 @@ class Given:
 
 
 def nan(tree: Tree) -> Tree:
-    """The tree with every array of floats replaced by one of NaN; what else stands in it, as shapes do, stays."""
+    """Return a tree in which every array of floats is replaced by one of NaN.
+
+    Parameters
+    ----------
+    tree : Tree
+        The tree; whatever else stands in it, such as shapes, stays.
+
+    Returns
+    -------
+    Tree
+        The new tree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> nan([np.zeros(2), np.arange(2)])
+    [array([nan, nan]), array([0, 1])]
+    """
     return tree_map(lambda leaf: np.full_like(leaf, np.nan) if getattr(leaf, "dtype", None) in (np.float32, np.float64)
                     else leaf, tree)
 
 
 def poison_weights(given: Given, j: int) -> Given:
-    """NaN for every W of block j, and for what the state shares with it."""
+    """Put NaN in the place of every W of block j, and of what the state shares with it.
+
+    Parameters
+    ----------
+    given : Given
+        What a rule is given.
+    j : int
+        The block, counted from 0.
+
+    Returns
+    -------
+    Given
+        A copy with the poison in it; `given` stays as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> from nobackprop.tree import leaves
+    >>> [(path, bool(np.isnan(array).all())) for path, array in leaves(poison_weights(given, 2).params[2])]
+    [('0/W', True), ('0/b', False)]
+    """
     return _with_weights(given, j, nan(weights(given.params[j])))
 
 
 def rescale_weights(given: Given, j: int, rng: np.random.Generator) -> Given:
-    """Other magnitudes for every W of block j, the signs being kept; what the state shares with it becomes NaN."""
+    """Give every W of block j other magnitudes and the same signs.
+
+    Parameters
+    ----------
+    given : Given
+        What a rule is given.
+    j : int
+        The block, counted from 0.
+    rng : numpy.random.Generator
+        The generator that draws one factor from 0.5 to 2 for each weight.
+
+    Returns
+    -------
+    Given
+        A copy with the poison in it; `given` stays as it is.
+
+    Notes
+    -----
+    What the state shares with W becomes NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> from nobackprop.tree import leaves
+    >>> (_, old), _ = leaves(given.params[2])
+    >>> (_, new), _ = leaves(rescale_weights(given, 2, np.random.default_rng(0)).params[2])
+    >>> bool((new == old).any()), bool((np.sign(new) == np.sign(old)).all())
+    (False, True)
+    """
     return _with_weights(given, j, tree_map(lambda W: W * rng.uniform(0.5, 2, W.shape), weights(given.params[j])))
 
 
 def _with_weights(given: Given, j: int, new: Tree) -> Given:
+    """Return a copy of `given` with other weights in block j."""
     old = [W for _, W in leaves(weights(given.params[j]))]
     params = [with_feedback(p, new) if i == j else p for i, p in enumerate(given.params)]
     # a rule that keeps a view of W in its state reads W all the same
@@ -64,19 +154,80 @@ def _with_weights(given: Given, j: int, new: Tree) -> Given:
 
 
 def poison_output(given: Given) -> Given:
-    """NaN for a_L."""
+    """Put NaN in the place of a_L, the output of the network.
+
+    Parameters
+    ----------
+    given : Given
+        What a rule is given.
+
+    Returns
+    -------
+    Given
+        A copy with the poison in it; `given` stays as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> bool(np.isnan(poison_output(given).tape.output).all()), bool(np.isnan(given.tape.output).any())
+    (True, False)
+    """
     return _with_tape(given, [*given.tape.h[:-1], nan(given.tape.h[-1])], given.tape.caches)
 
 
 def poison_target(given: Given) -> Given:
-    """NaN for y*."""
+    """Put NaN in the place of y*, the target.
+
+    Parameters
+    ----------
+    given : Given
+        What a rule is given.
+
+    Returns
+    -------
+    Given
+        A copy with the poison in it; `given` stays as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> bool(np.isnan(poison_target(given).y).all())
+    True
+    """
     return replace(given, y=nan(given.y))
 
 
 def poison_above(given: Given, i: int) -> Given:
-    """NaN for all that hidden blocks above block i left on the tape; a_L and block i's own output stay.
+    """Put NaN in the place of all that the hidden blocks above block i recorded on the tape.
 
-    What the output block recorded is the output of the last hidden block, and goes with it.
+    Parameters
+    ----------
+    given : Given
+        What a rule is given.
+    i : int
+        The block, counted from 0.
+
+    Returns
+    -------
+    Given
+        A copy with the poison in it; `given` stays as it is.
+
+    Notes
+    -----
+    a_L and the output of block i itself stay.  What the output block recorded is the output of the last hidden block,
+    so it is poisoned together with that.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> [bool(np.isnan(h).any()) for h in poison_above(given, 1).tape.h]
+    [False, False, False, True, True, False]
     """
     h, caches = given.tape.h, given.tape.caches
     above = len(caches) - 1 > i + 1
@@ -85,9 +236,34 @@ def poison_above(given: Given, i: int) -> Given:
 
 
 def poison_presynaptic(net: Network, given: Given, i: int) -> Given:
-    """NaN for the input activity of block i's layers with weights; its output, of which f' is taken, stays.
+    """Put NaN in the place of the input activity of the layers with weights in block i.
 
-    What the tape holds in its place, as a shared activity, stays too.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    given : Given
+        What a rule is given.
+    i : int
+        The block, counted from 0.
+
+    Returns
+    -------
+    Given
+        A copy with the poison in it; `given` stays as it is.
+
+    Notes
+    -----
+    The output of the block, at which f' is taken, stays.  What the tape holds instead of the input activity, such as a
+    shared activity, stays too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> [bool(np.isnan(h).any()) for h in poison_presynaptic(net, given, 1).tape.h]
+    [False, True, False, False, False, False]
     """
     own: list[Any] = []
     network.forward(net[i:i + 1], given.params[i:i + 1], _input(net, given, i), keep=lambda i: Keep(
@@ -101,11 +277,12 @@ def poison_presynaptic(net: Network, given: Given, i: int) -> Given:
 
 
 def _input(net: Network, given: Given, i: int) -> Any:
-    """The input of block i, whether the tape keeps it or not."""
+    """Return the input of block i, whether the tape keeps it or not."""
     return network.forward(net[:i], given.params[:i], given.tape.h[0]).output
 
 
 def _with_tape(given: Given, h: list[Any], caches: list[Any]) -> Given:
+    """Return a copy of `given` with other arrays and caches on the tape."""
     return replace(given, tape=replace(given.tape, h=h, caches=caches))
 
 
@@ -114,11 +291,24 @@ def _with_tape(given: Given, h: list[Any], caches: list[Any]) -> Given:
 
 @dataclass(frozen=True)
 class Reads:
-    """What the gradients of each block read.  Blocks are counted from 1; the last one is the output block.
+    """What the gradients of each block read; blocks are counted from 1, and the last one is the output block.
 
-    learns: blocks that have gradients.  weights: pairs (block, the block whose W it reads); magnitudes: those pairs
-    where more than the signs of W is read.  output, target, above, presynaptic: blocks that read a_L, y*, what
-    hidden blocks above recorded, their own input.
+    Attributes
+    ----------
+    learns : frozenset of int
+        The blocks that have gradients.
+    weights : frozenset of (int, int)
+        Pairs of a block and a block whose W it reads.
+    magnitudes : frozenset of (int, int)
+        Those pairs in which the block reads more than the signs of W.
+    output, target, above, presynaptic : frozenset of int
+        The blocks that read a_L, y*, what hidden blocks above recorded, and their own input activity.
+
+    Examples
+    --------
+    >>> reads = Reads(learns=frozenset({1, 2}), weights=frozenset({(1, 1), (1, 2)}))
+    >>> sorted(reads.of(1)), sorted(reads.transport), reads.signs_alone
+    ([1, 2], [1], True)
     """
 
     learns: frozenset[int] = frozenset()
@@ -130,27 +320,44 @@ class Reads:
     presynaptic: frozenset[int] = frozenset()
 
     def __or__(self, other: Reads) -> Reads:
-        """What is read in one of two measurements."""
+        """Return what is read in at least one of two measurements."""
         return Reads(*(a | b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def of(self, block: int) -> frozenset[int]:
-        """The blocks whose W this block reads, its own one included."""
+        """Return the blocks whose W this block reads; its own W counts as well."""
         return frozenset(j for i, j in self.weights if i == block)
 
     @property
     def transport(self) -> frozenset[int]:
-        """Blocks that read another block's W."""
+        """The blocks that read the W of another block."""
         return frozenset(i for i, j in self.weights if i != j)
 
     @property
     def signs_alone(self) -> bool:
-        """Whether other blocks' weights are read, and of none more than the signs."""
+        """Whether blocks read the W of other blocks, and only the signs of each."""
         return bool(self.transport) and all(i == j for i, j in self.magnitudes)
 
 
 @dataclass(frozen=True)
 class Locality:
-    """What a rule's hidden blocks read to learn, and what its state reads; `error_driven`: it learns in `credit`."""
+    """What one rule reads.
+
+    Attributes
+    ----------
+    hidden : Reads
+        What the hidden blocks read in order to learn.
+    feedback : Reads
+        What the state of the rule, such as feedback weights, reads in order to learn.
+    error_driven : bool
+        Whether the state learns in `credit`, with the output error, and not only in `align`.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> found = locality(get("las"))
+    >>> sorted(found.hidden.transport), sorted(found.feedback.learns), found.error_driven
+    ([4], [1, 2, 3], False)
+    """
 
     hidden: Reads
     feedback: Reads
@@ -158,7 +365,27 @@ class Locality:
 
 
 def trial(rule: Rule, seed: int) -> tuple[Network, Given]:
-    """A small network and what the rule is given after one forward pass, nothing being poisoned."""
+    """Return a small network, and what a rule is given after one forward pass, without any poison.
+
+    Parameters
+    ----------
+    rule : Rule
+        The rule.
+    seed : int
+        The seed of the parameters, the state and the batch.
+
+    Returns
+    -------
+    tuple of Network and Given
+        The network, with tanh, and what the rule is given.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> [h.shape[1] for h in given.tape.h]
+    [5, 6, 5, 7, 4, 3]
+    """
     rng = np.random.default_rng(seed)
     net = mlp((INPUTS,), CLASSES, rule.trial_sizes(HIDDEN), "tanh")
     params, shapes = network.init(net, rng, (INPUTS,), "float64")
@@ -168,32 +395,125 @@ def trial(rule: Rule, seed: int) -> tuple[Network, Given]:
 
 
 def gradients(net: Network, rule: Rule, given: Given) -> list[Tree]:
-    """Of every hidden block, out of `credit`, and None for the output block, which the table leaves out."""
+    """Return the gradients of every hidden block, as `credit` computes them.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : Rule
+        The rule.
+    given : Given
+        What a rule is given.
+
+    Returns
+    -------
+    list of Tree
+        One tree for each block; None for the output block, which the table leaves out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> [grads is None for grads in gradients(net, get("bp"), given)]
+    [False, False, False, False, True]
+    """
     return [*rule.credit(net, given.params, given.state, given.tape, given.y).grads[:-1], None]
 
 
 def feedback_gradients(net: Network, rule: Rule, given: Given, seed: int = 0) -> list[Tree]:
-    """Of the state that belongs to every block: those of `align`, and those of `credit`.
+    """Return the gradients of the part of the state that belongs to each block, from `align` and from `credit`.
 
-    Raises InputError where the state that learns is no list over blocks.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : Rule
+        The rule.
+    given : Given
+        What a rule is given.
+    seed : int
+        The seed of what `align` draws.
+
+    Returns
+    -------
+    list of Tree
+        For each block a list of two trees: that of `align` and that of `credit`.
+
+    Raises
+    ------
+    InputError
+        If the gradients of the state are not a list over blocks.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("las"), seed=0)
+    >>> [align is not None for align, credit in feedback_gradients(net, get("las"), given)]
+    [True, True, True, False, False]
     """
     align = rule.align(net, given.params, given.state, given.tape, given.y, np.random.default_rng([seed, 2]))
     credit = rule.credit(net, given.params, given.state, given.tape, given.y).state
     for tree in (align, credit):
         if not isinstance(tree, list | None):
-            raise InputError(f"what {type(rule).__name__} learns beside W is no list over blocks, but a "
-                             f"{type(tree).__name__}: nobody can say which block it belongs to")
+            raise InputError(f"what {type(rule).__name__} learns in addition to W is no list over blocks, but a "
+                             f"{type(tree).__name__}: nothing says which block it belongs to")
     return [[tree[i] if tree and i < len(tree) else None for tree in (align, credit)] for i in range(len(net))]
 
 
 def same_bits(u: Tree, v: Tree) -> bool:
-    """Whether two trees hold the same arrays, bit for bit, NaN being equal to itself."""
+    """Say whether two trees hold the same arrays, bit for bit; NaN is equal to itself.
+
+    Parameters
+    ----------
+    u, v : Tree
+        The trees.
+
+    Returns
+    -------
+    bool
+        Whether paths, shapes and bits are equal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> same_bits([np.array([np.nan])], [np.array([np.nan])]), same_bits([np.zeros(1)], [-np.zeros(1)])
+    (True, False)
+    """
     a, b = ([(path, array.shape, array.tobytes()) for path, array in leaves(tree)] for tree in (u, v))
     return a == b
 
 
 def measure(net: Network, given: Given, learn: Callable[[Given], list[Tree]], rng: np.random.Generator) -> Reads:
-    """What the gradients that `learn` returns, a tree for each block, read of what it is given."""
+    """Measure what gradients read, by one poison after another.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    given : Given
+        What a rule is given.
+    learn : callable
+        A function that returns the gradients, one tree for each block, from what it is given.
+    rng : numpy.random.Generator
+        The generator of `rescale_weights`.
+
+    Returns
+    -------
+    Reads
+        What the gradients read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> with np.errstate(invalid="ignore"):
+    ...     reads = measure(net, given, lambda given: gradients(net, get("bp"), given), np.random.default_rng(0))
+    >>> sorted(reads.above)
+    [1, 2, 3]
+    """
     before = learn(given)
 
     def changed(poisoned: Given) -> set[int]:
@@ -217,11 +537,28 @@ def measure(net: Network, given: Given, learn: Callable[[Given], list[Tree]], rn
 
 
 def locality(rule: Rule) -> Locality:
-    """What one rule reads, over all seeds."""
+    """Measure what one rule reads, over all SEEDS.
+
+    Parameters
+    ----------
+    rule : Rule
+        The rule.
+
+    Returns
+    -------
+    Locality
+        What is read under at least one of the seeds.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> sorted(locality(get("fa")).hidden.transport), sorted(locality(get("bp")).hidden.transport)
+    ([], [1, 2, 3, 4])
+    """
     result = Locality(Reads(), Reads())
     for seed in SEEDS:
         net, given = trial(rule, seed)
-        # NaN in a comparison is what these runs are for
+        # these runs compare with NaN on purpose
         with np.errstate(invalid="ignore"):
             hidden, feedback = (measure(net, given, learn, np.random.default_rng([seed, 3])) for learn in (
                 partial(gradients, net, rule), partial(feedback_gradients, net, rule, seed=seed)))
@@ -231,5 +568,22 @@ def locality(rule: Rule) -> Locality:
 
 
 def table(rules: Mapping[str, Rule] = RULES) -> dict[str, Locality]:
-    """What every rule reads, by the names that a user types."""
+    """Measure what every rule reads.
+
+    Parameters
+    ----------
+    rules : mapping of str to Rule
+        The rules, by the names that a user types.
+
+    Returns
+    -------
+    dict of str to Locality
+        What each of them reads.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> {name: sorted(row.hidden.output) for name, row in table({"dfa": get("dfa"), "pred": get("pred")}).items()}
+    {'dfa': [1, 2, 3, 4], 'pred': []}
+    """
     return {name: locality(rule) for name, rule in rules.items()}

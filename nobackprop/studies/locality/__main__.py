@@ -1,28 +1,32 @@
-"""`python -m nobackprop.studies.locality [FILE]` prints the page docs/locality.md, or writes it."""
+"""`python -m nobackprop.studies.locality [FILE]` prints the page docs/locality.md, or writes it to FILE."""
 from __future__ import annotations
 
 import sys
 
-from ...errors import InputError
-from ...files import atomic
+from ..text import write_page
 from .pages import markdown
 
 
 def main(argv: list[str]) -> None:
-    """Print the page, or write it to the one file named.
+    """Print the page, or write it to the one file that is named.
 
-    Raises SystemExit with a sentence where it cannot.
+    Parameters
+    ----------
+    argv : list of str
+        The arguments of the command: nothing, or the name of a file.
+
+    Raises
+    ------
+    SystemExit
+        If there are other arguments, or if the page cannot be made or written.
+
+    Examples
+    --------
+    >>> main(["--help"])
+    Traceback (most recent call last):
+    SystemExit: usage: python -m nobackprop.studies.locality [FILE]
     """
-    if len(argv) > 1 or any(argument.startswith("-") for argument in argv):
-        sys.exit("usage: python -m nobackprop.studies.locality [FILE]")
-    try:
-        if argv:
-            with atomic(argv[0]) as partial:
-                partial.write_text(markdown(), encoding="utf-8")
-        else:
-            sys.stdout.write(markdown())
-    except (InputError, OSError) as error:
-        sys.exit(f"nobackprop.studies.locality: {error}")
+    write_page(argv, "nobackprop.studies.locality", markdown)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,30 @@
-"""The locality table in words: for a terminal, and as the page docs/locality.md."""
+"""The locality tables in words: for a terminal, and as the page docs/locality.md."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ...rules import summary
+from ...rules import RULES, Rule, summary
+from ..text import aligned
 from . import EVERY, HIDDEN, SEEDS, Locality, Reads, table
 
 
 def condense(blocks: frozenset[int], every: frozenset[int] = EVERY) -> str:
-    """A set of blocks in words.
+    """Return a set of blocks in words.
 
+    Parameters
+    ----------
+    blocks : frozenset of int
+        The blocks, counted from 1.
+    every : frozenset of int
+        The set that is called 'all'.
+
+    Returns
+    -------
+    str
+        'all', '-' for none, 'last hidden only', or the numbers.
+
+    Examples
+    --------
     >>> [condense(frozenset(blocks)) for blocks in ((1, 2, 3, 4), (), (4,), (3, 1, 2))]
     ['all', '-', 'last hidden only', '1, 2, 3']
     """
@@ -21,8 +36,20 @@ def condense(blocks: frozenset[int], every: frozenset[int] = EVERY) -> str:
 
 
 def span(blocks: frozenset[int]) -> str:
-    """The weights of a set of blocks in words.
+    """Return the weights of a set of blocks in words.
 
+    Parameters
+    ----------
+    blocks : frozenset of int
+        The blocks, counted from 1.
+
+    Returns
+    -------
+    str
+        A list of W_i, or the first and the last of three or more in a row.
+
+    Examples
+    --------
     >>> span(frozenset({2, 3, 4})), span(frozenset({5})), span(frozenset({1, 3})), span(frozenset())
     ('W_2 to W_4', 'W_5', 'W_1, W_3', '-')
     """
@@ -37,14 +64,47 @@ FEEDBACK_COLUMNS = ("learns", "weights", "a_L", "y*", "recorded above")
 
 
 def entries(row: Locality) -> tuple[str, ...]:
-    """A row of the table, one entry for each of COLUMNS."""
+    """Return a row of the first table.
+
+    Parameters
+    ----------
+    row : Locality
+        What a rule reads.
+
+    Returns
+    -------
+    tuple of str
+        One entry for each of COLUMNS.
+
+    Examples
+    --------
+    >>> entries(Locality(Reads(output=frozenset({1, 2, 3, 4})), Reads()))
+    ('-', 'all', '-', '-')
+    """
     reads = row.hidden
     return (condense(reads.transport) + " (signs)" * reads.signs_alone, condense(reads.output),
             condense(reads.above), condense(reads.presynaptic))
 
 
 def feedback_entries(row: Locality) -> tuple[str, ...]:
-    """A row of the second table, one entry for each of FEEDBACK_COLUMNS."""
+    """Return a row of the second table.
+
+    Parameters
+    ----------
+    row : Locality
+        What a rule reads.
+
+    Returns
+    -------
+    tuple of str
+        One entry for each of FEEDBACK_COLUMNS.
+
+    Examples
+    --------
+    >>> reads = Reads(learns=frozenset({1}), weights=frozenset({(1, 1)}), target=frozenset({1}))
+    >>> feedback_entries(Locality(Reads(), reads, error_driven=True))
+    ('with the error', 'W_i', '-', 'all', '-')
+    """
     reads, last = row.feedback, len(HIDDEN) + 1
     of = {i: reads.of(i) for i in sorted(reads.learns)}
     if all(js == {i} for i, js in of.items()):
@@ -60,11 +120,13 @@ def feedback_entries(row: Locality) -> tuple[str, ...]:
 
 
 def _rows(rows: Mapping[str, Locality]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Return the rows of the first table, and those of the second: the rules whose state learns."""
     return ([(name, *entries(row)) for name, row in rows.items()],
             [(name, *feedback_entries(row)) for name, row in rows.items() if row.feedback.learns])
 
 
 def _idle(rows: Mapping[str, Locality]) -> list[str]:
+    """Return a sentence for every rule under which some hidden blocks do not learn."""
     return [f"{name}: hidden blocks {condense(EVERY - row.hidden.learns)} do not learn at all."
             for name, row in rows.items() if row.hidden.learns != EVERY]
 
@@ -77,25 +139,38 @@ Measured with NaN on {len(HIDDEN)} hidden blocks, h_1 to h_{len(HIDDEN)}; an ent
 weight transport       they read the W of another block
 waits for the error    they read a_L, so nothing moves before the network has answered
 backward locking       they read what hidden blocks above recorded, so those come first
-bidirectional pairing  they read the synapse's own presynaptic activity
-(signs): of those weights the signs alone.  `nobackprop rules` says what each rule is."""
+bidirectional pairing  they read the presynaptic activity of the very synapse
+(signs)                they read only the signs of those weights
+`nobackprop rules` says what each rule is."""
 
 FEEDBACK_LEGEND = """\
-How the feedback learns: what moves B_i (on h_i in direct rules, in the place of W_i in wm and kp)."""
+How the feedback learns: what moves B_i.
+B_i is the matrix on h_i in direct rules, and the one in the place of W_i in wm and kp."""
 
 
-def show() -> str:
-    """Both tables for a terminal of 100 columns."""
-    rows = table()
+def show(rules: Mapping[str, Rule] = RULES) -> str:
+    """Return both tables for a terminal of 100 columns.
+
+    Parameters
+    ----------
+    rules : mapping of str to Rule
+        The rules, by the names that a user types.
+
+    Returns
+    -------
+    str
+        The tables and their legends.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> print(show({"dfa": get("dfa")}).splitlines()[1])
+    dfa   -                 all                  -                 all
+    """
+    rows = table(rules)
     first, second = _rows(rows)
-    return "\n\n".join([_aligned(("rule", *COLUMNS), first), "\n".join([LEGEND, *_idle(rows)]), FEEDBACK_LEGEND,
-                        _aligned(("rule", *FEEDBACK_COLUMNS), second)])
-
-
-def _aligned(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-                     for line in (head, *rows))
+    return "\n\n".join([aligned([("rule", *COLUMNS), *first]), "\n".join([LEGEND, *_idle(rows)]), FEEDBACK_LEGEND,
+                        aligned([("rule", *FEEDBACK_COLUMNS), *second])])
 
 
 # ---------------------------------------------------------------- for a code host
@@ -105,15 +180,16 @@ PAGE = """\
 # What each rule reads
 
 Backpropagation asks things of a synapse that a synapse cannot know, and most papers on learning without it begin with
-a list of them. Here that list is a measurement. A forward pass is recorded; then one thing is replaced by
-NaN and the rule is asked for its gradients again, everything else being as it was. A block whose gradients stay the
-same, bit for bit, has not read that thing. No entry on this page is typed: `make locality` writes it, and a test fails
-where it is not what the rules do. `nobackprop locality` prints the tables.
+a list of them. Here that list is a measurement. A forward pass is recorded. Then one thing is replaced by NaN,
+everything else stays as it was, and the rule is asked for its gradients again. If the gradients of a block stay the
+same, bit for bit, the block has not read that thing. No entry on this page is written by hand: `make locality` writes
+it, and a test fails if it is not what the rules do. `nobackprop locality` prints the tables.
 
 The network has {hidden} hidden blocks of one dense layer and tanh each, and an output block. Entries name hidden
-blocks, counted **from 1** as the papers count h_1, h_2, ...; block i has the weights W_i, and W_{last} is the output
-block's, the papers' W_L. The output block itself is left out: under most rules it learns alike, from its
-own input by the output error (not under `foa`, `as`, `asap`, `al` and `spsa`). Every entry is over {seeds} seeds.
+blocks, counted **from 1** as the papers count h_1, h_2, ...; block i has the weights W_i, and W_{last} belongs to the
+output block (W_L in the papers). The output block itself is left out, because most rules train it in the same way:
+from its own input and the output error (`foa`, `as`, `asap`, `al` and `spsa` do not). Every entry is over {seeds}
+seeds.
 
 {table}
 
@@ -123,39 +199,42 @@ own input by the output error (not under `foa`, `as`, `asap`, `al` and `spsa`). 
 
 **Weight transport.** The block reads the W of another block, which no known synapse can do: in backpropagation δ_i
 comes down through W_{{i+1}}ᵀ, LAS (7). *Measured:* NaN for the W of one other block at a time, in the parameters that
-`credit` is given after the tape was recorded. *(signs)* stands where other magnitudes of the same signs change
-nothing. Whose W it is:
+`credit` is given after the tape was recorded. *(signs)* means that other magnitudes with the same signs change
+nothing. This table says whose W each hidden block reads:
 
 {transport}
 
-So LAS and LTAS are not wholly free of it: their last hidden block is taught by W_Lᵀ e, LAS (23), and that one alone.
+So LAS and LTAS are not wholly free of weight transport: their last hidden block, and only that one, is taught by
+W_Lᵀ e, LAS (23).
 
-**Waits for the error.** The block reads the network's output, so none of its synapses can move before the whole
-network has answered. *Measured:* NaN for a_L on the tape; not for y\\*, so a rule that reads the target alone
-passes. (A rule that computed a_L again by itself would stand in the columns before and after this one instead.)
+**Waits for the error.** The block reads the output of the network, so none of its synapses can move before the whole
+network has answered. *Measured:* NaN for a_L on the tape. The target y\\* stays, so a rule that reads only the
+target does not wait. (A rule that computed a_L again by itself would not be seen in this column. It would be seen in
+the column before it and in the column after it.)
 
-**Backward locking.** The block reads what hidden blocks above it recorded, so they have to work out their part of the
+**Backward locking.** The block reads what hidden blocks above it recorded, so these have to compute their part of the
 error first, one after the other. *Measured:* for block i, NaN for the output and the caches of all hidden blocks above
-i; a_L stays. The last hidden block has none above it and can never be on the list.
+i; a_L stays. The last hidden block has no hidden block above it, so it can never be in this column.
 
 **Bidirectional pairing.** The error that reaches a neuron is multiplied with the activity that came in through the
 very same synapse, so forward and feedback neurons have to be paired one to one (ASAP, section 2.4). *Measured:* NaN
-for the input activity of the block's dense layer; its output, of which f′ is taken, stays.
+for the input activity of the dense layer of the block. The output of that layer, at which f′ is taken, stays.
 
 ## How the feedback learns
 
-The table above is about W. Some rules have feedback weights that learn as well, and what those read is another matter:
-blocks that transport no weights may owe it to feedback weights that do. B_i is the matrix on hidden block i in
-direct rules (B_{{i+1}} in the LAS paper), and the one in the place of W_i in `wm` and `kp`. *Before the error* is
-`align` in the code, *with the error* is `credit`. The poisons are the same, and NaN for y\\* beside them:
-*weights* are the W that B_i reads; *a_L*, *y\\** and *recorded above* name the B_i that read those, of all that learn.
+The table above is about W. Some rules have feedback weights that learn as well, and this section is about what those
+read: a block may need no weight transport only because its feedback weights do the transport. B_i is the matrix on
+hidden block i in direct rules (B_{{i+1}} in the LAS paper), and the one in the place of W_i in `wm` and `kp`. *Before
+the error* is `align` in the code, *with the error* is `credit`. The poisons are the same, and there is one more, NaN
+for y\\*. *weights* are the W that B_i reads; *a_L*, *y\\** and *recorded above* name the B_i, among those that
+learn, that read these.
 
 {feedback}
 
-NaN shows who is reached by a number, not on which way. `wm` and `fdfa` never look at a W: they send noise through
-the layers and read the activity that arrives, which for `wm` is that of one layer alone, and for `fdfa` a second
-pass through all blocks above the first, whose noises arrive together. `adaptive-dfa` multiplies the matrices
-themselves: that is weight transport, only delayed.
+NaN shows that a number reaches someone. It does not show on which way. `wm` and `fdfa` never look at a W: they send
+noise through the layers and read the activity that arrives. For `wm` this is the activity of one layer alone. For
+`fdfa` it is a second pass through all blocks above the first, in which the noises of all blocks arrive together.
+`adaptive-dfa` multiplies the matrices themselves: that is weight transport with a delay.
 
 ## What follows
 
@@ -163,9 +242,26 @@ themselves: that is weight transport, only delayed.
 """
 
 
-def markdown() -> str:
-    """The page docs/locality.md, whole."""
-    rows = table()
+def markdown(rules: Mapping[str, Rule] = RULES) -> str:
+    """Return the page docs/locality.md as a whole.
+
+    Parameters
+    ----------
+    rules : mapping of str to Rule
+        The rules, by the names that a user types.
+
+    Returns
+    -------
+    str
+        The page, in Markdown.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> print(markdown({"dfa": get("dfa")}).splitlines()[0])
+    # What each rule reads
+    """
+    rows = table(rules)
     first, second = _rows(rows)
     described = [(f"`{name}`", *rest, summary(name))
                  for name, *rest in first]
@@ -178,6 +274,7 @@ def markdown() -> str:
 
 
 def _transported(rows: Mapping[str, Locality]) -> list[tuple[str, ...]]:
+    """Return the rows that say whose W each hidden block reads; rules that read alike share a row."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, row in rows.items():
         signs = "signs of " * row.hidden.signs_alone
@@ -187,7 +284,7 @@ def _transported(rows: Mapping[str, Locality]) -> list[tuple[str, ...]]:
 
 
 def _follows(rows: Mapping[str, Locality]) -> str:
-    """Which blocks could learn when, as a list; of rules that train every hidden block."""
+    """Return a list that says when blocks could learn, for the rules that train every hidden block."""
     full = {name: row for name, row in rows.items() if row.hidden.learns == EVERY}
 
     def names(those: Callable[[Locality], object]) -> str:
@@ -197,21 +294,22 @@ def _follows(rows: Mapping[str, Locality]) -> str:
         return not (reads.output or reads.above or reads.transport)
 
     return "\n".join([
-        "Of the rules that train every hidden block, by the entries above (`al` learns by components: what its block 2 "
-        "reads of block 3 is its own, as both are parts of the last component; between components nothing is read, see "
-        "[pipeline.md](pipeline.md)):\n",
+        "This list has the rules that train every hidden block, and follows from the entries above. (`al` learns by "
+        "components. Its block 2 reads block 3, but both are parts of the last component; no component reads another, "
+        "see [pipeline.md](pipeline.md).)\n",
         "- *During the forward pass*: a block could learn as soon as its own output is there, before the blocks above "
         f"have even begun: {names(lambda row: early(row.hidden))}.",
-        "- *All blocks at once*, as soon as the output error is known, none waiting for another: "
+        "- *All blocks at once*: as soon as the output error is known, no block waits for another: "
         f"{names(lambda row: not row.hidden.above and not early(row.hidden))}.",
         f"- *One after the other*, from the top down: {names(lambda row: row.hidden.above)}.",
-        "- The feedback weights themselves could learn *during the forward pass*, needing neither output nor anything "
-        "above, weights included: "
+        "- The feedback weights themselves could learn *during the forward pass*, because they read neither the output "
+        "nor anything above, not even weights: "
         f"{names(lambda row: row.feedback.learns and early(row.feedback))}.",
-        "- No block and no feedback weight reads another block's W, directly or through a pass: "
+        "- No block and no feedback weight reads the W of another block, directly or through a pass: "
         f"{names(lambda row: not row.hidden.transport and not row.feedback.transport)}."])
 
 
 def _piped(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a table in Markdown."""
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('*', chr(92) + '*') for cell in line)} |" for line in lines)

@@ -1,1 +1,1 @@
-"""How fast a training step is, alone, in a pipeline, and next to PyTorch."""
+"""How fast a training step is: alone, in a pipeline, and next to PyTorch."""

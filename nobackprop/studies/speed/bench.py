@@ -1,7 +1,7 @@
-"""How long a training step takes, how much arithmetic it does and how much memory it needs.
+"""How long a training step takes, how much arithmetic it does, and how much memory it needs.
 
-The inputs are random arrays of a data set's shape and classes: the time of a step depends on shapes alone, so
-no data set need be present.
+The inputs are random arrays with the shape and the classes of a data set.  The time of a step depends on shapes alone,
+so the data set need not be there.
 """
 from __future__ import annotations
 
@@ -32,28 +32,61 @@ from . import torch_twin
 
 POOL = 4096  # samples that batches are gathered from
 WARM_UP = 5
-SECONDS, FEWEST, MOST = 3.0, 20, 500  # of timed steps, where nobody says how many
+SECONDS, FEWEST, MOST = 3.0, 20, 500  # of timed steps, if nobody says how many
 AGAINST = ("torch",)
 
 
 def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp", batch_size: int = 64,
             optimizer: str = "adam", device: str = "cpu", threads: int | None = None,
             steps: int | None = None, against: str | None = None) -> dict[str, Any]:
-    """What one training step costs: `learn.step` on a batch gathered from random inputs.
+    """Measure what one training step costs: `learn.step` on a mini-batch gathered from random inputs.
 
-    threads: how many workers; None stands for all cores that the process may use.  steps: how many to
-    time, one by one; None stands for as many as fit in about 3 s, from 20 to 500.  against: "torch" takes turns
-    with PyTorch doing backpropagation, whatever the rule, on the same network, inputs, optimiser and threads.
+    Parameters
+    ----------
+    model, data, rule : str
+        The names of the model, of the data set whose shape and classes the inputs have, and of the rule.
+    batch_size : int
+        The number of samples in a mini-batch.
+    optimizer : str
+        The name of the optimiser.
+    device : str
+        'cpu', 'cuda' or 'cuda:N'.
+    threads : int, optional
+        The number of worker threads; None stands for all cores that the process may use.
+    steps : int, optional
+        How many steps to time, one by one; None stands for as many as fit in about 3 s, from 20 to 500.
+    against : str, optional
+        'torch' takes turns with PyTorch, which does backpropagation, whatever the rule, on the same network and inputs,
+        with the same optimiser and number of threads.
 
-    Returns, beside what was asked for, "ms_per_step" ("median", "min", "max", and "spread", the interquartile
-    range), "steps", "gflop_per_step" (counted on a step), "matmul_gflops" (GFLOP/s of large float32 products
-    on this machine, with as many threads), "share_of_matmul_rate" (what a median step reaches of that), and
-    "peak_bytes" (allocated during a step, on top of parameters, state, optimiser and inputs).  With `against`
-    also "against": its "name", "version" and "ms_per_step", and "ratio", the time of a step to that of its step
-    in the same turn ("median", and the quartiles "low" and "high").
+    Returns
+    -------
+    dict
+        What was asked for, and:
 
-    Raises InputError for an unknown name, where a number is below 1, and where PyTorch is asked for and not
-    installed, or on a device.
+        - "ms_per_step": the milliseconds of a step, "median", "min", "max" and "spread" (the interquartile range). -
+        "steps": how many were timed. - "gflop_per_step": the arithmetic of a step, counted while it runs. -
+        "matmul_gflops": the GFLOP/s of large float32 products on this machine with the same number of threads. -
+        "share_of_matmul_rate": what part of that rate a median step reaches. - "peak_bytes": what a step allocates on
+        top of parameters, state, optimiser and inputs. - "against", if it was asked for: "name", "version" and
+        "ms_per_step" of the other library, and "ratio", the time
+          of a step here divided by the time of a step there in the same turn ("median", and the quartiles "low" and
+          "high").
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, if a number is below 1, or if PyTorch is asked for and is not installed or is to run on a
+        device.
+
+    Examples
+    --------
+    A measurement takes seconds, mostly for the large products:
+
+    >>> print(describe(measure("mlp:4", "digits", batch_size=2)))  # doctest: +SKIP
+    >>> measure(batch_size=0)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: batch_size must be at least 1, got 0
     """
     threads = cores() if threads is None else threads
     for name, value in (("batch_size", batch_size), ("threads", threads), ("steps", steps)):
@@ -86,12 +119,13 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
 
 
 def _summary(ms: np.ndarray) -> dict[str, float]:
+    """Return median, least, largest and interquartile range of some times."""
     low, quarter, median, three_quarters, high = map(float, np.quantile(ms, (0, 0.25, 0.5, 0.75, 1)))
     return {"median": median, "min": low, "max": high, "spread": three_quarters - quarter}
 
 
 def _can_race(against: str, device: str) -> None:
-    """Raises InputError where there is nothing of that name to measure, or not on that device."""
+    """Raise InputError if there is no library of that name to measure, or if it cannot run on that device."""
     if against not in AGAINST:
         raise unknown("library to measure against", against, AGAINST)
     if device != "cpu":
@@ -101,7 +135,34 @@ def _can_race(against: str, device: str) -> None:
 
 def race_torch(run: Run, one_step: Callable[[], None], threads: int,
                steps: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
-    """Milliseconds of each of the run's steps, (steps,), and what `measure` reports of PyTorch's between them."""
+    """Take turns with PyTorch, and time the steps of both.
+
+    Parameters
+    ----------
+    run : Run
+        The run whose network, inputs and optimiser PyTorch is to use.
+    one_step : callable
+        A function that takes the next step of the run.
+    threads : int
+        The number of threads of PyTorch.
+    steps : int, optional
+        How many steps to time; None as in `measure`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray, shape (steps,), and dict
+        The milliseconds of each step of the run, and what `measure` reports as "against".
+
+    Raises
+    ------
+    InputError
+        If PyTorch is not installed.
+
+    Examples
+    --------
+    >>> run = random_run("mlp:4", "digits", "bp", 2, "sgd")
+    >>> ms, torch = race_torch(run, stepper(run), threads=1, steps=20)  # doctest: +SKIP
+    """
     torch = torch_twin.load()
     with torch_twin.threads_of(torch, threads):
         ours, theirs = 1e3 * time_in_turns([one_step, torch_twin.stepper(run)], steps)
@@ -111,7 +172,27 @@ def race_torch(run: Run, one_step: Callable[[], None], threads: int,
 
 
 def describe(result: dict[str, Any]) -> str:
-    """The lines that tell a person what `measure` found."""
+    """Return the lines that tell a person what `measure` found.
+
+    Parameters
+    ----------
+    result : dict
+        What `measure` returned.
+
+    Returns
+    -------
+    str
+        Several lines for a terminal.
+
+    Examples
+    --------
+    >>> result = {"rule": "bp", "model": "mlp:4", "data": "digits", "optimizer": "sgd",
+    ...           "batch_size": 2, "device": "cpu", "threads": 1, "steps": 20,
+    ...           "ms_per_step": {"median": 0.25, "min": 0.2, "max": 0.5, "spread": 0.1},
+    ...           "gflop_per_step": 0.001, "matmul_gflops": 40.0, "share_of_matmul_rate": 0.1, "peak_bytes": 3000000}
+    >>> print(describe(result).splitlines()[2])
+    time    0.25 ms a step, the median of 20 (0.2 to 0.5 ms, interquartile range 0.1 ms)
+    """
     ms, gflop = result["ms_per_step"], result["gflop_per_step"]
     lines = {
         "step": f"rule {result['rule']}, {result['model']} on inputs as of {result['data']}, "
@@ -135,14 +216,39 @@ def describe(result: dict[str, Any]) -> str:
 
 
 def _short(number: float) -> str:
-    """Three digits, or all before the point."""
+    """Return a number with three digits, or with all its digits before the point if these are more."""
     return f"{number:,.0f}" if number >= 999.5 else f"{number:.3g}"
 
 
 def random_run(model: str, data: str, rule: str, batch_size: int, optimizer: str, device: str = "cpu") -> Run:
-    """A run on inputs drawn at random, a whole number of batches of them.
+    """Return a run on inputs that are drawn at random, a whole number of mini-batches of them.
 
-    Raises InputError for an unknown name.
+    Parameters
+    ----------
+    model, data, rule : str
+        The names of the model, of the data set whose shape and classes the inputs have, and of the rule.
+    batch_size : int
+        The number of samples in a mini-batch.
+    optimizer : str
+        The name of the optimiser.
+    device : str
+        'cpu', 'cuda' or 'cuda:N'.
+
+    Returns
+    -------
+    Run
+        The run, before its first step.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or if the inputs do not fit into memory.
+
+    Examples
+    --------
+    >>> run = random_run("mlp:4", "digits", "bp", 2, "sgd")
+    >>> run.x.shape
+    (4096, 8, 8, 1)
     """
     if data not in DATASETS:
         raise unknown("data set", data, DATASETS)
@@ -161,7 +267,26 @@ def random_run(model: str, data: str, rule: str, batch_size: int, optimizer: str
 
 
 def stepper(run: Run) -> Callable[[], None]:
-    """A function that takes the next step of a run, over its batches again and again."""
+    """Return a function that takes the next step of a run, over its mini-batches again and again.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+
+    Returns
+    -------
+    callable
+        A function without arguments; it writes into the parameters and the state of the run.
+
+    Examples
+    --------
+    >>> run = random_run("mlp:4", "digits", "bp", 2, "sgd")
+    >>> before = run.params[-1]["W"].copy()
+    >>> stepper(run)()
+    >>> bool((run.params[-1]["W"] == before).all())
+    False
+    """
     order = run.xp.asarray(run.rng.permutation(len(run.x)))
     batches = itertools.cycle(order.reshape(-1, run.settings.batch_size))
     opt, opt_state = run.optimizers
@@ -173,7 +298,28 @@ def stepper(run: Run) -> Callable[[], None]:
 
 
 def time_steps(one_step: Callable[[], None], xp: ModuleType, steps: int | None = None) -> np.ndarray:
-    """Seconds of each step, (steps,), after some that do not count."""
+    """Time steps one by one, after some that do not count.
+
+    Parameters
+    ----------
+    one_step : callable
+        A function that takes one step.
+    xp : module
+        The array module of the device, numpy or cupy.
+    steps : int, optional
+        How many to time; None stands for as many as fit in about 3 s.
+
+    Returns
+    -------
+    numpy.ndarray, shape (steps,)
+        The seconds of each step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> time_steps(lambda: None, np, steps=4).shape
+    (4,)
+    """
     def timed() -> float:
         start = time.perf_counter()
         one_step()
@@ -187,9 +333,27 @@ def time_steps(one_step: Callable[[], None], xp: ModuleType, steps: int | None =
 
 
 def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = None) -> np.ndarray:
-    """Seconds of a step of each on the host, (functions, rounds), so that all see the machine in the same state."""
+    """Time steps of several functions in turns, so that all of them see the machine in the same state.
+
+    Parameters
+    ----------
+    functions : sequence of callable
+        Functions that each take one step, on the host.
+    rounds : int, optional
+        The number of turns; None stands for as many as fit in about 3 s.
+
+    Returns
+    -------
+    numpy.ndarray, shape (functions, rounds)
+        The seconds of each step.
+
+    Examples
+    --------
+    >>> time_in_turns([lambda: None, lambda: None], rounds=3).shape
+    (2, 3)
+    """
     def timed(one_step: Callable[[], None]) -> float:
-        one_step()  # finds the arrays of another in the cache, and so is not counted
+        one_step()  # is not counted, because the cache holds the arrays of another function
         start = time.perf_counter()
         one_step()
         return time.perf_counter() - start
@@ -203,14 +367,31 @@ def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = 
 
 
 def _fitting(seconds: float) -> int:
-    """How many steps, where nobody says."""
+    """Return how many steps to time if nobody says how many."""
     return min(max(int(SECONDS / seconds), FEWEST), MOST)
 
 
 def peak_bytes(one_step: Callable[[], None], xp: ModuleType) -> int:
-    """The most memory that a step holds on top of what is held before it.
+    """Return the most memory that a step holds on top of what is held before it.
 
-    On the host from tracemalloc, which NumPy tells of its arrays; on a device by how much the pool grows.
+    Parameters
+    ----------
+    one_step : callable
+        A function that takes one step.
+    xp : module
+        The array module of the device, numpy or cupy.
+
+    Returns
+    -------
+    int
+        The bytes: on the host from tracemalloc, which NumPy tells of its arrays; on a device by how much the pool
+        grows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> peak_bytes(lambda: np.ones(1000).sum(), np) >= 8000
+    True
     """
     if xp is not np:
         pool = xp.get_default_memory_pool()
@@ -218,7 +399,7 @@ def peak_bytes(one_step: Callable[[], None], xp: ModuleType) -> int:
         before = pool.total_bytes()
         one_step()
         synchronize(xp)
-        return pool.total_bytes() - before
+        return int(pool.total_bytes() - before)
     tracing = tracemalloc.is_tracing()
     if not tracing:
         tracemalloc.start()
@@ -226,14 +407,36 @@ def peak_bytes(one_step: Callable[[], None], xp: ModuleType) -> int:
         tracemalloc.reset_peak()
         before, _ = tracemalloc.get_traced_memory()
         one_step()
-        return tracemalloc.get_traced_memory()[1] - before
+        _, peak = tracemalloc.get_traced_memory()
+        return peak - before
     finally:
         if not tracing:
             tracemalloc.stop()
 
 
 def matmul_gflops(xp: ModuleType, size: int | None = None, repeats: int = 8) -> float:
-    """GFLOP/s of the fastest of several float32 products of two square matrices."""
+    """Measure how fast this machine multiplies two square matrices of float32.
+
+    Parameters
+    ----------
+    xp : module
+        The array module of the device, numpy or cupy.
+    size : int, optional
+        The number of rows; None stands for 1024 on the host and 4096 on a device.
+    repeats : int
+        How many products to time; the fastest counts.
+
+    Returns
+    -------
+    float
+        The rate, in GFLOP/s.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> matmul_gflops(np, size=8, repeats=2) > 0
+    True
+    """
     size = size or (1024 if xp is np else 4096)
     a = xp.asarray(np.random.default_rng(0).standard_normal((size, size), dtype=np.float32))
     out = xp.empty_like(a)
@@ -242,15 +445,41 @@ def matmul_gflops(xp: ModuleType, size: int | None = None, repeats: int = 8) -> 
 
 
 def counting(flops: Counter[str]) -> type[np.ndarray]:
-    """A kind of array whose ufuncs add the floating-point operations they do to `flops`, each by its name.
+    """Return a kind of array whose operations add the floating-point operations that they do to a counter.
 
-    A product of matrices counts two for each pair of numbers it multiplies, a reduction its input's size, any
-    other ufunc its output's; comparisons count nothing.  What it computes is of its own kind again, or a
-    scalar; so are the arrays that a kernel makes with the module of such an array, `_Numpy`.  Raises TypeError
-    for a product that is no ufunc, np.dot for one, as that would go uncounted.
+    Parameters
+    ----------
+    flops : collections.Counter
+        The counter; each ufunc adds under its own name.
+
+    Returns
+    -------
+    type
+        A subclass of numpy.ndarray; `array.view(kind)` makes an array of that kind.
+
+    Raises
+    ------
+    TypeError
+        Later, for a product that is no ufunc, such as np.dot, because it would not be counted.
+
+    Notes
+    -----
+    A product of matrices counts two operations for each pair of numbers that it multiplies, a reduction counts the size
+    of its input, any other ufunc the size of its output, and comparisons count nothing.  The results are of the same
+    kind again, or scalars.  So are the arrays that a kernel makes with the module of such an array, see `_Numpy`.
+
+    Examples
+    --------
+    >>> from collections import Counter
+    >>> import numpy as np
+    >>> flops = Counter()
+    >>> a = np.ones((2, 3)).view(counting(flops))
+    >>> b = (a @ a.T).sum()
+    >>> dict(flops)
+    {'matmul': 24, 'add': 4}
     """
     class Counting(np.ndarray):
-        __module__ = f"numpy_{id(flops)}"  # kernels ask for it
+        __module__ = f"numpy_{id(flops)}"  # kernels ask for the module of an array
 
         def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: tuple[Any, ...] = (),
                             **kwargs: Any) -> Any:
@@ -274,7 +503,7 @@ def counting(flops: Counter[str]) -> type[np.ndarray]:
 
 
 class _Numpy(ModuleType):
-    """NumPy as the arrays of a kind know it: what its functions make, np.empty for one, is of that kind too."""
+    """NumPy as the arrays of a kind know it: what its functions make, for example np.empty, is of that kind too."""
 
     def __init__(self, module: ModuleType, kind: type[np.ndarray]):
         super().__init__(module.__name__)
@@ -290,12 +519,29 @@ class _Numpy(ModuleType):
 
 
 def _seen_as(kind: type[np.ndarray], array: Any) -> Any:
-    """The same memory as an array of another kind; a scalar as it is."""
+    """Return the same memory as an array of another kind; return a scalar as it is."""
     return array.view(kind) if isinstance(array, np.ndarray) else array
 
 
 def count_flops(run: Run) -> Counter[str]:
-    """The floating-point operations of the next step of a run on the host, by ufunc."""
+    """Count the floating-point operations of the next step of a run.
+
+    Parameters
+    ----------
+    run : Run
+        A run on the host; its arrays are of a counting kind afterwards.
+
+    Returns
+    -------
+    collections.Counter
+        The operations by ufunc.
+
+    Examples
+    --------
+    >>> run = random_run("mlp:4", "digits", "bp", 2, "sgd")
+    >>> count_flops(run)["matmul"] > 2 * 2 * 64 * 4
+    True
+    """
     flops: Counter[str] = Counter()
     kind = counting(flops)
     see = partial(_seen_as, kind)

@@ -1,6 +1,7 @@
-"""How many steps a second the pipeline makes, against the same stations in turn, and what a model says of more.
+"""How many steps a second the pipeline makes, next to the same stations one after another, and next to a model.
 
-The inputs are random, as in bench.  Everything is measured in turns, so that all see the machine in the same state.
+The inputs are random, as in bench.  The measurements take turns, so that all of them see the machine in the same state.
+A mini-batch is one batch of the stream, and a turn is a number of mini-batches that one way of working does at once.
 """
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from ..pipeline import Batch, Station, assemble, makespan, one_by_one, one_worke
 from .bench import random_run, stepper
 
 PAPER = "mlp:1024,1024,5120,1024,1024"
-SECONDS, FEWEST, MOST, ROUNDS = 1.5, 8, 200, 5  # of a turn, its mini-batches, and turns
+SECONDS, FEWEST, MOST, ROUNDS = 1.5, 8, 200, 5  # of a turn; its fewest and most mini-batches; turns
 COMPONENTS = (1, 2, 4, 8, 16, 32, 64)
 EPOCH = 1000  # mini-batches of the extrapolation
 
@@ -34,21 +35,57 @@ EPOCH = 1000  # mini-batches of the extrapolation
 def measure(model: str = PAPER, data: str = "mnist", rule: str = "al", batch_size: int = 128, optimizer: str = "adam",
             device: str = "cpu", workers: int = 2, threads: int | None = None, steps: int | None = None,
             rounds: int = ROUNDS) -> dict[str, Any]:
-    """What the pipeline gains, beside what was asked for.
+    """Measure what the pipeline gains.
 
-    steps: mini-batches of a turn; None stands for as many as take about 1.5 s.  threads: what "all" means; None for
-    all cores that the process may use.
+    Parameters
+    ----------
+    model, data, rule : str
+        The names of the model, of the data set whose shape and classes the inputs have, and of the rule.
+    batch_size : int
+        The number of samples in a mini-batch.
+    optimizer : str
+        The name of the optimiser.
+    device : str
+        'cpu', 'cuda' or 'cuda:N'.
+    workers : int
+        The number of workers of the pipeline.
+    threads : int, optional
+        The number of threads of the two runs with threads; None stands for all cores that the process may use.
+    steps : int, optional
+        The number of mini-batches in a turn; None stands for as many as take about 1.5 s.
+    rounds : int
+        The number of turns.
 
-    "steps_per_second", medians over the turns: "pipeline"; "sequential", the same stations one after another, both with
-    one BLAS thread a worker; "sequential_blas", that with all BLAS threads; "sequential_threads", that with the
-    library's own threads, which share rows and samples; "bp", a step of backpropagation on the same network, on one
-    thread.  "speedup": of the pipeline over "sequential" in the same turn ("median", quartiles "low" and "high").
-    "parameters": how many, "effective" and "affiliated".  "stations": of each, "ms" of a mini-batch on one thread and
-    the "worker" that has it.  "model_speedup": that over "sequential" which these times give, communication being
-    free, "here", for as many mini-batches, and in the "limit".
-    "points": "mini_batches" and the seconds that they took, "pipeline" and "sequential".  "extrapolation": with equal
-    components, each with a worker of its own, how much less time 1000 mini-batches take, by the number of components.
-    Raises InputError for an unknown name, for a rule whose blocks wait, and where a number is below 1.
+    Returns
+    -------
+    dict
+        What was asked for, and:
+
+        - "steps_per_second": medians over the turns for "pipeline"; for "sequential", the same stations one after
+        another
+          (both have one BLAS thread for each worker); for "sequential_blas", which has all BLAS threads; for
+          "sequential_threads", which has threads of the library that split rows and samples; and for "bp", a step of
+          backpropagation on the same network on one thread.
+        - "speedup": of the pipeline over "sequential" in the same turn, "median" and the quartiles "low" and "high". -
+        "parameters": how many are "effective" (prediction needs them) and how many "affiliated". - "stations": for each
+        station the "ms" of a mini-batch on one thread, and the "worker" that has it. - "model_speedup": the speedup
+        over "sequential" that these times give if communication costs nothing: "here" for
+          the same number of mini-batches, and "limit" for very many.
+        - "points": "mini_batches", and the seconds that these numbers of them took, "pipeline" and "sequential". -
+        "extrapolation": for several numbers of equal "components", each with a worker of its own, the "speedup" for
+        1000
+          mini-batches.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, if blocks of the rule wait for each other, or if a number is below 1.
+
+    Examples
+    --------
+    >>> found = measure("mlp:4,4", "digits", batch_size=2, optimizer="sgd", threads=1, steps=2, rounds=1)
+    >>> list(found["steps_per_second"])
+    ['pipeline', 'sequential', 'sequential_blas', 'sequential_threads', 'bp']
     """
     for name, value in (("workers", workers), ("steps", steps), ("rounds", rounds), ("batch_size", batch_size)):
         if value is not None and value < 1:
@@ -109,14 +146,60 @@ def measure(model: str = PAPER, data: str = "mnist", rule: str = "al", batch_siz
 
 
 def batches(run: Run) -> Iterator[Batch]:
-    """Mini-batches of a run, in one order again and again."""
+    """Yield the mini-batches of a run, in one order again and again.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+
+    Yields
+    ------
+    tuple of Array
+        The inputs (N, ...) and the one-hot targets (N, C).
+
+    Examples
+    --------
+    >>> from nobackprop.studies.speed.bench import random_run
+    >>> run = random_run("mlp:4", "digits", "bp", 2, "sgd")
+    >>> [array.shape for array in next(batches(run))]
+    [(2, 8, 8, 1), (2, 10)]
+    """
     order = run.xp.asarray(run.rng.permutation(len(run.x)))
     for i in itertools.cycle(order.reshape(-1, run.settings.batch_size)):
         yield run.x[i], run.y[i]
 
 
 def station_seconds(line: Sequence[Station], stream: Iterator[Batch], xp: Any, repeats: int = 5) -> list[float]:
-    """What a mini-batch costs each station, the least of several."""
+    """Return how long a mini-batch takes at each station, the least of several times.
+
+    Parameters
+    ----------
+    line : sequence of Station
+        The stations, which learn while they are timed.
+    stream : iterator of (Array, Array)
+        The mini-batches; `repeats` of them are taken.
+    xp : module
+        The array module of the device, numpy or cupy.
+    repeats : int
+        How often each station is timed.
+
+    Returns
+    -------
+    list of float
+        The seconds of each station.
+
+    Examples
+    --------
+    >>> import itertools
+    >>> import numpy as np
+    >>> from nobackprop.studies.pipeline import Station
+    >>> class Idle(Station):
+    ...     def step(self, s, t):
+    ...         return (s, t), ()
+    >>> len(station_seconds([Idle(), Idle()], itertools.repeat((1, 0)), np))
+    2
+    """
     taken = np.empty((repeats, len(line)))
     for j in range(repeats):
         s, t = next(stream)
@@ -125,17 +208,42 @@ def station_seconds(line: Sequence[Station], stream: Iterator[Batch], xp: Any, r
             (s, t), _ = station.step(s, t)
             synchronize(xp)
             taken[j, k] = time.perf_counter() - start
-    return taken.min(0).tolist()
+    return [float(least) for least in taken.min(0)]
 
 
 def describe(result: dict[str, Any]) -> str:
-    """The lines that tell a person what `measure` found."""
+    """Return the lines that tell a person what `measure` found.
+
+    Parameters
+    ----------
+    result : dict
+        What `measure` returned.
+
+    Returns
+    -------
+    str
+        Several lines for a terminal.
+
+    Examples
+    --------
+    >>> result = {"rule": "al", "model": "mlp:8,8,8,8", "data": "digits", "optimizer": "sgd",
+    ...           "batch_size": 4, "device": "cpu", "parameters": {"effective": 700, "affiliated": 400},
+    ...           "workers": 2, "threads": 2, "steps": 4,
+    ...           "steps_per_second": {"pipeline": 900.0, "sequential": 600.0, "sequential_blas": 650.0,
+    ...                                "sequential_threads": 550.0, "bp": 1000.0},
+    ...           "speedup": {"median": 1.5, "low": 1.4, "high": 1.6}, "model_speedup": {"here": 1.6, "limit": 2.0},
+    ...           "stations": [{"ms": 1.0, "worker": 0}, {"ms": 1.0, "worker": 1}],
+    ...           "points": {"mini_batches": [1, 4], "pipeline": [0.002, 0.005], "sequential": [0.002, 0.008]},
+    ...           "extrapolation": [{"components": 2, "speedup": 2.0}]}
+    >>> print(describe(result).splitlines()[3])
+    pipeline  900 steps/s with 2 workers on cpu, one BLAS thread each
+    """
     rate, gain, model = result["steps_per_second"], result["speedup"], result["model_speedup"]
     lines = {
         "step": f"rule {result['rule']}, {result['model']} on inputs as of {result['data']}, batch size "
                 f"{result['batch_size']}, {result['optimizer']}",
         "weights": f"{result['parameters']['effective']:,} effective parameters, "
-                   f"{result['parameters']['affiliated']:,} affiliated ones, which prediction does without",
+                   f"{result['parameters']['affiliated']:,} affiliated ones, which prediction does not need",
         "stations": ", ".join(f"{station['ms']:.3g} ms (worker {station['worker'] + 1})"
                               for station in result["stations"]),
         "pipeline": f"{rate['pipeline']:.3g} steps/s with {result['workers']} workers on {result['device']}, one BLAS "
@@ -148,7 +256,7 @@ def describe(result: dict[str, Any]) -> str:
         "bp": f"{rate['bp']:.3g} steps/s of backpropagation, one thread",
         "model": f"sum + (n - 1) max of the workers' times says {model['here']:.2f} for {result['steps']} "
                  f"mini-batches, {model['limit']:.2f} for many",
-        "more": f"n + c - 1 against n c for {EPOCH} mini-batches and c equal components with a worker each, "
+        "more": f"n + c - 1 against n c for {EPOCH} mini-batches and c equal components, each with a worker, "
                 "extrapolated: " + ", ".join(f"{row['speedup']:.3g} for c = {row['components']}"
                                              for row in result["extrapolation"]),
     }
@@ -156,7 +264,33 @@ def describe(result: dict[str, Any]) -> str:
 
 
 def draw(result: dict[str, Any]) -> Figure:
-    """Seconds over mini-batches, measured, on the model's lines; and over hidden layers, extrapolated."""
+    """Draw what `measure` found.
+
+    Parameters
+    ----------
+    result : dict
+        What `measure` returned.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels: the seconds of numbers of mini-batches, measured, on the lines of the model; and the seconds of 1000
+        mini-batches over the number of hidden layers, extrapolated.
+
+    Examples
+    --------
+    >>> result = {"rule": "al", "model": "mlp:8,8,8,8", "data": "digits", "optimizer": "sgd",
+    ...           "batch_size": 4, "device": "cpu", "parameters": {"effective": 700, "affiliated": 400},
+    ...           "workers": 2, "threads": 2, "steps": 4,
+    ...           "steps_per_second": {"pipeline": 900.0, "sequential": 600.0, "sequential_blas": 650.0,
+    ...                                "sequential_threads": 550.0, "bp": 1000.0},
+    ...           "speedup": {"median": 1.5, "low": 1.4, "high": 1.6}, "model_speedup": {"here": 1.6, "limit": 2.0},
+    ...           "stations": [{"ms": 1.0, "worker": 0}, {"ms": 1.0, "worker": 1}],
+    ...           "points": {"mini_batches": [1, 4], "pipeline": [0.002, 0.005], "sequential": [0.002, 0.008]},
+    ...           "extrapolation": [{"components": 2, "speedup": 2.0}]}
+    >>> [axes.get_xlabel() for axes in draw(result).axes]
+    ['mini-batches n', 'hidden layers l']
+    """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     measured, more = figure.subplots(1, 2)
     stations, points = result["stations"], result["points"]

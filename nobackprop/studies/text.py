@@ -1,0 +1,74 @@
+"""What several studies share: tables of text, and the command that prints a generated page or writes it to a file."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from ..errors import InputError
+from ..files import atomic
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> str:
+    """Return a table whose columns are as wide as their longest cell.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of str
+        The cells, row by row; the head is one of the rows.  All rows have the same length.
+    left : int, optional
+        The number of columns, from the first, whose cells stand at the left; those of the other columns stand at the
+        right.  None, the default, puts all cells at the left.
+
+    Returns
+    -------
+    str
+        One line for each row, without spaces at its end.
+
+    Examples
+    --------
+    >>> print(aligned([("rule", "loss"), ("bp", "0.5"), ("dfa", "12.5")], left=1))
+    rule  loss
+    bp     0.5
+    dfa   12.5
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) if left is None or i < left else cell.rjust(width)
+                               for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+                     for row in rows)
+
+
+def write_page(argv: Sequence[str], module: str, markdown: Callable[[], str]) -> None:
+    """Print a generated page, or write it to the one file that is named.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The arguments of the command: nothing, or the name of a file.  The file is written whole or not at all.
+    module : str
+        The module that the command runs, for its error messages.
+    markdown : callable
+        A function without arguments that returns the page.
+
+    Raises
+    ------
+    SystemExit
+        If there are other arguments, or if the page cannot be made or written.  It holds one sentence.
+
+    Examples
+    --------
+    >>> write_page([], "nobackprop.studies.locality", lambda: "# A page")
+    # A page
+    >>> write_page(["--help"], "nobackprop.studies.locality", lambda: "# A page")
+    Traceback (most recent call last):
+    SystemExit: usage: python -m nobackprop.studies.locality [FILE]
+    """
+    if len(argv) > 1 or any(argument.startswith("-") for argument in argv):
+        sys.exit(f"usage: python -m {module} [FILE]")
+    try:
+        if argv:
+            with atomic(argv[0]) as partial:
+                partial.write_text(markdown(), encoding="utf-8")
+        else:
+            sys.stdout.write(markdown())
+    except (InputError, OSError) as error:
+        sys.exit(f"{module}: {error}")
