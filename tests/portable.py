@@ -1,8 +1,8 @@
-"""`make portable`: the numeric tests on the kernels of other processors, and on other versions, as far as they are here.
+"""`make portable`: the numeric tests with the BLAS kernels of other processors, other Pythons and other versions.
 
-OpenBLAS has kernels of its own for each kind of processor, adds up in another order in each, and lets one choose by
-OPENBLAS_CORETYPE.  Every kind runs under five seeds of Hypothesis, by turns with one BLAS thread and with two; that is
-less than the full product of kinds, threads and seeds, which would take four times as long and say no more about orders.
+OpenBLAS has kernels of its own for each kind of processor.  Each of them adds up in another order, and the environment
+variable OPENBLAS_CORETYPE chooses one.  Every kind runs with five seeds of Hypothesis, in turn with one BLAS thread and
+with two.  The full product of kinds, threads and seeds would take four times as long and show no further order.
 Then nox runs the fast tests on other Pythons, and on the oldest and the newest versions that setup.cfg allows.
 
 What cannot run here is named with the reason, and the exit code is 1 if anything failed.

@@ -101,7 +101,8 @@ def test_lists_wait_for_no_slow_import():
 
 
 def test_nothing_imports_pyplot():
-    script = "import sys, nobackprop.experiments.plots, nobackprop.experiments.compare; print('matplotlib.pyplot' in sys.modules)"
+    script = ("import sys, nobackprop.experiments.plots, nobackprop.experiments.compare; "
+              "print('matplotlib.pyplot' in sys.modules)")
     done = subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": ROOT},
                           capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
@@ -253,7 +254,7 @@ def test_a_reader_who_goes_away_is_no_error():
 
 # ---------------------------------------------------------------- stdin, stdout or stderr closed or full
 
-posix = pytest.mark.skipif(os.name != "posix" or not os.path.exists("/dev/full"), reason="no shell, or no /dev/full")
+posix = pytest.mark.skipif(os.name != "posix" or not Path("/dev/full").exists(), reason="no shell, or no /dev/full")
 LIST = ["rules"]
 HELP = ["compare", "--help"]
 MISTAKE = ["rules", "bp"]
@@ -332,7 +333,7 @@ class Filling(io.StringIO):
 
 @pytest.mark.parametrize("lines", [0, 1, 17, 20])
 def test_a_stdout_that_fills_up_costs_nothing_that_was_measured(place, monkeypatch, capsys, lines):
-    with open(place / "there", "w") as there, monkeypatch.context() as patch:
+    with (place / "there").open("w") as there, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", Filling(lines, there.fileno()))
         assert cli.main(RUN) == 2
     *_, err = capsys.readouterr().err.splitlines()

@@ -237,7 +237,7 @@ def test_a_folder_taken_in_the_same_moment_is_passed_over(place, monkeypatch):
     def late(path, *args, **kwargs):
         if path in rivals:
             rivals.remove(path)
-            os.makedirs(path)
+            mkdir(path, parents=True)
         return mkdir(path, *args, **kwargs)
 
     monkeypatch.setattr(Path, "mkdir", late)
@@ -270,17 +270,17 @@ def test_a_folder_that_cannot_be_written_to(place, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    with pytest.raises(InputError, match=r"^cannot write to the folder a/b \(Permission denied\)"):
-        with results.folder("a/b", "digits"):
-            pass
+    with pytest.raises(InputError, match=r"^cannot write to the folder a/b \(Permission denied\)"), \
+            results.folder("a/b", "digits"):
+        pass
     assert list(place.iterdir()) == []
 
 
 def test_the_runs_folder_may_be_a_file(place):
     Path("runs").touch()
-    with pytest.raises(InputError, match=r"^cannot write to the folder runs/digits-001"):
-        with results.folder(None, "digits"):
-            pass
+    with pytest.raises(InputError, match=r"^cannot write to the folder runs/digits-001"), \
+            results.folder(None, "digits"):
+        pass
 
 
 def test_an_error_inside_is_not_taken_for_one_of_the_folder(place):

@@ -92,7 +92,7 @@ def test_each_folds_into_its_components(name):
     assert shapes[c + 1:] == [(1280,), (256,)] + [(256,)] * (c - 1) + [(10,)]
     assert all(len(shape) == 3 for shape in shapes[:c + 1])
     for i, block in enumerate(net):
-        kinds = [one for one in flat(block)]
+        kinds = list(flat(block))
         assert any(isinstance(one, Conv) for one in kinds) == (i < c)
         assert {one.name for one in kinds if isinstance(one, Activation)} == (
             {"elu"} if i < c else {"sigmoid"} if i < last - 1 else set())

@@ -4,6 +4,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections import OrderedDict, namedtuple
+from pathlib import Path
 
 import fakecupy
 import numpy as np
@@ -187,7 +188,7 @@ def test_keys_whose_paths_collide_come_back_apart(tmp_path):
 
 def npz(**arrays):
     def write(path):
-        with open(path, "wb") as file:
+        with Path(path).open("wb") as file:
             np.savez(file, **arrays)
     return write
 
@@ -206,7 +207,7 @@ def flipped(path):
 
 
 def npy(path):
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         np.save(file, np.ones(3))
 
 

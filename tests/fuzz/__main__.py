@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .targets import TARGETS
 
-MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # files that are written thousands of times
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files that are written thousands of times
 
 
 def fuzz(name: str, seconds: float, out: Path, memory: int, seed: int) -> dict[str, object]:
@@ -26,7 +26,7 @@ def fuzz(name: str, seconds: float, out: Path, memory: int, seed: int) -> dict[s
                                 "crashes": 0, "memory": 0}
     end = time.monotonic() + seconds
     while (left := int(end - time.monotonic())) > 5:
-        with tempfile.TemporaryDirectory(dir=MEMORY) as folder, open(out / f"{name}.log", "ab") as log:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder, (out / f"{name}.log").open("ab") as log:
             (out / f"{name}.json").unlink(missing_ok=True)
             child = subprocess.run(
                 [sys.executable, "-m", "tests.fuzz.child", name, str(left), folder, str(out), str(memory), str(seed)],
