@@ -1,7 +1,7 @@
 """The one thing that setup.cfg cannot say: the README as a package index shows it; all else stands in setup.cfg.
 
-An index has neither the pages nor the pictures that the README links to.  So a link into the repository becomes its text
-and the name of the file, and a picture becomes its caption.  Code and links to the web stay as they are.
+An index has neither the pages nor the pictures that the README links to.  So a link into the repository becomes its
+text and the name of the file, and a picture becomes its caption.  Code and links to the web stay as they are.
 """
 import re
 from pathlib import Path

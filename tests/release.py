@@ -1,9 +1,11 @@
 """`make release-check`: whether what a release would publish is complete, installs, and works away from the source.
 
-It builds the source distribution and, from that, the wheel; compares the files of both with those that git tracks; renders
-the README as a package index does; installs the wheel into a new environment and runs the main job there, in an empty
-folder; and runs the tests of the unpacked source distribution against the installed wheel.  `--fast` leaves out the tests
-that are marked slow.  pip needs a package index for all this.  The exit code is 1 if anything failed.
+- It builds the source distribution and, from that, the wheel, and compares their files with those that git tracks.
+- It renders the README as a package index does.
+- It installs the wheel into a new environment, and runs the main job there in an empty folder.
+- It runs the tests of the unpacked source distribution against the installed wheel.
+
+`--fast` leaves out the tests that are marked slow.  pip needs a package index.  The exit code is 1 if anything failed.
 """
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def tracked() -> list[str]:
 
 
 def copy(names: Iterable[str], to: Path) -> Path:
-    """The folder `to` with a copy of those files: an old egg-info would add files of its own to a source distribution."""
+    """The folder `to` with a copy of those files; an old egg-info would add its own to a source distribution."""
     for name in names:
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, to / name)
@@ -52,7 +54,6 @@ def files_of_sdist(path: Path) -> list[str]:
     """The files of a source distribution without its first folder and without what setuptools adds."""
     with tarfile.open(path) as archive:
         names = [member.name.partition("/")[2] for member in archive if member.isfile()]
-    # setuptools writes a setup.cfg of its own if there is none; here there is one
     return sorted(name for name in names if not MADE.fullmatch(name))
 
 

@@ -93,7 +93,8 @@ def test_the_changelog_keeps_to_its_form():
     dates = [re.fullmatch(r"\[\d+\.\d+\.\d+\] - (\d{4}-\d\d-\d\d)", version) for version in versions[1:]]
     found = [date[1] for date in dates if date]
     assert len(found) == len(dates) and found == sorted(found, reverse=True)
-    assert set(re.findall(r"^### (.*)$", text, re.M)) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, re.M)) <= kinds
 
 
 def test_the_hooks_before_a_commit_run_what_make_runs():
