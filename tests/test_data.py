@@ -337,9 +337,9 @@ def test_constant_features_are_only_centred():
     ([1e9 * (0.1 + 0.2), 1e9 * 0.3], 3e8),
     ([1e-30 * (0.1 + 0.2), 1e-30 * 0.3], 3e-31),
     ([0.0, 0.0], 0.0),
-    (np.array([0.1, 0.1], "float32") + np.array([0.2, 0.2], "float32") - np.float32([0, 2e-8]), 0.3),
-    (np.nextafter(np.float32([7, 7]), np.float32([8, 7])), 7.0),
-    (np.nextafter(np.float16([7, 7]), np.float16([8, 7])), 7.0),
+    (np.array([0.1, 0.1], "float32") + np.array([0.2, 0.2], "float32") - np.array([0, 2e-8], "float32"), 0.3),
+    (np.nextafter(*np.array([[7, 7], [8, 7]], "float32")), 7.0),
+    (np.nextafter(*np.array([[7, 7], [8, 7]], "float16")), 7.0),
 ])
 @pytest.mark.parametrize("shape", [(3,), (2, 5, 3)])
 def test_features_that_differ_by_rounding_alone_are_only_centred(values, mean, shape):

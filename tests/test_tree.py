@@ -171,7 +171,7 @@ Point = namedtuple("Point", "x y")
     ([{1, 2}], "NumPy arrays of numbers, got {1, 2} at 0"),
     ("W", "NumPy arrays of numbers, got 'W' at the root"),
     ([10**50], "NumPy arrays of numbers, got an integer of 167 bits at 0"),
-    ([np.ma.masked_array([1.0, 2.0], [0, 1])], "NumPy arrays of numbers, got masked_array.* at 0"),
+    ([np.ma.masked_array([1.0, 2.0], [False, True])], "NumPy arrays of numbers, got masked_array.* at 0"),
     ([fakecupy.ones(2)], "NumPy arrays of numbers, got .* at 0"),
 ])
 def test_what_would_come_back_as_something_else_is_not_saved(tmp_path, tree, sentence):
