@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast portable mutants fuzz test-gpu theorems lint types docs equations locality notebooks \
-        bench golden clean
+.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu theorems lint types docs equations locality \
+        notebooks bench golden release-check clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -11,7 +11,7 @@ STAMP  := $(VENV)/.ready
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 $(STAMP): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -31,6 +31,9 @@ test: $(STAMP) lint types  ## lint, types, and every test that needs no GPU
 fast: $(STAMP)  ## the inner loop: every test that takes less than a second or two, with fewer examples
 	HYPOTHESIS_PROFILE=dev $(PYTEST) -m 'not gpu and not slow'
 
+coverage: $(STAMP)  ## which lines and branches of the package the tests run: a table, and pages in htmlcov/
+	$(PYTEST) -m 'not gpu' --cov --cov-report=term --cov-report=html
+
 portable: $(STAMP)  ## the numeric tests on other processors' kernels, other Pythons, oldest and newest versions
 	$(BIN)/python tests/portable.py
 
@@ -46,12 +49,14 @@ test-gpu: $(STAMP)  ## the tests that need CuPy and a CUDA device
 theorems: $(STAMP)  ## the theorems alone, with ten times as many examples
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/theorems
 
-# ruff reads no setup.cfg, so its settings stand here
-lint: $(STAMP)  ## ruff
-	$(BIN)/ruff check --line-length 120 --select E,F,I,B,UP,W --ignore B905 nobackprop tests noxfile.py
+lint: $(STAMP)  ## ruff (settings: pyproject.toml), and the contract that imports go one way (setup.cfg)
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 
-types: $(STAMP)  ## mypy
-	$(BIN)/mypy nobackprop
+# two sets of options, so two caches: with one, each run would throw away what the other has found
+types: $(STAMP)  ## mypy: strict on the package, and on the tests what they annotate
+	$(BIN)/mypy --strict nobackprop
+	$(BIN)/mypy --cache-dir .mypy_cache/tests tests noxfile.py setup.py
 
 docs: equations locality  ## write the generated pages again
 
@@ -71,5 +76,9 @@ bench: $(STAMP)  ## time a training step, and its ratio to straight-line NumPy
 golden: $(STAMP)  ## write the golden loss curves again, after a change that was meant
 	$(BIN)/python tests/test_golden.py
 
-clean:  ## remove .venv and caches
-	rm -rf $(VENV) build *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache
+release-check: $(STAMP)  ## build sdist and wheel, and run the main job and the tests with the wheel in a new environment
+	$(BIN)/python tests/release.py
+
+clean:  ## remove .venv, caches and what was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache .import_linter_cache \
+	  .coverage htmlcov

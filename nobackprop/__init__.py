@@ -14,7 +14,7 @@ from .errors import InputError
 from .learn import Run, evaluate, fit, step
 from .settings import Settings
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["InputError", "Run", "Settings", "data", "evaluate", "feedback", "fit", "heads", "kernels", "layers",
            "metrics", "models", "network", "optim", "rules", "step", "tree"]

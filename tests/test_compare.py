@@ -221,7 +221,7 @@ def test_a_device_is_recorded_by_its_name():
     cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceProperties=lambda i: {"name": b"GPU %d" % i}),
                            Device=lambda: SimpleNamespace(id=1))
     cupy = ModuleType("cupy")
-    cupy.cuda = cuda  # type: ignore[attr-defined]
+    vars(cupy)["cuda"] = cuda
     assert compare.environment(cupy, 1)["device"] == "GPU 1"
     assert compare.environment(np, 1)["device"] == "cpu"
 

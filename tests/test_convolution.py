@@ -182,7 +182,8 @@ def test_a_tie_passes_the_signal_once():
 @pytest.mark.parametrize("shape", [(7, 3), (4, 3, 2, 5)])
 def test_batchnorm_is_what_its_definition_says(xp, shape):
     rng = np.random.default_rng(0)
-    h, gamma, beta = 3 + 2 * rng.standard_normal(shape), *rng.standard_normal((2, shape[-1]))
+    h = 3 + 2 * rng.standard_normal(shape)
+    gamma, beta = rng.standard_normal((2, shape[-1]))
     mean, variance = map(to_numpy, normalize.statistics(xp.asarray(h)))
     out = to_numpy(normalize.batchnorm(*map(xp.asarray, (h, gamma, beta, mean, variance)), 1e-5))
     flat = h.reshape(-1, shape[-1])

@@ -28,8 +28,8 @@ def shortened(found: dict[str, Any]) -> dict[str, Any]:
 
 BASES = [*(shortened(json.loads(path.read_text(encoding="utf-8"))) for path in STORED),
          *map(exhibit_results, EXHIBITS)]
-TREE = [[[[[[[[]]]]]]]]
-NASTY = [
+TREE: list[Any] = [[[[[[[[]]]]]]]]
+NASTY: list[Any] = [
     None, True, False, 0, 1, -1, 3, 0.5, -0.0, 2**70, -2**70, 10**400, 1e-320, 1e300, -1e300, 1e308, -1e308,
     float("nan"), float("inf"), float("-inf"), "", "x", "1", "_x", "$", "$$", "$x_$", r"\$", "\\", "{", "%", "\ud800",
     "\n", "\0", "\x1b[2J", "\u202e", "\u65e5\u672c", "\U0001f600", "e\u0301", "W" * 300, "a " * 200, " ", "bp",

@@ -1,7 +1,9 @@
 """README and pages say what the code does: tables, code, commands and links."""
 from __future__ import annotations
 
+import configparser
 import inspect
+import itertools
 import re
 import subprocess
 from pathlib import Path
@@ -39,6 +41,22 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_the_readme_maps_the_package():
+    """Every module and folder is on the map, and above what imports it, as the contract in setup.cfg says."""
+    section = README.split("## Where things are")[1].split("```")[1]
+    lines = [re.split(r" {2,}", line.strip())[0].replace("/", "").split() for line in section.splitlines()[2:]]
+    package = ROOT / "nobackprop"
+    there = {path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    named = [name for line in lines for name in line]
+    assert sorted(named) == sorted(name for name in there if not name.startswith("__"))
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    layers = config["importlinter:contract:rooms"]["layers"].replace("|", " ").split()
+    place = {name: number for number, line in enumerate(lines) for name in line}
+    for importer, imported in itertools.combinations([name for name in layers if name in place], 2):
+        assert place[importer] >= place[imported], f"{imported} stands below {importer}"
 
 
 def test_the_readme_names_every_rule():

@@ -66,9 +66,8 @@ def broken(path: Path) -> list[str]:
     for shown, target in LINK.findall(path.read_text(encoding="utf-8")):
         file, _, name = target.partition("#")
         there = path.parent / file if file else path
-        if not there.is_file() or (name and name not in names_in(there)):
-            found.append(target)
-        elif name and there.suffix == ".py" and shown != f"`{name}`":
+        missing = not there.is_file() or (name and name not in names_in(there))
+        if missing or (name and there.suffix == ".py" and shown != f"`{name}`"):
             found.append(target)
     return found
 

@@ -36,7 +36,8 @@ def curve(name: str, towards: float | None = None) -> np.ndarray:
     if towards is not None:
         params, state = tree_map(lambda w: np.nextafter(w, towards), [params, state])
     x, y = rng.standard_normal((40, 8)), np.eye(5)[rng.integers(5, size=40)]
-    opts = [SGD(tree, lr=SLOWER.get(name, RATE)) for tree in (params, state)]
+    lr = SLOWER.get(name, RATE)
+    opts = SGD(params, lr=lr), SGD(state, lr=lr)
     return np.array([net.value(learn.step(net, RULES[name], params, state, *opts, x, y, rng).output, y)
                      for _ in range(40)])
 

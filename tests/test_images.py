@@ -179,7 +179,7 @@ def test_cifar_files_in_capitals(tmp_path, small, name):
     forge_cifar(tmp_path, name)
     expected = load(name, data_dir=tmp_path)
     for file in cifar.FORMATS[name].origin.files:
-        os.replace(tmp_path / file, tmp_path / file.upper())
+        (tmp_path / file).replace(tmp_path / file.upper())
     assert same(load(name, data_dir=tmp_path).x_test, expected.x_test)
 
 
@@ -356,12 +356,12 @@ def test_files_as_users_have_them_are_read(tmp_path):
     for place, old, new in ((training, f"{WNIDS[1]}_0.JPEG", f"{WNIDS[1]}_0.jpeg"),
                             (training, f"{WNIDS[1]}_2.JPEG", f"{WNIDS[1]}_2.Jpg"),
                             (held_out, "val_1.JPEG", "val_1.jpeg"), (held_out, "val_2.JPEG", "VAL_2.JPG")):
-        os.replace(place / old, place / new)
+        (place / old).replace(place / new)
     # the ends of lines of Windows, blank lines, a mark of the order of bytes, blanks at the end of a line
     for text in (folder / "wnids.txt", folder / "val" / "val_annotations.txt"):
         lines = text.read_text().splitlines()
         text.write_bytes(b"\xef\xbb\xbf" + "".join(f"{line} \r\n" for line in [*lines, "", "  "]).encode())
-    os.replace(folder / "wnids.txt", folder / "WNIDS.TXT")
+    (folder / "wnids.txt").replace(folder / "WNIDS.TXT")
     found = load("tiny-imagenet", data_dir=folder)
     assert all(same(getattr(found, f"{kind}_{part}"), getattr(expected, f"{kind}_{part}"))
                for kind in "xy" for part in ("train", "validation", "test"))
@@ -541,7 +541,7 @@ def test_no_member_of_an_archive_leads_out_of_it(nowhere, published, monkeypatch
                tar(("good", tarfile.REGTYPE, ""), (inside, tarfile.REGTYPE, "")))
     offer(monkeypatch, published, content, name)
     assert outside in sentence(load, name, download=True)
-    assert [path for path in tmp_path.rglob("*evil*")] == []
+    assert list(tmp_path.rglob("*evil*")) == []
     assert [path.name for path in (nowhere / name).iterdir()] == [ARCHIVES[name]]
 
 
@@ -555,7 +555,7 @@ def test_no_member_of_an_archive_is_a_link_or_a_device(nowhere, published, monke
     offer(monkeypatch, published, tar(good, ("a", kind, link), evil))
     said = sentence(load, "cifar-10", download=True)
     assert "holds 'a', a link, a device or a sparse file: expected files and folders" in said
-    assert [path for path in tmp_path.rglob("*evil*")] == []
+    assert list(tmp_path.rglob("*evil*")) == []
     assert [path.name for path in (nowhere / "cifar-10").iterdir()] == [ARCHIVES["cifar-10"]]
 
 

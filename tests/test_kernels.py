@@ -6,6 +6,7 @@ import inspect
 import itertools
 import pkgutil
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def _images(*more: object) -> Example:
 def _arrays(*shapes: tuple[str | int, ...], more: tuple[object, ...] = ()) -> Example:
     """Arrays of these shapes, the letter n standing for the number of samples there and in `more`."""
     def draw(rng: np.random.Generator, n: int) -> tuple[object, ...]:
-        def sized(value: object) -> object:
+        def sized(value: Any) -> Any:
             return tuple(n if side == "n" else side for side in value) if isinstance(value, tuple) else value
         return (*(rng.standard_normal(sized(shape)) for shape in shapes), *map(sized, more))
     return draw
@@ -227,7 +228,8 @@ def test_a_kernel_computes_in_the_dtype_that_holds_all_its_inputs(way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_kernel_takes_a_batch_without_samples(xp, way):
-    kernel, two, three, none = example(way)[0], *(example(way, n)[1] for n in (2, 3, 0))
+    kernel = example(way)[0]
+    two, three, none = (example(way, n)[1] for n in (2, 3, 0))
     none = [xp.asarray(value) if isinstance(value, np.ndarray) else value for value in none]
     if way in MEANS_OVER_SAMPLES:
         with pytest.raises(InputError, match="samples? "):

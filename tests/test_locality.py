@@ -193,7 +193,8 @@ def test_wm_and_fdfa_read_weights_only_by_sending_activity_through_them(name, mo
     through = linear.forward
     for j in range(1, len(net)):
         poisoned = locality.poison_weights(given, j)
-        (_, W), (_, ill) = *leaves(weights(given.params[j])), *leaves(weights(poisoned.params[j]))
+        (_, W), = leaves(weights(given.params[j]))
+        (_, ill), = leaves(weights(poisoned.params[j]))
         monkeypatch.setattr(linear, "forward", lambda w, u, W=W, ill=ill: through(W if w is ill else w, u))
         healed = locality.feedback_gradients(net, RULES[name], poisoned)
         assert locality.same_bits(before, healed) == (name != "adaptive-dfa")

@@ -1,6 +1,8 @@
 """A network as a whole: what it predicts, what it takes, and what it says of what does not fit."""
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tolerance import assert_close
@@ -91,7 +93,7 @@ def refused(act) -> str:
     ([[1.0, 2.0]], "array (N, ...), got: list"), (3.0, "got: float"), (None, "got: NoneType"),
     (np.float64(3), "got: float64 of shape ()"), (np.ones(2), "got: ndarray of shape (2,)"),
     (np.array([["a", "b"]]), "<U1"), (np.array([[None, 1]]), "object"),
-    (np.ma.masked_array(np.ones((3, 2)), mask=np.eye(3, 2)), "got: MaskedArray"),
+    (np.ma.masked_array(np.ones((3, 2)), mask=np.eye(3, 2, dtype=bool)), "got: MaskedArray"),
     (np.ones((3, 5)), "samples of shape (5,), for which gamma would have the shape (5,), but it has (2,)"),
     (np.ones((3, 2, 2)), "samples of shape (2, 2), expected vectors"),
 ])
@@ -122,7 +124,13 @@ def test_parameters_of_another_network_are_seen():
 
 
 VECTORS, IMAGES = (4,), (8, 8, 3)
-NO_WHOLE = (0, -1, 1.0, 2.5, "2", None, True, np.float64(2), float("nan"))
+NP: Any = np  # for mypy NumPy's numbers are neither int nor float; what follows is of every kind, on purpose
+NO_NAME: Any = None
+NO_WHOLE: tuple[Any, ...] = (0, -1, 1.0, 2.5, "2", None, True, np.float64(2), float("nan"))
+
+NO_GAIN: tuple[Any, ...] = (0, -1.0, float("inf"), float("nan"), "2", None, 1j, True)
+NO_EPS: tuple[Any, ...] = (0, -1e-5, float("inf"), float("nan"), "1", None)
+NO_MOMENTUM: tuple[Any, ...] = (0, -0.1, 1.5, float("nan"), "1", None)
 
 
 def of_no_use() -> list[tuple[Layer, tuple[int, ...], str]]:
@@ -137,13 +145,11 @@ def of_no_use() -> list[tuple[Layer, tuple[int, ...], str]]:
         *((pool(2, stride), IMAGES, "stride") for stride in NO_WHOLE if stride is not None
           for pool in (MaxPool, AvgPool)),
         *((pool(2, 2, pad), IMAGES, "pad") for pad in (*NO_WHOLE[1:], 2, 3) for pool in (MaxPool, AvgPool)),
-        *((layer, shape, "gain") for gain in (0, -1.0, float("inf"), float("nan"), "2", None, 1j, True)
+        *((layer, shape, "gain") for gain in NO_GAIN
           for layer, shape in ((Dense(3, gain), VECTORS), (Conv(3, 3, gain=gain), IMAGES))),
-        *((norm(eps=eps), VECTORS, "eps") for eps in (0, -1e-5, float("inf"), float("nan"), "1", None)
-          for norm in (BatchNorm, LayerNorm)),
+        *((norm(eps=eps), VECTORS, "eps") for eps in NO_EPS for norm in (BatchNorm, LayerNorm)),
         *((Dropout(p), VECTORS, "p") for p in (1, 1.0, -0.1, float("inf"), float("nan"), "0.5", None, True, 1j)),
-        *((BatchNorm(momentum=momentum), VECTORS, "momentum")
-          for momentum in (0, -0.1, 1.5, float("nan"), "1", None)),
+        *((BatchNorm(momentum=momentum), VECTORS, "momentum") for momentum in NO_MOMENTUM),
     ]
 
 
@@ -157,8 +163,9 @@ def test_a_layer_of_no_use_is_refused_at_init(layer, shape, name):
 
 
 @pytest.mark.parametrize("layer", [
-    Dense(np.int64(3), np.float32(1)), Conv(np.int32(2), 3, 2, 4), MaxPool(2, 1, 1), MaxPool(3, 2, 2), AvgPool(3, 5, 2),
-    MaxPool(8), BatchNorm(1e-30, 1), Conv(1, 1, 9), LayerNorm(1e-30), Dropout(0), Dropout(np.float32(0)),
+    Dense(NP.int64(3), NP.float32(1)), Conv(NP.int32(2), 3, 2, 4), MaxPool(2, 1, 1), MaxPool(3, 2, 2), AvgPool(3, 5, 2),
+    MaxPool(8), BatchNorm(1e-30, 1), Conv(1, 1, 9), LayerNorm(1e-30), Dropout(0),
+    Dropout(NP.float32(0)),
 ])
 def test_a_layer_of_odd_numbers_works(layer):
     shape = VECTORS if isinstance(layer, Dense) else IMAGES
@@ -170,7 +177,7 @@ def test_a_layer_of_odd_numbers_works(layer):
 
 @pytest.mark.parametrize("layer, shape, sentence", [
     (Activation("relo"), VECTORS, "unknown activation 'relo': did you mean 'relu'"),
-    (Activation(None), VECTORS, "unknown activation 'None'"),
+    (Activation(NO_NAME), VECTORS, "unknown activation 'None'"),
     (Dense(3), IMAGES, "Flatten() makes them"), (Dense(3), (), "expected vectors"),
     (Dense(3), (0,), "expected vectors"),
     (GlobalPool(), VECTORS, "expected images"), (Conv(2, 3), (8, 8, 0), "expected images"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,12 +94,15 @@ ROUGH = 1e-3    # from here on an estimate is meant, which may well be relative
 def faults(source: str) -> Iterator[tuple[int, str]]:
     """(line, what is wrong) for every comparison whose tolerance is relative to the entry alone, or fixed and tiny."""
     for call in ast.walk(ast.parse(source)):
-        name = ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""
+        if not isinstance(call, ast.Call):
+            continue
+        name = ast.unparse(call.func).rpartition(".")[2]
         if name not in RELATIVE:
             continue
         relative, own = RELATIVE[name], ABSOLUTE[RELATIVE[name]]
         given = {word.arg: word.value for word in call.keywords}
-        fixed = {word: value.value for word, value in given.items() if isinstance(value, ast.Constant)}
+        fixed: dict[str | None, Any] = {
+            word: value.value for word, value in given.items() if isinstance(value, ast.Constant)}
         if own in given and own not in fixed:  # computed from a scale
             continue
         if own not in given and (name == "assert_allclose" or relative in given) and fixed.get(relative, 0) < ROUGH:

@@ -94,8 +94,8 @@ def test_a_worker_has_no_workers_so_that_nobody_waits_for_itself():
         return part, current_thread()
 
     with workers.limit(2):
-        came = workers.split_among_workers(lambda part: [workers.count(HOST), current_thread(), *workers.split_among_workers(inner, 8, HOST)],
-                             2, HOST)
+        came = workers.split_among_workers(
+            lambda part: [workers.count(HOST), current_thread(), *workers.split_among_workers(inner, 8, HOST)], 2, HOST)
         assert workers.count(HOST) == 2
     for workers_there, who, *parts in came:
         assert workers_there == 1 and parts == [(slice(0, 8), who)]

@@ -13,20 +13,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from .targets import TARGETS
 
-MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # files that are written thousands of times
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # files that are written thousands of times
 
 
-def fuzz(name: str, seconds: float, out: Path, memory: int, seed: int) -> dict[str, object]:
+def fuzz(name: str, seconds: float, out: Path, memory: int, seed: int) -> dict[str, Any]:
     """Fuzz one target for so many seconds, in a new process after every crash."""
     out.mkdir(parents=True, exist_ok=True)
-    total: dict[str, object] = {"target": name, "seconds": round(seconds), "inputs": 0, "told": 0, "escapes": {},
+    total: dict[str, Any] = {"target": name, "seconds": round(seconds), "inputs": 0, "told": 0, "escapes": {},
                                 "crashes": 0, "memory": 0}
     end = time.monotonic() + seconds
     while (left := int(end - time.monotonic())) > 5:
-        with tempfile.TemporaryDirectory(dir=MEMORY) as folder, open(out / f"{name}.log", "ab") as log:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder, (out / f"{name}.log").open("ab") as log:
             (out / f"{name}.json").unlink(missing_ok=True)
             child = subprocess.run(
                 [sys.executable, "-m", "tests.fuzz.child", name, str(left), folder, str(out), str(memory), str(seed)],
@@ -36,11 +37,11 @@ def fuzz(name: str, seconds: float, out: Path, memory: int, seed: int) -> dict[s
             raise SystemExit(f"{name} did not begin: see {out / name}.log (is atheris installed?)")
         seen = json.loads((out / f"{name}.json").read_text())
         (out / f"{name}.json").unlink()
-        total |= {"inputs": total["inputs"] + seen["inputs"], "told": total["told"] + seen["told"],  # type: ignore
-                  "crashes": total["crashes"] + (child.returncode != 0),  # type: ignore
-                  "memory": max(total["memory"], seen["memory"])}  # type: ignore
+        total |= {"inputs": total["inputs"] + seen["inputs"], "told": total["told"] + seen["told"],
+                  "crashes": total["crashes"] + (child.returncode != 0),
+                  "memory": max(total["memory"], seen["memory"])}
         for kind, count in seen["escapes"].items():
-            total["escapes"][kind] = total["escapes"].get(kind, 0) + count  # type: ignore
+            total["escapes"][kind] = total["escapes"].get(kind, 0) + count
     return total
 
 

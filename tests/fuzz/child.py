@@ -4,6 +4,7 @@ It writes what it has seen to KEPT/TARGET.json once a second, and the first inpu
 """
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import resource
@@ -39,10 +40,8 @@ def main(name: str, seconds: str, where: str, kept: str, memory: str, seed: str)
     warnings.simplefilter("ignore")
     for content in target.seeds(scratch):
         (corpus / sha1(content).hexdigest()).write_bytes(content)
-        try:
+        with contextlib.suppress(InputError):
             target.run(scratch, content)  # what is imported on the way is not counted as an input's memory
-        except InputError:
-            pass
     before = peak()
     # to ask for more than any input needs is refused, before the machine runs out of memory
     resource.setrlimit(resource.RLIMIT_AS, (8 * 1024 * MIB, resource.RLIM_INFINITY))

@@ -45,11 +45,11 @@ class Trial:
         return self.rule.credit(self.net, self.params, self.state, tape or self.tape(), self.y)
 
     def train(self, steps: int, optimizer: str = "sgd", lr: float = 0.02, weight_decay: float = 0.0, record=None):
-        opts = [bind(optimizer, tree, lr, weight_decay) for tree in (self.params, self.state)]
+        ours, its = (bind(optimizer, tree, lr, weight_decay) for tree in (self.params, self.state))
         for _ in range(steps):
             if record:
                 record(self)
-            learn.step(self.net, self.rule, self.params, self.state, *opts, self.x, self.y, self.rng)
+            learn.step(self.net, self.rule, self.params, self.state, ours, its, self.x, self.y, self.rng)
 
     def difference(self) -> dict[str, np.ndarray]:
         """W - B at every place that has a B."""

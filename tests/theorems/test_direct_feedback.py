@@ -281,8 +281,9 @@ def follows(rule: FDFA, model: str, activation: str, dtype: str, seed: int) -> t
     again = np.random.default_rng(seed)
     noise = [again.standard_normal(h.shape).astype(dtype) for h in tape.h[1:-1]]
     d = with_noise(net, tree_map(lambda w: w.astype("float64"), params), x.astype("float64"), noise)
-    return tuple(np.concatenate([g.astype("float64").ravel() for g in tree]) for tree in (
+    drawn, exact = (np.concatenate([g.astype("float64").ravel() for g in tree]) for tree in (
         found, [-d.T @ u / len(x) for u in noise]))
+    return drawn, exact
 
 
 @pytest.mark.parametrize("model", ["mlp:9,8,7", "mlp-bn:9,8,7"])

@@ -55,7 +55,7 @@ class Pair:
             yield self.rng.standard_normal(self.W.shape) * 10 ** self.rng.uniform(-4, 2)
 
     def ratio(self) -> float:
-        return np.linalg.norm(self.D[-1]) / np.linalg.norm(self.D[0])
+        return float(np.linalg.norm(self.D[-1]) / np.linalg.norm(self.D[0]))
 
 
 def cos(u, v) -> float:
@@ -194,7 +194,7 @@ def test_clipping_must_come_before_the_decay(seed):
         for R in pair.random(60):
             for w, opt in zip((pair.W, pair.B), pair.opts, strict=True):
                 opt({"W": clipped(R + lam * w) if decay_first else clipped(R) + lam * w})
-        return np.linalg.norm(pair.W - pair.B) / D0 / (1 - lr * lam)**60
+        return float(np.linalg.norm(pair.W - pair.B) / D0 / (1 - lr * lam)**60)
 
     assert_close(train(decay_first=False), 1, of=0.9**-60)
     assert train(decay_first=True) > 10

@@ -5,6 +5,8 @@ alike and has its own page, test_hsic.py.
 """
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,7 +40,8 @@ NET = Network((), "cross_entropy")
 
 def drawn(name: str, shape: tuple[int, ...], seed: int, samples: int = 7, classes: int = 3):
     """(rule, its module b on a block, the block's output h, y*, the generator)."""
-    rule, rng = rules.get(name), np.random.default_rng(seed)
+    rule: Any = rules.get(name)
+    rng = np.random.default_rng(seed)
     h, y = rng.standard_normal((samples, *shape)), np.eye(classes)[rng.integers(classes, size=samples)]
     return rule, rule.module(rng, shape, classes), h, y, rng
 
