@@ -79,8 +79,8 @@ def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
     behind f' (LAS, Fig. 4), where a block ends in an activation.  Both are cosines per sample, averaged over
     the batch.  None stands where a rule sends no signal.
 
-    The pass is one of training, as batch-norm's statistics are the batch's.  Layers that draw, as Dropout does, draw from a
-    generator of seed 0 each time, so that the rule and BP are compared with the same silent units, and no generator of
+    The pass is one of training: batch-norm uses the statistics of this batch, and layers that draw, such as Dropout,
+    draw from a generator of seed 0.  So the rule and BP are compared with the same silent units, and no generator of
     the run moves.
     """
     tape = BP().forward(net, params, None, x, np.random.default_rng(0))
