@@ -218,7 +218,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the local error comes in through the classifier that learns", 'PoolHead().send(own["R"], net.error',
                'PoolHead().send(own["V"], net.error', "tests/test_sharing.py"),
     ],
-    "nobackprop/compare.py": [
+    "nobackprop/experiments/compare.py": [
         Mutant("seconds are added up twice", 'record["seconds"] = run.seconds', 'record["seconds"] += run.seconds',
                "tests/test_numbers.py"),
         Mutant("every seed runs as the first one", "trial.start(self.data, seed, device), bar)",
@@ -247,7 +247,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the number of parameters is that of the state", "metrics.size(run.params)", "metrics.size(run.state)",
                "tests/test_numbers.py"),
     ],
-    "nobackprop/results.py": [
+    "nobackprop/experiments/results.py": [
         Mutant("the deviation is that of a whole population", "statistics.stdev(values)", "statistics.pstdev(values)",
                "tests/test_compare.py"),
         Mutant("the cosine at h comes before that at a", '("alignment_at_a", "alignment")',
@@ -277,7 +277,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("a missing key is no mistake", "elif not isinstance(below, Maybe):", "elif isinstance(below, Maybe):",
                "tests/test_compare.py"),
     ],
-    "nobackprop/papers/exhibit.py": [
+    "nobackprop/experiments/papers/exhibit.py": [
         Mutant("every seed runs as seed 0", "self.data, settings, seed, device, arm.label)",
                "self.data, settings, 0, device, arm.label)", "tests/test_papers.py"),
         Mutant("the test accuracy is the last validation accuracy", '"test_accuracy": run.test_accuracy()',
@@ -303,7 +303,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("only the last epoch is looked at when it is read", "if last or key in record}", "if last}",
                "tests/test_papers.py"),
     ],
-    "nobackprop/papers/al.py": [
+    "nobackprop/experiments/papers/al.py": [
         Mutant("the training accuracy is the validation accuracy",
                'evaluate(run.net, run.params, run.x, run.y)["accuracy"]',
                'evaluate(run.net, run.params, *run.validation)["accuracy"]', "tests/test_papers.py"),
@@ -326,35 +326,35 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("pictures have the labels of training samples", "run.data.y_validation[:POINTS]",
                "run.data.y_train[:POINTS]", "tests/test_papers.py"),
     ],
-    "nobackprop/papers/asap.py": [
+    "nobackprop/experiments/papers/asap.py": [
         Mutant("every layer has the angle of the first", "partial(_angle_of, layer=layer)",
                "partial(_angle_of, layer=0)", "tests/test_papers.py"),
         Mutant("an angle is in radians", "float(np.degrees(np.arccos(", "float((np.arccos(", "tests/test_papers.py"),
         Mutant("an angle sees the length of one matrix alone", "(W * W).sum() * (C * C).sum()",
                "(W * W).sum() * (W * W).sum()", "tests/test_papers.py"),
     ],
-    "nobackprop/codes.py": [
+    "nobackprop/studies/code_quality.py": [
         Mutant("every component has y* for its target", "s, t = learnt.tape.h[1], learnt.t",
-               "s, t = learnt.tape.h[1], t", "tests/test_codes.py"),
+               "s, t = learnt.tape.h[1], t", "tests/test_code_quality.py"),
         Mutant("the two losses are exchanged", "(float(associated), float(autoencoder))",
-               "(float(autoencoder), float(associated))", "tests/test_codes.py"),
-        Mutant("activities are those of training", "train=False", "train=True", "tests/test_codes.py"),
+               "(float(autoencoder), float(associated))", "tests/test_code_quality.py"),
+        Mutant("activities are those of training", "train=False", "train=True", "tests/test_code_quality.py"),
         Mutant("blocks come in the order of the network", "for i in blocks]", "for i in sorted(blocks)]",
-               "tests/test_codes.py"),
+               "tests/test_code_quality.py"),
         Mutant("distances are taken in the network's own type", 'h = h.astype("float64", copy=False)', "h = h.copy()",
-               "tests/test_codes.py"),
+               "tests/test_code_quality.py"),
         Mutant("a class of two samples is left out", "(labels == k).sum() > 1]", "(labels == k).sum() > 2]",
-               "tests/test_codes.py"),
-        Mutant("the mean over classes is a median", "np.mean(inside)", "np.median(inside)", "tests/test_codes.py"),
+               "tests/test_code_quality.py"),
+        Mutant("the mean over classes is a median", "np.mean(inside)", "np.median(inside)", "tests/test_code_quality.py"),
         Mutant("a centre is the first sample", "h[labels == k].mean(0) for", "h[labels == k][0] for",
-               "tests/test_codes.py"),
-        Mutant("the ratio is upside down", "self.inter / self.intra", "self.intra / self.inter", "tests/test_codes.py"),
+               "tests/test_code_quality.py"),
+        Mutant("the ratio is upside down", "self.inter / self.intra", "self.intra / self.inter", "tests/test_code_quality.py"),
         Mutant("an embedding asks for more neighbours than there are", "min(30, (len(h) - 1) / 3)", "30",
-               "tests/test_codes.py"),
+               "tests/test_code_quality.py"),
         Mutant("an embedding does not depend on its seed", "random_state=seed", "random_state=0",
-               "tests/test_codes.py"),
+               "tests/test_code_quality.py"),
     ],
-    "nobackprop/memory.py": [
+    "nobackprop/studies/memory.py": [
         Mutant("the forward pass writes nothing", "Accesses(parameters, stored)  ", "Accesses(parameters, 0)  ",
                "tests/test_memory.py"),
         Mutant("the backward pass reads no activities", "Accesses(sets * parameters + stored, sets * parameters)",
@@ -376,7 +376,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the state's matrices are of another type", "tree_map(lambda array: array.astype(x.dtype), state)",
                "state", "tests/test_memory.py"),
     ],
-    "nobackprop/locality/__init__.py": [
+    "nobackprop/studies/locality/__init__.py": [
         Mutant("a block's own output is poisoned with those above", "if i + 1 < k < len(h) - 1",
                "if i + 1 <= k < len(h) - 1", "tests/test_locality.py"),
         Mutant("a_L is left whole", "nan(given.tape.h[-1])], given", "given.tape.h[-1]], given",
@@ -403,7 +403,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the tape's own copy of the input is left whole", "    h[i] = nan(h[i])\n", "",
                "tests/test_locality.py"),
     ],
-    "nobackprop/locality/pages.py": [
+    "nobackprop/studies/locality/pages.py": [
         Mutant("the last hidden block is the first", "blocks == {len(HIDDEN)}", "blocks == {1}",
                "tests/test_locality.py"),
         Mutant("what learns with the error learns before it",
@@ -411,7 +411,7 @@ MUTANTS: dict[str, list[Mutant]] = {
                '"before the error" if row.error_driven else "with the error"', "tests/test_locality.py"),
         Mutant("two blocks are a span", "if len(blocks) > 2 and", "if len(blocks) > 1 and", "tests/test_locality.py"),
     ],
-    "nobackprop/flow.py": [
+    "nobackprop/studies/forward_alignment_flow.py": [
         Mutant("the pace of steps is half as large", "pace = 2 * eta * largest(task)", "pace = eta * largest(task)",
                "tests/theorems/test_forward_alignment.py"),
         Mutant("K has twice the square of W_2", "return S + S.T - W2.T @ W2", "return S + S.T - 2 * W2.T @ W2",
@@ -438,7 +438,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the series for a mode's start is used too long", "s < 1e-3", "s < 1e-1",
                "tests/theorems/test_forward_alignment.py"),
     ],
-    "nobackprop/pipeline.py": [
+    "nobackprop/studies/pipeline.py": [
         Mutant("the belt is one deeper", "len(self.items) < self.depth", "len(self.items) <= self.depth",
                "tests/test_pipeline.py"),
         Mutant("the belts of a run are one deeper", "belts = [Belt(depth) for", "belts = [Belt(depth + 1) for",
@@ -464,7 +464,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the first worker has all batches before anybody works", "deque(batches), *(deque()",
                "deque(), *(deque(batches)", "tests/test_pipeline.py"),
     ],
-    "nobackprop/plots.py": [
+    "nobackprop/experiments/plots.py": [
         Mutant("the training loss is drawn", 'itemgetter("validation_accuracy")', 'itemgetter("train_loss")',
                "tests/test_plots.py"),
         Mutant("the second block's alignment is drawn", "partial(cosine, block=0)", "partial(cosine, block=1)",
