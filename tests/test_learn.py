@@ -515,7 +515,12 @@ def test_a_copy_goes_on_as_the_run_would_have_and_moves_nothing_of_it(pictures, 
     (np.array(2.0), 2.0)])
 def test_a_further_metric_is_recorded_as_numbers_of_pythons_own(small, monkeypatch, value, recorded):
     asked = []
-    monkeypatch.setattr(metrics, "METRICS", [*metrics.METRICS, lambda run: asked.append(run) or {"further": value}])
+
+    def further(run):
+        asked.append(run)
+        return {"further": value}
+
+    monkeypatch.setattr(metrics, "METRICS", [*metrics.METRICS, further])
     run = learn.fit(build(small), "fa", small, learn.Settings(epochs=2))
     assert asked == [run, run]
     assert [record["further"] for record in run.history] == [recorded] * 2
