@@ -407,11 +407,14 @@ def test_everything_typed_arrives(command):
             "--threads 2 --device cpu --out o")
     assert command(*line.split())[0] == 0
     config = json.loads(Path("o", "results.json").read_text())["config"]
-    assert config == {
+    typed = {
         "data": "digits", "rules": ["bp"], "seeds": [3, 5], "model": "mlp:4", "activation": "tanh", "loss": "squared",
         "epochs": 2, "batch_size": 100, "optimizer": "momentum", "lr": 0.02, "schedule": "cosine",
         "weight_decay": 0.01, "augment": "", "dtype": "float64", "device": "cpu", "threads": 2, "rule_settings": {},
     }
+    # a further setting has its default
+    assert {key: config[key] for key in typed} == typed
+    assert config.keys() - typed.keys() <= set(NAMES)
 
 
 def test_plot_draws_again_from_the_file_alone(command):

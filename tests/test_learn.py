@@ -558,7 +558,12 @@ def test_where_no_sample_has_a_signal_there_is_no_alignment():
     (np.array(2.0), 2.0)])
 def test_a_further_metric_is_recorded_as_numbers_of_pythons_own(small, monkeypatch, value, recorded):
     asked = []
-    monkeypatch.setattr(metrics, "METRICS", [*metrics.METRICS, lambda run: asked.append(run) or {"further": value}])
+
+    def further(run):
+        asked.append(run)
+        return {"further": value}
+
+    monkeypatch.setattr(metrics, "METRICS", [*metrics.METRICS, further])
     run = learn.fit(build(small), "fa", small, learn.Settings(epochs=2))
     assert asked == [run, run]
     assert [record["further"] for record in run.history] == [recorded] * 2
