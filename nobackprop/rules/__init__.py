@@ -3,6 +3,18 @@
 Each file holds the rules of one idea.  `rules.base` says what a rule is.  A rule takes backpropagation and substitutes
 up to three things: the weights that carry errors down, the activity in the weight update (the tape), and the places
 where errors enter the network (the signals).  Each class says which, under "What is substituted".
+
+The methods of all rules take some of these arguments:
+
+- `net`: the network, a sequence of blocks; `params`: its parameters, everything that prediction needs;
+- `state`: everything that only learning needs, such as feedback weights and local modules; None if there is nothing.
+  Some rules give it another name, such as B;
+- `tape`: what the forward pass left, with ``tape.h[0]`` = x, ``tape.h[i]`` = h_i and ``tape.output`` = a_L;
+- `y`: the targets y* of the batch, an array (N, C); one-hot rows if they are classes;
+- `rng`: the generator from which the rule draws.
+
+The output error is e = dL/da_L, which ``net.error`` computes.  For a batch of N samples it is the prediction minus y*,
+divided by N.  So the mean over the batch is taken there, once, and all products after it are plain sums.
 """
 from __future__ import annotations
 

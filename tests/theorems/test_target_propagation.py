@@ -148,7 +148,7 @@ def test_what_is_not_fully_connected_is_refused_with_the_reason(model):
     shape, rng = (8, 8, 1), np.random.default_rng(0)
     net = models.build(model, shape, 3)
     params, shapes = network.init(net, rng, shape)
-    with pytest.raises(InputError, match="fully connected network, such as mlp:128,128: .*, but block 1 has other layers"):
+    with pytest.raises(InputError, match="network, such as mlp:128,128, .*, but block 1 has other layers"):
         DTP.init(rng, net, params, shapes)
 
 
