@@ -1,4 +1,4 @@
-"""The bench: what it counts and reports, and that the straight-line step beside it takes the same step."""
+"""The bench: what it counts and reports, and that the straight-line step of tests/reference takes the same step."""
 from __future__ import annotations
 
 import json
@@ -32,12 +32,12 @@ SMALL: dict[str, Any] = {"model": "mlp:7,7", "data": "xor", "batch_size": 5, "th
 
 @pytest.fixture
 def small_products(monkeypatch):
-    """Matrix products of which a second holds many."""
+    """Matrix products so small that a second holds many of them."""
     monkeypatch.setattr(bench, "matmul_gflops", lambda xp, rate=bench.matmul_gflops: rate(xp, 64, 2))
 
 
 def noted(log, word, value):
-    """The value, its word being added to the log."""
+    """Add a word to the log, and return the value."""
     log.append(word)
     return value
 
@@ -94,7 +94,7 @@ def test_the_rate_of_products_is_the_best(monkeypatch):
 
 
 def test_all_cores_unless_told(small_products, monkeypatch):
-    """Workers for the steps; for the rate of products, threads of the BLAS library."""
+    """The number is that of workers for the steps, and of BLAS threads for the rate of products."""
     seen = []
 
     def time_steps(*asked, time_steps=bench.time_steps):
@@ -258,7 +258,7 @@ def test_shallow_learning_spares_the_outer_products_below():
 @pytest.mark.parametrize("stride", [1, 2])
 def test_the_products_of_convolutions_count_too(monkeypatch, stride):
     planes, n = (4, 5), 3
-    sizes = [6, 4] if stride == 1 else [3, 1]  # of 8 x 8, behind each convolution
+    sizes = [6, 4] if stride == 1 else [3, 1]  # of 8 x 8, after each convolution
     net = Network((Sequential((Conv(planes[0], 3, stride), Activation("relu"))),
                    Sequential((Conv(planes[1], 3, stride), Flatten())), Dense(10)))
     monkeypatch.setattr(models, "build", lambda *asked: net)
@@ -400,7 +400,7 @@ def test_on_a_device(cupy):
 
 
 @pytest.mark.parametrize("sizes", ["5", "9,8", "40,30,20,10"])
-def test_the_fused_step_is_the_librarys(sizes):
+def test_the_fused_step_is_the_step_of_the_library(sizes):
     rng = np.random.default_rng(3)
     net = models.build(f"mlp:{sizes}", (12,), 4, "relu")
     params, _ = network.init(net, rng, (12,), "float64")

@@ -16,7 +16,7 @@ from nobackprop.optim import Adam
 from nobackprop.rules import AssociatedLearning
 from nobackprop.studies.code_quality import activities, associated_losses, distances, embed
 
-# scikit-learn imports it where it is installed, and it draws from Python's global generator as it is imported
+# scikit-learn imports rich if it is installed, and rich draws from Python's global generator while it is imported
 with suppress(ImportError):
     import rich.style  # noqa: F401
 
@@ -40,7 +40,7 @@ def test_associated_losses_are_those_that_the_codes_have(seed):
     assert_close(np.array(found), np.array(expected))
 
 
-def test_they_fall_with_learning():
+def test_associated_losses_fall_with_learning():
     case = Case(AL, 0, sizes=(16, 16), samples=24, activation="elu,sigmoid")
     opts = Adam(case.params, 1e-2), Adam(case.state, 1e-2)
     before = associated_losses(case.net, AL, case.params, case.state, case.x, case.y)
@@ -58,7 +58,7 @@ def test_activities_are_those_of_prediction():
     np.testing.assert_array_equal(last, case.tape().output)
 
 
-def test_they_come_in_the_order_that_was_asked_for_and_of_running_statistics():
+def test_activities_come_in_the_order_that_was_asked_for_and_use_running_statistics():
     net = build("mlp-bn:5,4", (2, 3), 3, "tanh")
     rng = np.random.default_rng(0)
     params, _ = network.init(net, rng, (2, 3), "float64")
@@ -73,7 +73,7 @@ def test_they_come_in_the_order_that_was_asked_for_and_of_running_statistics():
 
 
 def test_distances_of_three_squares():
-    """Corners of squares of side 2 around 0, 3 and 3 + 4i times 10."""
+    """Corners of three squares of side 2 around the points 0, 30 and 30 + 40i."""
     square = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
     h = np.concatenate([square, square + [30, 0], square + [30, 40]]).astype("float32")
     found = distances(h, np.repeat([4, 7, 9], 4))
@@ -82,7 +82,7 @@ def test_distances_of_three_squares():
     assert found.ratio == found.inter / found.intra
 
 
-def test_every_class_weighs_the_same_whatever_its_pairs():
+def test_every_class_has_the_same_weight_whatever_the_number_of_its_pairs():
     """Three classes of unequal size, whose own mean distances are 1, 2 and 9."""
     h = np.array([0.0, 1, 20, 22, 40, 40 + 9])[:, None]
     found = distances(np.concatenate([h, h[:1], h[1:2]]), np.array([0, 0, 1, 1, 2, 2, 0, 0]))
@@ -90,7 +90,7 @@ def test_every_class_weighs_the_same_whatever_its_pairs():
 
 
 def test_distances_are_taken_in_double_precision():
-    """The mean of 2^24 and 2^24 + 2 is no number of float32."""
+    """The mean of 2^24 and 2^24 + 2 cannot be written in float32."""
     h = np.array([[2**24], [2**24 + 2], [0], [0]], "float32")
     assert distances(h, np.array([0, 0, 1, 1])).inter == 2**24 + 1
 

@@ -1,4 +1,4 @@
-"""Every equation is where the page says, every tag names one, and the collector sees tags alone."""
+"""Every equation is at the place that the page gives, every tag names an equation, and only tags are collected."""
 from __future__ import annotations
 
 import json
@@ -25,7 +25,7 @@ def places() -> list[Place]:
 # What must hold of tags, as lists of what is wrong
 
 def uncovered(papers, places) -> list[str]:
-    """Equations in scope that nothing computes or holds."""
+    """Equations in scope that no code computes and no test checks."""
     wrong = []
     for paper in papers:
         for equation in paper.equations:
@@ -43,7 +43,7 @@ def unlisted(papers, places) -> list[str]:
 
 
 def not_executable(places) -> list[str]:
-    return [f"{place.path}:{place.line}: {place.paper} ({place.number}) stands beside no line of a function"
+    return [f"{place.path}:{place.line}: {place.paper} ({place.number}) stands next to no line of a function"
             for place in places if not place.executable]
 
 
@@ -65,7 +65,7 @@ def test_every_tag_names_an_equation(places):
     assert not unlisted(PAPERS, places)
 
 
-def test_every_tag_stands_beside_an_executable_line(places):
+def test_every_tag_stands_next_to_an_executable_line(places):
     assert not not_executable(places)
 
 
@@ -170,7 +170,7 @@ def test_a_tag_within_a_string_is_none(checkout):
     'def f():\n    """One."""  # LAS (1)\n    return 1\n',
     'def f():\n    """One."""  # LAS (1)\n',
 ])
-def test_a_tag_beside_no_line_of_a_function_is_found(checkout, text):
+def test_a_tag_next_to_no_line_of_a_function_is_found(checkout, text):
     (checkout / "nobackprop" / "a.py").write_text(text)
     place, = collect(checkout)
     assert not place.executable and not_executable([place])
@@ -266,7 +266,7 @@ def test_the_las_list_is_complete_and_corrections_come_with_a_reason():
 
 @pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.key)
 def test_a_list_can_be_shown_anywhere(paper):
-    """Numbers once each, formulas in ASCII and with closed braces, corrections whole."""
+    """Each number occurs once, formulas are ASCII and have closed braces, and corrections are complete."""
     assert paper.key.isalpha() and paper.key.isupper()
     assert len({e.number for e in paper.equations}) == len(paper.equations)
     for e in paper.equations:
@@ -286,7 +286,7 @@ def test_one_equation_in_full():
     assert f"{place.path}:{place.line} {place.name}\n      {place.source}" in text
 
 
-def test_a_wrong_printed_form_stands_beside_the_corrected_one():
+def test_a_wrong_printed_form_stands_next_to_the_corrected_one():
     text = show("LAS", "21")
     assert "printed   Delta B_{i+1} = -eta" in text and "computed  Delta B_{i+1} = +eta" in text
     assert "climbs the loss" in text

@@ -49,7 +49,7 @@ def every_delta(case: Case):
 
 @given(seed=seeds, c=st.floats(1e-2, 2))
 def test_on_a_quadratic_the_estimate_is_the_slope_along_delta_times_delta(seed, c):
-    """Of any length c: what is even in c cancels."""
+    """This holds for any length c, because all terms that are even in c cancel."""
     case = quadratic(seed, c)
     true = inner(gradient(case), case.state)
     for (_, g), (_, d) in zip(leaves(estimate(case)), leaves(case.state), strict=True):
@@ -58,8 +58,8 @@ def test_on_a_quadratic_the_estimate_is_the_slope_along_delta_times_delta(seed, 
 
 @settings(max_examples=10)
 @given(seed=seeds)
-def test_on_average_it_is_the_gradient_and_its_variance_is_n_minus_1_times_its_square(seed):
-    """Over all signs, so both are exact: why it is right, and why it is slow."""
+def test_the_mean_estimate_is_the_gradient_and_its_variance_is_n_minus_1_times_its_square(seed):
+    """The mean is over all signs, so both are exact. They show why the estimate is right and why it is slow."""
     case = quadratic(seed)
     true = free.flat(gradient(case))
     found = np.array([free.flat(estimate(case)) for _ in every_delta(case)])
@@ -68,7 +68,7 @@ def test_on_average_it_is_the_gradient_and_its_variance_is_n_minus_1_times_its_s
 
 
 @given(seed=seeds)
-def test_elsewhere_the_error_falls_as_the_square_of_c(seed):
+def test_on_other_losses_the_error_falls_as_the_square_of_c(seed):
     errors = []
     for c in (0.002, 0.001):
         case = Case(SPSA(c), seed)
@@ -91,8 +91,8 @@ def test_every_draw_is_new_and_made_of_signs(seed):
 def test_the_signs_are_independent_and_fair():
     """E[delta delta^T] = I: over the entries of a row, rows, arrays, and from one step to the next.
 
-    A mean of so many independent signs is beyond `most` with a chance of 2 exp(-draws most^2 / 2): below 1e-12 for all
-    means together.
+    The mean of this number of independent signs is beyond `most` with a chance of 2 exp(-draws most^2 / 2): below
+    1e-12 for all means together.
     """
     params = [{"W": np.zeros((3, 2)), "b": np.zeros(3)}, {"W": np.zeros((2, 3)), "b": np.zeros(2)}]
     rng, draws, drawn = np.random.default_rng(0), 4000, []
@@ -181,7 +181,7 @@ def test_cobyla_learns_from_losses_alone():
 
 
 def test_cobyla_tries_every_parameter_once_before_it_moves(monkeypatch):
-    """The n + 1 points of its simplex come first: the price of size."""
+    """The n + 1 points of its simplex come first: this is what the size of a network costs."""
     case, rows, once = small(), [], free.unflat
     monkeypatch.setattr(free, "unflat", lambda params, row: rows.append(row.copy()) or once(params, row))
     n = free.flat(case.params).size
@@ -226,7 +226,7 @@ def test_a_trace_keeps_the_least_loss_and_when_it_was_reached():
 
 
 def test_cobyla_keeps_the_best_point_and_not_the_last():
-    """Cut off in the middle of its first simplex, of which some points are worse than the one before."""
+    """The run is cut off in the middle of its first simplex, in which some points are worse than the one before."""
     case = small()
     trace = free.cobyla(case.net, case.params, case.x, case.y, 19, radius=3.0)
     found = case.net.value(network.predict(case.net, trace.params, case.x), case.y)
@@ -235,7 +235,7 @@ def test_cobyla_keeps_the_best_point_and_not_the_last():
 
 
 @pytest.mark.parametrize("most, refused", [(16, True), (17, False)])
-def test_the_largest_network_is_one_of_so_many_parameters(most, refused, monkeypatch):
+def test_the_largest_network_has_the_largest_number_of_parameters(most, refused, monkeypatch):
     monkeypatch.setattr(free, "MOST", most)
     case = small()
     if refused:
@@ -246,8 +246,8 @@ def test_the_largest_network_is_one_of_so_many_parameters(most, refused, monkeyp
 
 
 @pytest.mark.parametrize("name, cost", [("bp", 3), ("spsa", 2)])
-def test_descent_is_steps_of_gradient_descent_each_at_its_price(name, cost):
-    """The loss of a step is known after its first pass; the parameters that came are left as they are."""
+def test_descent_takes_steps_of_gradient_descent_each_at_its_cost(name, cost):
+    """The loss of a step is known after its first pass. The parameters that were passed in stay as they are."""
     case = Case(RULES[name], 3, sizes=(4,), samples=12)
     kept = tree_map(np.copy, case.params)
     trace = free.descend(case.net, name, case.params, case.x, case.y, 10 * cost, 0.3, seed=5)
@@ -261,7 +261,7 @@ def test_descent_is_steps_of_gradient_descent_each_at_its_price(name, cost):
     np.testing.assert_array_equal(trace.losses, np.minimum.accumulate(losses))
 
 
-def test_descent_ends_at_its_target_and_where_it_leaves_all_bounds():
+def test_descent_ends_at_its_target_and_when_it_leaves_all_bounds():
     case = Case(RULES["bp"], 0, sizes=(4,), samples=12, loss="squared", activation="identity")
     full = free.descend(case.net, "bp", case.params, case.x, case.y, 300, 0.01)
     ended = free.descend(case.net, "bp", case.params, case.x, case.y, 300, 0.01, target=full.losses[20])
@@ -312,7 +312,7 @@ def test_the_comparison_has_a_row_for_every_method(records):
 
 
 def test_the_comparison_takes_the_rate_that_most_seeds_reach_the_target_with_and_then_first(monkeypatch):
-    """Each run is from its seed's own start, and with its seed's own draws."""
+    """Each run begins at the start of its own seed, and uses the draws of its own seed."""
     def trace(passes, seconds=1.0):
         found = free.Trace(list(range(1, 31)), [1.0] * 30, seconds)
         if passes:
@@ -370,7 +370,7 @@ def test_a_step_costs_spsa_two_passes_and_backpropagation_three(monkeypatch):
     assert len(passes) == free.COSTS["spsa"] == free.COSTS["bp"] - 1
 
 
-def test_one_linear_layer_serves_as_well():
+def test_cobyla_trains_one_linear_layer_too():
     net = Network((Dense(2),))
     params, _ = network.init(net, np.random.default_rng(0), (2,), "float64")
     x, y = np.eye(2), np.eye(2)

@@ -160,7 +160,7 @@ def test_al_reads_no_weights_but_those_of_its_own_component(table):
 
 
 def test_dtp_transports_the_output_weights_and_no_others(table):
-    """Through the last hidden block's target they reach all."""
+    """The output weights reach all blocks through the target of the last hidden block."""
     assert table["dtp"].hidden.weights == {(i, OUTPUT) for i in EVERY}
 
 
@@ -181,13 +181,13 @@ def test_which_hidden_blocks_learn(table, name):
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_that_learns_reads_the_target_or_the_output(table, name):
-    """drtp alone without the output; the target itself reaches every block of every rule."""
+    """Only drtp does so without the output. The target itself reaches every block of every rule."""
     assert table[name].hidden.target == table[name].hidden.learns
 
 
 @pytest.mark.parametrize("name", ["wm", "fdfa", "adaptive-dfa"])
 def test_wm_and_fdfa_read_weights_only_by_sending_activity_through_them(name, monkeypatch):
-    """Where products W h are healed of the poison, their B hears nothing of it; adaptive-dfa takes W itself."""
+    """If the poison is removed from the products W h, their B reads nothing of it. adaptive-dfa reads W itself."""
     net, given = trial(RULES[name], 0)
     before = locality.feedback_gradients(net, RULES[name], given)
     through = linear.forward
@@ -207,7 +207,7 @@ H = [f"tape/h/{k}" for k in range(OUTPUT + 1)]
 
 
 def spoilt(given: Given, of: Given = GIVEN) -> set[str]:
-    """Paths of what differs; all of it must be nothing but NaN."""
+    """Return the paths of the arrays that differ, after a check that these hold nothing but NaN."""
     trees = [{"params": g.params, "state": g.state, "y": g.y, "tape": {"h": g.tape.h, "caches": g.tape.caches}}
              for g in (of, given)]
     found = set()
@@ -232,7 +232,7 @@ def test_the_poison_of_weights_reaches_views_of_them_in_the_state():
 def test_other_magnitudes_keep_signs_and_all_else():
     other = locality.rescale_weights(GIVEN, 2, np.random.default_rng(0))
     W, new = (given.params[2][0]["W"] for given in (GIVEN, other))
-    assert (np.sign(W) == np.sign(new)).all() and (W != new).all()
+    assert (np.sign(W) == np.sign(new)).all() and (new != W).all()
     other.params[2][0]["W"] = W
     assert not spoilt(other)
 
@@ -287,7 +287,7 @@ def test_nan_never_enters_the_unpoisoned_run(name):
 
 @dataclass(frozen=True)
 class Forged(Rule):
-    """Every gradient is 1, but that of one leaf of block 2 (from 1), to which the leak is added."""
+    """Every gradient is 1, except that the leak is added to that of one leaf of block 2 (counted from 1)."""
 
     leak: object = None
 
@@ -372,7 +372,7 @@ def test_when_blocks_could_learn_follows_from_what_they_read():
 
 
 class TransportingDFA(DFA):
-    """Direct feedback whose B is moved by another block's weights."""
+    """Direct feedback whose B learns from the weights of another block."""
 
     def align(self, net, params, B, tape, y, rng):
         return [b + params[0][0]["W"].sum() if i == 2 else b for i, b in enumerate(B)]
@@ -385,7 +385,7 @@ def test_a_forged_learning_of_the_state_is_found():
 
 
 class Restless(WeightMirror):
-    """Draws what no seed gives twice."""
+    """A rule that draws other numbers each time, so that no two runs are equal."""
 
     draws = np.random.default_rng(0)
 
@@ -394,7 +394,7 @@ class Restless(WeightMirror):
 
 
 def test_align_draws_the_same_noise_in_both_runs():
-    """Else everything would seem to be read by the rules that draw."""
+    """Otherwise the rules that draw would seem to read everything."""
     assert not locality.locality(WeightMirror()).feedback.target
     assert locality.locality(Restless()).feedback.target
 

@@ -32,8 +32,8 @@ def test_accesses_come_to_the_totals_of_the_thesis(P, A):
 
 
 @pytest.mark.parametrize("P, A, worse", [(10, 1, True), (1, 10, False)])
-def test_with_both_weight_sets_sharing_pays_only_where_activations_dominate(P, A, worse):
-    """ERRATA of (6.2): the thesis's figure leaves out that B is read and written, too."""
+def test_with_both_weight_sets_sharing_pays_only_if_activations_dominate(P, A, worse):
+    """Errata of (6.2): the figure of the thesis leaves out that B is read and written, too."""
     bp, asap = accesses(P, 2 * A), accesses(P, A, 2)
     assert (asap.read + asap.written > bp.read + bp.written) == worse
 
@@ -65,8 +65,8 @@ def test_activations_by_hand(found):
 
 
 @pytest.mark.parametrize("rule", ["bp", "asap:k=2", "asap:k=4", "as", "asfp"])
-def test_held_is_what_python_holds(rule):
-    """All memory that NumPy has allocated for the tape when the pass is over, but for the batch."""
+def test_held_counts_what_python_holds(rule):
+    """The bytes are all memory that NumPy has allocated for the tape at the end of the pass, without the batch."""
     net = models.build("resnet18:0.125", (32, 32, 3), 10)
     params, shapes = network.init(net, np.random.default_rng(0), (32, 32, 3))
     x = np.random.default_rng(1).standard_normal((4, 32, 32, 3), dtype="float32")
@@ -95,7 +95,7 @@ def test_memory_is_counted_once():
 
 
 def test_what_each_layer_holds_by_hand():
-    """Float32, four images of 4 x 4: the numbers that stand between two layers go to the lower one, each once."""
+    """Float32, four images of 4 x 4: numbers between two layers count for the lower layer, each of them once."""
     net = Network((Sequential((Conv(2, 3, 1, 1), BatchNorm(), Activation("relu"))),
                    Sequential((Flatten(), Dense(5), Activation("relu"))), Dense(4), Dense(3)))
     params, _ = network.init(net, np.random.default_rng(0), (4, 4, 1))

@@ -1,4 +1,4 @@
-"""The pipeline: the bits of the sequential run on every schedule, what goes wrong in a worker, and whom it refuses."""
+"""The pipeline: every schedule leaves the bits of the sequential run; errors in a worker; which rules it refuses."""
 from __future__ import annotations
 
 import threading
@@ -25,7 +25,7 @@ EARLY = ["al", "drtp", "pred", "sim", "predsim"]
 
 
 class Training:
-    """A network, a rule's state and mini-batches, all drawn from one seed."""
+    """A network, the state of a rule and mini-batches, all drawn from one seed."""
 
     def __init__(self, rule="al", model=SIX, batches=5, shape=(5,), seed=0, dtype="float64", xp=np):
         rng = np.random.default_rng(seed)
@@ -79,7 +79,7 @@ LOSSES = one_by_one(Training().line(), Training().batches)
 @pytest.mark.parametrize("rule", SEQUENTIAL)
 @given(data=st.data())
 def test_every_schedule_leaves_the_same_bits(rule, data):
-    """Any order in which mini-batches visit stations in turn, and stations mini-batches: Table 1 is one of them."""
+    """Any order in which mini-batches visit the stations in turn, and stations take the mini-batches in turn."""
     training = Training(rule)
     line, n = training.line(), len(training.batches)
     done, order = [0] * len(line), []
@@ -99,8 +99,8 @@ def test_a_schedule_out_of_turn_is_refused():
         play(training.line(), training.batches, [0, 1, 1])
 
 
-def test_out_of_turn_the_bits_would_differ():
-    """If a component learnt from the mini-batches in another order."""
+def test_mini_batches_in_another_order_would_leave_other_bits():
+    """A component that learns from the mini-batches in another order ends elsewhere."""
     training = Training()
     one_by_one(training.line(), training.batches[::-1])
     assert not same_bits(training.learnt(), SEQUENTIAL["al"])
@@ -186,7 +186,7 @@ def test_the_makespan_of_unequal_tasks(n, costs):
 
 
 @given(weights=st.lists(st.integers(0, 9), min_size=1, max_size=8), workers=st.integers(1, 10))
-def test_work_is_shared_out_among_neighbours_as_evenly_as_can_be(weights, workers):
+def test_work_is_split_among_neighbours_as_evenly_as_possible(weights, workers):
     parts = shares(weights, workers)
     count = min(workers, len(weights))
     assert len(parts) == count and all(part.stop > part.start for part in parts)
@@ -212,7 +212,7 @@ def test_a_station_weighs_the_numbers_that_it_learns():
     assert drtp == [*(layers(m, n) + 4 * n for m, n in zip(sizes, sizes[1:])), layers(8, 4)]
 
 
-def test_each_station_has_one_worker_and_so_many_threads_of_blas(monkeypatch):
+def test_each_station_has_one_worker_and_the_number_of_blas_threads_asked_for(monkeypatch):
     array, asked = np.ones(3), []
     with workers.limit(2):
         assert workers.count(array) == 2
@@ -226,7 +226,7 @@ def test_each_station_has_one_worker_and_so_many_threads_of_blas(monkeypatch):
 
 
 def test_stations_work_at_the_same_time():
-    """Each waits in its step until the other one is in its own: one after the other they would wait for ever."""
+    """Each station waits in its step until the other one is in a step: in turn, they would wait for ever."""
     meet = threading.Barrier(2, timeout=20)
 
     class Meeting(Station):
@@ -237,7 +237,7 @@ def test_stations_work_at_the_same_time():
 
         def step(self, s, t):
             self.seen += 1
-            # station 0 is one mini-batch ahead: it meets nobody on its first, and station 1 nobody on its last
+            # station 0 is one mini-batch ahead: it is alone on its first one, and station 1 is alone on its last one
             if not (self.name == 0 and self.seen == 1) and not (self.name == 1 and self.seen == 4):
                 meet.wait()
             return (s, t), ()
@@ -247,17 +247,17 @@ def test_stations_work_at_the_same_time():
     assert [station.seen for station in line] == [4, 4]
 
 
-class WouldWait(Exception):
-    """In the place of waiting."""
+class WouldWaitError(Exception):
+    """Raised by a belt that would have to wait."""
 
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Belts that raise where they would wait."""
+    """Belts that raise WouldWaitError instead of waiting."""
     class Impatient(threading.Condition):
         def wait_for(self, predicate, timeout=None):
             if not predicate():
-                raise WouldWait
+                raise WouldWaitError
             return True
 
     monkeypatch.setattr(pipeline.threading, "Condition", Impatient)
@@ -268,19 +268,19 @@ def test_a_belt_holds_as_many_as_its_depth_and_gives_them_in_their_order(impatie
     belt = Belt(depth)
     for k in range(depth):
         belt.put((k, k))
-    with pytest.raises(WouldWait):
+    with pytest.raises(WouldWaitError):
         belt.put((depth, depth))
     taken = iter(belt)
     assert next(taken) == (0, 0)
     belt.put((depth, depth))
-    with pytest.raises(WouldWait):
+    with pytest.raises(WouldWaitError):
         belt.put((depth + 1, depth + 1))
     belt.end()
     assert list(taken) == [(k, k) for k in range(1, depth + 1)]
 
 
 def test_an_empty_belt_makes_its_taker_wait(impatient):
-    with pytest.raises(WouldWait):
+    with pytest.raises(WouldWaitError):
         next(iter(Belt(1)))
 
 
@@ -293,7 +293,7 @@ def test_the_belts_of_a_run_have_the_depth_that_was_asked_for(how, depth, monkey
     assert made == [depth] * 3
 
 
-def test_no_station_runs_away():
+def test_no_station_gets_far_ahead():
     ahead = []
 
     class Counting(Station):
@@ -312,17 +312,17 @@ def test_no_station_runs_away():
 
 # What goes wrong
 
-class Boom(Exception):
+class BoomError(Exception):
     pass
 
 
 def breaking(station, at):
-    """The station, raising at its step number `at`, from 0."""
+    """A station that raises an exception at its step number `at`, counted from 0."""
     step, count = station.step, [0]
 
     def broken(s, t):
         if count[0] == at:
-            raise Boom("no more")
+            raise BoomError("no more")
         count[0] += 1
         return step(s, t)
 
@@ -336,7 +336,7 @@ def test_an_exception_stops_all_and_loses_nothing_but_the_current_step(which, at
     line = training.line()
     breaking(line[which], at)
     before = threading.active_count()
-    with pytest.raises(Boom, match="no more") as told:
+    with pytest.raises(BoomError, match="no more") as told:
         pipeline.run(line, training.batches, workers, depth=1)
     assert threading.active_count() == before
     frames = [frame.name for frame in traceback.extract_tb(told.value.__traceback__)]
@@ -354,13 +354,13 @@ def test_an_exception_stops_all_and_loses_nothing_but_the_current_step(which, at
     assert same_bits(training.learnt(), reached.learnt())
 
 
-def test_an_exception_of_the_batches_goes_on_too():
+def test_an_exception_of_the_batches_is_raised_too():
     def batches():
         yield from training.batches[:2]
-        raise Boom("empty")
+        raise BoomError("empty")
 
     training = Training()
-    with pytest.raises(Boom, match="empty") as told:
+    with pytest.raises(BoomError, match="empty") as told:
         pipeline.run(training.line(), batches(), workers=2)
     assert told.value.__notes__ == ["the stations have learnt from 2, 2, 2 mini-batches"]
 

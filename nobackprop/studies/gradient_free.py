@@ -185,8 +185,8 @@ def cobyla(net: Network, params: Tree, x: np.ndarray, y: np.ndarray, evaluations
 
     Notes
     -----
-    Powell 1994, as in SciPy.  Every evaluation is a point of the n + 1 points of a simplex of n numbers each, or a step
-    away from them, so memory and time grow with n^2.
+    Powell 1994, as in SciPy.  For n parameters the method keeps a simplex of n + 1 points of n numbers each and works
+    through it at every step, so the memory and the time of a step grow at least with n^2.
 
     Examples
     --------

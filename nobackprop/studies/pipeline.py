@@ -598,13 +598,12 @@ def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2,
 
 @contextmanager
 def one_worker(blas: int = 1) -> Iterator[None]:
-    """Inside this context no kernel splits its work among threads, and each matrix product has this number of BLAS
-    threads.
+    """Run code in which no kernel splits its work among threads, as one worker of the pipeline does.
 
     Parameters
     ----------
     blas : int
-        The number of BLAS threads.
+        The number of BLAS threads that each product of matrices has inside this context.
 
     Examples
     --------

@@ -102,11 +102,11 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     run = prepare(device)
     with workers.limit(threads, run.net.convolutional), np.errstate(over="ignore", invalid="ignore"):
         one_step = stepper(run)
-        beside: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
         if against is None:
             ms = 1e3 * time_steps(one_step, run.xp, steps)
         else:
-            ms, beside["against"] = race_torch(run, one_step, threads, steps)
+            ms, extra["against"] = race_torch(run, one_step, threads, steps)
         peak = peak_bytes(one_step, run.xp)
         gflop = count_flops(prepare("cpu")).total() / 1e9
     with threadpool_limits(threads, user_api="blas"):
@@ -115,7 +115,7 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     return {"rule": rule, "model": model, "data": data, "optimizer": optimizer, "batch_size": batch_size,
             "threads": threads, "device": device,
             "ms_per_step": spent, "steps": len(ms), "gflop_per_step": gflop, "matmul_gflops": rate,
-            "share_of_matmul_rate": gflop / (spent["median"] / 1e3) / rate, "peak_bytes": peak, **beside}
+            "share_of_matmul_rate": gflop / (spent["median"] / 1e3) / rate, "peak_bytes": peak, **extra}
 
 
 def _summary(ms: np.ndarray) -> dict[str, float]:
