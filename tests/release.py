@@ -134,10 +134,11 @@ def check_tests(binaries: Path, sdist: Path, wheel: Path, work: Path, markers: s
     with tarfile.open(sdist) as archive:
         archive.extractall(work, filter="data")
     source = work / sdist.name.removesuffix(".tar.gz")
-    # the tests find the package next to them: let that be the installed one, so that no file of the source can help it
+    # the tests, and the index of equations, read pages and tests next to the package: let the wheel's files stand there,
+    # and nothing that the wheel lacks
     shutil.rmtree(source / "nobackprop")
     installed = run(binaries / "python", "-c", "import nobackprop; print(nobackprop.__path__[0])", cwd=work).strip()
-    (source / "nobackprop").symlink_to(installed, target_is_directory=True)
+    shutil.copytree(installed, source / "nobackprop", ignore=shutil.ignore_patterns("__pycache__"))
     run(binaries / "python", "-m", "pytest", "-p", "no:cacheprovider", "-n", "logical", "--dist", "worksteal",
         "-m", markers, cwd=source, OPENBLAS_NUM_THREADS="1")
 
