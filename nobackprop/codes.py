@@ -70,10 +70,10 @@ def _pairs(h: np.ndarray) -> float:
     return float(pdist(h).mean())
 
 
-def embed(h: np.ndarray, seed: int = 0) -> np.ndarray:
+def embed(h: np.ndarray) -> np.ndarray:
     """Two coordinates for every row of h (N, F), (N, 2): t-SNE, as in Figs. 5 and 6, on one thread."""
     from sklearn.manifold import TSNE
 
     # its threads spin while they wait, which costs minutes where another process holds a core
     with threadpool_limits(1):
-        return TSNE(random_state=seed, init="pca", perplexity=min(30, (len(h) - 1) / 3)).fit_transform(h)
+        return TSNE(random_state=0, init="pca", perplexity=min(30, (len(h) - 1) / 3)).fit_transform(h)

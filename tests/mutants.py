@@ -128,8 +128,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "value", "tests/test_learn.py"),
         Mutant("running variances count as parameters", 'not in ("mean", "var")', 'not in ("mean",)',
                "tests/test_models.py"),
-        Mutant("what a block heard last counts", "listener.heard[0] if", "listener.heard[-1] if",
-               "tests/test_learn.py tests/test_sharing.py"),
+        Mutant("what a block heard last counts", "listener.heard[0] if", "listener.heard[-1] if", "tests/test_learn.py",
+               "a rule may walk down twice, as asfp does, but the errors of both walks are one"),
     ],
     "nobackprop/checks.py": [
         Mutant("an optimiser of other arrays is taken", "if not its.holds(its_tree):", "if not its:",
@@ -162,7 +162,8 @@ MUTANTS: dict[str, list[Mutant]] = {
     "nobackprop/network.py": [
         Mutant("prediction uses the batch's statistics", "x, _ = block.forward(p, x, False)",
                "x, _ = block.forward(p, x, True)", "tests/test_network.py"),
-        Mutant("one sample alone is a batch of numbers", "if x.ndim < 2 or", "if x.ndim < 1 or", "tests/test_network.py"),
+        Mutant("one sample alone is a batch of numbers", "if x.ndim < 2 or", "if x.ndim < 1 or",
+               "tests/test_network.py"),
         Mutant("a signal gives way to what comes down", "delta = signals.get(i, down)",
                "delta = signals.get(i) if down is None else down", "tests/test_network.py"),
         Mutant("every block sends an error down", "i > 0 and i - 1 not in signals", "i > 0", "tests/test_rules.py"),
@@ -202,7 +203,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the second pass is a prediction", "h + self.epsilon * noise[-1], True)",
                "h + self.epsilon * noise[-1], False)", "tests/theorems/test_direct_feedback.py"),
         Mutant("the step is a hundred times longer", "epsilon: float = 1e-4", "epsilon: float = 1e-2",
-               "tests/test_errata.py"),
+               "tests/theorems/test_direct_feedback.py"),
         Mutant("the Jacobian is no mean over the batch", "(self.epsilon * len(y))", "self.epsilon",
                "tests/theorems/test_direct_feedback.py"),
     ],
@@ -350,8 +351,6 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_codes.py"),
         Mutant("the ratio is upside down", "self.inter / self.intra", "self.intra / self.inter", "tests/test_codes.py"),
         Mutant("an embedding asks for more neighbours than there are", "min(30, (len(h) - 1) / 3)", "30",
-               "tests/test_codes.py"),
-        Mutant("an embedding does not depend on its seed", "random_state=seed", "random_state=0",
                "tests/test_codes.py"),
     ],
     "nobackprop/memory.py": [
