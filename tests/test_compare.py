@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import copy
+import io
+import itertools
 import json
 import os
 import statistics
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,13 +18,13 @@ import pytest
 
 from nobackprop import workers
 from nobackprop.cli.options import READERS
-from nobackprop.data import DATASETS, load
+from nobackprop.data import DATASETS, from_arrays, load
 from nobackprop.data.sources import Source
 from nobackprop.errors import InputError
 from nobackprop.experiments import compare, results
 from nobackprop.experiments.compare import RULES, TRAINING, Comparison, resolve
 from nobackprop.kernels.loss import LOSSES
-from nobackprop.learn import Diverged, fit
+from nobackprop.learn import Diverged, Run, fit
 from nobackprop.metrics import size
 from nobackprop.models import MODELS, build
 from nobackprop.rules import FA
@@ -270,6 +273,51 @@ def test_a_run_that_its_last_update_broke_does_not_count(rule):
     with pytest.raises(Diverged, match=rf"^rule {rule}, seed 0: .* at epoch 1's end; try a learning rate below 1e\+08"):
         comparison.run()
     assert comparison.results["runs"] == comparison.finished() == []
+
+
+def test_files_may_hold_fewer_classes_than_the_publishers(monkeypatch):
+    rng = np.random.default_rng(0)
+    data = from_arrays("few", rng.standard_normal((40, 5)), np.arange(40) % 3, rng.standard_normal((9, 5)),
+                       np.arange(9) % 3)
+    monkeypatch.setitem(DATASETS, "few", Source(lambda data_dir, download: data, (5,), 10, "", {
+        "model": "mlp:4", "activation": "tanh", "threads": 1}))
+    found = Comparison(resolve("few", ("bp",), (0,), {"epochs": 1}))
+    found.run()
+    assert found.results["runs"][0]["parameters"] == 4 * 5 + 4 + 3 * 4 + 3
+
+
+def test_the_bar_is_as_long_as_all_epochs(monkeypatch):
+    class Bar(io.StringIO):
+        disable, epochs = True, 0
+
+        def update(self):
+            self.epochs += 1
+
+        def set_description(self, text):
+            self.write(text)
+
+    bar, lengths = Bar(), []
+    monkeypatch.setattr(compare.progress, "bar", lambda epochs: lengths.append(epochs) or nullcontext(bar))
+    run(("bp", "shallow", "fa"), seeds=(0, 1))
+    assert lengths == [bar.epochs] == [3 * 2 * 2]
+
+
+def test_finished_are_the_runs_that_reached_their_end(monkeypatch):
+    """The third one stops after its first epoch."""
+    comparison = Comparison(resolve("digits", ("bp", "shallow"), (0, 1), TINY))
+    epoch, count = Run.epoch, itertools.count(1)
+
+    def stops(self):
+        if next(count) == 6:
+            raise KeyboardInterrupt
+        return epoch(self)
+
+    monkeypatch.setattr(Run, "epoch", stops)
+    with pytest.raises(KeyboardInterrupt):
+        comparison.run()
+    runs = comparison.results["runs"]
+    assert [len(run["history"]) for run in runs] == [2, 2, 1]
+    assert comparison.finished() == runs[:2] and runs[2]["test_accuracy"] is None
 
 
 def test_seeds_differ(done):

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tolerance import assert_close
 
 from nobackprop import cli, models, network, rules
 from nobackprop.errors import InputError
@@ -16,7 +18,7 @@ from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatt
 from nobackprop.network import Network
 from nobackprop.sharing import plan
 from nobackprop.studies import memory
-from nobackprop.studies.memory import accesses, held, measure, stored
+from nobackprop.studies.memory import accesses, buffers, held, measure, stored
 from nobackprop.tape import Keep, derivative
 from nobackprop.tree import leaves, tree_map
 
@@ -202,3 +204,36 @@ def test_the_tables_fit_together(found):
     lines = text.splitlines()
     # a head, eighteen layers, all else and the total stand below one another
     assert {len(line.split()) for line in lines[3:20]} == {10} and len({len(line) for line in lines[3:22]}) == 1
+
+
+def test_ratios_are_those_to_bp(found):
+    """Of what is told in the text: accesses as counted, and bytes as measured, over those of bp."""
+    text, columns = memory.describe(found), found["columns"]
+    told = re.findall(r"(\S+) [\d.]+ MB \(([\d.]+)\)", text)
+    assert told == [(name, f"{column['total_bytes'] / columns['bp']['total_bytes']:.3f}")
+                    for name, column in columns.items()]
+    assert told[0] == ("bp", "1.000") and all(0 < float(ratio) < 0.8 for _, ratio in told[1:])
+    told = re.findall(r"(\S+) [\d.]+ \+ [\d.]+ = [\d.]+ \(([\d.]+)\)", text)
+    assert told == [(name, f"{sum(column[key].values()) / sum(columns['bp'][key].values()):.2f}")
+                    for key in ("accesses", "accesses_both_sets") for name, column in columns.items()]
+
+
+def test_every_bar_is_what_it_is_called(found):
+    """Of each column what is read from 0 on, then what is written; in the third panel the bytes."""
+    figure, columns = memory.draw(found), list(found["columns"].values())
+    for axes, key in zip(figure.axes, ("accesses", "accesses_both_sets")):
+        bars = np.array([[bar.get_x(), bar.get_width()] for bar in axes.patches])
+        read, written = (np.array([column[key][what] / 1e6 for column in columns]) for what in ("read", "written"))
+        assert_close(bars, np.concatenate([np.stack([0 * read, read], 1), np.stack([read, written], 1)]))
+    bars = [[bar.get_x(), bar.get_width()] for bar in figure.axes[2].patches]
+    assert_close(np.array(bars), np.array([[0, column["total_bytes"] / 1e6] for column in columns]))
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(found["columns"])
+
+
+def test_what_is_measured_has_the_networks_own_type(monkeypatch):
+    """Matrices, too, that make an activity fit: in float64 they would count twice."""
+    tapes = []
+    monkeypatch.setattr(memory, "held", lambda net, tape: [tapes.append(tape), 0][1:])
+    measure("mlp:6,4,6,4", "digits", "asap:match=random", batch_size=2)
+    kinds = [{buffer.dtype.name for buffer in buffers([tape.h, tape.caches])} for tape in tapes]
+    assert len(kinds) == 3 and all("float32" in kind <= {"float32", "bool", "uint8"} for kind in kinds)

@@ -165,20 +165,18 @@ def _pairs(h: np.ndarray) -> float:
     return float(pdist(h).mean())
 
 
-def embed(h: np.ndarray, seed: int = 0) -> np.ndarray:
+def embed(h: np.ndarray) -> np.ndarray:
     """Return two coordinates for every row, for a picture in the plane, by t-SNE.
 
     Parameters
     ----------
     h : numpy.ndarray, shape (N, F)
         The codes, one row for each sample.
-    seed : int
-        The seed of t-SNE.
 
     Returns
     -------
     numpy.ndarray, shape (N, 2)
-        The coordinates.  The same `h` and `seed` give the same coordinates.
+        The coordinates.  The same `h` gives the same coordinates.
 
     Notes
     -----
@@ -195,5 +193,5 @@ def embed(h: np.ndarray, seed: int = 0) -> np.ndarray:
 
     # the threads of t-SNE spin while they wait, which costs minutes if another process holds a core
     with threadpool_limits(1):
-        tsne = TSNE(random_state=seed, init="pca", perplexity=min(30, (len(h) - 1) / 3))
+        tsne = TSNE(random_state=0, init="pca", perplexity=min(30, (len(h) - 1) / 3))
         return np.asarray(tsne.fit_transform(h))
