@@ -11,8 +11,10 @@ from types import ModuleType
 import fakecupy
 import numpy as np
 import pytest
+import sklearn.datasets  # noqa: F401  importing it moves Python's generator, and would in whichever test comes first
 from hypothesis import settings
 
+settings.register_profile("fast", max_examples=10, deadline=None)
 settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=300, deadline=None)
