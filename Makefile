@@ -29,7 +29,7 @@ test: $(STAMP) lint types  ## lint, types, and every test that needs no GPU
 	$(PYTEST) -m 'not gpu'
 
 fast: $(STAMP)  ## the inner loop: every test that takes less than a second or two, with fewer examples
-	HYPOTHESIS_PROFILE=dev $(PYTEST) -m 'not gpu and not slow'
+	HYPOTHESIS_PROFILE=fast $(PYTEST) -m 'not gpu and not slow'
 
 coverage: $(STAMP)  ## which lines and branches of the package the tests run: a table, and pages in htmlcov/
 	$(PYTEST) -m 'not gpu' --cov --cov-report=term --cov-report=html

@@ -18,6 +18,8 @@ from hypothesis import settings
 with suppress(ImportError):
     import rich.style  # noqa: F401  scikit-learn imports it if it is there, and its first import draws a number
 
+
+settings.register_profile("fast", max_examples=10, deadline=None)
 settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=300, deadline=None)

@@ -48,7 +48,7 @@ def why_not(kind: str) -> str | None:
 
 def trial(kind: str, seed: int) -> tuple[bool, str]:
     threads = str(1 + seed % 2)
-    run = python("-m", "pytest", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *TESTS,
+    run = python("-m", "pytest", "-p", "no:cacheprovider", "-m", "not gpu", f"--hypothesis-seed={seed}", *TESTS,
                  OPENBLAS_CORETYPE=kind, OPENBLAS_NUM_THREADS=threads, HYPOTHESIS_PROFILE="dev")
     failed = re.findall(r"^(?:FAILED|ERROR) .*", run.stdout, re.M)
     print("\n".join([f"{kind}, seed {seed}, {threads} BLAS threads: {run.stdout.strip().splitlines()[-1]}", *failed]),

@@ -103,6 +103,7 @@ def test_the_theorem_on_the_page_can_fail(wrong, right, monkeypatch):
         theorem.test_it_is_dfa_where_every_block_hears_and_fa_where_none_does()
 
 
+@pytest.mark.slow
 def test_it_learns_what_shallow_learning_does_not(BlockDFA):
     data = nb.data.load("xor")
     net = nb.models.build("mlp:64,64,64", data.shape, data.classes, "tanh")
@@ -157,6 +158,7 @@ def python(root: Path, *argv: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_file_and_two_lines_are_all_it_takes(checkout):
     assert NAME in python(checkout, "-m", "nobackprop", "rules")
     table = python(checkout, "-m", "nobackprop", "train", "--rule", NAME, "--model", "mlp:8,8", "--epochs", "1",
@@ -165,6 +167,7 @@ def test_a_file_and_two_lines_are_all_it_takes(checkout):
     assert json.loads((checkout / "out" / "results.json").read_text())["runs"][0]["rule"] == NAME
 
 
+@pytest.mark.slow
 def test_make_golden_adds_its_curve(checkout):
     golden = checkout / "tests" / "golden.txt"
     before = {line.split()[0] for line in golden.read_text().splitlines()}

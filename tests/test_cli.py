@@ -496,6 +496,7 @@ def test_a_run_that_really_diverges_is_one_sentence(command, place):
     assert err.count("\n") == 1 and everything(place) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="no terminals on this system")
 def test_a_real_ctrl_c_in_a_terminal(place):
     """The bar on the terminal tells when an epoch is finished, so that nothing here depends on the clock."""
@@ -532,6 +533,7 @@ def test_a_real_ctrl_c_in_a_terminal(place):
     assert everything(place / "o") == ["figure.png", "results.json"]
 
 
+@pytest.mark.slow
 def test_a_real_ctrl_c_without_a_terminal(place):
     seeds = ",".join(map(str, range(5000)))
     child = process("compare", *TINY, "--seeds", seeds, "--rules", "bp", "--out", "o")

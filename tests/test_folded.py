@@ -154,6 +154,7 @@ def test_every_parameter_moves_in_a_step_and_prediction_is_the_forward_pass(name
     assert network.predict(net, params, x).shape == (6, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["folded-cnn:0.25", "folded-resnet20:0.25"])
 def test_it_learns_images(name):
     """Four patterns in noise."""

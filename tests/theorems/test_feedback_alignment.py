@@ -152,6 +152,7 @@ def test_the_lyapunov_function_falls_by_the_loss(seed, n_x, n_o, more, eta, whit
         assert net.H == pytest.approx(expected, rel=1e-11, abs=1e-11 * (1 + abs(H) + (net.W2**2).sum()))
 
 
+@pytest.mark.slow
 @given(seed=seeds, n_x=sizes, n_o=sizes, more=st.integers(0, 2))
 def test_it_learns_every_linear_map_from_wherever_it_starts(seed, n_x, n_o, more):
     """If the weights are bounded and B has full rank n_o <= n_h, then E -> 0, and H falls all the way."""

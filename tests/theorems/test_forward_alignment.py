@@ -625,6 +625,7 @@ def test_the_rule_learns_from_mini_batches_of_any_inputs(seed):
     pytest.fail(f"|E| is still {norm(T - net.W[1] @ net.W[0])}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_with_noisy_targets_the_rule_ends_at_least_squares(seed):
     net = Learner("foa", seed, (3, 4, 2), samples=8)
