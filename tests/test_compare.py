@@ -279,8 +279,8 @@ def test_files_may_hold_fewer_classes_than_the_publishers(monkeypatch):
     rng = np.random.default_rng(0)
     data = from_arrays("few", rng.standard_normal((40, 5)), np.arange(40) % 3, rng.standard_normal((9, 5)),
                        np.arange(9) % 3)
-    monkeypatch.setitem(DATASETS, "few", Source(lambda data_dir, download: data, (5,), 10, "", {
-        "model": "mlp:4", "activation": "tanh", "threads": 1}))
+    monkeypatch.setitem(DATASETS, "few", Source(lambda data_dir, download: data, "", {
+        "model": "mlp:4", "activation": "tanh", "threads": 1}, (5,), 10))
     found = Comparison(resolve("few", ("bp",), (0,), {"epochs": 1}))
     found.run()
     assert found.results["runs"][0]["parameters"] == 4 * 5 + 4 + 3 * 4 + 3

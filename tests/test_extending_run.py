@@ -1,4 +1,4 @@
-"""docs/extending-run.md keeps its word: its changes add a data set, a metric, a loss and an option, and are enough."""
+"""docs/extending.md keeps its word: its changes add a data set, a metric, a loss and an option, and are enough."""
 from __future__ import annotations
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "extending-run.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = {"A data set": ["nobackprop/data/sources.py"],
          "A metric": ["nobackprop/metrics.py", "tests/test_weight_size.py"],
          "A loss": ["nobackprop/kernels/loss.py"],
@@ -55,7 +55,7 @@ def checkout(tmp_path_factory):
     for folder in ("nobackprop", "tests", "docs"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "*.png"))
     shutil.copy(ROOT / "setup.cfg", root)
-    for name, content in files(PAGE).items():
+    for name, content in files("".join(map(section, FILES))).items():
         path = root / name
         path.write_text(applied(content, path.read_text(encoding="utf-8")) if path.exists() else content,
                         encoding="utf-8")

@@ -1,6 +1,6 @@
 """The data sets by name, each with the training settings that suit it.
 
-A new data set is a function and one line in DATASETS: see docs/extending-run.md.
+A new data set is a function and one line in DATASETS: see docs/extending.md.
 """
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Losses of the network's last activation a_L (N, C) against the targets y* (N, C), and their error e = dL/da_L.
 
 Every loss takes the mean over the batch.  So e contains the factor 1/N, and every later product is a plain sum.
-A new loss is two functions and one line in LOSSES: see docs/extending-run.md.
+A new loss is two functions and one line in LOSSES: see docs/extending.md.
 """
 from __future__ import annotations
 
