@@ -81,7 +81,7 @@ def test_trees_are_made_of_what_trees_are_made_of(tree):
 # Every kernel
 
 
-SCAFFOLDING = ("out_size", "groups", "for_each_group", "sum_over_groups")
+SCAFFOLDING = ("out_size", "places", "groups", "for_each_group", "sum_over_groups")
 
 
 def _kernels() -> dict[str, Callable[..., Array]]:
