@@ -83,8 +83,8 @@ def plain_feedback(B: Array, delta: Array, shape: tuple[int, ...], kernel: int, 
     [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
     """
     xp, K = array_module(B, delta), B.reshape(len(B), kernel, kernel, -1)
-    down = padded(xp.zeros(shape, xp.result_type(B, delta)), pad)
-    for y, x, patch in places(*delta.shape[1:3], kernel, stride):
+    down, (rows, columns) = padded(xp.zeros(shape, xp.result_type(B, delta)), pad), delta.shape[1:3]
+    for y, x, patch in places(rows, columns, kernel, stride):
         down[patch] += xp.einsum("fijc,nf->nijc", K, delta[:, y, x])
     return unpadded(down, pad)
 
@@ -112,9 +112,9 @@ def plain_outer(delta: Array, h: Array, kernel: int, stride: int = 1, pad: int =
     >>> plain_outer(np.ones((1, 2, 2, 1)), np.arange(9.0).reshape(1, 3, 3, 1), 2).tolist()
     [[8.0, 12.0, 20.0, 24.0]]
     """
-    xp, planes = array_module(delta, h), delta.shape[3]
+    xp, (_, rows, columns, planes) = array_module(delta, h), delta.shape
     G, h = xp.zeros((planes, kernel, kernel, h.shape[3]), xp.result_type(delta, h)), padded(h, pad)
-    for y, x, patch in places(*delta.shape[1:3], kernel, stride):
+    for y, x, patch in places(rows, columns, kernel, stride):
         G += xp.einsum("nf,nijc->fijc", delta[:, y, x], h[patch])
     return G.reshape(planes, -1)
 

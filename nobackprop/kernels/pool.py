@@ -71,10 +71,10 @@ def plain_d_max_pool(delta: Array, place: Array, shape: tuple[int, ...], size: i
     >>> plain_d_max_pool(np.array([[[[5.0]]]]), np.array([[[[2]]]]), (1, 2, 2, 1), 2, 2)[0, :, :, 0].tolist()
     [[0.0, 0.0], [5.0, 0.0]]
     """
-    xp = array_module(delta, place)
+    xp, (rows, columns) = array_module(delta, place), delta.shape[1:3]
     down = padded(xp.zeros(shape, delta.dtype), pad)
     every = xp.arange(size * size).reshape(size, size, 1)
-    for y, x, patch in places(*delta.shape[1:3], size, stride):
+    for y, x, patch in places(rows, columns, size, stride):
         down[patch] += delta[:, None, None, y, x] * (place[:, None, None, y, x] == every)
     return unpadded(down, pad)
 
@@ -130,8 +130,9 @@ def plain_d_avg_pool(delta: Array, shape: tuple[int, ...], size: int, stride: in
     >>> plain_d_avg_pool(np.full((1, 1, 1, 1), 8.0), (1, 2, 2, 1), 2, 2)[0, :, :, 0].tolist()
     [[2.0, 2.0], [2.0, 2.0]]
     """
+    rows, columns = delta.shape[1:3]
     down = padded(array_module(delta).zeros(shape, delta.dtype), pad)
-    for y, x, patch in places(*delta.shape[1:3], size, stride):
+    for y, x, patch in places(rows, columns, size, stride):
         down[patch] += delta[:, None, None, y, x] / size**2
     return unpadded(down, pad)
 
