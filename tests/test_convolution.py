@@ -257,7 +257,7 @@ def test_a_prediction_is_not_remembered():
     assert not params["mean"].any() and (params["var"] == 1).all()
 
 
-def test_behind_running_statistics_the_error_is_scaled_and_no_more():
+def test_with_running_statistics_the_error_is_scaled_and_no_more():
     """By hand: (h - 1) / sqrt(3 + 1) * 6 has the derivative 3, whatever else is in the batch."""
     layer = BatchNorm(eps=1.0)
     params = {"gamma": np.array([6.0]), "beta": np.array([2.0]), "mean": np.array([1.0]), "var": np.array([3.0])}
@@ -405,7 +405,7 @@ def test_size_counts_no_running_statistics():
     assert metrics.size([params]) == 6
 
 
-def test_published_modules_stand_beside_convolutions_only():
+def test_published_modules_stand_next_to_convolutions_only():
     assert published_beside(Conv(4, 5, 1, 2)) == MaxConvHead(5, 1, 2)
     assert published_beside(Dense(3)) == DenseHead()
     rule = LAS(beside=published_beside)

@@ -78,7 +78,7 @@ def by_the_book(name: str, w: np.ndarray, gradients: list[np.ndarray], decay: fl
 
 
 def test_plain_adam_moves_by_its_rate_first_and_always_if_the_gradient_stays(xp):
-    """Bias correction then makes both running means the gradient's own; without it the first step is thrice as long."""
+    """Bias correction then makes both means the gradient's own; without it the first step is 3 times too long."""
     g = xp.asarray(np.array([3.0, -0.5, 1e-4]))
     w = m = v = xp.asarray(np.zeros(3))
     for t in (1, 2, 3):
