@@ -1,4 +1,7 @@
-"""Which array module: asked of the arrays themselves, so that every kernel runs on NumPy and on CuPy."""
+"""Array modules and devices: which of NumPy and CuPy an array is of, and how arrays get from one to the other.
+
+A kernel asks the arrays that it gets for their module, with `array_module`.  So every kernel runs on both.
+"""
 from __future__ import annotations
 
 import ctypes
@@ -7,7 +10,7 @@ import os
 import sys
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,21 +19,45 @@ from .tree import Tree, tree_map
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 OTHER_SENSE = (np.ma.MaskedArray, np.matrix)
-Array = Any  # numpy.ndarray or cupy.ndarray; neither is a subtype of the other
+# numpy.ndarray or cupy.ndarray: neither is a subtype of the other, and both have the same methods, so the checker of
+# types sees NumPy's
+if TYPE_CHECKING:
+    Array = np.ndarray
+else:
+    Array = Any
 
 
 def array_module(*arrays: Array) -> ModuleType:
-    """The module that made these arrays, numpy or cupy.
+    """Return the module that made these arrays, numpy or cupy.
 
-    Raises TypeError where they come from two modules, or are no arrays: a silent copy between host and
-    device would be slow at best.  So it does for masked arrays, whose masks nothing here respects, and for matrices,
-    whose products are others.
+    Parameters
+    ----------
+    *arrays : array
+        One array or more, all of one module.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    TypeError
+        If the arrays come from two modules, as a silent copy between host and device would be slow at best; if one of
+        them is no array; if it is a masked array, whose mask nothing here respects; or if it is a numpy.matrix, whose
+        products are others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> array_module(np.ones(3), np.zeros(2)) is np
+    True
     """
     return _module_of(*map(type, arrays))
 
 
 @lru_cache(64)  # asked in every kernel: 4 % of a step of a small network
 def _module_of(*kinds: type) -> ModuleType:
+    """Return the module of arrays of these types."""
     names = {kind.__module__.partition(".")[0] for kind in kinds}
     module = sys.modules.get(names.pop()) if len(names) == 1 else None
     if module is None or not hasattr(module, "ndarray") or any(issubclass(kind, OTHER_SENSE) for kind in kinds):
@@ -40,9 +67,29 @@ def _module_of(*kinds: type) -> ModuleType:
 
 
 def alike(*arrays: Array) -> tuple[Array, ...]:
-    """The arrays in the one floating dtype that holds them all, their result_type; those that have it as they are.
+    """Return arrays in the one floating dtype that holds all of them, which is their result_type.
 
-    Integers alone become the smallest float from float32 up that holds them, as they do next to a float32.
+    Parameters
+    ----------
+    *arrays : array
+        One array or more, all of one module.
+
+    Returns
+    -------
+    tuple of array
+        An array that has this dtype already is returned itself.  If all are integers, the dtype is the smallest float
+        that holds them, but float32 at least: the same as next to an array of float32.
+
+    Raises
+    ------
+    TypeError
+        If they are of different dtypes and `array_module` refuses them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [array.dtype.name for array in alike(np.ones(3, "uint8"), np.ones(3, "float32"))]
+    ['float32', 'float32']
     """
     dtypes = [array.dtype for array in arrays]
     if dtypes.count(dtypes[0]) == len(dtypes) and dtypes[0].kind in "fc":
@@ -55,14 +102,48 @@ def alike(*arrays: Array) -> tuple[Array, ...]:
 
 
 def floats(array: Array) -> Array:
-    """The array itself; integers as floats, as in `alike`."""
+    """Return an array of integers as floats, and every other array itself.
+
+    Parameters
+    ----------
+    array : array
+
+    Returns
+    -------
+    array
+        The dtype is that of `alike`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> floats(np.arange(3, dtype="uint8")).dtype.name
+    'float32'
+    """
     return array if array.dtype.kind in "fc" else alike(array)[0]
 
 
 def open_device(device: str = "cpu") -> ModuleType:
-    """The array module behind 'cpu', 'cuda' or 'cuda:N', with that device made current.
+    """Return the array module of a device, and make the device the current one.
 
-    Raises InputError where the name is unknown, or where CuPy or the GPU is missing.
+    Parameters
+    ----------
+    device : str
+        'cpu', 'cuda' or 'cuda:N', with N counted from 0.
+
+    Returns
+    -------
+    module
+        numpy or cupy.
+
+    Raises
+    ------
+    InputError
+        If no device has that name, or if CuPy or the GPU is missing.
+
+    Examples
+    --------
+    >>> open_device("cpu").__name__
+    'numpy'
     """
     kind, colon, number = device.partition(":")
     if device == "cpu":
@@ -86,17 +167,59 @@ def open_device(device: str = "cpu") -> ModuleType:
 
 
 def to_module(tree: Tree, xp: ModuleType) -> Tree:
-    """The same tree with its NumPy arrays moved into the memory of `xp`; NumPy arrays stay as they are."""
+    """Return a tree of NumPy arrays in the memory of another array module.
+
+    Parameters
+    ----------
+    tree : tree of numpy.ndarray
+    xp : module
+        numpy, which leaves the arrays as they are, or cupy.
+
+    Returns
+    -------
+    tree of array
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tree = {"W": np.ones(2)}
+    >>> to_module(tree, np)["W"] is tree["W"]
+    True
+    """
     return tree_map(xp.asarray, tree)
 
 
 def to_numpy(tree: Tree) -> Tree:
-    """The same tree in host memory."""
+    """Return a tree of arrays in the host's memory.
+
+    Parameters
+    ----------
+    tree : tree of array
+
+    Returns
+    -------
+    tree of numpy.ndarray
+        Arrays of NumPy stay as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> to_numpy([np.ones(2), None])
+    [array([1., 1.]), None]
+    """
     return tree_map(lambda array: array if isinstance(array, np.ndarray) else array.get(), tree)
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep up to 512 MB of what a step frees for the next one, instead of giving it back; else nothing."""
+    """Make the C library keep up to 512 MB of what one training step frees, for the next step.
+
+    Without it the memory goes back to the system, and fresh pages cost time.  The setting is glibc's; with another C
+    library nothing happens.
+
+    Examples
+    --------
+    >>> keep_freed_memory()
+    """
     # fresh pages for the arrays of a step cost deep networks up to a fifth of their time; 32 MiB is the largest
     # threshold that glibc takes
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
@@ -106,6 +229,17 @@ def keep_freed_memory() -> None:
 
 
 def synchronize(xp: ModuleType) -> None:
-    """Wait until the device has done what it was asked; the host always has."""
+    """Wait until a device has done all that it was asked to do.
+
+    Parameters
+    ----------
+    xp : module
+        The array module of the device; with numpy there is nothing to wait for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> synchronize(np)
+    """
     if xp is not np:
         xp.cuda.get_current_stream().synchronize()

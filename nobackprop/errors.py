@@ -1,4 +1,4 @@
-"""What a user did wrong, said in one sentence."""
+"""Errors that say in one sentence what a user did wrong, and checks of single values that raise them."""
 from __future__ import annotations
 
 import math
@@ -8,12 +8,35 @@ from numbers import Integral, Real
 
 
 class InputError(ValueError):
-    """A mistake in what was asked for; the command line prints its sentence and exits with 2."""
+    """A mistake in what was asked for; the command line prints its sentence and exits with status 2.
+
+    Examples
+    --------
+    >>> raise InputError("epochs must be at least 1, got 0")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: epochs must be at least 1, got 0
+    """
 
 
 def unknown(what: str, came: object, known: Iterable[str]) -> InputError:
-    """The error for a name that is not on a list, with the nearest name that is.
+    """Return the error for a name that is not on a list; its sentence names the nearest one that is.
 
+    Parameters
+    ----------
+    what : str
+        What the name is a name of, such as "rule".
+    came : object
+        What the user gave, which need not be a text.
+    known : iterable of str
+        The names on the list.
+
+    Returns
+    -------
+    InputError
+        For the caller to raise.
+
+    Examples
+    --------
     >>> print(unknown("rule", "lass", ["bp", "las"]))
     unknown rule 'lass': did you mean 'las'? (known: bp, las)
     """
@@ -27,14 +50,46 @@ def unknown(what: str, came: object, known: Iterable[str]) -> InputError:
 
 
 def check_name(what: str, name: object, known: Iterable[str]) -> None:
-    """Raises InputError if `name` is not on a list of names."""
+    """Raise InputError if a name is not on a list of names.
+
+    Parameters
+    ----------
+    what : str
+        What the name is a name of, such as "rule".
+    name : object
+        What the user gave.
+    known : iterable of str
+        The names on the list.
+
+    Raises
+    ------
+    InputError
+        As `unknown` words it.
+
+    Examples
+    --------
+    >>> check_name("rule", "bp", ["bp", "las"])
+    >>> check_name("rule", "pb", ["bp", "las"])
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: unknown rule 'pb': did you mean 'bp'? (known: bp, las)
+    """
     if not isinstance(name, str) or name not in known:
         raise unknown(what, name, known)
 
 
 def brief(value: object) -> str:
-    """A value in one line, as short as a message needs it.
+    """Return a value as text for a message: one line of 40 characters or fewer.
 
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
     >>> brief([1, "a"]), brief(10**5000), brief("x" * 100)
     ("[1, 'a']", 'an integer of 16610 bits', "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...")
     """
@@ -45,9 +100,33 @@ def brief(value: object) -> str:
 
 
 def integer(name: str, value: object, low: int, high: float = math.inf) -> int:
-    """`value` as one of Python's own integers.
+    """Return a value as one of Python's own integers.
 
-    Raises InputError if it is none, or if it is not from low to high.
+    Parameters
+    ----------
+    name : str
+        What the message calls the value.
+    value : object
+        What the user gave; an integer of NumPy's will do.
+    low, high : int
+        The smallest and the largest integer that may come.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If the value is no integer, or if it is not from low to high.  True and False are no integers here.
+
+    Examples
+    --------
+    >>> integer("epochs", 3, 1)
+    3
+    >>> integer("epochs", 0, 1)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: epochs must be at least 1, got 0
     """
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise InputError(f"{name} must be an integer, got {brief(value)}")
@@ -59,9 +138,35 @@ def integer(name: str, value: object, low: int, high: float = math.inf) -> int:
 
 
 def number(name: str, value: object, kind: str = "positive", below: float = math.inf) -> float:
-    """`value` as one of Python's own floats: NumPy's would change the type of the arrays that they multiply.
+    """Return a value as one of Python's own floats, as NumPy's would change the type of the arrays that they multiply.
 
-    kind: "positive", "non-negative" or "finite".  Raises InputError if it is no such number below `below`.
+    Parameters
+    ----------
+    name : str
+        What the message calls the value.
+    value : object
+        What the user gave; a number of NumPy's will do.
+    kind : {"positive", "non-negative", "finite"}
+        Which numbers may come; infinity and NaN never may.
+    below : float
+        What the number must be less than.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        If the value is no such number.
+
+    Examples
+    --------
+    >>> number("lr", 1)
+    1.0
+    >>> number("lr", -1.0)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: lr must be a positive number, got -1.0
     """
     came = brief(value)
     if isinstance(value, Real) and not isinstance(value, bool):

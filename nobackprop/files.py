@@ -1,4 +1,4 @@
-"""Files that are written wholly or not at all, and read no further than they are expected to go."""
+"""Reading and writing of files: they are written wholly or not at all, and read no further than expected."""
 from __future__ import annotations
 
 import io
@@ -17,21 +17,51 @@ import numpy as np
 from .errors import InputError
 
 CHUNK = 2**16  # bytes
-DEFLATE = 1032  # a byte of zlib's or gzip's unpacks to so many at most
+DEFLATE = 1032  # the most bytes that one byte of zlib's or gzip's unpacks to
 
 
 class Stream(Protocol):
-    """What bytes are read from: fewer than asked for at its end alone."""
+    """Something that bytes are read from, such as an open file.
+
+    Examples
+    --------
+    >>> import io
+    >>> stream: Stream = io.BytesIO(b"abc")
+    >>> stream.read(2), stream.read(2)
+    (b'ab', b'c')
+    """
 
     def read(self, size: int, /) -> bytes:
-        """The next bytes."""
+        """Return the next `size` bytes; fewer only at the end."""
 
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A name to write to, of the same ending as `path`; at the end that file takes the place of `path`.
+    """Give a new file to write to, which takes the place of `path` at the end of the `with` block.
 
-    Where anything fails, `path` stays as it was and the other file goes.
+    Parameters
+    ----------
+    path : path
+        The file that is to be written.
+
+    Yields
+    ------
+    pathlib.Path
+        A file next to it, with the same ending.  If the block fails, this file is removed, and `path` stays as it was.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic(f"{folder}/a.txt") as partial:
+    ...         _ = partial.write_text("all of it")
+    ...     Path(folder, "a.txt").read_text()
+    'all of it'
     """
     path = Path(path)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
@@ -40,16 +70,37 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)  # mkstemp makes files that nobody else can read
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A name to write to, whose file takes the place of `path` at the end: all of it or nothing.
+    """Do what `atomic` does, and tell the user in one sentence if the file cannot be written.
 
-    Raises InputError if the file cannot be written.
+    Parameters
+    ----------
+    path : path
+        The file that is to be written.
+
+    Yields
+    ------
+    pathlib.Path
+        As of `atomic`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> with writing("no-such-folder/a.txt") as partial:
+    ...     _ = partial.write_text("all of it")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: cannot write no-such-folder/a.txt (No such file or directory): expected a name in a \
+folder that can be written to
     """
     try:
         with atomic(path) as partial:
@@ -60,13 +111,35 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def contents(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
-    """The bytes of a file of at most so many.
+    """Return the bytes of a file that may not be larger than a limit.
 
-    Raises InputError if it cannot be read or is larger; `what` says what was expected.
+    Parameters
+    ----------
+    path : path
+        The file, or a pipe.
+    largest : int
+        The most bytes that it may have.
+    what : str
+        What the message says was expected.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or if it is larger.
+
+    Examples
+    --------
+    >>> contents("no-such-file", 10, "a text")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: cannot read no-such-file: No such file or directory, expected a text
     """
     raw = bytearray()
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             # piece by piece, as a pipe has no size
             while size <= largest and len(raw) <= largest and (piece := file.read(CHUNK)):
@@ -79,9 +152,33 @@ def contents(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
 
 
 def numbers(stream: Stream, size: int) -> np.ndarray:
-    """The next `size` bytes of a stream, fewer at its end, as an array of uint8.
+    """Return the next bytes of a stream as an array.
 
-    Memory is asked for first and filled piece by piece: a size that no memory holds is a MemoryError at once.
+    Memory for all of them is asked for first, and then filled piece by piece: if no memory holds that number of bytes,
+    that is said before anything is read.
+
+    Parameters
+    ----------
+    stream : Stream
+        What is read.
+    size : int
+        How many bytes to read.
+
+    Returns
+    -------
+    array (size,), uint8
+        Shorter if the stream ends before.
+
+    Raises
+    ------
+    MemoryError
+        If the memory does not hold them.
+
+    Examples
+    --------
+    >>> import io
+    >>> numbers(io.BytesIO(bytes([1, 2, 3])), 2).tolist()
+    [1, 2]
     """
     out, came = np.empty(size, np.uint8), 0
     while came < size and (piece := stream.read(min(CHUNK, size - came))):
@@ -91,17 +188,50 @@ def numbers(stream: Stream, size: int) -> np.ndarray:
 
 
 class Inflated(io.RawIOBase):
-    """What the next `size` bytes of a file hold that zlib has packed, unpacked no further than it is read."""
+    """A stream of what zlib has packed into a part of a file, which unpacks no further than it is read.
+
+    Parameters
+    ----------
+    file : Stream
+        The file, at the place where the packed bytes begin.
+    size : int
+        How many packed bytes there are.
+
+    Examples
+    --------
+    >>> import io, zlib
+    >>> packed = zlib.compress(b"abc" * 1000)
+    >>> Inflated(io.BytesIO(packed), len(packed)).read(6)
+    b'abcabc'
+    """
 
     def __init__(self, file: Stream, size: int) -> None:
         self.file, self.left, self.zlib = file, size, zlib.decompressobj()
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True: the stream can be read."""
         return True
 
-    def readinto(self, out: memoryview) -> int:  # type: ignore[override]
-        """Fill `out`, or a part of it; 0 at the end.  Raises zlib.error or EOFError for what is damaged."""
+    def readinto(self, out: memoryview) -> int:  # type: ignore[override]  # io calls it with a memoryview
+        """Fill `out`, or the beginning of it, with what comes next.
+
+        Parameters
+        ----------
+        out : memoryview
+            What is written into.
+
+        Returns
+        -------
+        int
+            How many bytes were written; 0 at the end.
+
+        Raises
+        ------
+        zlib.error
+            If the packed bytes are damaged.
+        EOFError
+            If the packed bytes end too early.
+        """
         while not self.zlib.eof:
             packed = self.zlib.unconsumed_tail
             if not packed:
@@ -117,12 +247,38 @@ class Inflated(io.RawIOBase):
 
 
 def npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file as np.savez writes it: not packed, so that no array is larger than the file.
+    """Return the arrays of an .npz file as np.savez writes it: not packed, so that no array is larger than the file.
 
-    What the file says of its sizes is checked before an array is read.  Raises ValueError, OSError or one of
-    zipfile's errors for other files.
+    All sizes that the file states are checked before an array is read.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    dict of numpy.ndarray
+        The arrays by their names.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If its arrays are packed, are larger than the file says, or are Python objects.
+    zipfile.BadZipFile
+        If it is no archive; other files may raise other errors of zipfile's.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/a.npz", W=np.ones(2))
+    ...     npz(f"{folder}/a.npz")
+    {'W': array([1., 1.])}
     """
-    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+    with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("packed arrays")
@@ -132,6 +288,7 @@ def npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def _npy(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """Return one array of an .npz file, after its header has been compared with the size that the archive states."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)

@@ -198,7 +198,8 @@ class Run:
         self.optimizers[0].fits = checks.Fits(net, self.rule, data.shape, shapes[-1], least)
         self.x, self.y = self._pair(data.x_train, data.y_train, xp)
         self.validation = self._pair(data.x_validation, data.y_validation, xp)
-        self.probe = tuple(array[:ALIGNMENT_SAMPLES] for array in self.validation)
+        x, y = (array[:ALIGNMENT_SAMPLES] for array in self.validation)
+        self.probe = x, y
         self.history, self.seconds = History(), 0.0
 
     @property

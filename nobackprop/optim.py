@@ -1,15 +1,19 @@
-"""Optimisers: bound to a tree, they write into it, in place, and into nothing else.
+"""Optimisers, which move the arrays of a tree along gradients, and the schedules of their learning rate.
 
     opt = Adam(params, lr=1e-3)
     opt(grads)
 
-`grads` has the tree's structure; where it has None, nothing moves.  Every optimiser works through a leaf in
-blocks that stay in the processor's cache, with one scratch array of a block's size: a temporary as large as
-the weights costs more in page faults than the arithmetic does.  Workers, where there are several, share the blocks
-of a large leaf, each with a scratch array of its own.
+An optimiser is bound to one tree.  It writes into the arrays of that tree, in place, and into nothing else.  `grads`
+has the tree's structure; if it has None somewhere, nothing moves there.
 
-Weight decay is `coupled` (lam w is added to the gradient, and then scaled as the gradient is: L2) or
-`decoupled` (w shrinks by the factor 1 - lr lam).  The leaves b, gamma and beta, local to a neuron, never decay.
+How to read this file: `plain_adam` is Adam as the paper prints it, and the oracle of the tests; `Adam` computes the
+same fast.  Every optimiser works through a leaf in blocks that stay in the processor's cache, with one scratch array of
+a block's size: a temporary array as large as the weights costs more in page faults than the arithmetic does.  If there
+are several workers (workers.py), they share the blocks of a large leaf, and each has a scratch array of its own.
+
+Weight decay lam is either *coupled* or *decoupled*.  If it is coupled (L2), lam w is added to the gradient, and then
+scaled as the gradient is.  If it is decoupled, w shrinks by the factor 1 - lr lam.  The leaves b, gamma and beta, which
+are local to a neuron (leaf_names.py), never decay.
 """
 from __future__ import annotations
 
@@ -30,11 +34,92 @@ HOST_BLOCK, DEVICE_BLOCK = 1 << 16, 1 << 22
 ALONE = 8  # a leaf of fewer blocks is not worth sharing
 
 
-class Optimizer:
-    """Descent on the leaves of a tree; subclasses say how one block of one leaf moves.
+def plain_adam(w: Array, g: Array, m: Array, v: Array, t: int, lr: float, beta1: float = 0.9, beta2: float = 0.999,
+               eps: float = 1e-8) -> tuple[Array, Array, Array]:
+    """Return weights and moments after one step of Adam, in the plain lines of the paper's algorithm 1.
 
-    fits: what `learn.step` has found out about the tree, checks.Fits, so that it asks but once.
-    Raises ValueError if a leaf is not contiguous, if two leaves have one path, or if gradients do not fit the tree.
+    Parameters
+    ----------
+    w, g : array (...)
+        The weights, and their gradient.
+    m, v : array (...)
+        The running means of the gradient and of its square, both 0 before the first step.
+    t : int
+        The number of the step, counted from 1.
+    lr, beta1, beta2, eps : float
+        The learning rate, how much of each running mean stays, and a small number that keeps the divisor from 0.
+
+    Returns
+    -------
+    tuple of array
+        The new w, m and v.  `Adam` computes the same w.
+
+    Notes
+    -----
+    Kingma and Ba 2015.
+
+    Examples
+    --------
+    The first step is as long as the learning rate, however long the gradient is:
+
+    >>> import numpy as np
+    >>> zero = np.zeros(2)
+    >>> w, m, v = plain_adam(np.array([1.0, 1.0]), np.array([3.0, -0.01]), zero, zero, 1, lr=0.1)
+    >>> w.round(3).tolist()
+    [0.9, 1.1]
+    """
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
+    return w - lr * m_hat / (v_hat**0.5 + eps), m, v
+
+
+class Optimizer:
+    """The base class of all optimisers; a subclass says how one block of one leaf moves.
+
+    Parameters
+    ----------
+    tree : tree of array
+        What the optimiser writes into.
+    lr : float
+        The learning rate.  It may be set anew between steps, as schedules do.
+    weight_decay : float
+        lam, above.
+    decoupled : bool
+        Whether weight decay is decoupled from the gradient.
+
+    Attributes
+    ----------
+    memories : int
+        How many running arrays an optimiser keeps for each leaf, each as large as the leaf; of the class.
+    slots : dict
+        By the path of a leaf: its array and its memories.
+    steps : dict
+        By the path of a leaf: how many steps it has made.  A leaf that got no gradient does not count the step.
+    fits : object
+        What `learn.step` has found out about the tree (checks.Fits), so that it checks the tree only once.
+
+    Raises
+    ------
+    InputError
+        If a number is not finite, or if an option is out of its range.
+    ValueError
+        If a leaf is not contiguous, or if two leaves have one path.
+
+    Examples
+    --------
+    An optimiser of one's own, which moves by the sign of the gradient:
+
+    >>> import numpy as np
+    >>> class Sign(Optimizer):
+    ...     def block_update(self, step):
+    ...         def update(w, g, scratch):
+    ...             w -= self.lr * np.sign(g)
+    ...         return update
+    >>> params = {"W": np.ones(3)}
+    >>> Sign(params, lr=0.5)({"W": np.array([7.0, 0.0, -7.0])})
+    >>> params["W"].tolist()
+    [0.5, 1.0, 1.5]
     """
 
     memories = 0
@@ -63,10 +148,32 @@ class Optimizer:
         super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
 
     def holds(self, tree: Tree) -> bool:
-        """Whether this is the very tree that the optimiser writes into, all its arrays still being in their places."""
+        """Return whether `tree` is the very object that the optimiser writes into, with all its arrays in their places.
+
+        Parameters
+        ----------
+        tree : tree of array
+
+        Returns
+        -------
+        bool
+            False for an equal copy, and also if an array of the tree has been replaced by another one.
+        """
         return tree is self.tree and all(node[key] is child for node, key, child in self.nodes)
 
     def __call__(self, grads: Tree) -> None:
+        """Make one step along the gradients.
+
+        Parameters
+        ----------
+        grads : tree of array
+            Of the structure of the optimiser's tree; None, here or in the place of any subtree, moves nothing there.
+
+        Raises
+        ------
+        ValueError
+            If a gradient does not fit the tree.  Nothing has moved then.
+        """
         given = list(leaves(grads))
         for path, g in given:
             if path not in self.slots or self.slots[path][0].shape != g.shape:
@@ -79,6 +186,19 @@ class Optimizer:
             self.update_leaf(path, decay, w.reshape(-1), g.reshape(-1), memories)
 
     def update_leaf(self, path: str, decay: float, w: Array, g: Array, memories: list[Array]) -> None:
+        """Make the step of one leaf, block by block.
+
+        Parameters
+        ----------
+        path : str
+            Where the leaf stands in the tree.
+        decay : float
+            Its weight decay; 0 if the leaf is local to a neuron.
+        w, g : array (n,)
+            The leaf, which is written into, and its gradient; both flat.
+        memories : list of array (n,)
+            The running arrays of the leaf, which are written into.
+        """
         update, common = self.block_update(self.steps[path]), self.scratch[w.dtype]
 
         def update_blocks(blocks: slice) -> None:
@@ -99,14 +219,38 @@ class Optimizer:
             split_among_workers(update_blocks, blocks, w)
 
     def block_update(self, step: int) -> Callable[..., None]:
-        """The update of one block, f(w, g, scratch, *memories), at that step, counted from 1."""
+        """Return the function that updates one block of a leaf.
+
+        Parameters
+        ----------
+        step : int
+            The number of the leaf's step, counted from 1.
+
+        Returns
+        -------
+        callable
+            f(w, g, scratch, *memories), all of them one-dimensional arrays of a block's size.  It writes into w and
+            into the memories, never into g; `scratch` is for numbers in between.
+        """
         raise NotImplementedError
 
 
 class SGD(Optimizer):
-    """w -= lr g."""
+    """Gradient descent: w -= lr g.
+
+    The parameters are those of `Optimizer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params = {"W": np.array([1.0, 2.0])}
+    >>> SGD(params, lr=0.5)({"W": np.array([1.0, 1.0])})
+    >>> params["W"].tolist()
+    [0.5, 1.5]
+    """
 
     def block_update(self, step: int) -> Callable[..., None]:
+        """Return the update of a block, as `Optimizer.block_update` says."""
         lr = self.lr
 
         def update(w: Array, g: Array, s: Array) -> None:
@@ -116,7 +260,26 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """Heavy ball: v = mu v + g; w -= lr v.  With `nesterov`, w -= lr (g + mu v)."""
+    """Gradient descent with momentum (heavy ball): v = mu v + g; w -= lr v.
+
+    Parameters
+    ----------
+    tree, lr, weight_decay, decoupled
+        As of `Optimizer`.
+    mu : float
+        How much of the velocity v stays from step to step, at least 0.
+    nesterov : bool
+        Whether to take Nesterov's form: w -= lr (g + mu v).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params, g = {"W": np.array([1.0])}, {"W": np.array([1.0])}
+    >>> opt = Momentum(params, lr=0.5, mu=0.5)
+    >>> opt(g); opt(g)  # by 0.5, then by 0.75
+    >>> params["W"].tolist()
+    [-0.25]
+    """
 
     memories = 1
 
@@ -126,6 +289,7 @@ class Momentum(Optimizer):
         self.mu, self.nesterov = number("mu", mu, "non-negative"), nesterov
 
     def block_update(self, step: int) -> Callable[..., None]:
+        """Return the update of a block, as `Optimizer.block_update` says."""
         lr, mu, nesterov = self.lr, self.mu, self.nesterov
 
         def update(w: Array, g: Array, s: Array, v: Array) -> None:
@@ -143,13 +307,36 @@ class Momentum(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam, Kingma and Ba 2015.
+    """Adam: `plain_adam`, fast.
 
-    Kept are m / (1 - beta1) and v / (1 - beta2), which spares a product in each average: with
-    m = (1 - beta1) M and v = (1 - beta2) V, and c1, c2 the bias corrections 1 - beta^t,
+    Parameters
+    ----------
+    tree, lr, weight_decay, decoupled
+        As of `Optimizer`; Adam with decoupled weight decay is called AdamW.
+    beta1, beta2 : float
+        How much of the running means of the gradient and of its square stays, at least 0 and below 1.
+    eps : float
+        A small number that keeps the divisor from 0, at least 0.
+
+    Notes
+    -----
+    Kingma and Ba 2015; Loshchilov and Hutter 2019 for decoupled weight decay.
+
+    The memories are M = m / (1 - beta1) and V = v / (1 - beta2) in place of the paper's m and v.  This spares a product
+    in each of the two means: M = beta1 M + g, and V = beta2 V + g^2.  With c1 = 1 - beta1^t and c2 = 1 - beta2^t, which
+    are the paper's bias corrections, the step is the same:
 
         (m / c1) / (sqrt(v / c2) + eps)  =  k M / (sqrt(V) + eps sqrt(c2 / (1 - beta2))),
         k = (1 - beta1) / c1 sqrt(c2 / (1 - beta2)).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params, g, zero = {"W": np.array([1.0, 1.0])}, np.array([3.0, -0.01]), np.zeros(2)
+    >>> expected, m, v = plain_adam(params["W"], g, zero, zero, 1, lr=0.1)
+    >>> Adam(params, lr=0.1)({"W": g})
+    >>> np.allclose(params["W"], expected)
+    True
     """
 
     memories = 2
@@ -162,6 +349,7 @@ class Adam(Optimizer):
         self.eps = number("eps", eps, "non-negative")
 
     def block_update(self, step: int) -> Callable[..., None]:
+        """Return the update of a block, as `Optimizer.block_update` says."""
         beta1, beta2 = self.beta1, self.beta2
         root = math.sqrt((1 - beta2**step) / (1 - beta2))
         eps, k = self.eps * root, self.lr * (1 - beta1) / (1 - beta1**step) * root
@@ -181,9 +369,10 @@ class Adam(Optimizer):
         return update
 
 
+# by name: what a help text says of the optimiser, and what makes it
 OPTIMIZERS: dict[str, tuple[str, Callable[..., Optimizer]]] = {
     "sgd": ("gradient descent", SGD),
-    "momentum": ("heavy ball, 0.9", Momentum),
+    "momentum": ("momentum (heavy ball), 0.9", Momentum),
     "nesterov": ("Nesterov momentum, 0.9", partial(Momentum, nesterov=True)),
     "adam": ("Adam; weight decay coupled", Adam),
     "adamw": ("Adam; weight decay decoupled", partial(Adam, decoupled=True)),
@@ -191,27 +380,102 @@ OPTIMIZERS: dict[str, tuple[str, Callable[..., Optimizer]]] = {
 
 
 def constant(progress: float) -> float:
-    """1 throughout."""
+    """Return 1, whatever the progress is.
+
+    Parameters
+    ----------
+    progress : float
+        How much of the training is done, from 0 to 1.
+
+    Returns
+    -------
+    float
+        What the learning rate is multiplied by.
+
+    Examples
+    --------
+    >>> constant(0.5)
+    1.0
+    """
     return 1.0
 
 
 def step(progress: float) -> float:
-    """A quarter of what it was from 50, 75, 89 and 94 % of the epochs on."""
+    """Return a factor that falls to a quarter at 50, 75, 89 and 94 % of the training.
+
+    Parameters
+    ----------
+    progress : float
+        How much of the training is done, from 0 to 1.
+
+    Returns
+    -------
+    float
+        What the learning rate is multiplied by.
+
+    Examples
+    --------
+    >>> step(0.49) == 1, step(0.5), step(0.75)
+    (True, 0.25, 0.0625)
+    """
     return math.prod(0.25 for mark in (0.50, 0.75, 0.89, 0.94) if progress >= mark)
 
 
 def cosine(progress: float) -> float:
-    """From 1 down to 0 along half a cosine."""
+    """Return a factor that falls from 1 to 0 along half a period of a cosine.
+
+    Parameters
+    ----------
+    progress : float
+        How much of the training is done, from 0 to 1.
+
+    Returns
+    -------
+    float
+        What the learning rate is multiplied by.
+
+    Examples
+    --------
+    >>> cosine(0.0), round(cosine(0.5), 9), cosine(1.0)
+    (1.0, 0.5, 0.0)
+    """
     return (1 + math.cos(math.pi * progress)) / 2
 
 
+# by name: the factor of the learning rate as a function of the progress, from 0 to 1
 SCHEDULES: dict[str, Callable[[float], float]] = {"constant": constant, "step": step, "cosine": cosine}
 
 
 def bind(name: str, tree: Tree, lr: float, weight_decay: float = 0.0) -> Optimizer:
-    """The optimiser of that name on a tree.
+    """Return a new optimiser, bound to a tree.
 
-    Raises InputError where there is none of that name.
+    Parameters
+    ----------
+    name : str
+        A key of `OPTIMIZERS`.
+    tree : tree of array
+        What the optimiser will write into.
+    lr : float
+        The learning rate.
+    weight_decay : float
+        As of `Optimizer`; `OPTIMIZERS` says whether it is decoupled.
+
+    Returns
+    -------
+    Optimizer
+
+    Raises
+    ------
+    InputError
+        If no optimiser has that name, or if a number is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> params = {"W": np.array([1.0, 2.0])}
+    >>> bind("sgd", params, lr=0.5)({"W": np.array([1.0, 1.0])})
+    >>> params["W"].tolist()
+    [0.5, 1.5]
     """
     check_name("optimizer", name, OPTIMIZERS)
     return OPTIMIZERS[name][1](tree, lr=lr, weight_decay=weight_decay)

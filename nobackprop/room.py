@@ -1,4 +1,4 @@
-"""Whether what was asked for fits into memory: told in one sentence before anything is allocated."""
+"""A check that what was asked for fits into memory, which is made before anything is allocated."""
 from __future__ import annotations
 
 import os
@@ -9,7 +9,18 @@ UNKNOWN = 2**33  # bytes, if the system does not say
 
 
 def memory() -> int:
-    """Bytes of memory that this machine has."""
+    """Return how many bytes of memory this machine has.
+
+    Returns
+    -------
+    int
+        2^33 if the system does not say.
+
+    Examples
+    --------
+    >>> memory() > 2**20
+    True
+    """
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -17,7 +28,28 @@ def memory() -> int:
 
 
 def check_room(asked: str, what: str, numbers: int, each: int) -> None:
-    """Raises InputError if so many numbers, with so many bytes each, are more than this machine has memory."""
+    """Raise InputError if numbers take more memory than this machine has.
+
+    Parameters
+    ----------
+    asked : str
+        What the user asked for, as the message names it.
+    what : str
+        What the numbers are, such as "weights".
+    numbers : int
+        How many there are.
+    each : int
+        How many bytes each of them takes.
+
+    Raises
+    ------
+    InputError
+        If they do not fit.
+
+    Examples
+    --------
+    >>> check_room("model mlp:300", "weights", 100_000, 4)
+    """
     most = memory() // each
     if numbers > most:
         raise InputError(f"{asked} has {numbers:,} {what} or more, expected at most {most:,}, as many as fit into "

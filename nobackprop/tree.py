@@ -1,6 +1,7 @@
-"""Trees: nested lists, tuples and dicts of arrays, owned by whoever made them.
+"""Trees: nested lists, tuples and dicts of arrays, such as the parameters of a network, and what is done with them.
 
-None stands for a subtree without arrays: a layer without parameters, a gradient that a rule does not give.
+An array in a tree is a *leaf*.  Its *path* joins the keys and indices that lead to it by '/': "0/W" is params[0]["W"].
+None stands for a subtree without arrays: a layer without parameters, or a gradient that a rule does not give.
 """
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ Tree = Any  # list, tuple or dict of Tree; an array; or None
 
 
 def _children(tree: Tree) -> list[tuple[Any, Tree]] | None:
-    """(key, child) pairs of a node, None of a leaf."""
+    """Return the (key, child) pairs of a node, and None for a leaf."""
     if isinstance(tree, dict):
         return list(tree.items())
     if isinstance(tree, list | tuple):
@@ -27,9 +28,30 @@ def _children(tree: Tree) -> list[tuple[Any, Tree]] | None:
 
 
 def tree_map(f: Callable[..., Any], tree: Tree, *trees: Tree) -> Tree:
-    """The tree of f(leaf, *leaves at the same place).
+    """Return the tree of what f makes of every leaf.
 
-    Raises ValueError, naming the path, where the trees differ in structure.
+    Parameters
+    ----------
+    f : callable
+        f(leaf, *others), with the leaves at the same place of the other trees.
+    tree : tree
+    *trees : tree
+        Other trees, of the same structure.
+
+    Returns
+    -------
+    tree
+        Of the same structure.
+
+    Raises
+    ------
+    ValueError
+        If the trees differ in structure; the message names the path.
+
+    Examples
+    --------
+    >>> tree_map(lambda u, v: u + v, [1, {"W": 2}, None], [10, {"W": 20}, None])
+    [11, {'W': 22}, None]
     """
     for other in trees:
         same_structure(tree, other)
@@ -37,6 +59,7 @@ def tree_map(f: Callable[..., Any], tree: Tree, *trees: Tree) -> Tree:
 
 
 def _map(f: Callable[..., Any], tree: Tree, *trees: Tree) -> Tree:
+    """Do what `tree_map` does, with trees that are known to have one structure."""
     if tree is None:
         return None
     if isinstance(tree, dict):
@@ -47,7 +70,25 @@ def _map(f: Callable[..., Any], tree: Tree, *trees: Tree) -> Tree:
 
 
 def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, array) of every leaf, in order; the path joins keys and indices by '/'."""
+    """Yield every leaf of a tree with its path, in order.
+
+    Parameters
+    ----------
+    tree : tree
+    path : str
+        The path of the tree itself, if it is a part of a larger one.
+
+    Yields
+    ------
+    path : str
+        Keys and indices, joined by '/'.
+    leaf : array
+
+    Examples
+    --------
+    >>> list(leaves([{"W": 1, "b": 2}, None, (3,)]))
+    [('0/W', 1), ('0/b', 2), ('2/0', 3)]
+    """
     children = _children(tree)
     if children is not None:
         for key, child in children:
@@ -57,14 +98,52 @@ def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def nodes(tree: Tree) -> Iterator[tuple[Tree, Any, Tree]]:
-    """(parent, key, child) of everything in a tree but itself."""
+    """Yield everything in a tree but the tree itself, nodes and leaves.
+
+    Parameters
+    ----------
+    tree : tree
+
+    Yields
+    ------
+    parent : tree
+        A node: a list, a tuple or a dict.
+    key : int or str
+        Where the child stands in it.
+    child : tree
+        parent[key].
+
+    Examples
+    --------
+    >>> [(key, child) for parent, key, child in nodes([{"W": 1}, None])]
+    [(0, {'W': 1}), ('W', 1), (1, None)]
+    """
     for key, child in _children(tree) or ():
         yield tree, key, child
         yield from nodes(child)
 
 
 def same_structure(a: Tree, b: Tree, path: str = "") -> None:
-    """Raises ValueError, naming the path, where two trees differ in anything but their arrays."""
+    """Raise ValueError if two trees differ in anything but their arrays.
+
+    Parameters
+    ----------
+    a, b : tree
+    path : str
+        The path of the trees themselves, if they are parts of larger ones.
+
+    Raises
+    ------
+    ValueError
+        If they differ; the message names the path.
+
+    Examples
+    --------
+    >>> same_structure([1, {"W": 2}], [3, {"W": 4}])
+    >>> same_structure([1, {"W": 2}], [3, {"V": 4}])
+    Traceback (most recent call last):
+    ValueError: trees differ at 1: keys ['W'] against ['V']
+    """
     here = path or "the root"
     below_a, below_b = _children(a), _children(b)
     nodes = below_a is not None or below_b is not None
@@ -80,7 +159,24 @@ def same_structure(a: Tree, b: Tree, path: str = "") -> None:
 
 
 def same_shapes(a: Tree, b: Tree) -> None:
-    """Raises ValueError, naming the path, if two trees differ in structure, or their arrays in shape."""
+    """Raise ValueError if two trees differ in structure, or if their arrays differ in shape.
+
+    Parameters
+    ----------
+    a, b : tree
+
+    Raises
+    ------
+    ValueError
+        If they differ; the message names the path.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> same_shapes([np.ones(2)], [np.ones(3)])
+    Traceback (most recent call last):
+    ValueError: trees differ at 0: shape (2,) against (3,)
+    """
     same_structure(a, b)
     for (path, u), (_, v) in zip(leaves(a), leaves(b), strict=True):
         if np.shape(u) != np.shape(v):
@@ -88,13 +184,14 @@ def same_shapes(a: Tree, b: Tree) -> None:
 
 
 def _kind(tree: Tree) -> str:
+    """Return what a message calls the type of a tree."""
     return "nothing" if tree is None else type(tree).__name__
 
 
 def _outline(tree: Tree) -> Any:
-    """The tree as JSON can hold it: each node tagged with its kind, each leaf with True.
+    """Return a tree's structure as JSON can hold it: each node with the name of its type, True for each leaf.
 
-    Raises InputError for what would be read back as something else.
+    Raises InputError if the tree would be read back as another one.
     """
     if isinstance(tree, dict | list | tuple) and type(tree) not in (dict, list, tuple):
         raise InputError(f"a saved tree is made of dicts, lists and tuples, got {type(tree).__name__}")
@@ -109,6 +206,7 @@ def _outline(tree: Tree) -> Any:
 
 
 def _fill(outline: Any, arrays: Iterator[Any]) -> Tree:
+    """Return the tree that `_outline` made an outline of, with these arrays as its leaves."""
     if isinstance(outline, bool):
         return next(arrays) if outline else None
     (kind, below), = outline.items()
@@ -120,8 +218,29 @@ def _fill(outline: Any, arrays: Iterator[Any]) -> Tree:
 def save(path: str | os.PathLike[str], tree: Tree) -> None:
     """Write a tree of NumPy arrays to an .npz file, all of it or nothing.
 
-    Raises InputError for a tree that would be read back as another one: with keys that are no texts, with kinds of
-    node other than dict, list and tuple, with masked arrays, and with Python objects, which only pickle could write.
+    Parameters
+    ----------
+    path : path
+        The file.
+    tree : tree of numpy.ndarray
+        Its leaves may be numbers too.
+
+    Raises
+    ------
+    InputError
+        If the tree would be read back as another one: if a key is no text, if a node is neither a dict nor a list nor a
+        tuple, if an array is masked, or if it holds Python objects, which only pickle could write.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(f"{folder}/tree.npz", [{"W": np.ones(2)}, None])
+    ...     load(f"{folder}/tree.npz")
+    [{'W': array([1., 1.])}, None]
     """
     outline, arrays = json.dumps(_outline(tree)), []
     for place, leaf in leaves(tree):
@@ -129,15 +248,33 @@ def save(path: str | os.PathLike[str], tree: Tree) -> None:
                 or np.asarray(leaf).dtype.hasobject:
             raise InputError(f"a saved tree holds NumPy arrays of numbers, got {brief(leaf)} at {place or 'the root'}")
         arrays.append(np.asarray(leaf))
-    with atomic(path) as partial, open(partial, "wb") as file:
+    with atomic(path) as partial, partial.open("wb") as file:
         np.savez(file, outline=np.array(outline),
-                 **{f"{i}": array for i, array in enumerate(arrays)})  # type: ignore[arg-type]
+                 **{f"{i}": array for i, array in enumerate(arrays)})  # type: ignore[arg-type]  # none is allow_pickle
 
 
 def load(path: str | os.PathLike[str]) -> Tree:
-    """Read what `save` wrote.
+    """Read a tree that `save` wrote.
 
-    Raises InputError where the file is missing or is no such file.
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    tree of numpy.ndarray
+
+    Raises
+    ------
+    InputError
+        If the file is missing, or if it holds no tree that `save` wrote.
+
+    Examples
+    --------
+    >>> load("no-such-file.npz")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: no-such-file.npz: expected a tree saved by nobackprop, got: ...
     """
     try:
         file = npz(path)

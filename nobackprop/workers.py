@@ -1,17 +1,19 @@
-"""Worker threads, which share the samples of a kernel, the rows of a product or the blocks of an optimiser.
+"""Worker threads, which share the samples of a kernel, the rows of a matrix product or the blocks of an optimiser.
 
     with workers.limit(2):
         learn.step(...)
 
-Without `limit` there is one worker, the caller, and no thread is made.  Who does what depends on the number of
-workers and on shapes alone, and sums are added up in the workers' order: the same bits come out every time.
+Without `limit` there is one worker, the thread that calls, and no other thread is made.  Which worker does what depends
+only on the number of workers and on shapes, and sums are added up in the workers' order.  So the same bits come out
+every time.
 
-A process has one number of BLAS threads, on which the bits of a product may depend.  So blocks of several threads that
-are open at the same time all have the same number, and each computes what it computes alone: `limit` refuses another
-number while a block is open elsewhere.  When all are closed, BLAS has what it had before.  A thread outside of any
-block multiplies with the number of the blocks that are open at that moment.
+BLAS is the library that multiplies matrices for NumPy, and it has threads of its own.  A process has only one number of
+BLAS threads, and the bits of a product may depend on it.  So all `with` blocks that are open at the same time, in
+whatever threads, have the same number, and each of them computes what it computes alone: `limit` refuses another number
+while a block is open in another thread.  When all blocks are closed, BLAS has the number that it had before.  A thread
+outside of all blocks multiplies with the number of the blocks that are open at that moment.
 
-A child that os.fork makes inside a block has one worker, as threads do not survive a fork.
+A child process that os.fork makes inside a block has one worker, as threads do not survive a fork.
 """
 from __future__ import annotations
 
@@ -35,7 +37,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class WorkerPool:
-    """How to hand work to each of the other workers, whether products are shared, and whose threads they are."""
+    """The workers other than the thread that calls; the core sees a pool only inside of a `limit` block.
+
+    Parameters
+    ----------
+    submit : tuple of callable
+        For each of the other workers, the function that hands work to it.
+    products : bool
+        Whether the workers share matrix products too.
+    process : int
+        The process that the threads belong to.
+
+    Examples
+    --------
+    >>> len(NO_POOL.submit)
+    0
+    """
 
     submit: tuple[Callable[..., Future[Any]], ...] = ()
     products: bool = False
@@ -43,21 +60,39 @@ class WorkerPool:
 
 
 NO_POOL = WorkerPool()
-# of a context, so that neither a worker nor a thread of a user's has any
+# a variable of the context, so that neither a worker nor another thread of the user's has a pool
 _pool: ContextVar[WorkerPool] = ContextVar("pool", default=NO_POOL)
 
 
 @contextmanager
 def limit(threads: int, products: bool = True, blas: int | None = None) -> Iterator[None]:
-    """So many workers inside the block, the caller being one.
+    """Set the number of workers inside of a `with` block.
 
-    products: whether they share the products of matrices, too, each on one BLAS thread, which suits networks with
-    convolutions; else a product has so many BLAS threads, and what they share should hold none, which suits dense
-    networks.  Threads of BLAS that have nothing to do wait on the workers' cores, so a network should not have both.
-    blas: how many threads BLAS has, if another number.
+    Parameters
+    ----------
+    threads : int
+        The number of workers, 1 or more; the thread that calls is one of them.
+    products : bool
+        True, which suits networks with convolutions: the workers share matrix products too, and BLAS has one thread.
+        False, which suits dense networks: BLAS has `threads` threads for a product, and what the workers share should
+        contain no product.  A network should not have both, as threads of BLAS that have nothing to do wait on the
+        workers' cores.
+    blas : int or None
+        The number of BLAS threads, if it is to be another one.
 
-    Raises InputError if there would be no worker, and for another number of BLAS threads than a block has that is open
-    in another thread.
+    Raises
+    ------
+    InputError
+        If a number is below 1, or if a block that is open in another thread has another number of BLAS threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with limit(2):
+    ...     count(np.ones(3))
+    2
+    >>> count(np.ones(3))
+    1
     """
     threads = integer("threads", threads, 1)
     usual = 1 if products else threads
@@ -72,7 +107,20 @@ def limit(threads: int, products: bool = True, blas: int | None = None) -> Itera
 
 @dataclass(eq=False)
 class Block:
-    """BLAS has so many `threads`; `before`: what each of its libraries had when the block was opened."""
+    """What `limit` remembers of an open `with` block.
+
+    Parameters
+    ----------
+    threads : int
+        The number of BLAS threads inside of the block.
+    before : list of tuple
+        For each BLAS library that is loaded: its handle, and the number of threads that it had before the block.
+
+    Examples
+    --------
+    >>> Block(2, []).threads
+    2
+    """
 
     threads: int
     before: list[tuple[Any, int]]
@@ -85,6 +133,7 @@ _around: ContextVar[tuple[Block, ...]] = ContextVar("around", default=())
 
 @contextmanager
 def _blas(threads: int) -> Iterator[None]:
+    """Set the number of BLAS threads inside of a `with` block; `limit` says when it is refused."""
     with _lock:
         if any(block not in _around.get() for block in _open) and any(block.threads != threads for block in _open):
             raise InputError(f"expected {_open[-1].threads} BLAS thread(s) as in another thread's workers.limit, got "
@@ -104,7 +153,10 @@ def _blas(threads: int) -> Iterator[None]:
 
 
 def _close(mine: Block) -> bool:
-    """Whether BLAS is to have again what it had before the block: else the next block, which is open, sees to it."""
+    """Take a block off the list of open ones, and return whether BLAS must now get back what it had before the block.
+
+    If a block that was opened later is still open, that block takes over what BLAS had before, and will give it back.
+    """
     if mine not in _open:
         return False
     i = _open.index(mine)
@@ -115,9 +167,9 @@ def _close(mine: Block) -> bool:
 
 
 def _set(numbers: Iterable[tuple[Any, int]]) -> None:
-    """So many threads for each of these libraries."""
+    """Give each of these BLAS libraries its number of threads."""
     for library, number in numbers:
-        # newer threadpoolctl lets one thread of a process set the number, and does nothing for others, without a word
+        # newer threadpoolctl lets one thread of a process set the number, and silently does nothing for other threads
         free = getattr(library, "clear_controlling_thread", lambda force: None)
         free(force=True)
         library.set_num_threads(number)
@@ -125,7 +177,7 @@ def _set(numbers: Iterable[tuple[Any, int]]) -> None:
 
 
 def _in_child() -> None:
-    """The blocks of other threads will never be closed here; and what other threads had locked stays so."""
+    """Forget, in a child process, the blocks of other threads and the lock: the threads that hold them do not exist."""
     global _lock, _process
     _lock, _process = Lock(), os.getpid()
     for block in [block for block in _open if block not in _around.get()]:
@@ -137,32 +189,91 @@ if hasattr(os, "register_at_fork"):
 
 
 def _here() -> WorkerPool:
-    """The other workers; nobody in a child of the process that has them."""
+    """Return the pool of this context; NO_POOL in a child of the process that its threads belong to."""
     pool = _pool.get()
     return pool if pool.process == _process else NO_POOL
 
 
 def count(*arrays: Array) -> int:
-    """How many workers share the work on these arrays: one on a device, and where a worker shares its own share."""
+    """Return how many workers share the work on some arrays.
+
+    Parameters
+    ----------
+    *arrays : array
+        One array or more, of one module.
+
+    Returns
+    -------
+    int
+        The number that `limit` was given.  It is 1 outside of `limit`, for arrays on a device, and inside of work that
+        is already one worker's part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count(np.ones(3))
+    1
+    """
     return 1 + len(_here().submit) if array_module(*arrays) is np else 1
 
 
 def multiply(*arrays: Array) -> bool:
-    """Whether the workers share a product of these arrays."""
+    """Return whether the workers share a matrix product of some arrays.
+
+    Parameters
+    ----------
+    *arrays : array
+        The factors.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with limit(2, products=True):
+    ...     multiply(np.eye(2), np.eye(2))
+    True
+    """
     return count(*arrays) > 1 and _here().products
 
 
 def split_among_workers(work: Callable[[slice], T], length: int, *arrays: Array) -> list[T]:
-    """work(part) by every worker for its part of 0..length, at the same time; what they return, in order.
+    """Divide a range into one part for each worker, and let all of them work at the same time.
 
-    There are `count(*arrays)` parts, or `length` if that is less, and at least one.  Where workers fail, the first
-    one's exception is raised when all have ended.
+    Parameters
+    ----------
+    work : callable
+        It takes a slice of the range, and is called once by each worker.
+    length : int
+        The range is 0 to length - 1.
+    *arrays : array
+        The arrays that the work is on: `count` tells the number of workers by them.
+
+    Returns
+    -------
+    list
+        What `work` returned, in the order of the parts.  There are `count(*arrays)` parts, or `length` parts if that is
+        less, and at least one.
+
+    Raises
+    ------
+    Exception
+        If workers fail, the exception of the first of them, after all have ended.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with limit(2):
+    ...     split_among_workers(lambda part: (part.start, part.stop), 5, np.ones(3))
+    [(0, 2), (2, 5)]
     """
     workers = max(1, min(count(*arrays), length))
     mine, *theirs = (slice(i * length // workers, (i + 1) * length // workers) for i in range(workers))
     if not theirs:
         return [work(mine)]
-    # in copies of this context np.errstate goes along
+    # in copies of this context, as the settings of np.errstate belong to a context
     futures = [submit(copy_context().run, _alone, work, part) for submit, part in zip(_here().submit, theirs)]
     try:
         first = copy_context().run(_alone, work, mine)
@@ -172,10 +283,21 @@ def split_among_workers(work: Callable[[slice], T], length: int, *arrays: Array)
 
 
 def _alone(work: Callable[[slice], T], part: slice) -> T:
+    """Do a worker's part in a context without a pool, so that nothing in it is divided again."""
     _pool.set(NO_POOL)
     return work(part)
 
 
 def cores() -> int:
-    """How many processor cores this process may use."""
+    """Return how many processor cores this process may use.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> cores() >= 1
+    True
+    """
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

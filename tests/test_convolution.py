@@ -1,4 +1,4 @@
-"""Convolution, pooling and batch normalisation against twins written from their definitions, and as exact adjoints."""
+"""Convolution, pooling and batch normalisation against their plain kernels, and as exact adjoints."""
 from __future__ import annotations
 
 import itertools
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import like
+from scipy.signal import correlate2d
 from strategies import integers
 from tolerance import assert_close
 
@@ -44,34 +45,78 @@ def images(draw, low=1):
     return draw(integers(shape)), kernel, stride, pad
 
 
-def framed(h, pad, value=0.0):
-    return np.pad(h, ((0, 0), (pad, pad), (pad, pad), (0, 0)), constant_values=value)
-
-
-def places(h, kernel, stride, pad):
-    """(row, column, the window's rows and columns) of every output position, by counting."""
-    for y in range(out_size(h.shape[1], kernel, stride, pad)):
-        for x in range(out_size(h.shape[2], kernel, stride, pad)):
-            yield y, x, slice(y * stride, y * stride + kernel), slice(x * stride, x * stride + kernel)
-
-
-def naive_convolution(W, h, kernel, stride, pad):
-    """Sums over everything, in loops."""
-    n, _, _, channels = h.shape
-    K = W.reshape(len(W), kernel, kernel, channels)
-    out = np.zeros((n, out_size(h.shape[1], kernel, stride, pad), out_size(h.shape[2], kernel, stride, pad), len(W)))
-    for y, x, rows, columns in places(h, kernel, stride, pad):
-        for s, f in itertools.product(range(n), range(len(W))):
-            out[s, y, x, f] = (framed(h, pad)[s, rows, columns] * K[f]).sum()
-    return out
+# The plain kernels, which are the oracles below: first as what they are called, by other means
 
 
 @given(case=images(), planes=st.integers(1, 3), data=st.data())
-def test_convolution_is_what_its_definition_says(xp, case, planes, data):
+def test_plain_convolution_is_a_correlation_of_planes(case, planes, data):
+    h, kernel, stride, pad = case
+    W = data.draw(integers((planes, kernel**2 * h.shape[-1])))
+    framed = np.pad(h, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    came = convolution.plain_forward(W, h, kernel, stride, pad)
+    for sample, plane in itertools.product(range(len(h)), range(planes)):
+        weights = W[plane].reshape(kernel, kernel, -1)
+        expected = sum(correlate2d(framed[sample, ..., c], weights[..., c], "valid") for c in range(h.shape[-1]))
+        np.testing.assert_array_equal(came[sample, ..., plane], expected[::stride, ::stride])
+
+
+@given(case=images(), planes=st.integers(1, 3), data=st.data())
+def test_the_plain_kernels_are_derivatives_of_one_form(case, planes, data):
     h, *how = case
     W = data.draw(integers((planes, how[0]**2 * h.shape[-1])))
-    came = to_numpy(convolution.forward(xp.asarray(W), xp.asarray(h), *how))
-    np.testing.assert_array_equal(came, naive_convolution(W, h, *how))
+    a = convolution.plain_forward(W, h, *how)
+    delta = data.draw(integers(a.shape))
+    down, G = convolution.plain_feedback(W, delta, h.shape, *how), convolution.plain_outer(delta, h, *how)
+    assert (delta * a).sum() == (down * h).sum() == (W * G).sum()
+
+
+@given(case=images(), data=st.data())
+def test_the_plain_pools_are_linear_in_what_they_took_and_have_their_adjoints(case, data):
+    h, size, stride, pad = case
+    how = size, stride, min(pad, size - 1)
+    h = enlarged(h, *how)
+    best, place = pool.plain_max_pool(h, *how)
+    delta = data.draw(integers(best.shape))
+    assert (delta * best).sum() == (pool.plain_d_max_pool(delta, place, h.shape, *how) * h).sum()
+    assert_close((delta * pool.plain_avg_pool(h, *how)).sum(), (pool.plain_d_avg_pool(delta, h.shape, *how) * h).sum(),
+                 of=4 * np.abs(delta).sum())
+
+
+def enlarged(h, size, stride, pad):
+    """The images, four times as large if no window fits."""
+    if min(out_size(n, size, stride, pad) for n in h.shape[1:3]) < 1:
+        return np.repeat(np.repeat(h, 4, 1), 4, 2)
+    return h
+
+
+# Convolution
+
+
+@given(case=images(), planes=st.integers(1, 20), data=st.data())
+def test_convolution_and_its_adjoints_are_the_plain_ones(xp, case, planes, data):
+    """Exactly, as sums of integers are; the plain ones use no name that CuPy lacks."""
+    h, *how = case
+    W = data.draw(integers((planes, how[0]**2 * h.shape[-1])))
+    a = convolution.plain_forward(W, h, *how)
+    delta = data.draw(integers(a.shape))
+    W_, h_, delta_ = map(xp.asarray, (W, h, delta))
+    for fast, plain, arguments in ((convolution.forward, convolution.plain_forward, (W_, h_)),
+                                   (convolution.feedback, convolution.plain_feedback, (W_, delta_, h.shape)),
+                                   (convolution.outer, convolution.plain_outer, (delta_, h_))):
+        found, expected = (to_numpy(kernel(*arguments, *how)) for kernel in (fast, plain))
+        np.testing.assert_array_equal(found, expected)
+
+
+# of several groups, by two megabytes of work space each: by rows, with whole patches, and at a stride
+@pytest.mark.parametrize("how, planes", [((3, 1, 1), 8), ((3, 1, 1), 40), ((5, 2, 2), 8)])
+def test_convolution_of_large_batches_is_the_plain_one(how, planes):
+    rng = np.random.default_rng(0)
+    h, W = rng.standard_normal((60, 24, 24, 8)), rng.standard_normal((planes, how[0]**2 * 8))
+    a = convolution.plain_forward(W, h, *how)
+    delta = rng.standard_normal(a.shape)
+    assert_close(convolution.forward(W, h, *how), a)
+    assert_close(convolution.feedback(W, delta, h.shape, *how), convolution.plain_feedback(W, delta, h.shape, *how))
+    assert_close(convolution.outer(delta, h, *how), convolution.plain_outer(delta, h, *how))
 
 
 def test_bytes_are_convolved_as_numbers(xp):
@@ -93,7 +138,7 @@ def test_weights_that_float32_cannot_hold_keep_their_digits_on_float32_images(xp
 def test_its_three_kernels_are_derivatives_of_one_form(xp, case, planes, data):
     h, *how = case
     W = data.draw(integers((planes, how[0]**2 * h.shape[-1])))
-    delta = data.draw(integers((*naive_convolution(W, h, *how).shape,)))
+    delta = data.draw(integers(convolution.plain_forward(W, h, *how).shape))
     W, h, delta = map(xp.asarray, (W, h, delta))
     a, down, G = (convolution.forward(W, h, *how), convolution.feedback(W, delta, h.shape, *how),
                   convolution.outer(delta, h, *how))
@@ -126,34 +171,22 @@ def test_fold_is_the_adjoint_of_unfold(xp, case, data):
 # Pooling
 
 
-@given(case=images())
-def test_max_pool_takes_the_largest_and_of_equal_ones_the_first(xp, case):
-    h, size, stride, pad = case
-    pad = min(pad, size - 1)  # a window of nothing but padding has no largest
-    if min(out_size(n, size, stride, pad) for n in h.shape[1:3]) < 1:
-        h = np.repeat(np.repeat(h, 4, 1), 4, 2)
-    best, place = map(to_numpy, pool.max_pool(xp.asarray(h), size, stride, pad))
-    for y, x, rows, columns in places(h, size, stride, pad):
-        flat = framed(h, pad, -np.inf)[:, rows, columns].reshape(len(h), -1, h.shape[-1])
-        np.testing.assert_array_equal(best[:, y, x], flat.max(1))
-        np.testing.assert_array_equal(place[:, y, x], flat.argmax(1))
-
-
 @given(case=images(), data=st.data())
-def test_pooling_adjoints(xp, case, data):
+def test_pooling_and_its_adjoints_are_the_plain_ones(xp, case, data):
+    """Of equal numbers the first is the largest; all is exact but the means, of which a window has at most 16 terms."""
     h, size, stride, pad = case
-    pad = 0 if min(h.shape[1:3]) >= size else size - 1
-    out = pool.avg_pool(h, size, stride, pad)
-    delta = data.draw(integers(out.shape))
-    h_, delta_ = xp.asarray(h), xp.asarray(delta)
-    best, place = pool.max_pool(h_, size, stride, pad)
-    put = pool.d_max_pool(delta_, place, h.shape, size, stride, pad)
-    assert float((delta_ * best).sum()) == float((put * h_).sum())
-    assert float(put.sum()) == delta.sum()
-    spread = pool.d_avg_pool(delta_, h.shape, size, stride, pad)
-    assert_close(float((delta_ * pool.avg_pool(h_, size, stride, pad)).sum()), float((spread * h_).sum()),
-                 of=4 * np.abs(delta).sum())
-    assert_close(out[:, 0, 0], framed(h, pad)[:, :size, :size].mean((1, 2)), of=h)
+    how = size, stride, min(pad, size - 1)  # a window of nothing but frame has no largest
+    h = xp.asarray(enlarged(h, *how))
+    best, place = pool.plain_max_pool(h, *how)
+    for found, expected in zip(pool.max_pool(h, *how), (best, place), strict=True):
+        np.testing.assert_array_equal(to_numpy(found), to_numpy(expected))
+    delta = xp.asarray(data.draw(integers(best.shape)))
+    found = pool.d_max_pool(delta, place.astype("uint8"), h.shape, *how)
+    np.testing.assert_array_equal(to_numpy(found), to_numpy(pool.plain_d_max_pool(delta, place, h.shape, *how)))
+    assert float(found.sum()) == float(delta.sum())
+    assert_close(to_numpy(pool.avg_pool(h, *how)), to_numpy(pool.plain_avg_pool(h, *how)), of=to_numpy(h))
+    assert_close(to_numpy(pool.d_avg_pool(delta, h.shape, *how)),
+                 to_numpy(pool.plain_d_avg_pool(delta, h.shape, *how)), of=16 * np.abs(to_numpy(delta)).max(initial=0))
 
 
 @pytest.mark.parametrize("size", [15, 16, 17, 300])
@@ -224,7 +257,7 @@ def test_a_prediction_is_not_remembered():
     assert not params["mean"].any() and (params["var"] == 1).all()
 
 
-def test_behind_running_statistics_the_error_is_scaled_and_no_more():
+def test_with_running_statistics_the_error_is_scaled_and_no_more():
     """By hand: (h - 1) / sqrt(3 + 1) * 6 has the derivative 3, whatever else is in the batch."""
     layer = BatchNorm(eps=1.0)
     params = {"gamma": np.array([6.0]), "beta": np.array([2.0]), "mean": np.array([1.0]), "var": np.array([3.0])}
@@ -270,9 +303,9 @@ def test_the_head_is_a_convolution_and_a_global_average(xp, case, classes, seed)
     h, *how = case
     head, rng = ConvHead(*how), np.random.default_rng(seed)
     B = head.init(rng, h.shape[1:], classes, gaussian)
-    expected = naive_convolution(B, h, *how).mean((1, 2))                          # LAS (19)
+    expected = convolution.plain_forward(B, h, *how).mean((1, 2))                          # LAS (19)
     assert_close(to_numpy(head.forward(xp.asarray(B), xp.asarray(h))), expected,
-                 of=naive_convolution(np.abs(B), np.abs(h), *how))
+                 of=convolution.plain_forward(np.abs(B), np.abs(h), *how))
 
 
 @given(case=images(), classes=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
@@ -304,9 +337,9 @@ def test_flip_channel_exchange_and_scale_are_all_needed():
     spread = np.broadcast_to(e[:, None, None], (n, side, side, 5)) / side**2
     kernel = B.reshape(5, k, k, planes)
     flipped = kernel[:, ::-1, ::-1].transpose(3, 1, 2, 0).reshape(planes, -1)
-    assert_close(naive_convolution(flipped, spread, k, 1, k - 1 - 1), exact)
+    assert_close(convolution.plain_forward(flipped, spread, k, 1, k - 1 - 1), exact)
     straight = kernel.transpose(3, 1, 2, 0).reshape(planes, -1)
-    assert np.abs(naive_convolution(straight, spread, k, 1, 1) - exact).max() > 1e-3
+    assert np.abs(convolution.plain_forward(straight, spread, k, 1, 1) - exact).max() > 1e-3
 
 
 @given(case=images(), classes=st.integers(1, 4), seed=st.integers(0, 2**32 - 1))
@@ -315,12 +348,12 @@ def test_the_published_head_takes_the_maximum_and_learns_its_exact_gradient(xp, 
     head, rng = MaxConvHead(*how), np.random.default_rng(seed)
     h = h + rng.standard_normal(h.shape)  # no ties
     B, e = head.init(rng, h.shape[1:], classes, gaussian), rng.standard_normal((len(h), classes))
-    said, total = (naive_convolution(*pair, *how).max((1, 2)) for pair in ((B, h), (np.abs(B), np.abs(h))))
+    said, total = (convolution.plain_forward(*pair, *how).max((1, 2)) for pair in ((B, h), (np.abs(B), np.abs(h))))
     assert_close(to_numpy(head.forward(xp.asarray(B), xp.asarray(h))), said, of=total)
     grad = to_numpy(head.grad(*map(xp.asarray, (B, h, e))))
     assert_close((grad * B).sum(), (e * said).sum(), of=(np.abs(e) * total).sum())
     step = 1e-7 * rng.standard_normal(B.shape)
-    moved = ((naive_convolution(B + step, h, *how).max((1, 2)) - said) * e).sum()
+    moved = ((convolution.plain_forward(B + step, h, *how).max((1, 2)) - said) * e).sum()
     assert (grad * step).sum() == pytest.approx(moved, rel=1e-4, abs=1e-12 * (1 + (np.abs(e) * total).sum()))
 
 
@@ -372,7 +405,7 @@ def test_size_counts_no_running_statistics():
     assert metrics.size([params]) == 6
 
 
-def test_published_modules_stand_beside_convolutions_only():
+def test_published_modules_stand_next_to_convolutions_only():
     assert published_beside(Conv(4, 5, 1, 2)) == MaxConvHead(5, 1, 2)
     assert published_beside(Dense(3)) == DenseHead()
     rule = LAS(beside=published_beside)

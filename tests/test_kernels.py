@@ -81,7 +81,7 @@ def test_trees_are_made_of_what_trees_are_made_of(tree):
 # Every kernel
 
 
-SCAFFOLDING = ("out_size", "groups", "for_each_group", "sum_over_groups")
+SCAFFOLDING = ("out_size", "places", "groups", "for_each_group", "sum_over_groups")
 
 
 def _kernels() -> dict[str, Callable[..., Array]]:
@@ -245,9 +245,9 @@ def test_a_kernel_takes_a_batch_without_samples(xp, way):
 
 
 @given(seeds, st.lists(st.integers(1, 6), min_size=1, max_size=3).map(tuple), st.integers(1, 9))
-def test_fast_normalisation_is_the_plain_one(seed, lead, channels):
+def test_fast_normalisation_is_the_plain_one(xp, seed, lead, channels):
     rng = np.random.default_rng(seed)
-    (h, delta), (gamma, beta) = rng.standard_normal((2, *lead, channels)), rng.standard_normal((2, channels))
+    (h, delta), (gamma, beta) = (map(xp.asarray, rng.standard_normal((2, *shape, channels))) for shape in (lead, ()))
     mean, variance = normalize.statistics(h)
     assert_close(normalize.batchnorm(h, gamma, beta, mean, variance, 0.1),
                  normalize.plain_batchnorm(h, gamma, beta, 0.1), of=1)

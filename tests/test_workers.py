@@ -1,4 +1,4 @@
-"""The workers: who does what, that nothing they compute depends on who, and that nobody waits for ever."""
+"""The workers: which does what, that what they compute does not depend on it, and that none waits for ever."""
 from __future__ import annotations
 
 import contextvars
@@ -89,7 +89,7 @@ def test_a_limit_holds_in_its_block_and_leaves_no_thread():
     assert workers.count(HOST) == 1 and threading.enumerate() == before and blas_threads() == blas
 
 
-def test_a_worker_has_no_workers_so_that_nobody_waits_for_itself():
+def test_a_worker_has_no_workers_so_that_none_waits_for_itself():
     def inner(part):
         return part, current_thread()
 
@@ -101,7 +101,7 @@ def test_a_worker_has_no_workers_so_that_nobody_waits_for_itself():
         assert workers_there == 1 and parts == [(slice(0, 8), who)]
 
 
-def test_a_thread_of_somebody_else_has_one_worker():
+def test_a_thread_that_the_user_starts_has_one_worker():
     seen = []
     with workers.limit(2):
         thread = threading.Thread(target=lambda: seen.append(workers.count(HOST)))
@@ -228,7 +228,7 @@ def in_a_thread(work):
         return pool.submit(work).result()
 
 
-def test_a_thread_that_set_the_number_before_stands_in_nobodys_way():
+def test_a_thread_that_set_the_number_before_hinders_no_other():
     """Nor does one that sets it in a block: threadpoolctl may keep the number to the thread that was first."""
     outside = threadpool_limits(3, user_api="blas")
     try:
@@ -354,11 +354,11 @@ if not mine:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("where", FORKS)
-def test_a_forked_child_has_one_worker_and_waits_for_nobody(where):
+def test_a_forked_child_has_one_worker_and_waits_for_no_other(where):
     """Threads do not survive a fork: who hands them work waits for ever."""
     script = FORK + FORKS[where] + "\nif mine:\n    sys.stdout.flush()\n    os._exit(0)\nprint('done')\n"
     root = Path(__file__).parents[1]
-    # Python 3.12 and later warn of forks beside threads
+    # Python 3.12 and later warn of forks next to threads
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], cwd=root, capture_output=True, text=True,
                           timeout=300)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
@@ -558,7 +558,7 @@ def test_training_does_not_depend_on_the_workers_but_for_rounding(shared, rule):
 
 
 def test_a_dense_network_leaves_its_products_to_blas_and_shares_the_rest():
-    """Nobody changes the number in the middle of a block, where another thread may just be multiplying."""
+    """No thread changes the number in the middle of a block, as another thread may be multiplying at that moment."""
     a = np.ones((512, 512))
     with workers.limit(2, products=False):
         assert blas_threads() == {2} and not workers.multiply(a)

@@ -1,6 +1,8 @@
-"""The kernels: pure functions, arrays in and arrays out, inputs untouched, feature axis last.
+"""The kernels: pure functions, which take arrays and return arrays, and write to no input; features are the last axis.
 
-A result has the dtype that result_type gives of the arrays that came; what is computed of integers alone is a float,
-and what only moves numbers about keeps their dtype.  There may be no samples, unless the result is a mean over them.
-The kernels ask the arrays for their module and import none.
+The dtype of a result is what result_type gives of the arrays that came in.  If all of them are integers, what is
+computed is a float, and a kernel that only moves numbers keeps their dtype.  A batch may hold no samples, unless the
+result is a mean over the samples.  The kernels import neither NumPy nor CuPy: they ask the arrays for their module.
+
+If a kernel is written for speed, a function `plain_...` in the same file says in a few lines what is computed.
 """

@@ -1,6 +1,10 @@
 """The three derivatives of the one trilinear form <delta, W u> that every rule of the field is made of.
 
-Shapes: u (..., K), delta (..., F), W and B (F, K); the leading axes are batch and position.
+Shapes: u is (..., K), delta is (..., F), W and B are (F, K); the leading axes are batch and position.
+
+How to read this file: each of the three functions is one einsum, which stands in its docstring and is the oracle of the
+tests.  The rest is speed: the leading axes are made one, so that one matrix product serves, and several workers
+(workers.py) share the rows or the columns of a large product.
 """
 from __future__ import annotations
 
@@ -11,7 +15,26 @@ ALONE = 1 << 23  # a product of fewer multiplications is not worth sharing
 
 
 def forward(W: Array, u: Array) -> Array:
-    """W u, shape (..., F)."""
+    """Return W u, the derivative of the form in delta.
+
+    Parameters
+    ----------
+    W : array (F, K)
+        Weights.
+    u : array (..., K)
+        Inputs.
+
+    Returns
+    -------
+    array (..., F)
+        einsum("fk,...k->...f", W, u).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> forward(np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]]), np.array([[1.0, 10.0]])).tolist()
+    [[21.0, 10.0, 3.0]]
+    """
     W, u = alike(W, u)
     rows = _rows(u)
     if 4 * len(rows) <= len(W):
@@ -23,24 +46,62 @@ def forward(W: Array, u: Array) -> Array:
 
 
 def feedback(B: Array, delta: Array) -> Array:
-    """B^T delta, shape (..., K); B has the shape of the forward map that it stands for."""
+    """Return B^T delta, the derivative of the form in u, if B is W; or with feedback weights in the place of W.
+
+    Parameters
+    ----------
+    B : array (F, K)
+        Weights or feedback weights; they have the shape of the forward weights that they stand for.
+    delta : array (..., F)
+        Error signals at the output.
+
+    Returns
+    -------
+    array (..., K)
+        einsum("fk,...f->...k", B, delta).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> feedback(np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]]), np.array([[1.0, 10.0, 100.0]])).tolist()
+    [[301.0, 12.0]]
+    """
     B, delta = alike(B, delta)
     return _product(_rows(delta), B).reshape(*delta.shape[:-1], B.shape[1])
 
 
 def outer(delta: Array, u: Array) -> Array:
-    """delta u^T summed over every leading axis, shape (F, K)."""
+    """Return delta u^T, summed over all leading axes: the derivative of the form in W.
+
+    Parameters
+    ----------
+    delta : array (..., F)
+        Error signals at the output.
+    u : array (..., K)
+        Inputs; the leading axes are those of delta.
+
+    Returns
+    -------
+    array (F, K)
+        einsum("nf,nk->fk", delta, u), if there is one leading axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> outer(np.array([[1.0], [10.0]]), np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [[31.0, 42.0]]
+    """
     delta, u = alike(delta, u)
     return _product(_rows(delta).T, _rows(u))
 
 
 def _rows(u: Array) -> Array:
-    """(..., K) as (N, K): one matrix product instead of a batch of small ones."""
+    """Return (..., K) as (N, K), so that one matrix product serves instead of a batch of small ones."""
     return u.reshape(-1, u.shape[-1])
 
 
 def _product(A: Array, B: Array) -> Array:
-    """A B, (M, K) times (K, N); the workers share the rows of a large one, or its columns where those are more."""
+    """Return the matrix product A B; the workers share the rows of a large one, or its columns if they are more."""
     xp, (rows, inner), columns = array_module(A, B), A.shape, B.shape[1]
     if rows * inner * columns < ALONE or not multiply(A, B):
         return xp.matmul(A, B)

@@ -131,7 +131,7 @@ def d_cross_entropy(a: Array, y: Array) -> Array:
 
 
 def _pair(a: Array, y: Array) -> tuple[Array, Array]:
-    """Both in one dtype.
+    """Return both in one dtype.
 
     Raises InputError if their shapes differ, as NumPy would stretch one to the other, or if there are no samples.
     """
@@ -140,7 +140,8 @@ def _pair(a: Array, y: Array) -> tuple[Array, Array]:
                          "shape: labels as one-hot rows, for example numpy.eye(classes)[labels]")
     if not len(a):
         raise InputError("the loss is a mean over the samples of a batch, got a batch of none")
-    return alike(a, y)
+    a, y = alike(a, y)
+    return a, y
 
 
 # by name: the loss, and its error

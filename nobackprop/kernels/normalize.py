@@ -207,12 +207,12 @@ def batchnorm(h: Array, gamma: Array, beta: Array, mean: Array, variance: Array,
     out = xp.empty_like(rows)
     mean, scale, shift = tile(mean), tile(gamma / xp.sqrt(variance + eps)), tile(beta)
 
-    def some(part: slice) -> None:
+    def scaled(part: slice) -> None:
         y = out[part]
         xp.subtract(rows[part], mean, out=y)
         y *= scale
         y += shift
-    for_each_group(some, rows, rows.shape[1])
+    for_each_group(scaled, rows, rows.shape[1])
     return out.reshape(h.shape)
 
 
@@ -259,13 +259,13 @@ def d_batchnorm(delta: Array, h: Array, gamma: Array, mean: Array, variance: Arr
         return down.reshape(h.shape), d_gamma, d_beta
     through_mean, through_variance = tile(d_beta / count), tile(d_gamma * inverse / count)
 
-    def some(part: slice) -> None:
+    def both_ways(part: slice) -> None:
         t, q = rows[part] - wide_mean, down[part]
         t *= through_variance
         xp.subtract(d[part], t, out=q)
         q -= through_mean
         q *= scale
-    for_each_group(some, rows, width)
+    for_each_group(both_ways, rows, width)
     return down.reshape(h.shape), d_gamma, d_beta
 
 

@@ -281,8 +281,8 @@ def _part(data: Dataset, scale: Scale, smoke: bool) -> Dataset:
     data = replace(data, x_test=data.x_test[:held], y_test=data.y_test[:held]) if smoke else data
     if scale.reduce == 1:
         return data
-    images = {name: avg_pool(getattr(data, name), scale.reduce, scale.reduce)
-              for name in ("x_train", "x_validation", "x_test")}
+    images: dict[str, Any] = {name: avg_pool(getattr(data, name), scale.reduce, scale.reduce)
+                              for name in ("x_train", "x_validation", "x_test")}
     return replace(data, name=f"{data.name}, {scale.reduce} x {scale.reduce} pixels averaged", **images)
 
 
