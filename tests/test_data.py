@@ -352,7 +352,7 @@ def test_features_that_differ_by_rounding_alone_are_only_centred(values, mean, s
     data = from_arrays(**task(x_train=x, x_test=x_test, y_test=[0, 1, 2]))
     assert np.abs(data.x_train[..., 1]).max() <= x[..., 1].size * np.finfo(values.dtype).eps * abs(mean) + 1e-44
     assert data.x_test[..., 1] == pytest.approx(1, abs=1e-2 if values.dtype == "float16" else 1e-6)
-    # and the features beside it are scaled as ever
+    # and the features next to it are scaled as always
     kept = from_arrays(**task(x_train=other, x_test=x_test[..., :2], y_test=[0, 1, 2])).x_train
     assert same(data.x_train[..., [0, 2]], kept)
 
@@ -858,8 +858,8 @@ def test_a_named_folder_is_never_passed_over(nowhere, tmp_path, monkeypatch):
 def test_contents_are_checked_against_each_other(nowhere, tmp_path):
     images, labels, test_images, test_labels = forged()
     cases = [
-        ([images, labels[:-1], test_images, test_labels], "holds 48 images, but the labels beside it"),
-        ([images, labels, test_images, labels], "holds 24 images, but the labels beside it have shape (48,)"),
+        ([images, labels[:-1], test_images, test_labels], "holds 48 images, but the labels next to it"),
+        ([images, labels, test_images, labels], "holds 24 images, but the labels next to it have shape (48,)"),
         ([images[:, :27], labels, test_images, test_labels], "expected uint8 of shape (N, 28, 28)"),
         ([labels, labels, test_images, test_labels], "expected uint8 of shape (N, 28, 28)"),
         ([images.astype(np.float32), labels, test_images, test_labels], "holds float32 of shape"),
