@@ -503,7 +503,7 @@ def test_masked_arrays_are_refused_whatever_they_hide(name, hide, listed):
     masked = np.ma.array(task()[name])
     masked[hide] = np.ma.masked
     masked = list(np.ma.array([masked])[0:1]) * 2 if listed else masked
-    assert f"{name} is a masked array, expected one whose numbers are all there" in sentence(
+    assert f"{name} is a masked array, expected one without a mask" in sentence(
         from_arrays, **task() | {name: masked})
 
 
@@ -527,8 +527,8 @@ def good():
     ({"x_validation": np.zeros((0, 3), "float32"), "y_validation": np.zeros(0, int)}, "x_validation has shape (0, 3)"),
     ({"x_train": np.zeros((54, 3), int)}, "x_train has type int64, expected floating-point numbers"),
     ({"x_train": np.zeros((54, 3), complex)}, "x_train has type complex128, expected floating-point numbers"),
-    ({"x_train": np.zeros((54, 3)).tolist()}, "x_train is of type list, expected an array of NumPy"),
-    ({"y_test": None}, "y_test is of type NoneType, expected an array of NumPy"),
+    ({"x_train": np.zeros((54, 3)).tolist()}, "x_train is of type list, expected a NumPy array"),
+    ({"y_test": None}, "y_test is of type NoneType, expected a NumPy array"),
     ({"x_train": np.ma.zeros((54, 3))}, "x_train is a masked array"),
     ({"y_train": np.ma.zeros(54, int)}, "y_train is a masked array"),
     ({"classes": 2}, "holds the label 2, expected labels from 0 to 1"),

@@ -482,7 +482,7 @@ def test_an_archive_of_other_files_is_one_sentence(nowhere, published, tmp_path,
     form = cifar.FORMATS["cifar-10"]
     changed = replace(form.origin, downloads={"cifar-10-binary.tar.gz": checksum})
     monkeypatch.setitem(cifar.FORMATS, "cifar-10", replace(form, origin=changed))
-    assert "does not give cifar-10 whole: expected data_batch_1.bin" in sentence(load, "cifar-10", download=True)
+    assert "does not have all files of cifar-10: expected data_batch_1.bin" in sentence(load, "cifar-10", download=True)
 
 
 @pytest.mark.parametrize("name", ["cifar-10", "tiny-imagenet"])
@@ -572,7 +572,7 @@ def test_no_member_of_a_zip_file_is_a_link(nowhere, published, monkeypatch):
 def test_what_is_no_archive_is_one_sentence(nowhere, published, monkeypatch, name, content):
     offer(monkeypatch, published, content, name)
     said = sentence(load, name, download=True)
-    assert "is damaged or no archive (" in said or f"does not give {name} whole" in said
+    assert "is damaged or no archive (" in said or f"does not have all files of {name}" in said
     assert [path.name for path in (nowhere / name).iterdir()] == [ARCHIVES[name]]
 
 

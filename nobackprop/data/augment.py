@@ -18,7 +18,7 @@ from ..errors import InputError, unknown
 from .randaugment import randaugment
 
 NUMBER = re.compile("[0-9]{1,4000}")
-LARGEST = 256  # pixels by which an image may move, or that are hidden: more than the side of any image here
+LARGEST = 256  # pixels by which an image may move, or the side of a hidden square
 Augment = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 
@@ -211,7 +211,8 @@ class Augmentation:
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "flip": Augmentation("mirrors each image left to right with probability 0.5", flip),
-    "crop": Augmentation("crop:PAD puts a frame of PAD zeros around each image and cuts a window out, default 4", crop, ("PAD",)),
+    "crop": Augmentation("crop:PAD puts a frame of PAD zeros around each image and cuts a window out, default 4",
+                         crop, ("PAD",)),
     "jitter": Augmentation("jitter:REACH shifts each image by up to REACH pixels, default 2", jitter, ("REACH",)),
     "cutout": Augmentation("cutout:SIZE puts zeros into a square of SIZE pixels a side, default 8", cutout, ("SIZE",)),
     "randaugment": Augmentation("randaugment:N:M does N random operations of magnitude M from 0 to 30, default 2:9",
