@@ -561,7 +561,7 @@ def test_no_member_of_an_archive_is_a_link_or_a_device(nowhere, published, monke
 
 def test_no_member_of_a_zip_file_is_a_link(nowhere, published, monkeypatch):
     offer(monkeypatch, published, zipped(("a", 0o120777), ("a/evil", 0o100644)), "tiny-imagenet")
-    assert "holds 'a', a link: expected files and folders" in sentence(load, "tiny-imagenet", download=True)
+    assert "holds 'a', a link: expected only files and folders" in sentence(load, "tiny-imagenet", download=True)
 
 
 @pytest.mark.parametrize("content", [

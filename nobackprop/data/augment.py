@@ -211,7 +211,7 @@ class Augmentation:
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "flip": Augmentation("mirrors each image left to right with probability 0.5", flip),
-    "crop": Augmentation("crop:PAD puts a frame of PAD zeros around each image and cuts a window out, default 4",
+    "crop": Augmentation("crop:PAD cuts a window out of each image in a frame of zeros, PAD pixels wide, default 4",
                          crop, ("PAD",)),
     "jitter": Augmentation("jitter:REACH shifts each image by up to REACH pixels, default 2", jitter, ("REACH",)),
     "cutout": Augmentation("cutout:SIZE puts zeros into a square of SIZE pixels a side, default 8", cutout, ("SIZE",)),
