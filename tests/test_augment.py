@@ -1,4 +1,4 @@
-"""Augmentation: each operation pixel by pixel, nothing changed in place, every image drawn on its own."""
+"""Augmentation: each operation is checked pixel by pixel; inputs stay unchanged; each image has its own draws."""
 from __future__ import annotations
 
 import numpy as np
@@ -16,7 +16,7 @@ from nobackprop.errors import InputError
 SPECS = ["", *AUGMENTATIONS, "randaugment:3:30", "flip,crop:3,jitter:1,cutout:5,randaugment:1:5"]
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 9), st.integers(1, 3))
-# whole numbers apart from 0, so that what moved in is told from what was there
+# whole numbers other than 0, so that pixels that moved in differ from those of the image
 images = shapes.flatmap(lambda shape: arrays("float32", shape, elements=st.integers(1, 99)))
 
 
@@ -29,7 +29,7 @@ def normal(n=64, side=12, dtype="float32"):
 
 
 def numbered(n, height, width):
-    """Images whose every pixel is another number, none of them 0."""
+    """Images in which all pixels are different numbers, and none is 0."""
     return np.arange(1.0, n * height * width + 1).reshape(n, height, width, 1)
 
 
@@ -125,7 +125,7 @@ def test_cutout_hides_one_square_of_at_most_that_size(x, size, seed):
         assert gone[..., 0].sum() == len(rows) * len(columns)
         for line, side in ((rows, height), (columns, width)):
             assert len(line) == line[-1] - line[0] + 1 <= size
-            # fewer than size only where the square hangs over the border
+            # a side is shorter than size only if the square reaches over the border
             assert len(line) == size or line[0] == 0 or line[-1] == side - 1
 
 
@@ -230,7 +230,7 @@ def test_randaugment_does_every_operation_in_both_directions_equally_often(monke
     names = list(OPERATIONS)
     monkeypatch.setattr(randaugment, "OPERATIONS", tuple(map(spy, names)))
     x = np.zeros((2800, 1, 1, 1), "float32")
-    assert (randaugment.randaugment(generator(), x, 3, 15) == 3).all()  # every image thrice, none twice at once
+    assert (randaugment.randaugment(generator(), x, 3, 15) == 3).all()  # three for each image, one per round
     assert set(seen) == {(name, strength) for name in names for strength in (-0.5, 0.5)}
     assert all(abs(count - 8400 / 26) < 80 for count in seen.values()) and sum(seen.values()) == 3 * 2800
 

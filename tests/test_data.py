@@ -1,4 +1,4 @@
-"""The data sets: IDX files, splits and statistics, the built-in tasks, and where MNIST is looked for."""
+"""The data sets: IDX files, splits and statistics, the built-in tasks, and the search for the files of MNIST."""
 from __future__ import annotations
 
 import functools
@@ -30,7 +30,7 @@ PARTS = ("train", "validation", "test")
 
 
 def sentence(call, *args, **kwargs):
-    """What a wrong call is told, which must be a single line."""
+    """The message of the InputError that a wrong call raises; it must be a single line."""
     with pytest.raises(InputError) as caught:
         call(*args, **kwargs)
     assert "\n" not in str(caught.value)
@@ -58,7 +58,7 @@ def test_idx_round_trip(folder, array, suffix):
     back = read_idx(path)
     native = array.astype(array.dtype.newbyteorder("="))
     assert back.dtype == native.dtype and back.dtype.isnative and back.shape == array.shape
-    assert back.tobytes() == native.tobytes()  # as bytes, so that NaN counts as equal to itself
+    assert back.tobytes() == native.tobytes()  # compared as bytes, so that NaN is equal to NaN
     assert back.flags.writeable
     assert path.read_bytes().startswith(b"\x1f\x8b") == (suffix == ".gz")
 
@@ -172,7 +172,7 @@ def test_equal_arrays_make_equal_gzip_files(tmp_path):
 
 @contextmanager
 def memory_below(limit):
-    """Fails if what is done inside asks Python or NumPy for more bytes than that at once."""
+    """Fail if the code inside needs more than `limit` bytes of Python's and NumPy's memory at one time."""
     tracemalloc.start()
     try:
         yield
@@ -183,7 +183,7 @@ def memory_below(limit):
 
 
 def sparse(path, size=2**36):
-    """Make a file that large which takes no room on the disc, or skip the test where there is no such thing."""
+    """Make a file of `size` bytes that takes no space on the disk; skip the test if the file system cannot."""
     try:
         os.truncate(path, size)
     except OSError as error:
@@ -193,7 +193,7 @@ def sparse(path, size=2**36):
 
 
 def packed_zeros(header, count):
-    """A gzip file of a header and so many zeros, without a copy of them all."""
+    """A gzip file of a header and `count` zeros, made without all of them in memory."""
     raw = io.BytesIO()
     with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file:
         file.write(header)
@@ -204,7 +204,7 @@ def packed_zeros(header, count):
 
 def test_a_gzip_bomb_is_read_one_byte_further_than_its_header_says(tmp_path):
     path = tmp_path / "bomb"
-    # one so small that its data alone can tell, and one whose size tells
+    # a small one, which only its data reveal, and a large one, which its size reveals
     for count, words in ((2**25, "more than 1 bytes of data"), (2**27, "bytes of packed data")):
         path.write_bytes(packed_zeros(b"\0\0\x08\1\0\0\0\1", count))
         with memory_below(2**20):
@@ -253,7 +253,7 @@ def test_an_array_may_be_limited(tmp_path, monkeypatch):
 
 
 def task(n=60, shape=(3,), classes=3, seed=0, **kwargs):
-    """Arguments of from_arrays that are right, but for those given."""
+    """Correct arguments of from_arrays, replaced by the arguments given here."""
     generator = np.random.default_rng(seed)
     good = {
         "name": "task",
@@ -292,7 +292,7 @@ def test_training_part_has_mean_0_and_deviation_1_per_feature_or_channel(shape):
     x = from_arrays(**arguments).x_train.astype(np.float64)
     axes = tuple(range(x.ndim - 1))
     assert x.mean(axes) == pytest.approx(0, abs=1e-6) and x.std(axes) == pytest.approx(1, abs=1e-6)
-    if len(shape) == 3:  # one pair of numbers per channel: pixels must keep their differences
+    if len(shape) == 3:  # there is one mean and deviation per channel: the differences between pixels must stay
         assert np.ptp(x.mean(0)) > 0.05
 
 
@@ -324,7 +324,7 @@ def test_statistics_come_from_the_training_rows_alone(shape):
 
 def test_constant_features_are_only_centred():
     x = np.random.default_rng(0).normal(size=(90, 3))
-    x[:, 1] = 0.1  # no binary fraction: its mean and deviation come with rounding errors
+    x[:, 1] = 0.1  # not a binary fraction: its mean and deviation have rounding errors
     x[:, 2] = 7
     x_test = np.tile([0.0, 0.6, 9.0], (3, 1))
     data = from_arrays(**task(n=90, x_train=x, x_test=x_test, y_test=[0, 1, 2]))
@@ -352,7 +352,7 @@ def test_features_that_differ_by_rounding_alone_are_only_centred(values, mean, s
     data = from_arrays(**task(x_train=x, x_test=x_test, y_test=[0, 1, 2]))
     assert np.abs(data.x_train[..., 1]).max() <= x[..., 1].size * np.finfo(values.dtype).eps * abs(mean) + 1e-44
     assert data.x_test[..., 1] == pytest.approx(1, abs=1e-2 if values.dtype == "float16" else 1e-6)
-    # and the features beside it are scaled as ever
+    # and the features next to it are scaled as always
     kept = from_arrays(**task(x_train=other, x_test=x_test[..., :2], y_test=[0, 1, 2])).x_train
     assert same(data.x_train[..., [0, 2]], kept)
 
@@ -438,7 +438,7 @@ def test_every_class_is_in_both_parts_however_rare_it_is(counts, share, count, s
         labels = getattr(data, f"y_{part}")
         assert np.array_equal(y[getattr(data, f"x_{part}")[:, 0].astype(int)], labels)
         assert set(labels) == set(range(len(counts)))
-        # as far as that goes, the classes are as frequent as they are in all
+        # apart from that, the classes are as frequent as in all rows
         asked = np.maximum(1, len(labels) * np.array(counts) / len(y))
         got = np.bincount(labels, minlength=len(counts))
         assert np.abs(got - asked).max() <= len(counts)
@@ -463,7 +463,7 @@ def test_classes_far_apart_are_split_too():
     (1617, 10, 180, "982a3e06fe81b24e"), (60000, 10, 1 / 12, "8450bf56e943d3a7"), (5000, 200, 0.1, "e3233e9aaa222c18"),
 ])
 def test_a_split_stays_as_it_is_where_no_class_is_rare(samples, classes, validation, digest):
-    """Stored results rest on it."""
+    """The stored results depend on this split."""
     y = np.random.default_rng(samples).integers(0, classes, samples)
     x = np.arange(samples)[:, None]
     data = from_arrays("t", x, y, x, y, validation=validation, standardise=False)
@@ -503,7 +503,7 @@ def test_masked_arrays_are_refused_whatever_they_hide(name, hide, listed):
     masked = np.ma.array(task()[name])
     masked[hide] = np.ma.masked
     masked = list(np.ma.array([masked])[0:1]) * 2 if listed else masked
-    assert f"{name} is a masked array, expected one whose numbers are all there" in sentence(
+    assert f"{name} is a masked array, expected one without a mask" in sentence(
         from_arrays, **task() | {name: masked})
 
 
@@ -527,8 +527,8 @@ def good():
     ({"x_validation": np.zeros((0, 3), "float32"), "y_validation": np.zeros(0, int)}, "x_validation has shape (0, 3)"),
     ({"x_train": np.zeros((54, 3), int)}, "x_train has type int64, expected floating-point numbers"),
     ({"x_train": np.zeros((54, 3), complex)}, "x_train has type complex128, expected floating-point numbers"),
-    ({"x_train": np.zeros((54, 3)).tolist()}, "x_train is of type list, expected an array of NumPy"),
-    ({"y_test": None}, "y_test is of type NoneType, expected an array of NumPy"),
+    ({"x_train": np.zeros((54, 3)).tolist()}, "x_train is of type list, expected a NumPy array"),
+    ({"y_test": None}, "y_test is of type NoneType, expected a NumPy array"),
     ({"x_train": np.ma.zeros((54, 3))}, "x_train is a masked array"),
     ({"y_train": np.ma.zeros(54, int)}, "y_train is a masked array"),
     ({"classes": 2}, "holds the label 2, expected labels from 0 to 1"),
@@ -541,7 +541,7 @@ def test_a_dataset_checks_its_parts(wrong, words):
 
 
 def test_a_dataset_of_other_floats_or_without_numbers_is_as_good():
-    """Inputs may be NaN: what a test set holds is nobody's business before it is read."""
+    """Inputs of a Dataset may be NaN: it does not check the numbers."""
     data = replace(good(), x_test=np.full((30, 3), np.nan), x_train=good().x_train.astype("float64"))
     assert np.isnan(data.x_test).all() and data.shape == (3,)
 
@@ -629,7 +629,7 @@ def test_built_in_sets_are_split_once_and_for_all(name, sizes):
     data = load(name)
     assert tuple(len(getattr(data, f"y_{part}")) for part in PARTS) == sizes
     train, validation, test = rows_of(data)
-    assert len(train | validation | test) == sum(sizes)  # no row twice, neither within a part nor across
+    assert len(train | validation | test) == sum(sizes)  # no row occurs twice, within a part or in two parts
     whole = np.concatenate([getattr(data, f"y_{part}") for part in PARTS])
     for part, size in zip(PARTS, sizes, strict=True):
         counts = np.bincount(getattr(data, f"y_{part}"), minlength=data.classes)
@@ -661,9 +661,9 @@ def test_xor_is_beyond_linear_rules_but_not_beyond_one_that_knows_the_signs(monk
     assert np.bincount(np.concatenate([data.y_train, data.y_validation, data.y_test])).tolist() == [1500] * 4
     linear = LogisticRegression().fit(data.x_train, data.y_train)
     assert linear.score(data.x_test, data.y_test) < 0.35
-    # no coordinate is special: all look alike, and none is a mixture of two peaks
+    # no coordinate is special: all have similar distributions, and none has two peaks
     assert np.abs(np.corrcoef(data.x_train.T) - np.eye(30)).max() < 0.2
-    assert (data.x_train**4).mean(0).min() > 2.5  # 3 for a normal one, 1.5 for a sign with this noise
+    assert (data.x_train**4).mean(0).min() > 2.5  # 3 for a normal distribution, 1.5 for a sign with this noise
     # without the rotation the first four features are the signs
     monkeypatch.setattr(np.linalg, "qr", lambda a: (np.eye(len(a)), np.eye(len(a))))
     plain = xor()
@@ -702,7 +702,7 @@ def test_registry():
 
 
 def forged(n=48, seed=0):
-    """What the four files hold, much smaller."""
+    """Arrays as in the four files, but with far fewer images."""
     generator = np.random.default_rng(seed)
     held = []
     for size in (n, n // 2):
@@ -720,13 +720,13 @@ def lay_out(folder, contents=None, suffix=".gz"):
 
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
-    """An empty cache, no variable and no network; gives the cache's folder."""
+    """The folder of an empty cache; the environment variable is not set, and the network cannot be reached."""
     cache = tmp_path / "cache" / "nobackprop"
     monkeypatch.delenv("NOBACKPROP_DATA", raising=False)
     monkeypatch.setattr("pooch.os_cache", lambda project: cache.with_name(project))
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
-    with socket.socket() as deaf:  # holds a port and does not listen on it
+    with socket.socket() as deaf:  # this socket holds a port, but does not listen on it
         deaf.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
         unreachable = {name: replace(origin, url=url) for name, origin in module.ORIGINS.items()}
@@ -758,7 +758,7 @@ def test_one_mean_and_deviation_for_all_pixels(nowhere, tmp_path):
     data = load("mnist", data_dir=lay_out(tmp_path / "d", contents))
     assert data.x_train.mean(dtype=float) == pytest.approx(0, abs=1e-6)
     assert data.x_train.std(dtype=float) == pytest.approx(1, abs=1e-6)
-    # the test part is the official one, in its order, and goes through the same straight line
+    # the test part is the official one, in its order, and is shifted and scaled in the same way
     raw = contents[2][..., None].astype(float)
     slope, height = np.polyfit(raw.ravel(), data.x_test.ravel(), 1)
     assert data.x_test == pytest.approx(slope * raw + height, abs=1e-5)
@@ -781,7 +781,7 @@ def test_files_are_found_under_the_names_that_copies_have(nowhere, tmp_path, spe
 def test_the_published_name_comes_before_another_spelling(nowhere, tmp_path):
     folder = lay_out(tmp_path / "d", suffix="")
     (folder / module.FILES[0].replace("-idx", ".idx")).write_bytes(b"wrong")
-    if not (folder / module.FILES[0].upper()).exists():  # else it is the same file
+    if not (folder / module.FILES[0].upper()).exists():  # otherwise it is the same file
         (folder / module.FILES[0].upper()).write_bytes(b"wrong")
     assert load("mnist", data_dir=folder).shape == (28, 28, 1)
 
@@ -793,7 +793,7 @@ def test_a_folder_that_cannot_be_listed_has_no_other_spellings(nowhere, tmp_path
     folder = lay_out(tmp_path / "d")
     monkeypatch.setattr(Path, "iterdir", refused)
     assert "no mnist in" in sentence(load, "mnist", data_dir=tmp_path)
-    assert load("mnist", data_dir=folder).name == "mnist"  # files whose names are known may be read all the same
+    assert load("mnist", data_dir=folder).name == "mnist"  # files whose names are known can still be read
     assert "no mnist in" in sentence(load, "mnist", data_dir="\0")
 
 
@@ -819,11 +819,11 @@ def test_order_of_places(nowhere, tmp_path, monkeypatch):
     monkeypatch.setenv("NOBACKPROP_DATA", str(tmp_path / "variable"))
     assert same(load("mnist", data_dir=tmp_path / "named").x_train, expected[0])
     assert same(load("mnist").x_train, expected[1])
-    for variable in (str(tmp_path), ""):  # with nothing in it, the cache comes next
+    for variable in (str(tmp_path), ""):  # nothing is in it, so the cache is searched next
         monkeypatch.setenv("NOBACKPROP_DATA", variable)
         assert same(load("mnist").x_train, expected[2])
     assert not any(same(expected[i], expected[j]) for i, j in ((0, 1), (1, 2), (0, 2)))
-    # a set's own folder comes before files that may as well be the other's
+    # the folder of a data set is searched before files that may belong to the other data set
     lay_out(tmp_path / "named" / "fashion-mnist", forged(seed=9))
     assert not same(load("fashion-mnist", data_dir=tmp_path / "named").x_train, expected[0])
     assert same(load("mnist", data_dir=tmp_path / "named").x_train, expected[0])
@@ -842,7 +842,7 @@ def test_missing_files_name_the_folders_and_the_ways_out(nowhere, tmp_path, monk
     assert all(way in said for way in ("--data-dir DIR", "NOBACKPROP_DATA", "--download"))
     monkeypatch.setenv("NOBACKPROP_DATA", str(tmp_path / "none"))
     assert str(tmp_path / "none") in sentence(load, "mnist")
-    assert not nowhere.exists()  # looking leaves nothing behind
+    assert not nowhere.exists()  # a search creates no folder
 
 
 def test_a_named_folder_is_never_passed_over(nowhere, tmp_path, monkeypatch):
@@ -858,8 +858,8 @@ def test_a_named_folder_is_never_passed_over(nowhere, tmp_path, monkeypatch):
 def test_contents_are_checked_against_each_other(nowhere, tmp_path):
     images, labels, test_images, test_labels = forged()
     cases = [
-        ([images, labels[:-1], test_images, test_labels], "holds 48 images, but the labels beside it"),
-        ([images, labels, test_images, labels], "holds 24 images, but the labels beside it have shape (48,)"),
+        ([images, labels[:-1], test_images, test_labels], "holds 48 images, but the labels next to it"),
+        ([images, labels, test_images, labels], "holds 24 images, but the labels next to it have shape (48,)"),
         ([images[:, :27], labels, test_images, test_labels], "expected uint8 of shape (N, 28, 28)"),
         ([labels, labels, test_images, test_labels], "expected uint8 of shape (N, 28, 28)"),
         ([images.astype(np.float32), labels, test_images, test_labels], "holds float32 of shape"),
@@ -878,7 +878,7 @@ def test_the_two_are_not_taken_for_each_other(nowhere, tmp_path):
         labels[10:] = np.arange(38) % 10
         folder = lay_out(tmp_path / name, [images, labels, *test])
         assert f"are {name}, expected {other}" in sentence(load, other, data_dir=folder)
-        with pytest.raises(InputError, match="one row per class"):  # got past the labels: too few rows
+        with pytest.raises(InputError, match="one row per class"):  # the labels pass: too few rows
             load(name, data_dir=folder)
 
 
@@ -887,7 +887,7 @@ def test_the_two_are_not_taken_for_each_other(nowhere, tmp_path):
 
 @contextmanager
 def served(folder, cut=None):
-    """The address of a server of a folder's files, whole or cut short, and what it was asked for."""
+    """A server of the files in a folder, whole or cut short: its address, and the requests it received."""
     asked = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -910,7 +910,7 @@ def served(folder, cut=None):
 
 @pytest.fixture
 def published(nowhere, tmp_path, monkeypatch):
-    """Forged files on a server that stands in for the publisher's: their folder and the requests made."""
+    """Forged files on a server in the place of the publisher's: their folder, and the requests it received."""
     folder = lay_out(tmp_path / "published")
     packed = [(folder / f"{file}.gz").read_bytes() for file in module.FILES]
     sums = tuple(f"sha256:{sha256(content).hexdigest()}" for content in packed)
@@ -962,7 +962,7 @@ def test_download_mends_a_damaged_cache(nowhere, published):
 def test_wrong_checksum_is_one_sentence_and_leaves_no_file(nowhere, published, place):
     file = f"{module.FILES[place]}.gz"
     path = published[0] / file
-    path.write_bytes(path.read_bytes() + b"\0")  # gzip would not mind
+    path.write_bytes(path.read_bytes() + b"\0")  # gzip accepts such a file
     said = sentence(load, "mnist", download=True)
     assert f"{file} is not the file it should be: expected the checksum sha256:" in said
     assert left_in(nowhere) == sorted(f"{name}.gz" for name in module.FILES[:place])
@@ -1005,7 +1005,7 @@ def test_no_network_is_one_sentence(nowhere):
 
 @contextmanager
 def answering(answer):
-    """The address of a server that answers every connection with `answer(connection, stop)`, stop an Event."""
+    """The address of a server that calls `answer(connection, stop)` on every connection; stop is an Event."""
     stop = threading.Event()
 
     def serve():
@@ -1016,7 +1016,7 @@ def answering(answer):
                 return
             with connection:
                 connection.settimeout(1)
-                with suppress(OSError):  # the other side has given up
+                with suppress(OSError):  # the client has closed the connection
                     answer(connection, stop)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -1085,7 +1085,7 @@ def test_a_download_that_drips_or_stalls_is_ended(nowhere, monkeypatch, answer):
     (0, 59, False), (0, 61, True), (2**15 * 61 - 1, 61, True), (2**15 * 61, 61, False), (2**27, 600, False),
     (2**27, 2**13, True), (2**29, 2**14, False)])
 def test_a_download_that_is_fast_enough_may_take_its_time(came, waited, slow):
-    """32 KiB a second on average, counted after a minute."""
+    """After a minute, at least 32 KiB a second on average are expected."""
     assert origin._slow(came, waited) == slow
 
 

@@ -1,4 +1,4 @@
-"""CIFAR, SVHN and Tiny ImageNet: their publishers' files, forged small, read, refused and downloaded."""
+"""CIFAR, SVHN and Tiny ImageNet: small forged files like the publishers', read, refused and downloaded."""
 from __future__ import annotations
 
 import gzip
@@ -30,7 +30,7 @@ WNIDS = ("n02000001", "n01000001", "n03000001")
 
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path, monkeypatch):
-    """An empty cache, no variable, and small CIFAR files; gives the cache's folder."""
+    """The folder of an empty cache; the environment variable is not set."""
     cache = tmp_path / "cache" / "nobackprop"
     monkeypatch.delenv("NOBACKPROP_DATA", raising=False)
     monkeypatch.setattr("pooch.os_cache", lambda project: cache.with_name(project))
@@ -41,13 +41,13 @@ def nowhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def small(monkeypatch):
-    """CIFAR files of as many records as RECORDS says."""
+    """CIFAR files have the numbers of records in RECORDS."""
     forms = {name: replace(form, records=RECORDS[name]) for name, form in cifar.FORMATS.items()}
     monkeypatch.setattr(cifar, "FORMATS", forms)
 
 
 def forge_cifar(folder, name, seed=0):
-    """The files of one of the two, and per file images (N, 3, 32, 32) and labels (N,)."""
+    """Write the files of CIFAR-10 or CIFAR-100; return the images (N, 3, 32, 32) and labels (N,) of each file."""
     folder.mkdir(parents=True, exist_ok=True)
     generator, form, held = np.random.default_rng(seed), cifar.FORMATS[name], []
     for file, n in zip(form.origin.files, RECORDS[name], strict=True):
@@ -79,7 +79,7 @@ def jpeg(path, seed, mode="RGB", size=(64, 64)):
 def forge_tiny(folder, train=20, val=4):
     for i, wnid in enumerate(WNIDS):
         for j in range(train):
-            # every fifth is grey, as some of the real ones are
+            # every fifth image is grey, as some of the real images are
             jpeg(folder / "train" / wnid / "images" / f"{wnid}_{j}.JPEG", 100 * i + j, "L" if j % 5 == 0 else "RGB")
     lines = []
     for i in range(val * len(WNIDS)):
@@ -91,7 +91,7 @@ def forge_tiny(folder, train=20, val=4):
 
 
 def line_through(data, raw):
-    """Asserts that the test part is `raw` (N, H, W, C) put on one straight line per channel."""
+    """Assert that the test part is `raw` (N, H, W, C), shifted and scaled by one pair of numbers per channel."""
     assert data.x_test.shape == raw.shape and data.x_test.dtype == "float32"
     for c in range(raw.shape[-1]):
         slope, height = np.polyfit(raw[..., c].ravel().astype(float), data.x_test[..., c].ravel(), 1)
@@ -129,7 +129,7 @@ def test_cifar_trains_on_all_of_its_other_files_with_their_labels(tmp_path, smal
 
     monkeypatch.setattr(cifar, "from_arrays", spy)
     load(name, data_dir=tmp_path)
-    assert seen["x"].dtype == "uint8"  # a quarter of float32's size until they are standardised
+    assert seen["x"].dtype == "uint8"  # a quarter of the size of float32, until they are standardised
     assert np.array_equal(seen["x"], np.concatenate([pixels for pixels, _ in train]).transpose(0, 2, 3, 1))
     assert np.array_equal(seen["y"], np.concatenate([labels for _, labels in train]))
 
@@ -231,7 +231,7 @@ def test_svhn_damaged_anywhere_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_svhn_packed_or_not_and_with_other_arrays_beside(tmp_path, packed):
+def test_svhn_packed_or_not_and_with_other_arrays_in_the_file(tmp_path, packed):
     _, test = forge_svhn(tmp_path, options={"side": 32})
     for file in svhn.ORIGIN.files:
         held = loadmat(tmp_path / file, variable_names=["X", "y"])
@@ -243,7 +243,7 @@ def test_svhn_packed_or_not_and_with_other_arrays_beside(tmp_path, packed):
 
 
 def test_svhn_byte_193_and_its_neighbours(tmp_path):
-    """A reader of MATLAB files that trusts them crashes the whole process at some of these."""
+    """On some of these files, a reader that trusts them would crash the whole process."""
     forge_svhn(tmp_path)
     path = tmp_path / "test_32x32.mat"
     whole = path.read_bytes()
@@ -348,16 +348,16 @@ def test_files_as_users_have_them_are_read(tmp_path):
     folder = forge_tiny(tmp_path / "usual", train=10)
     expected = load("tiny-imagenet", data_dir=folder)
     training, held_out = folder / "train" / WNIDS[1] / "images", folder / "val" / "images"
-    # what macOS and Windows leave behind, and what no image is
+    # files that macOS and Windows make, and a file that is not an image
     for place in (training, held_out, folder):
         for name in ("._x.JPEG", f"._{WNIDS[1]}_0.JPEG", ".DS_Store", "Thumbs.db", "desktop.ini", "readme.txt"):
             (place / name).write_bytes(b"no image")
-    # endings in other capitals or short
+    # endings in other capitals, or shorter
     for place, old, new in ((training, f"{WNIDS[1]}_0.JPEG", f"{WNIDS[1]}_0.jpeg"),
                             (training, f"{WNIDS[1]}_2.JPEG", f"{WNIDS[1]}_2.Jpg"),
                             (held_out, "val_1.JPEG", "val_1.jpeg"), (held_out, "val_2.JPEG", "VAL_2.JPG")):
         (place / old).replace(place / new)
-    # the ends of lines of Windows, blank lines, a mark of the order of bytes, blanks at the end of a line
+    # Windows line endings, blank lines, a byte order mark, blanks at the end of a line
     for text in (folder / "wnids.txt", folder / "val" / "val_annotations.txt"):
         lines = text.read_text().splitlines()
         text.write_bytes(b"\xef\xbb\xbf" + "".join(f"{line} \r\n" for line in [*lines, "", "  "]).encode())
@@ -391,7 +391,7 @@ def test_an_annotation_cannot_lead_out_of_its_folder(tmp_path):
 
 
 def pack(folder, archive):
-    """An archive of a folder, the folder's name included, as the publishers make them."""
+    """An archive of a folder with the name of the folder inside, as the publishers make them."""
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive, "w") as packed:
             for path in sorted(folder.rglob("*")):
@@ -404,7 +404,7 @@ def pack(folder, archive):
 
 @pytest.fixture
 def published(tmp_path, monkeypatch, small):
-    """All five data sets, forged, on a server that stands in for their publishers': its folder, its requests."""
+    """All five data sets, forged, on a server in the place of the publishers': its folder and its requests."""
     folder = tmp_path / "published"
     folder.mkdir()
     for name, usual in CIFAR.items():
@@ -442,7 +442,7 @@ def test_download_fills_the_cache_once(nowhere, published, name):
     for download in (False, True):
         assert same(load(name, download=download).x_train, data.x_train)
     assert len(asked) == files
-    # nothing is left of unpacking, which takes place beside the files
+    # unpacking happens next to the files, and leaves nothing there
     assert {path.name for path in (nowhere / name).iterdir()} == (
         set(svhn.ORIGIN.files) if name == "svhn" else
         {ARCHIVES[name], (CIFAR | {"tiny-imagenet": "tiny-imagenet-200"})[name]})
@@ -482,7 +482,7 @@ def test_an_archive_of_other_files_is_one_sentence(nowhere, published, tmp_path,
     form = cifar.FORMATS["cifar-10"]
     changed = replace(form.origin, downloads={"cifar-10-binary.tar.gz": checksum})
     monkeypatch.setitem(cifar.FORMATS, "cifar-10", replace(form, origin=changed))
-    assert "does not give cifar-10 whole: expected data_batch_1.bin" in sentence(load, "cifar-10", download=True)
+    assert "does not have all files of cifar-10: expected data_batch_1.bin" in sentence(load, "cifar-10", download=True)
 
 
 @pytest.mark.parametrize("name", ["cifar-10", "tiny-imagenet"])
@@ -498,7 +498,7 @@ def test_a_full_disc_while_unpacking_is_one_sentence_and_leaves_no_half_folder(n
 
 
 def tar(*members):
-    """A .tar.gz file of members (name, kind, where it links to), each file of four bytes."""
+    """A .tar.gz file of members (name, kind, target of the link); each file has four bytes."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz") as archive:
         for name, kind, link in members:
@@ -519,7 +519,7 @@ def zipped(*members):
 
 
 def offer(monkeypatch, published, content, name="cifar-10"):
-    """Publish an archive of that content, and its checksum with it."""
+    """Publish an archive with that content, and its checksum."""
     archive = published[0] / ARCHIVES[name]
     archive.write_bytes(content)
     sums = {archive.name: "md5:" + md5(content, usedforsecurity=False).hexdigest()}
@@ -554,14 +554,14 @@ def test_no_member_of_an_archive_is_a_link_or_a_device(nowhere, published, monke
     good, evil = (("good", tarfile.REGTYPE, ""), ("a/evil", tarfile.REGTYPE, ""))
     offer(monkeypatch, published, tar(good, ("a", kind, link), evil))
     said = sentence(load, "cifar-10", download=True)
-    assert "holds 'a', a link, a device or a sparse file: expected files and folders" in said
+    assert "holds 'a', a link, a device or a sparse file: expected only files and folders inside it" in said
     assert list(tmp_path.rglob("*evil*")) == []
     assert [path.name for path in (nowhere / "cifar-10").iterdir()] == [ARCHIVES["cifar-10"]]
 
 
 def test_no_member_of_a_zip_file_is_a_link(nowhere, published, monkeypatch):
     offer(monkeypatch, published, zipped(("a", 0o120777), ("a/evil", 0o100644)), "tiny-imagenet")
-    assert "holds 'a', a link: expected files and folders" in sentence(load, "tiny-imagenet", download=True)
+    assert "holds 'a', a link: expected only files and folders" in sentence(load, "tiny-imagenet", download=True)
 
 
 @pytest.mark.parametrize("content", [
@@ -572,7 +572,7 @@ def test_no_member_of_a_zip_file_is_a_link(nowhere, published, monkeypatch):
 def test_what_is_no_archive_is_one_sentence(nowhere, published, monkeypatch, name, content):
     offer(monkeypatch, published, content, name)
     said = sentence(load, name, download=True)
-    assert "is damaged or no archive (" in said or f"does not give {name} whole" in said
+    assert "is damaged or no archive (" in said or f"does not have all files of {name}" in said
     assert [path.name for path in (nowhere / name).iterdir()] == [ARCHIVES[name]]
 
 
@@ -625,14 +625,14 @@ def test_no_copy_of_the_whole_in_float64(monkeypatch):
     monkeypatch.setattr(dataset, "CHUNK", 2**14)
     x = np.random.default_rng(0).integers(0, 256, (2000, 16, 16, 3), np.uint8)
     y = np.arange(2000) % 10
-    from_arrays("t", x[:200], y[:200], x[:200], y[:200])  # what is imported is not counted
+    from_arrays("t", x[:200], y[:200], x[:200], y[:200])  # so that the memory of imports is not counted
     tracemalloc.start()
     try:
         from_arrays("t", x, y, x[:200], y[:200])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # float32 of 2,200 images and the rows picked in uint8; one float64 copy of 1,800 alone were 11 MB more
+    # 2,200 images in float32, and the chosen rows in uint8; a float64 copy of 1,800 images would be 11 MB more
     assert peak < 1.1 * (4 + 1) * (x.nbytes + x[:200].nbytes) + 2**20
 
 
@@ -657,7 +657,7 @@ def test_chunks_change_nothing_but_the_last_bits(monkeypatch, shape):
 
 @pytest.fixture(scope="session")
 def unpacked(tmp_path_factory):
-    """A function that lays out a real data set, or skips where ../shared has none."""
+    """A function that lays out a real data set; it skips the test if ../shared does not have the data set."""
     tool = Path(__file__).resolve().parents[2] / "shared" / "tools" / "unpack_data.py"
     root = tmp_path_factory.mktemp("real")
 
@@ -681,11 +681,11 @@ def test_cifar_10_itself(unpacked):
     assert np.bincount(data.y_test).tolist() == [1000] * 10
     assert np.allclose(data.x_train.mean((0, 1, 2), dtype=float), 0, atol=1e-5)
     assert np.allclose([data.x_train[..., c].std(dtype=float) for c in range(3)], 1, atol=1e-5)
-    # neighbours are alike along both axes, and channels of one pixel too: nothing is transposed
+    # neighbouring pixels are similar along both axes, and so are the channels of a pixel: nothing is transposed
     x = data.x_test[:500]
     for a, b in ((x[:, 1:], x[:, :-1]), (x[:, :, 1:], x[:, :, :-1]), (x[..., 1:], x[..., :-1])):
         assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.85
-    # the mean image of each class tells it from others far above chance: labels go with their images
+    # the mean images of the classes classify far above chance: the labels belong to their images
     means = np.stack([data.x_train[data.y_train == label].mean(0).ravel() for label in range(10)])
     score = data.x_test.reshape(10000, -1) @ means.T - (means**2).sum(1) / 2
     assert (score.argmax(1) == data.y_test).mean() > 0.25

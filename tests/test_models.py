@@ -22,12 +22,12 @@ EVERY = pytest.mark.parametrize("name", IMAGE_MODELS)
 
 
 def small(name: str) -> str:
-    """A few planes in every layer: behind one plane alone, batch-norm leaves a 1x1 kernel nothing to learn."""
+    """A few planes in every layer: if a 1x1 kernel has only one plane, batch-norm leaves it nothing to learn."""
     return f"{name}:{0.25 if name in ('conv-small', 'resnet20', 'resnet32') else 0.06}"
 
 
 class Blank(np.random.Generator):
-    """A generator whose draws cost nothing: for counting what is drawn."""
+    """A generator whose draws cost nothing, so that large networks can be counted."""
 
     def __init__(self):
         super().__init__(np.random.PCG64(0))
@@ -37,7 +37,7 @@ class Blank(np.random.Generator):
 
 
 def sizes(name: str, classes: int = 10, shape=CIFAR) -> tuple[int, list[tuple[int, ...]]]:
-    """How many parameters the published widths have, and what stands behind each block; one block in memory."""
+    """The number of parameters at the published widths, and the output shape of each block; one block at a time."""
     count, shapes = 0, [shape]
     for block in models.build(name, shape, classes):
         params, out = block.init(Blank(), shapes[-1])
@@ -47,7 +47,7 @@ def sizes(name: str, classes: int = 10, shape=CIFAR) -> tuple[int, list[tuple[in
 
 
 def flat(layer: Layer) -> list[Layer]:
-    """The layers that one is made of, the shortcut behind its body."""
+    """The layers inside a layer, from the input up; the shortcut comes after its body."""
     if isinstance(layer, Sequential):
         return [one for part in layer.layers for one in flat(part)]
     if isinstance(layer, Residual):
@@ -64,7 +64,7 @@ def of_kind(name: str, kind: Any, **how) -> list:
 CONV3 = (5 * 5 * 3 * 96 + 96) + (5 * 5 * 96 * 128 + 128) + (5 * 5 * 128 * 256 + 256) + (
     4096 * 2048 + 2048) + (2048 * 2048 + 2048)
 
-# each with 2 x planes of batch-norm: a block is two convolutions, "down" also a projection
+# each convolution has 2 x planes numbers of batch-norm; a block is two convolutions, a "down" block also a projection
 STAGE_1 = 2 * (3 * 3 * 64 * 64 + 2 * 64)
 STAGE_2 = 2 * (3 * 3 * 128 * 128 + 2 * 128)
 STAGE_3 = 2 * (3 * 3 * 256 * 256 + 2 * 256)
@@ -86,7 +86,7 @@ NARROW_HALVE_3 = (3 * 3 * 32 * 64 + 2 * 64) + (3 * 3 * 64 * 64 + 2 * 64) + (1 * 
 RESNET20 = NARROW_STEM + 3 * NARROW_1 + (NARROW_HALVE_2 + 2 * NARROW_2) + (NARROW_HALVE_3 + 2 * NARROW_3)
 RESNET32 = NARROW_STEM + 5 * NARROW_1 + (NARROW_HALVE_2 + 4 * NARROW_2) + (NARROW_HALVE_3 + 4 * NARROW_3)
 
-# below the output layer, and the units that it reads
+# the parameters below the output layer, and the number of units that the output layer reads
 BY_HAND: dict[str, tuple[int, int]] = {
     "conv-small": ((3 * 3 * 3 * 16 + 16) + (3 * 3 * 16 * 32 + 32) + (8 * 8 * 32 * 64 + 64), 64),
     "conv3": (CONV3, 2048),
@@ -199,7 +199,7 @@ def test_shortcuts_are_projections_where_the_shape_changes_and_there_alone():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34"])
-def test_without_shortcut_is_the_same_network_less_what_stands_beside(name):
+def test_without_shortcut_is_the_same_network_less_its_shortcuts(name):
     assert of_kind(f"{name}-noshortcut", Residual) == []
     for full, bare in zip(models.build(name, CIFAR, 10), models.build(f"{name}-noshortcut", CIFAR, 10), strict=True):
         residual = full.layers[0]
@@ -211,8 +211,8 @@ def test_without_shortcut_is_the_same_network_less_what_stands_beside(name):
 def test_batch_norm_takes_the_place_of_a_convolutions_bias(name):
     for block in models.build(name, CIFAR, 10):
         layers = flat(block)
-        for one, behind in zip(layers, layers[1:], strict=False):
-            assert not isinstance(one, Conv) or one.bias != isinstance(behind, BatchNorm)
+        for one, after in zip(layers, layers[1:], strict=False):
+            assert not isinstance(one, Conv) or one.bias != isinstance(after, BatchNorm)
 
 
 def test_conv3_halves_images_by_pooling_and_its_other_reading_by_stride():
@@ -222,7 +222,7 @@ def test_conv3_halves_images_by_pooling_and_its_other_reading_by_stride():
         assert {(one.kernel, one.stride, one.pad) for one in of_kind(name, Conv)} == {(5, 1 if expected else 2, 2)}
 
 
-def test_conv3_with_batch_norm_has_one_behind_each_convolution():
+def test_conv3_with_batch_norm_has_one_after_each_convolution():
     kinds = [[type(one).__name__ for one in flat(block)] for block in models.build("conv3-bn", CIFAR, 10)]
     assert kinds[:3] == [["Conv", "BatchNorm", "MaxPool", "Activation"]] * 3
     assert kinds[3:] == [["Flatten", "Dense", "Activation"], ["Dense", "Activation"], ["Dense"]]
@@ -355,7 +355,7 @@ def test_integers_of_numpy_are_integers():
     assert [type(one.units) for block in net for one in flat(block) if isinstance(one, Dense)] == [int, int]
 
 
-# weights alone, counted by hand: what a network starts with, biases and batch-norm's numbers at 0 and 1 left out
+# only weights, counted by hand: biases and the numbers of batch-norm, which start at 0 and 1, are left out
 @pytest.mark.parametrize("spec, shape, numbers", [
     ("mlp:7,5", (4, 1), 4 * 7 + 7 * 5 + 5 * 3),
     ("mlp-bn:7,5", (4,), 4 * 7 + 7 * 5 + 5 * 3),
@@ -440,20 +440,20 @@ def test_pooling_comes_after_an_activation_that_is_not_monotone():
     for name, f in ACTIVATIONS.items():
         kinds = [type(one) for one in conv_block(4, 3, name, pool=MaxPool(2)).layers]
         assert kinds == ([Conv, MaxPool, Activation] if f.monotone else [Conv, Activation, MaxPool])
-        # of average pooling nobody says that the order does not matter
+        # with average pooling the order matters
         assert [type(one) for one in conv_block(4, 3, name, pool=AvgPool(2)).layers] == [Conv, Activation, AvgPool]
 
 
 @pytest.mark.parametrize("activation", [name for name, f in ACTIVATIONS.items() if f.monotone])
-def test_pooling_before_the_activation_is_pooling_behind_it(activation):
+def test_pooling_before_the_activation_is_pooling_after_it(activation):
     rng, pool = np.random.default_rng(0), MaxPool(3, 2, 1)
     orders = [Sequential((Conv(3, 3, 1, 1), *pair)) for pair in
               ((pool, Activation(activation)), (Activation(activation), pool))]
     params = [orders[0].init(rng, (7, 7, 2))[0][0], None, None]
     x = rng.standard_normal((5, 7, 7, 2))
-    (h, cache), (h_behind, cache_behind) = (order.forward(params, x) for order in orders)
+    (h, cache), (h_after, cache_after) = (order.forward(params, x) for order in orders)
     delta = rng.standard_normal(h.shape)
-    (down, grads), (down_behind, grads_behind) = (
-        order.backward(params, kept, delta) for order, kept in zip(orders, (cache, cache_behind)))
-    for ours, theirs in ((h, h_behind), (down, down_behind), (grads[0]["W"], grads_behind[0]["W"])):
+    (down, grads), (down_after, grads_after) = (
+        order.backward(params, kept, delta) for order, kept in zip(orders, (cache, cache_after)))
+    for ours, theirs in ((h, h_after), (down, down_after), (grads[0]["W"], grads_after[0]["W"])):
         assert_close(ours, theirs)

@@ -1,8 +1,9 @@
-"""Augmentation: other images of the same classes, drawn anew for every batch `(N, H, W, C)`.
+"""Augmentation: every batch of training images is changed at random, in ways that keep the class of an image.
 
-All of it works on the host: a batch goes to the device after it.  Every function is pure, draws from the
-generator that it is given, for each image on its own, and gives an array of the type that came in.  What
-moves into an image is 0, which after standardising is the mean of the training part.
+A batch of images is an array (N, H, W, C).  All functions work on the host; the batch goes to the device afterwards.
+Every function is pure, draws random numbers from the generator that it is given, draws anew for each image, and
+returns an array of the dtype of its input.  Pixels that move into an image are 0.  After standardising, 0 is the mean
+of the training part.
 """
 from __future__ import annotations
 
@@ -17,14 +18,39 @@ from ..errors import InputError, unknown
 from .randaugment import randaugment
 
 NUMBER = re.compile("[0-9]{1,4000}")
-LARGEST = 256  # number of pixels to move or hide: nothing is left of an image beyond its side
+LARGEST = 256  # pixels by which an image may move, or the side of a hidden square
 Augment = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 
 
 def flip(rng: np.random.Generator, x: np.ndarray, p: float = 0.5) -> np.ndarray:
-    """Images `(N, H, W, C)`, each with probability p mirrored left to right.
+    """Mirror each image left to right with probability p.
 
-    Raises InputError for other shapes and where p is no probability.
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The source of the random numbers.
+    x : array (N, H, W, C)
+        The images.
+    p : float, optional
+        The probability, from 0 to 1.
+
+    Returns
+    -------
+    array (N, H, W, C)
+        The images, some of them mirrored.
+
+    Raises
+    ------
+    InputError
+        If x does not have four axes, or if p is not a probability.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.data.augment import flip
+    >>> x = np.array([1, 2, 3]).reshape(1, 1, 3, 1)
+    >>> flip(np.random.default_rng(0), x, p=1).ravel().tolist()
+    [3, 2, 1]
     """
     _check(x)
     if not 0 <= p <= 1:
@@ -34,9 +60,34 @@ def flip(rng: np.random.Generator, x: np.ndarray, p: float = 0.5) -> np.ndarray:
 
 
 def crop(rng: np.random.Generator, x: np.ndarray, pad: int = 4) -> np.ndarray:
-    """Images `(N, H, W, C)`, each a window of that size, at a place of its own, of the image framed by zeros.
+    """Put a frame of zeros around each image, and cut a window of the old size out of it at a random place.
 
-    The frame is `pad` pixels wide.  Raises InputError for other shapes and a width outside 0 to 256.
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The source of the random numbers.
+    x : array (N, H, W, C)
+        The images.
+    pad : int, optional
+        The width of the frame in pixels, from 0 to 256.
+
+    Returns
+    -------
+    array (N, H, W, C)
+        One window of each framed image.
+
+    Raises
+    ------
+    InputError
+        If x does not have four axes, or if pad is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.data.augment import crop
+    >>> windows = crop(np.random.default_rng(0), np.ones((100, 4, 4, 1)), pad=1)
+    >>> windows.shape, sorted({int(window.sum()) for window in windows})  # a row, a column, or both may be zeros
+    ((100, 4, 4, 1), [9, 12, 16])
     """
     _check(x)
     _within("crop", pad, 0)
@@ -44,13 +95,40 @@ def crop(rng: np.random.Generator, x: np.ndarray, pad: int = 4) -> np.ndarray:
     framed = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     top, left = rng.integers(0, 2 * pad + 1, (2, n, 1, 1))
     rows, columns = top + np.arange(height)[:, None], left + np.arange(width)
-    return framed[np.arange(n)[:, None, None], rows, columns]
+    windows: np.ndarray = framed[np.arange(n)[:, None, None], rows, columns]
+    return windows
 
 
 def jitter(rng: np.random.Generator, x: np.ndarray, reach: int = 2) -> np.ndarray:
-    """Images `(N, H, W, C)`, each shifted by up to `reach` pixels along both axes; its edge pixels fill the gap.
+    """Shift each image by a random number of pixels along both axes, and fill the gap with its edge pixels.
 
-    Raises InputError for other shapes and a reach outside 0 to 256.
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The source of the random numbers.
+    x : array (N, H, W, C)
+        The images.
+    reach : int, optional
+        The largest shift in pixels, from 0 to 256.  A shift may go in either direction.
+
+    Returns
+    -------
+    array (N, H, W, C)
+        The shifted images.
+
+    Raises
+    ------
+    InputError
+        If x does not have four axes, or if reach is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.data.augment import jitter
+    >>> x = np.arange(5).reshape(1, 1, 5, 1)
+    >>> moved = jitter(np.random.default_rng(0), x, reach=1).ravel().tolist()
+    >>> moved in ([0, 0, 1, 2, 3], [0, 1, 2, 3, 4], [1, 2, 3, 4, 4])
+    True
     """
     _check(x)
     _within("jitter", reach, 0)
@@ -58,14 +136,43 @@ def jitter(rng: np.random.Generator, x: np.ndarray, reach: int = 2) -> np.ndarra
     down, right = rng.integers(-reach, reach + 1, (2, n, 1, 1))
     rows = np.clip(np.arange(height)[:, None] - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)
-    return x[np.arange(n)[:, None, None], rows, columns]
+    shifted: np.ndarray = x[np.arange(n)[:, None, None], rows, columns]
+    return shifted
 
 
 def cutout(rng: np.random.Generator, x: np.ndarray, size: int = 8) -> np.ndarray:
-    """Images `(N, H, W, C)`, each with a square of zeros around a pixel of its own; DeVries, Taylor 2017.
+    """Put a square of zeros around a random pixel of each image.
 
-    The square has `size` pixels a side, fewer where it hangs over the border.  Raises InputError for other
-    shapes and sizes outside 1 to 256.
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The source of the random numbers.
+    x : array (N, H, W, C)
+        The images.
+    size : int, optional
+        The side of the square in pixels, from 1 to 256.  The part of a square outside the image is cut off.
+
+    Returns
+    -------
+    array (N, H, W, C)
+        The images with their squares.
+
+    Raises
+    ------
+    InputError
+        If x does not have four axes, or if size is out of range.
+
+    Notes
+    -----
+    Source: DeVries, Taylor 2017, "Improved Regularization of Convolutional Neural Networks with Cutout".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.data.augment import cutout
+    >>> x = np.ones((2, 4, 4, 1))
+    >>> cutout(np.random.default_rng(0), x, size=1).sum(axis=(1, 2, 3)).tolist()
+    [15.0, 15.0]
     """
     _check(x)
     _within("cutout", size, 1)
@@ -79,7 +186,23 @@ def cutout(rng: np.random.Generator, x: np.ndarray, size: int = 8) -> np.ndarray
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A line of the list of augmentations: what it is, the function, and what its numbers are called."""
+    """One augmentation that can be chosen by its name.
+
+    Parameters
+    ----------
+    summary : str
+        One line for the help text.
+    function : callable
+        `function(rng, x, *numbers)` returns the augmented images.
+    numbers : tuple of str, optional
+        The names of its whole numbers, as the help text writes them.
+
+    Examples
+    --------
+    >>> from nobackprop.data.augment import AUGMENTATIONS
+    >>> AUGMENTATIONS["randaugment"].numbers
+    ('N', 'M')
+    """
 
     summary: str
     function: Callable[..., np.ndarray]
@@ -87,20 +210,39 @@ class Augmentation:
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
-    "flip": Augmentation("mirror every second image left to right", flip),
-    "crop": Augmentation("crop:PAD cuts a window out of the image in a frame of zeros, default 4", crop, ("PAD",)),
-    "jitter": Augmentation("jitter:REACH shifts by up to so many pixels, default 2", jitter, ("REACH",)),
-    "cutout": Augmentation("cutout:SIZE puts zeros into a square, default 8", cutout, ("SIZE",)),
+    "flip": Augmentation("mirrors each image left to right with probability 0.5", flip),
+    "crop": Augmentation("crop:PAD cuts a window out of each image in a frame of zeros, PAD pixels wide, default 4",
+                         crop, ("PAD",)),
+    "jitter": Augmentation("jitter:REACH shifts each image by up to REACH pixels, default 2", jitter, ("REACH",)),
+    "cutout": Augmentation("cutout:SIZE puts zeros into a square of SIZE pixels a side, default 8", cutout, ("SIZE",)),
     "randaugment": Augmentation("randaugment:N:M does N random operations of magnitude M from 0 to 30, default 2:9",
                                 randaugment, ("N", "M")),
 }
 
 
 def parse(text: str) -> Augment:
-    """What 'flip,crop:4,cutout:8' names, as a function of a generator and a batch; nothing is done for ''.
+    """Return the function that a text such as 'flip,crop:4,cutout:8' describes.
 
-    Raises InputError where a name or the numbers behind it are wrong.
+    Parameters
+    ----------
+    text : str
+        The names of augmentations with commas between them.  Whole numbers may follow a name, with colons before
+        them.  The augmentations run from left to right.  For an empty text the function changes nothing.
 
+    Returns
+    -------
+    callable
+        `augment(rng, x)` takes a generator and images (N, H, W, C), and returns the augmented images.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or if the numbers after a name are wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.data.augment import parse
     >>> x = np.ones((2, 4, 4, 1), np.float32)
     >>> parse("flip,cutout:1")(np.random.default_rng(0), x).sum(axis=(1, 2, 3))
     array([15., 15.], dtype=float32)
@@ -116,24 +258,27 @@ def parse(text: str) -> Augment:
 
 
 def _step(part: str) -> tuple[Callable[..., np.ndarray], tuple[int, ...]]:
-    name, *typed = part.split(":")
+    """The function that one part of the text names, and its numbers."""
+    name, *texts = part.split(":")
     if name not in AUGMENTATIONS:
         raise unknown("augmentation", name, AUGMENTATIONS)
     chosen = AUGMENTATIONS[name]
-    if len(typed) > len(chosen.numbers) or not all(map(NUMBER.fullmatch, typed)):
+    if len(texts) > len(chosen.numbers) or not all(map(NUMBER.fullmatch, texts)):
         wanted = ":".join((name, *chosen.numbers)) + (" with whole numbers" if chosen.numbers else " alone")
         raise InputError(f"augmentation '{part[:100]}': expected {wanted}")
-    numbers = tuple(map(int, typed))
-    # tried at once, so that a wrong number is told before anything is trained
+    numbers = tuple(map(int, texts))
+    # called once on an empty batch, so that a wrong number is refused before training starts
     chosen.function(np.random.default_rng(0), np.zeros((0, 1, 1, 1), np.float32), *numbers)
     return chosen.function, numbers
 
 
 def _check(x: np.ndarray) -> None:
+    """Raise InputError if x is not a batch of images."""
     if np.ndim(x) != 4:
         raise InputError(f"only images (N, H, W, C) can be augmented, got an array of shape {np.shape(x)}")
 
 
 def _within(name: str, value: int, low: int) -> None:
+    """Raise InputError if the number of an augmentation is not an integer from `low` to LARGEST."""
     if not isinstance(value, Integral) or not low <= value <= LARGEST:
         raise InputError(f"{name} has the number {value}, expected one from {low} to {LARGEST}")

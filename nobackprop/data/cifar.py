@@ -1,4 +1,8 @@
-"""CIFAR-10 and CIFAR-100 from their binary version: records of one or two labels and 3,072 pixels."""
+"""CIFAR-10 and CIFAR-100 from the files of their binary version.
+
+Such a file is a sequence of records.  A record holds one label (CIFAR-10) or two labels (CIFAR-100), and then 3,072
+numbers: an image of 32 x 32 pixels, all red values first, then all green ones, then all blue ones.
+"""
 from __future__ import annotations
 
 import os
@@ -12,7 +16,7 @@ from ..errors import InputError
 from .dataset import Dataset, from_arrays
 from .origin import Origin, find
 
-SHAPE = (3, 32, 32)  # channel by channel
+SHAPE = (3, 32, 32)  # of an image as it is stored: channels first
 PIXELS = 3 * 32 * 32
 VALIDATION = 0.1  # 5,000 of the 50,000 training images
 URL = "https://www.cs.toronto.edu/~kriz/"
@@ -20,11 +24,27 @@ URL = "https://www.cs.toronto.edu/~kriz/"
 
 @dataclass(frozen=True)
 class Format:
-    """What one of the two has in its files, the last of which holds the test images."""
+    """What the files of one of the two data sets hold.
+
+    Parameters
+    ----------
+    origin : Origin
+        The names of the files, and who publishes them.  The last file holds the test images.
+    labels : tuple of int
+        The number of classes of each label in a record.  The last label is used.
+    records : tuple of int
+        The number of records in each file.
+
+    Examples
+    --------
+    >>> from nobackprop.data.cifar import FORMATS
+    >>> FORMATS["cifar-100"].labels, sum(FORMATS["cifar-100"].records)
+    ((20, 100), 60000)
+    """
 
     origin: Origin
-    labels: tuple[int, ...]  # how many classes each of a record's labels tells apart; the last one is used
-    records: tuple[int, ...]  # in each file
+    labels: tuple[int, ...]
+    records: tuple[int, ...]
 
 
 FORMATS = {
@@ -54,32 +74,91 @@ FORMATS = {
 
 
 def cifar10(data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
-    """Small photographs of 10 classes, images `(N, 32, 32, 3)`; InputError where files are missing or wrong."""
+    """Load CIFAR-10: small photographs of 10 classes, images (N, 32, 32, 3).
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        The folder with the files.  If it is left out, NOBACKPROP_DATA and the cache are searched.
+    download : bool, optional
+        Whether missing files may be fetched from their publisher into the cache.
+
+    Returns
+    -------
+    Dataset
+        45,000 training, 5,000 validation and 10,000 test images.
+
+    Raises
+    ------
+    InputError
+        If files are missing, cut short, too long or damaged.
+
+    Examples
+    --------
+    >>> from nobackprop.data.cifar import cifar10
+    >>> from nobackprop.errors import InputError
+    >>> try:
+    ...     cifar10("no-such-folder")
+    ... except InputError as error:
+    ...     print(str(error).partition(" in ")[0])
+    no cifar-10
+    """
     return _dataset("cifar-10", data_dir, download)
 
 
 def cifar100(data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
-    """Those of 100 classes, the fine labels, images `(N, 32, 32, 3)`; InputError as for cifar10."""
+    """Load CIFAR-100: small photographs of 100 classes, images (N, 32, 32, 3).
+
+    Every image has a coarse label (20 classes) and a fine label (100 classes).  The fine label is used.
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        The folder with the files.  If it is left out, NOBACKPROP_DATA and the cache are searched.
+    download : bool, optional
+        Whether missing files may be fetched from their publisher into the cache.
+
+    Returns
+    -------
+    Dataset
+        45,000 training, 5,000 validation and 10,000 test images.
+
+    Raises
+    ------
+    InputError
+        If files are missing, cut short, too long or damaged.
+
+    Examples
+    --------
+    >>> from nobackprop.data.cifar import cifar100
+    >>> from nobackprop.errors import InputError
+    >>> try:
+    ...     cifar100("no-such-folder")
+    ... except InputError as error:
+    ...     print(str(error).partition(" in ")[0])
+    no cifar-100
+    """
     return _dataset("cifar-100", data_dir, download)
 
 
 def _dataset(name: str, data_dir: str | os.PathLike[str] | None, download: bool) -> Dataset:
+    """The Dataset of one of the names in FORMATS."""
     form = FORMATS[name]
     paths = find(form.origin, data_dir, download)
     parts = [_read(path, form.labels, records) for path, records in zip(paths, form.records, strict=True)]
     x, y = (np.concatenate(arrays) for arrays in zip(*parts[:-1]))
     x_test, y_test = parts.pop()
-    parts.clear()  # the training images a second time, from here on
+    parts.clear()  # frees the memory of the files' images, which x holds a second time
     return from_arrays(name, x, y, x_test, y_test, classes=form.labels[-1], validation=VALIDATION)
 
 
 def _read(path: Path, classes: Sequence[int], records: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images `(N, 32, 32, 3)` and labels `(N,)`, both uint8, of one file."""
+    """The images (N, 32, 32, 3) and labels (N,) of one file, both in uint8."""
     width = len(classes) + PIXELS
     expected = records * width
     try:
-        size = os.path.getsize(path)
-        # a file of another size is not read at all: it may be larger than the memory
+        size = path.stat().st_size
+        # a file of another size is not read at all, because it may be larger than the memory
         raw = np.fromfile(path, np.uint8, expected) if size == expected else np.empty(0, np.uint8)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error

@@ -1,4 +1,8 @@
-"""A data set in memory: three parts, checked, split and standardised by the training part alone."""
+"""A data set in memory: a training, a validation and a test part.
+
+The parts are checked.  `from_arrays` splits off the validation part, and standardises all parts by the mean and the
+standard deviation of the training part.
+"""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -9,14 +13,38 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..errors import InputError
 
-CHUNK = 2**22  # numbers
+CHUNK = 2**22  # numbers that are copied to float64 at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Inputs `(N, *shape)` in float32 and labels `(N,)` in int64 of the three parts of a data set.
+    """The inputs and labels of the three parts of a data set.
 
-    Raises InputError for parts that do not fit each other, also where `dataclasses.replace` makes them.
+    `from_arrays` makes one from your own arrays, and `load` gives one by its name.
+
+    Parameters
+    ----------
+    name : str
+        A name for tables and figures.
+    classes : int
+        The number of classes, 2 or more.
+    x_train, x_validation, x_test : array (N, F) or (N, H, W, C), floating-point
+        The inputs of each part; float32 if `from_arrays` or `load` made them.
+    y_train, y_validation, y_test : array (N,), integer
+        The labels of each part, from 0 to classes - 1; int64 if `from_arrays` or `load` made them.
+
+    Raises
+    ------
+    InputError
+        If the parts do not fit each other.  `dataclasses.replace` checks the same.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from nobackprop.data import load
+    >>> digits = load("digits")
+    >>> replace(digits, name="fewer", x_train=digits.x_train[:100], y_train=digits.y_train[:100])
+    Dataset('fewer', 100 + 180 + 360 inputs of shape (8, 8, 1), 10 classes)
     """
 
     name: str
@@ -33,7 +61,7 @@ class Dataset:
             x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
             for array, at in ((x, f"x_{part}"), (y, f"y_{part}")):
                 if not isinstance(array, np.ndarray):
-                    raise InputError(f"{at} is of type {type(array).__name__}, expected an array of NumPy")
+                    raise InputError(f"{at} is of type {type(array).__name__}, expected a NumPy array")
             if _shaped(f"x_{part}", x).dtype.kind != "f":
                 raise InputError(f"x_{part} has type {x.dtype}, expected floating-point numbers such as float32")
             if x.shape[1:] != self.shape:
@@ -43,7 +71,14 @@ class Dataset:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one input: `(H, W, C)` or `(F,)`."""
+        """The shape of one input: (H, W, C) or (F,).
+
+        Examples
+        --------
+        >>> from nobackprop.data import load
+        >>> load("digits").shape
+        (8, 8, 1)
+        """
         return self.x_train.shape[1:]
 
     def __repr__(self) -> str:
@@ -52,10 +87,30 @@ class Dataset:
 
 
 def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = "float32") -> np.ndarray:
-    """Labels `(N,)` as rows `(N, classes)` of zeros with a single one.
+    """Turn labels into one-hot rows: a 1 at the index of the label, and 0 elsewhere.
 
-    Raises InputError for labels that are not integers from 0 to classes - 1.
+    Parameters
+    ----------
+    labels : array-like (N,), integer
+        The labels, from 0 to classes - 1.
+    classes : int
+        The number of classes, 2 or more.
+    dtype : dtype, optional
+        The dtype of the rows.
 
+    Returns
+    -------
+    array (N, classes)
+        One row for each label.
+
+    Raises
+    ------
+    InputError
+        If the labels are not integers from 0 to classes - 1.
+
+    Examples
+    --------
+    >>> from nobackprop.data import one_hot
     >>> one_hot([2, 0], 3)
     array([[0., 0., 1.],
            [1., 0., 0.]], dtype=float32)
@@ -78,14 +133,44 @@ def from_arrays(
     seed: int = 0,
     standardise: bool = True,
 ) -> Dataset:
-    """A Dataset from images `(N, H, W, C)` or vectors `(N, F)` with integer labels `(N,)`.
+    """Make a Dataset from your own arrays of images or vectors.
 
-    A stratified part of the training rows becomes the validation part: a share of them if `validation` is
-    below 1, else that number of rows; every class is in both parts. With `standardise`, every channel of the
-    images or feature of the vectors has mean 0 and standard deviation 1 over the training part.
+    Some training rows become the validation part.  They are chosen at random and stratified: every class is in both
+    parts, with about the same frequency.
 
-    Raises InputError for arrays that do not fit this or each other.
+    Parameters
+    ----------
+    name : str
+        A name for tables and figures.
+    x_train, x_test : array-like (N, H, W, C) or (N, F)
+        Images or vectors of finite real numbers, at least one.
+    y_train, y_test : array-like (N,), integer
+        Their labels, from 0 to classes - 1.
+    classes : int, optional
+        The number of classes.  If it is left out, every label from 0 to the largest one must occur in y_train.
+    validation : float or int, optional
+        The size of the validation part: a share of the training rows if it is below 1, otherwise a number of rows.
+    seed : int, optional
+        The seed of the random choice, from 0 to 2**32 - 1.
+    standardise : bool, optional
+        Whether all parts are shifted and scaled so that every channel of the images, or every feature of the vectors,
+        has mean 0 and standard deviation 1 over the training part.  A constant channel or feature is only shifted.
 
+    Returns
+    -------
+    Dataset
+        The three parts, with inputs in float32 and labels in int64.
+
+    Raises
+    ------
+    InputError
+        If an array is not as described here, if the arrays do not fit each other, or if a class has fewer than two
+        training rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.data import from_arrays
     >>> x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
     >>> from_arrays("mine", x, y, x, y, validation=4)
     Dataset('mine', 16 + 4 + 20 inputs of shape (2,), 2 classes)
@@ -108,7 +193,7 @@ def from_arrays(
 
 
 def _inputs(name: str, x: ArrayLike) -> np.ndarray:
-    """Finite real numbers of shape `(N, F)` or `(N, H, W, C)`, at least one, in the type they came in."""
+    """x as an array of the same dtype; InputError unless it is (N, F) or (N, H, W, C) with finite real numbers."""
     x = _array(name, x)
     if x.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {x.dtype}, expected real numbers")
@@ -117,7 +202,7 @@ def _inputs(name: str, x: ArrayLike) -> np.ndarray:
 
 
 def _shaped(name: str, x: np.ndarray) -> np.ndarray:
-    """The same inputs; InputError unless they are `(N, F)` or `(N, H, W, C)` with at least one number."""
+    """x as an array; InputError unless it is (N, F) or (N, H, W, C) with at least one number."""
     x = _array(name, x)
     if x.ndim not in (2, 4):
         raise InputError(f"{name} has shape {x.shape}, expected vectors (N, F) or images (N, H, W, C)")
@@ -127,12 +212,13 @@ def _shaped(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def _as_many(part: str, x: np.ndarray, y: np.ndarray) -> None:
+    """Raise InputError unless there is one label for each input."""
     if len(x) != len(y):
         raise InputError(f"y_{part} holds {len(y)} labels, expected {len(x)}, as many as inputs in x_{part}")
 
 
 def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
-    """Labels `(N,)` from 0 to classes - 1 in int64; without classes, from 0 on."""
+    """y in int64; InputError unless it is (N,) with integers from 0 to classes - 1, or from 0 on without classes."""
     if classes is not None and (not isinstance(classes, Integral) or classes < 2):
         raise InputError(f"classes is {classes!r}, expected an integer from 2 on")
     y = _array(name, y)
@@ -149,9 +235,10 @@ def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
 
 
 def _array(name: str, values: ArrayLike) -> np.ndarray:
-    # NumPy would drop the masks, and what they hide would be trained on
+    """The values as an array; InputError if they are masked, or rows of different shapes."""
+    # NumPy would drop the mask, and the network would be trained on the masked numbers
     if any(isinstance(a, np.ma.MaskedArray) for a in (values, *(values if isinstance(values, list | tuple) else ()))):
-        raise InputError(f"{name} is a masked array, expected one whose numbers are all there")
+        raise InputError(f"{name} is a masked array, expected one without a mask")
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -159,9 +246,9 @@ def _array(name: str, values: ArrayLike) -> np.ndarray:
 
 
 def _count(y: np.ndarray) -> int:
-    """The number of classes in labels `(N,)`, all of which must occur."""
+    """The number of classes in the labels (N,); InputError unless every label from 0 to the largest occurs."""
     seen = np.unique(y)
-    # labels that start at 1 would otherwise pass, with a class that nothing belongs to
+    # without this check, labels that start at 1 would be accepted, with a class 0 that no row belongs to
     if len(seen) != seen[-1] + 1:
         gap = next(i for i, label in enumerate(seen) if i != label)
         raise InputError(
@@ -174,9 +261,9 @@ def _count(y: np.ndarray) -> int:
 
 
 def _finite(name: str, x: np.ndarray, first: int = 0) -> None:
-    """Raises InputError where x, whose first row is that of a larger array, is beyond float32."""
+    """Raise InputError if float32 cannot hold a number of x, which starts at row `first` of a larger array."""
     with np.errstate(over="ignore", invalid="ignore"):
-        # the extremes tell, and unlike isfinite(x) need no array of x's size
+        # the two extremes suffice; isfinite(x) would need an array of the size of x
         if np.isfinite(np.array([x.min(), x.max()]).astype(np.float32)).all():
             return
         good = np.isfinite(x.astype(np.float32)).reshape(len(x), -1).all(axis=1)
@@ -186,8 +273,8 @@ def _finite(name: str, x: np.ndarray, first: int = 0) -> None:
 
 
 def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the training and of the validation rows, the classes equally frequent in both."""
-    from sklearn.model_selection import train_test_split  # a second to import: only where it is needed
+    """The indices of the training and of the validation rows; classes are equally frequent in both."""
+    from sklearn.model_selection import train_test_split  # imported here, because the import takes a second
 
     share = isinstance(validation, Real) and 0 < validation < 1
     if not share and not (isinstance(validation, Integral) and 0 < validation < len(y)):
@@ -210,42 +297,42 @@ def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.
             f"expected from {len(seen)} to {len(y) - len(seen)}, one row per class or more in both parts"
         )
     train, held_out = train_test_split(np.arange(len(y)), test_size=rows, stratify=y, random_state=seed)
-    # the shares are rounded, so that a rare class may be in one part alone
+    # scikit-learn rounds the shares, so that a rare class may be in only one part
     _give_each_class_a_row(np.searchsorted(seen, y), held_out, train)
     _give_each_class_a_row(np.searchsorted(seen, y), train, held_out)
     return train, held_out
 
 
 def _give_each_class_a_row(y: np.ndarray, part: np.ndarray, other: np.ndarray) -> None:
-    """Exchange rows of the two parts until `part` has one of each of the classes `y`, counted from 0 on."""
+    """Exchange rows of the two parts until `part` has a row of every class; y holds the classes of all rows."""
     for label in np.setdiff1d(y, y[part]):
-        # of the largest class, which keeps rows in this part as there are more rows than classes
+        # a row of the largest class is given away: others of it remain, because there are more rows than classes
         given = np.flatnonzero(y[part] == np.bincount(y[part]).argmax())[0]
         taken = np.flatnonzero(y[other] == label)[0]
         part[given], other[taken] = other[taken], part[given]
 
 
 def _chunks(x: np.ndarray) -> list[slice]:
-    """Rows of x, so few at a time that copies of them in float64 are small beside 50,000 images."""
+    """Slices of the rows of x, each small enough for a copy in float64."""
     rows = max(1, CHUNK // x[0].size)
     return [slice(i, i + rows) for i in range(0, len(x), rows)]
 
 
 def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and scale `(C,)` of images or `(F,)` of vectors: the scale is 1 if the values differ by rounding alone."""
+    """The mean and scale of each channel or feature; the scale is 1 if its values differ by rounding alone."""
     axes = tuple(range(x.ndim - 1))
     count = x.size // x.shape[-1]
     mean = x.mean(axes, dtype=np.float64)
     squares = sum(np.square(np.subtract(x[rows], mean, dtype=np.float64)).sum(axes) for rows in _chunks(x))
     deviation = np.sqrt(squares / count)
-    # the mean is rounded `count` times in float64, and each value once in its own type: to divide by a deviation
-    # that is no more than that would blow the rounding up
+    # the mean is rounded `count` times in float64, and each value once in its own type; a deviation that is no larger
+    # than these rounding errors is one itself, and dividing by it would make them large
     rounding = max(count * np.finfo(np.float64).eps, np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0)
     return mean, np.where(deviation > rounding * np.abs(mean), deviation, 1.0)
 
 
 def _standardised(name: str, x: np.ndarray, mean: ArrayLike, scale: ArrayLike) -> np.ndarray:
-    """`(x - mean) / scale` in float32, worked out in float64 as means may be far larger than deviations."""
+    """(x - mean) / scale in float32, computed in float64 because a mean may be far larger than a deviation."""
     out = np.empty(x.shape, np.float32)
     for rows in _chunks(x):
         part = np.subtract(x[rows], mean, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST: a type code, a shape and the numbers, all big-endian."""
+"""IDX, the file format of MNIST: a type code, a shape and the numbers, all in big-endian byte order."""
 from __future__ import annotations
 
 import gzip
@@ -14,20 +14,44 @@ from ..errors import InputError
 from ..files import DEFLATE, Stream, atomic, numbers
 
 GZIP = b"\x1f\x8b"
-FRAME = 2**16  # bytes that a packed file has besides its data: a name, a comment, checksums
+FRAME = 2**16  # bytes that a gzip file may have in addition to its data: a name, a comment, checksums
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: "i2", 0x0C: "i4", 0x0D: "f4", 0x0E: "f8"}
 CODES = {kind: code for code, kind in TYPES.items()}
 
 
 def read_idx(path: str | os.PathLike[str], largest: float = math.inf) -> np.ndarray:
-    """The array in an IDX file, plain or gzipped, in native byte order and of the shape its header gives.
+    """Read the array in an IDX file, plain or packed with gzip.
 
-    Raises InputError where there is no such file, or it is damaged, cut short, too long or not IDX, and for an
-    array of more than `largest` bytes, before it is read.
+    Parameters
+    ----------
+    path : path
+        The file.  Its contents, not its name, tell whether it is packed.
+    largest : float, optional
+        The largest size of the array in bytes that is accepted.  The size is checked before the array is read.
+
+    Returns
+    -------
+    array
+        The array, with the shape that the header of the file gives, in the byte order of this machine.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, if it is damaged, cut short, too long or not IDX, or if the array is too large.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from nobackprop.data import read_idx, write_idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_idx(f"{folder}/mine.gz", np.arange(6, dtype=np.int16).reshape(2, 3))
+    ...     read_idx(f"{folder}/mine.gz").tolist()
+    [[0, 1, 2], [3, 4, 5]]
     """
     try:
-        with open(path, "rb") as file:
-            # by content, as browsers and torchvision unpack files or keep the name as they please
+        with Path(path).open("rb") as file:
+            # the name does not tell: browsers and torchvision unpack some files and keep the name, or change it
             packed = file.read(2) == GZIP
             file.seek(0)
             size = os.fstat(file.fileno()).st_size
@@ -41,7 +65,7 @@ def read_idx(path: str | os.PathLike[str], largest: float = math.inf) -> np.ndar
 
 def _array(path: str | os.PathLike[str], stream: Stream, size: int, packed: bool,
            largest: float) -> np.ndarray:
-    """The array in the stream of a file of that size: no more than one byte beyond the array is read."""
+    """The array in the stream of a file of `size` bytes; at most one byte after the array is read."""
     start = stream.read(4)
     rank = start[3] if len(start) == 4 else 0
     if start[:2] != b"\0\0" or rank == 0 or start[2] not in TYPES:
@@ -54,12 +78,12 @@ def _array(path: str | os.PathLike[str], stream: Stream, size: int, packed: bool
         raise InputError(f"{path} is cut short: {4 + len(header)} bytes, expected a header of {4 + 4 * rank}")
     shape = struct.unpack(f">{rank}I", header)
     dtype = np.dtype(TYPES[start[2]])
-    # Python's integers, as a forged shape would overflow NumPy's
+    # integers of Python, because a forged shape would overflow those of NumPy
     expected = math.prod(shape) * dtype.itemsize
     wanted = f"expected {expected} for {dtype} of shape {shape}"
     if expected > largest:
         raise InputError(f"{path} holds {dtype} of shape {shape}, expected at most {largest} bytes")
-    # what a packed file of this size cannot hold, or need not be so large for, is told before it is unpacked
+    # before unpacking: a packed file cannot hold more than DEFLATE times its size, nor be much larger than its data
     came, low, high = size - 4 - 4 * rank, expected, expected
     if packed:
         came, low, high = size, expected // DEFLATE, 2 * expected + FRAME
@@ -82,9 +106,32 @@ def _array(path: str | os.PathLike[str], stream: Stream, size: int, packed: bool
 
 
 def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
-    """Write an array of any shape as an IDX file, gzipped where the name ends in .gz, whole or not at all.
+    """Write an array as an IDX file, and pack it with gzip if the name ends in .gz.
 
-    Raises InputError for a type or shape that IDX cannot hold and where the file cannot be written.
+    The file appears only after all of it is written.  Equal arrays give equal files.
+
+    Parameters
+    ----------
+    path : path
+        The file to write.
+    array : array
+        Numbers in uint8, int8, int16, int32, float32 or float64, with one axis or more.
+
+    Raises
+    ------
+    InputError
+        If IDX cannot hold the dtype or the shape of the array, or if the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from nobackprop.data import write_idx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_idx(f"{folder}/mine", np.array([7, 8], np.uint8))
+    ...     Path(f"{folder}/mine").read_bytes().hex(" ")
+    '00 00 08 01 00 00 00 02 07 08'
     """
     path, array = Path(path), np.asarray(array)
     code = CODES.get(f"{array.dtype.kind}{array.dtype.itemsize}")
@@ -98,7 +145,7 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
     header = struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape)
     raw = header + array.astype(array.dtype.newbyteorder(">")).tobytes()
     if path.suffix == ".gz":
-        raw = gzip.compress(raw, mtime=0)  # no date, so that equal arrays give equal files
+        raw = gzip.compress(raw, mtime=0)  # without the date, so that equal arrays give equal files
     try:
         with atomic(path) as partial:
             partial.write_bytes(raw)

@@ -1,4 +1,4 @@
-"""Where the files of a data set come from: a folder that the user names, the cache, or the network."""
+"""Finds the files of a data set: in a folder that the user names, in the cache, or on the network."""
 from __future__ import annotations
 
 import gzip
@@ -20,30 +20,92 @@ from typing import IO, BinaryIO
 from ..errors import InputError
 from ..files import Stream
 
-# the largest of the files has 250 MB, and the archives hold JPEG files or images, which hardly pack
-LARGEST = 2**29  # bytes of a download and of what an archive unpacks to
-PATIENCE = 60.0  # seconds before a slow download is given up
-SLOWEST = 2**15  # bytes a second on average, with which the largest file comes in five hours
+# the largest file has 250 MB; an archive unpacks to little more than its size, because images hardly pack
+LARGEST = 2**29  # bytes that a download may have, and that an archive may unpack to
+PATIENCE = 60.0  # seconds after which a slow download is given up
+SLOWEST = 2**15  # bytes a second that are expected on average
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a data set's files are called, in which folders they usually lie, and who publishes them."""
+    """The names of a data set's files, the folders in which they usually lie, and their publisher.
+
+    Parameters
+    ----------
+    name : str
+        The name of the data set.
+    files : tuple of str
+        The names of the files.  All of them must lie in one folder.
+    folders : tuple of str
+        The folders inside a data folder in which the files usually lie.
+    url : str
+        The address of the publisher.
+    downloads : mapping of str to str
+        The names of the files to download from there, with their checksums in the notation of pooch.
+    spellings : callable, optional
+        `spellings(file)` gives the names that a file may have, the preferred one first.
+
+    Examples
+    --------
+    >>> from nobackprop.data.origin import Origin
+    >>> mine = Origin("mine", ("a.bin", "b.bin"), ("mine",), "https://example.org/", {})
+    >>> mine.spellings("a.bin")
+    ('a.bin',)
+    """
 
     name: str
-    files: tuple[str, ...]  # that must all lie in one folder
-    folders: tuple[str, ...]  # inside a data folder
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
     url: str
-    downloads: Mapping[str, str]  # what to fetch from there, with checksums in pooch's notation
-    spellings: Callable[[str], tuple[str, ...]] = lambda file: (file,)  # what each may be called, the best first
+    downloads: Mapping[str, str]
+    spellings: Callable[[str], tuple[str, ...]] = lambda file: (file,)
 
     def folders_in(self, data_dir: str | os.PathLike[str]) -> list[Path]:
-        """Where the files may lie: in folders of their own first, as data sets share file names."""
-        root = Path(os.path.expanduser(data_dir))
+        """Return the folders in which the files may lie, the most likely one first.
+
+        The data folder itself comes last, because several data sets may have files of the same names there.
+
+        Parameters
+        ----------
+        data_dir : path
+            The data folder; a leading ~ is the user's home.
+
+        Returns
+        -------
+        list of Path
+            The folders; none of them needs to exist.
+
+        Examples
+        --------
+        >>> from nobackprop.data.origin import Origin
+        >>> mine = Origin("mine", ("a.bin",), ("mine",), "https://example.org/", {})
+        >>> [folder.as_posix() for folder in mine.folders_in("data")]
+        ['data/mine', 'data']
+        """
+        # Path.expanduser raises an exception if it does not know the user, as in ~nobody/data
+        root = Path(os.path.expanduser(data_dir))  # noqa: PTH111
         return [*(root / folder for folder in self.folders), root]
 
     def complete(self, folders: Iterable[Path]) -> list[Path] | None:
-        """The paths of the files in the first folder that has them all."""
+        """Return the paths of the files in the first folder that has all of them.
+
+        Parameters
+        ----------
+        folders : iterable of Path
+            The folders to look into.
+
+        Returns
+        -------
+        list of Path or None
+            The paths, in the order of `files`.  None if no folder has all files.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from nobackprop.data.origin import Origin
+        >>> Origin("mine", ("a.bin",), (), "https://example.org/", {}).complete([Path("no-such-folder")]) is None
+        True
+        """
         for folder in folders:
             found = [path for file in self.files if (path := self._spelled(folder / file)) is not None]
             if len(found) == len(self.files):
@@ -51,24 +113,57 @@ class Origin:
         return None
 
     def _spelled(self, path: Path) -> Path | None:
-        """The file of that name, or of another spelling of it, in capitals or not."""
+        """The file of that name or of another spelling, in capitals or not; None if there is none."""
         spellings = self.spellings(path.name)
-        exact = [path.with_name(name) for name in spellings if os.path.isfile(path.with_name(name))]
+        # os.path.isfile says False of a file in a folder that may not be read; Path.is_file raises an exception
+        exact = [path.with_name(name) for name in spellings if os.path.isfile(path.with_name(name))]  # noqa: PTH113
         if exact:
             return exact[0]
         try:
-            there = {place.name.casefold(): place for place in sorted(path.parent.iterdir()) if os.path.isfile(place)}
+            there = {place.name.casefold(): place for place in sorted(path.parent.iterdir())
+                     if os.path.isfile(place)}  # noqa: PTH113
         except (OSError, ValueError):  # no such folder, or one that may not be read
             return None
         return next((there[name.casefold()] for name in spellings if name.casefold() in there), None)
 
 
 def find(origin: Origin, data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> list[Path]:
-    """The paths of a data set's files: in data_dir if given, else in NOBACKPROP_DATA, the cache or the network.
+    """Find the files of a data set, and download them if that is allowed and necessary.
 
-    Raises InputError where they are not there or cannot be fetched.
+    If data_dir is given, only that folder is searched.  Otherwise the folder in the environment variable
+    NOBACKPROP_DATA is searched, and then the cache.
+
+    Parameters
+    ----------
+    origin : Origin
+        The names of the files, and their publisher.
+    data_dir : path, optional
+        The data folder.
+    download : bool, optional
+        Whether missing files may be fetched from their publisher into the cache.
+
+    Returns
+    -------
+    list of Path
+        The paths, in the order of `origin.files`.
+
+    Raises
+    ------
+    InputError
+        If files are missing, or if they cannot be downloaded.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from nobackprop.data.origin import Origin, find
+    >>> mine = Origin("mine", ("a.bin",), ("mine",), "https://example.org/", {})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = Path(folder, "a.bin").write_bytes(b"abc")
+    ...     [path.name for path in find(mine, folder)]
+    ['a.bin']
     """
-    # a folder that was asked for by name must not be passed over for another one
+    # if the user names a folder, files of another folder must not be used instead
     if data_dir is not None:
         folders = origin.folders_in(data_dir)
         found = origin.complete(folders)
@@ -76,7 +171,7 @@ def find(origin: Origin, data_dir: str | os.PathLike[str] | None = None, downloa
             either = ", each plain or with .gz" if f"{origin.files[0]}.gz" in origin.spellings(origin.files[0]) else ""
             raise InputError(f"no {origin.name} in {_listed(folders)}: expected {', '.join(origin.files)}{either}")
         return found
-    import pooch  # slow to import, and needed only from here on
+    import pooch  # imported here, because the import is slow and most calls do not need it
 
     variable, cache = os.environ.get("NOBACKPROP_DATA"), pooch.os_cache("nobackprop") / origin.name
     folders = origin.folders_in(variable) if variable else []
@@ -88,7 +183,9 @@ def find(origin: Origin, data_dir: str | os.PathLike[str] | None = None, downloa
     found = origin.complete(origin.folders_in(cache))
     if found is None:
         if download:
-            raise InputError(f"{origin.url} does not give {origin.name} whole: expected {', '.join(origin.files)}")
+            raise InputError(
+                f"{origin.url} does not have all files of {origin.name}: expected {', '.join(origin.files)}"
+            )
         raise InputError(
             f"no {origin.name} in {_listed([*folders, cache])}: name the folder of its files with "
             "--data-dir DIR or NOBACKPROP_DATA, or fetch them with --download"
@@ -97,23 +194,24 @@ def find(origin: Origin, data_dir: str | os.PathLike[str] | None = None, downloa
 
 
 def _listed(folders: list[Path]) -> str:
+    """The folders as a list in a sentence."""
     return " or ".join(str(folder) for folder in folders)
 
 
 def _fetch(origin: Origin, cache: Path) -> None:
-    """Download what is missing in the cache or damaged there, and unpack archives that are not unpacked."""
+    """Download the files that are missing or damaged in the cache, and unpack the archives."""
     import pooch
 
     store = pooch.create(path=cache, base_url=origin.url, registry=dict(origin.downloads))
     for file, checksum in origin.downloads.items():
         packed = file.endswith((".tar.gz", ".zip"))
-        # an archive has done its work where its files are: there is no need to read it again
+        # if the files of an archive are there, the archive need not be read again
         if packed and origin.complete(origin.folders_in(cache)) is not None:
             continue
         try:
             there = cache / file
             if there.is_file() and there.stat().st_size > LARGEST:
-                there.unlink()  # damaged: it would be read to its end for its checksum
+                there.unlink()  # damaged: computing its checksum would read all of it
             archive = store.fetch(file, downloader=_watched)
             if packed:
                 _unpack(Path(archive), cache)
@@ -139,18 +237,19 @@ def _reason(error: OSError) -> str:
 
 
 def _slow(came: int, waited: float) -> bool:
-    """Whether a download of so many bytes in so many seconds is given up."""
+    """Whether a download that brought `came` bytes in `waited` seconds is given up."""
     return waited > PATIENCE and came < SLOWEST * waited
 
 
 class _TooLarge(Exception):
-    pass
+    """A download or an archive has more than LARGEST bytes."""
 
 
 def _watched(url: str, path: str, store: object) -> None:
-    """Download to a file; pooch calls it, with itself as the last argument.
+    """Download to a file; pooch calls this function, and passes itself as the last argument.
 
-    Raises InputError for more than LARGEST bytes, and after PATIENCE seconds for fewer than SLOWEST bytes a second.
+    Raises InputError if there are more than LARGEST bytes, or if fewer than SLOWEST bytes a second have come after
+    PATIENCE seconds.
     """
     import requests
     from tqdm import tqdm
@@ -173,9 +272,9 @@ def _watched(url: str, path: str, store: object) -> None:
         except Exception as error:
             raised.append(error)
 
-    with open(path, "wb") as opened:
-        # a thread of its own, as a server can hold up every step of a download: to connect, to begin, to go on;
-        # if it is left to itself, it ends when it has something to write to the closed file
+    with Path(path).open("wb") as opened:
+        # the download has its own thread, because a server can delay every step of it: the connection, the first byte,
+        # every later byte; if the download is given up, the thread ends as soon as it writes to the closed file
         thread, begun = threading.Thread(target=work, args=(opened,), daemon=True), time.monotonic()
         thread.start()
         while thread.is_alive():
@@ -191,13 +290,13 @@ def _watched(url: str, path: str, store: object) -> None:
 
 
 class _Bounded(io.RawIOBase):
-    """A stream to read from that refuses to give more than LARGEST bytes."""
+    """A stream to read from, which raises _TooLarge after LARGEST bytes."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream, self.left = stream, LARGEST
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         raw = self.stream.read(size)
         self.left -= len(raw)
         if self.left < 0:
@@ -206,24 +305,24 @@ class _Bounded(io.RawIOBase):
 
 
 def _unpack(archive: Path, cache: Path) -> None:
-    """Put the files of an archive, .tar.gz or .zip, beside it, each of its folders wholly or not at all.
+    """Unpack an archive, .tar.gz or .zip, into the cache; each of its folders appears complete or not at all.
 
-    Raises InputError for an archive that is damaged, holds more than LARGEST bytes, or holds anything but files and
-    folders that lie inside it.
+    Raises InputError if the archive is damaged, if it holds more than LARGEST bytes, or if it holds anything other than
+    files and folders that lie inside it.
     """
     with tempfile.TemporaryDirectory(dir=cache) as partial:
         try:
             for name, stream in (_zipped if archive.suffix == ".zip" else _tarred)(archive):
                 place = Path(partial, *_inside(archive, name))
                 place.parent.mkdir(parents=True, exist_ok=True)
-                with open(place, "wb") as file:
+                with place.open("wb") as file:
                     shutil.copyfileobj(stream, file)
         except InputError:
             raise
         except _TooLarge:
             raise InputError(f"{archive} unpacks to more than {LARGEST} bytes, expected fewer") from None
         except Exception as error:
-            # a full disc, say, which is not the archive's fault
+            # for example a full disk: the archive is not damaged
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             kind = ".zip file" if archive.suffix == ".zip" else ".tar.gz file"
@@ -232,14 +331,14 @@ def _unpack(archive: Path, cache: Path) -> None:
             there = cache / came.name
             if there.is_dir():
                 shutil.rmtree(there)
-            os.replace(came, there)
+            came.replace(there)
 
 
 def _tarred(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and contents of every file in a .tar.gz file."""
+    """The name and contents of every file in a .tar.gz file."""
     with gzip.open(archive) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r|") as tar:
         for member in tar:
-            # a sparse file may claim to be as large as it likes
+            # a sparse file may claim any size
             stream = tar.extractfile(member) if member.isreg() and not member.issparse() else None
             if stream is not None:
                 yield member.name, stream
@@ -248,7 +347,7 @@ def _tarred(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _zipped(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Name and contents of every file in a .zip file."""
+    """The name and contents of every file in a .zip file."""
     with zipfile.ZipFile(archive) as packed:
         members = packed.infolist()
         if sum(member.file_size for member in members) > LARGEST:
@@ -262,7 +361,7 @@ def _zipped(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _inside(archive: Path, name: str) -> tuple[str, ...]:
-    """The folders and the file of a member's name, which may not lead out of where it is unpacked."""
+    """The parts of the path of a member; InputError if the path leads out of the folder it is unpacked to."""
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or name.startswith("/") or any(sign in name for sign in "\\:\0"):
         raise _foreign(archive, name, "a way out of its folder")
@@ -270,4 +369,5 @@ def _inside(archive: Path, name: str) -> tuple[str, ...]:
 
 
 def _foreign(archive: Path, name: str, what: str) -> InputError:
-    return InputError(f"{archive} holds '{name}', {what}: expected files and folders inside it alone")
+    """The error for a member that is not allowed in an archive."""
+    return InputError(f"{archive} holds '{name}', {what}: expected only files and folders inside it")

@@ -1,4 +1,4 @@
-"""SVHN, the house numbers of Google Street View, from its two MATLAB files of single digits."""
+"""SVHN: digits of house numbers from Google Street View, from two MATLAB files."""
 from __future__ import annotations
 
 import math
@@ -26,19 +26,47 @@ ORIGIN = Origin(
 
 
 def svhn(data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
-    """The house numbers' digits, images `(N, 32, 32, 3)`; InputError where the files are missing or wrong."""
+    """Load SVHN: photographs of single digits of house numbers, images (N, 32, 32, 3).
+
+    Parameters
+    ----------
+    data_dir : path, optional
+        The folder with the files.  If it is left out, NOBACKPROP_DATA and the cache are searched.
+    download : bool, optional
+        Whether missing files may be fetched from their publisher into the cache.
+
+    Returns
+    -------
+    Dataset
+        65,931 training, 7,326 validation and 26,032 test images of 10 classes.
+
+    Raises
+    ------
+    InputError
+        If files are missing or damaged, or if they hold other arrays than images X and labels y.
+
+    Examples
+    --------
+    >>> from nobackprop.data.svhn import svhn
+    >>> from nobackprop.errors import InputError
+    >>> try:
+    ...     svhn("no-such-folder")
+    ... except InputError as error:
+    ...     print(str(error).partition(" in ")[0])
+    no svhn
+    """
     (x, y), (x_test, y_test) = (_read(path) for path in find(ORIGIN, data_dir, download))
     return from_arrays("svhn", x, y, x_test, y_test, classes=10, validation=VALIDATION)
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images `(N, 32, 32, 3)` in uint8 and labels `(N,)` of one file, in which 10 stands for the digit 0."""
+    """The images (N, 32, 32, 3) in uint8 and labels (N,) of one file; the label 10 in the file means the digit 0."""
     held = arrays(path)
     for name in ("X", "y"):
         if name not in held:
             raise InputError(f"{path} holds no {name}, expected the images X and the labels y")
     x, y = held["X"], held["y"]
-    # before any of it is read, which may be more than the memory holds
+    # checked before the numbers are read, because they may need more memory than there is
     if x.dtype != "uint8" or x.shape[:-1] != (32, 32, 3):
         raise InputError(f"{path} holds X of {_kind(x)}, expected uint8 (32, 32, 3, N)")
     if y.dtype is None or math.prod(y.shape) != x.shape[-1]:
@@ -51,4 +79,5 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _kind(array: Array) -> str:
+    """The type and shape of an array, for an error message."""
     return f"type {array.dtype or 'other than real numbers'} and shape {array.shape}"

@@ -1,4 +1,4 @@
-"""Networks by the names that a user types: 'mlp:128,128', 'conv3:0.25'.
+"""Networks by their names, such as 'mlp:128,128' and 'conv3:0.25'.
 
 Each family of models has a file.  The builder of a model says what its paper leaves open, and how it differs from
 print.
@@ -24,7 +24,7 @@ from .parts import ImageModel, check_images, halves, width_factor
 
 __all__ = ["MODELS", "Model", "build", "mlp"]
 
-# what one parameter takes in training: its first draw in float64, then itself, its gradient, and two numbers of Adam's
+# bytes of one parameter in training: its first draw in float64, then itself, its gradient, and two numbers of Adam
 BYTES = 24
 
 
@@ -82,9 +82,9 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     Parameters
     ----------
     spec : str
-        "NAME:ARGUMENT".  The argument of a fully connected network gives the hidden sizes, as in "mlp:128,128".  That
-        of a model of images is a factor on the widths of its hidden layers, as in "conv3:0.25"; without it the factor
-        is 1.
+        "NAME:ARGUMENT".  The argument of a fully connected network gives the hidden sizes, as in "mlp:128,128".  The
+        argument of a model of images is a factor on the widths of its hidden layers, as in "conv3:0.25"; without an
+        argument the factor is 1.
     shape : sequence of int
         The shape of one sample, such as (784,) or (28, 28, 1).
     classes : int

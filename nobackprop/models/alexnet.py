@@ -25,8 +25,8 @@ def alexnet_small(classes: int, activation: str = "relu", factor: float = 1.0) -
     Notes
     -----
     Woo 2023, section 5.1.3.  Deviations from print: as in the published code the kernel is 5x5; the text has 3x3 with
-    padding 2.  Each convolution is followed by 2x2 max-pooling; without it 369,664 units would reach the first dense
-    layer, and not 4096.  Every hidden layer has batch-norm.  The published code also normalises the output, and rounds
+    padding 2.  Each convolution is followed by 2x2 max-pooling; without it, the first dense layer would have 369,664
+    inputs and not 4096.  Every hidden layer has batch-norm.  The published code also normalises the output, and rounds
     up when pooling halves an odd side; here the output is linear, and an odd side is rounded down.
 
     Examples

@@ -25,8 +25,8 @@ def cnn(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
     Notes
     -----
     Kao and Chen 2020, section 5.2: 4 x 32 planes, 4 x 64 planes, 1280 units, 4 x 256 units.  The paper gives no
-    stride, padding or pooling.  Chosen, with their published code: padding 1 and no pooling, stride 2 in the last
-    convolution of each four, so that 8 x 8 x 64 = 4096 units reach the dense layers from 32 x 32.
+    stride, padding or pooling.  Chosen as in their published code: padding 1, no pooling, and stride 2 in every fourth
+    convolution, so that 8 x 8 x 64 = 4096 units reach the dense layers from 32 x 32.
 
     Examples
     --------

@@ -31,10 +31,10 @@ def conv3(classes: int, activation: str = "relu", factor: float = 1.0, norm: boo
 
     Notes
     -----
-    Yang, Lee, Park 2024, section IV-B, who give kernel, stride and padding.  Planes 96, 128, 256 and units 2048, 2048
-    are those of Crafton et al. 2019.  Deviation from print: the text has stride 2 and no pooling, which is `strided`.
-    The published code has stride 1 and 3x3 max-pooling with stride 2 and padding 1, as here.  Both make
-    4 x 4 x 256 = 4096 units out of 32 x 32 pixels.
+    Source: Yang, Lee, Park 2024, section IV-B, which gives kernel, stride and padding.  Planes 96, 128, 256 and
+    units 2048, 2048 are those of Crafton et al. 2019.  Deviation from print: the text has stride 2 and no pooling,
+    which is `strided`.  The published code has stride 1 and 3x3 max-pooling with stride 2 and padding 1, as here.
+    Both make 4 x 4 x 256 = 4096 units out of 32 x 32 pixels.
 
     Examples
     --------

@@ -9,8 +9,7 @@ from ..layers import Activation, Dense, Flatten, Layer, Sequential, Shape
 from ..network import Network
 from .parts import dense_block, gain, halves
 
-# a hidden layer's size of more digits is refused at once; of a smaller one that is too large, the count of parameters
-# says so
+# a size with more digits is refused at once; the count of parameters refuses other sizes that are too large
 DIGITS = 18
 
 
@@ -21,14 +20,14 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
     Parameters
     ----------
     shape : tuple of int
-        The shape of one sample.  If it is no vector, the first block flattens it.
+        The shape of one sample.  If it is not a vector, the first block flattens it.
     classes : int
         The number of classes.
     sizes : tuple of int
         The sizes of the hidden layers, from the input up.
     activation : str
-        The name of the activation; or two, "elu,sigmoid".  Then the second one is that of the upper half and of the
-        middle layer, as a folded network has them (Kao and Chen 2020).
+        The name of the activation, or two names, "elu,sigmoid".  Of two, the second one is for the upper half and the
+        middle layer, as in a folded network (Kao and Chen 2020).
     loss : str
         The name of the loss.
 
@@ -68,7 +67,7 @@ def mlp_bn(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str =
     Parameters
     ----------
     shape, classes, sizes, activation, loss
-        As for `mlp`, but for one activation alone.
+        As for `mlp`, except that there can be only one activation.
 
     Returns
     -------
@@ -101,7 +100,7 @@ def sizes(name: str, argument: str) -> tuple[int, ...]:
     Raises
     ------
     InputError
-        If they are no positive whole numbers.
+        If they are not positive whole numbers.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Networks of images that fold, for associated learning: convolutions up to the bridge, and dense decoders after it.
 
-Kao and Chen 2020 fold their convolutional networks and do not say how.  Of what follows, only the layers of the vanilla
-network are theirs.  A block is an f_i, a layer of the last bridge, or an h_i (docs/notation.md).
+Kao and Chen 2020 fold their convolutional networks and do not say how.  Of the networks here, only the layers of the
+vanilla network (`cnn`) are theirs.  A block is an f_i, a layer of the last bridge, or an h_i (docs/notation.md).
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CODE, BRIDGE = 256, 1280
 
 
 def decoders(count: int, classes: int, activation: str, units: int) -> Blocks:
-    """Return the decoders h_c, ..., h_1: all but the last one have an activation, and the width of their codes.
+    """Return the decoders h_c, ..., h_1: all except the last one have an activation, and the width of the codes.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def decoders(count: int, classes: int, activation: str, units: int) -> Blocks:
 
 
 def folded_cnn(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
-    """Return the layers of `cnn`, with its 8 convolutions two by two in f_1 to f_4.
+    """Return the layers of `cnn`, with two of its 8 convolutions in each of f_1 to f_4.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def folded_cnn(classes: int, activation: str = "relu", factor: float = 1.0) -> B
     Notes
     -----
     The bridge has 1280 and 256 units, and all t_i have 256, as in the authors' published code.  Deviation: the paper
-    pairs single layers, by which t_6 would be the output of a convolution.
+    pairs single layers; then t_6 would be the output of a convolution.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What models of images are made of: blocks, the factor on their widths, and the images that they can take."""
+"""The parts of models of images: their blocks, the factor on their widths, and a check of the image size."""
 from __future__ import annotations
 
 import re
@@ -118,8 +118,8 @@ def conv_block(planes: int, kernel: int, activation: str, stride: int = 1, norm:
 
     Notes
     -----
-    The papers pool after the activation.  For max-pooling and an f that never falls, pooling before it is the same, in
-    values and in gradients, and f has fewer numbers to work on: so pooling comes first then, and after f otherwise.
+    The papers pool after the activation f.  If f never falls, max-pooling before f gives the same values and gradients,
+    and f has fewer numbers to work on.  So max-pooling comes before such an f; all other pooling comes after f.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def width_factor(name: str, argument: str) -> float:
     Raises
     ------
     InputError
-        If it is no number above 0, or if it is above 16.
+        If it is not a number above 0, or if it is above 16.
 
     Examples
     --------
@@ -210,7 +210,7 @@ def check_images(name: str, shape: Shape, least: int) -> None:
     Raises
     ------
     InputError
-        If they are no images (H, W, C), or smaller than least x least.
+        If they are not images (H, W, C), or if they are smaller than least x least.
 
     Examples
     --------

@@ -27,8 +27,8 @@ def residual_block(planes: int, activation: str, stride: int = 1, shortcut: bool
 
     Notes
     -----
-    He et al. 2016: the activation comes after the sum.  If the shape changes, which is here if there is a stride, the
-    shortcut is a 1x1 convolution with batch-norm.  Deviation from the ASAP thesis: (5.1) adds the shortcut after the
+    He et al. 2016: the activation comes after the sum.  If there is a stride, the shape changes, and then the shortcut
+    is a 1x1 convolution with batch-norm.  Deviation from the ASAP thesis: (5.1) adds the shortcut after the
     activation.
 
     Examples
@@ -48,7 +48,7 @@ def residual_block(planes: int, activation: str, stride: int = 1, shortcut: bool
 
 def resnet(classes: int, activation: str = "relu", factor: float = 1.0, planes: tuple[int, ...] = (64, 128, 256, 512),
            depths: tuple[int, ...] = (2, 2, 2, 2), shortcut: bool = True) -> Blocks:
-    """Return stages of residual blocks; each stage but the first one halves the image.
+    """Return stages of residual blocks; each stage except the first one halves the image.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def resnet(classes: int, activation: str = "relu", factor: float = 1.0, planes: 
     average and the output.  ResNet-18 and -34 are in that paper and in Woo 2023, section 5.1.3.  Neither says how the
     stem of the original, made for 224 x 224, is changed for small images: here it is 3x3 with stride 1 and no pooling,
     as in the thesis's published code.  That code also normalises the output; here it is linear.  ResNet-20 and -32 are
-    in Kao and Chen 2020, section 5.1.  Deviation from He et al.: if the shape changes, the shortcut is a projection,
-    and they pad with zeros.  Deviation from Kao and Chen: the layers that they add under backpropagation, to match the
+    in Kao and Chen 2020, section 5.1.  Deviation from He et al.: if the shape changes, the shortcut is a projection;
+    they pad with zeros.  Deviation from Kao and Chen: the layers that they add under backpropagation, to match the
     parameters of their bridges, are left out, because they name none.
 
     Examples

@@ -24,7 +24,7 @@ def vgg(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
 
     Notes
     -----
-    Kao and Chen 2020, section 5.1, who name it after Simonyan and Zisserman 2015 and give no sizes.  Chosen: the
+    Kao and Chen 2020, section 5.1.  They name it after Simonyan and Zisserman 2015 and give no sizes.  Chosen: the
     associated functions of their published code, that is 128, 256, 256, 512, 512, 512 planes with 2x2 max-pooling after
     the second, fourth, fifth and sixth; 2048 units reach the dense layers.  Deviation: the layers that they add under
     backpropagation, to match the parameters of their bridges, are left out.

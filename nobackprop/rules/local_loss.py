@@ -365,4 +365,4 @@ def d_features(delta: Array, h: Array) -> Array:
 
 def _deviates(h: Array) -> bool:
     """Whether the features of h are deviations of planes."""
-    return h.ndim > 2 and h.shape[-1] > 3 and h.shape[1] * h.shape[2] > 1
+    return bool(h.ndim > 2 and h.shape[-1] > 3 and h.shape[1] * h.shape[2] > 1)
