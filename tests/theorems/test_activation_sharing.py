@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tolerance import assert_close
 
@@ -214,6 +214,7 @@ def test_asap_never_reads_the_activities_that_are_not_shared(seed, k):
     trial = Trial(f"asap:k={k}", seed, dense_net("relu"))
     exact = Trial("bp", seed, dense_net("relu")).tape()
     shares = plan(trial.net, k)
+    assume(all(h.any() for h in exact.h[1:-1]))
     held = [array for _, array in leaves(_arrays([trial.tape().caches, trial.tape().h[1:-1]])) if array.dtype == float]
     for j in range(1, len(trial.net)):
         there = any(array.shape == exact.h[j].shape and np.array_equal(array, exact.h[j]) for array in held)
