@@ -226,7 +226,6 @@ class Belt:
         """The one who takes goes; what lies there is lost."""
         with self.changed:
             self.left = True
-            self.items.clear()
             self.changed.notify_all()
 
 
