@@ -539,3 +539,24 @@ def test_one_seed_has_no_spread_and_columns_stay_in_line():
     head, *rows = text.splitlines()[3:]
     assert rows[0].split()[1:4] == ["0.5000", "±", "-"]
     assert {len(line) for line in rows} == {len(head)} and max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("blocks, shown", [(5, [1, 2, 3, 4, 5]), (6, [1, 2, 3, 5, 6]), (9, [1, 3, 5, 7, 9]),
+                                           (17, [1, 5, 9, 13, 17])])
+def test_of_a_deep_network_the_table_has_five_blocks_the_first_and_the_last_among_them(blocks, shown):
+    text = results.table({"runs": [a_run("las", 0, 0.5, 1.0, [i / 100 for i in range(1, blocks + 1)])]})
+    head, row = (line.split() for line in text.splitlines()[3:])
+    assert head[-6:] == [*(f"delta_{i}" for i in shown), "s/run"]
+    assert row[-6:-1] == [f"{i / 100:.3f}" for i in shown]
+
+
+@pytest.mark.parametrize("cosine, fits", [(-1, True), (-0.25, True), (1, True), (-1.01, False), (1.01, False)])
+def test_a_cosine_lies_between_minus_1_and_1(done, tmp_path, cosine, fits):
+    path, changed = tmp_path / "results.json", copy.deepcopy(done)
+    changed["runs"][0]["history"][1]["alignment"][0] = cosine
+    results.write(path, changed)
+    if fits:
+        assert results.read(path) == changed
+    else:
+        with pytest.raises(InputError, match=f"alignment.0.' is {cosine}, expected a number or null from -1 to 1"):
+            results.read(path)

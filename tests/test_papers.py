@@ -588,3 +588,16 @@ def test_what_was_measured_is_drawn_from_the_file_alone(name, few, tmp_path):
     if name == "al:figure-5":
         assert titles == [f"{rule}, mlp: {layer}" for rule in ("bp", "al") for layer in al.LAYERS]
         np.testing.assert_array_equal(figure.axes[1].collections[0].get_offsets(), last["points"][1])
+
+
+@pytest.mark.parametrize("name, scale, key, expected", [
+    ("asap:table-5.4", "small", "weight_decay", [0.0, 0.03, 0.3, 3.0] * 2),  # an arm's own before the scale's 0.3
+    ("asap:table-5.2", "small", "lr", [1e-2, 1e-2, 3e-3, 3e-3, 1e-2] * 2),  # an arm's own of one scale
+    ("asap:table-5.2", "full", "lr", [3e-2, 3e-2, 3e-3, 3e-3, 3e-2] * 2),
+    ("al:table-2", "smoke", "lr", [1e-3, 3e-3, 1e-3, 1e-3, 3e-3]),  # for al another one than the scale's
+    ("al:table-2", "full", "lr", [1e-4] * 5),
+])
+def test_an_arms_own_settings_come_before_the_scales(marked, name, scale, key, expected):
+    plan = EXHIBITS[name].check(scale)
+    assert [getattr(settings, key) for _, _, settings in plan.trials] == expected
+    assert [told[key] for told in plan.config["rule_settings"].values()] == expected

@@ -313,3 +313,25 @@ def test_other_endings_are_refused(tmp_path, name):
     with pytest.raises(InputError, match="expected a name that ends in .png, .svg, .pdf"):
         plots.save(FULL, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_reaches_to_the_end_of_its_longest_run():
+    runs = a_run("las", 0, [0.2], [0]), a_run("las", 1, [0.4, 0.5, 0.6], [0, 0, 0]), a_run("bp", 0, [0.4, 0.5], [1, 1])
+    assert [axes.get_xlim() for axes in draw(some_results(*runs)).axes] == [(1, 3)] * 2
+
+
+@pytest.mark.parametrize("most, rules, what", [(3, 3, "mean and range"), (3, 4, "mean"), (2, 1, "mean and range")])
+def test_the_title_promises_ranges_if_there_are_bands(monkeypatch, most, rules, what):
+    monkeypatch.setattr(plots, "MOST_BANDS", most)
+    runs = [a_run(f"rule {i}", seed, [0.1 * seed, 0.5], [0.1 * seed, 0.5]) for i in range(rules) for seed in (0, 1)]
+    figure = draw(some_results(*runs))
+    assert figure.get_suptitle() == f"digits, mlp:8,8, {what} of 2 seeds"
+    assert [len(axes.collections) for axes in figure.axes] == [rules if "range" in what else 0] * 2
+
+
+def test_as_many_rules_as_there_may_be_are_drawn_and_one_more_is_refused(monkeypatch):
+    monkeypatch.setattr(plots, "MOST_RULES", 3)
+    runs = [a_run(f"rule {i}", 0, [0.1, 0.5], [0.1, 0.5]) for i in range(4)]
+    assert len(draw(some_results(*runs[:3])).axes[0].lines) == 3
+    with pytest.raises(InputError, match="got results of 4 rules, expected at most 3 in a figure"):
+        draw(some_results(*runs))

@@ -513,7 +513,6 @@ class Belt:
         """Say that no more mini-batches will be taken; those that lie there are lost."""
         with self.changed:
             self.left = True
-            self.items.clear()
             self.changed.notify_all()
 
 
