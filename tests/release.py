@@ -134,8 +134,8 @@ def check_tests(binaries: Path, sdist: Path, wheel: Path, work: Path, markers: s
     with tarfile.open(sdist) as archive:
         archive.extractall(work, filter="data")
     source = work / sdist.name.removesuffix(".tar.gz")
-    # the tests, and the index of equations, read pages and tests next to the package: let the wheel's files stand there,
-    # and nothing that the wheel lacks
+    # the tests, and the index of equations, read pages and tests next to the package: let the wheel's files stand
+    # there, and nothing that the wheel lacks
     shutil.rmtree(source / "nobackprop")
     installed = run(binaries / "python", "-c", "import nobackprop; print(nobackprop.__path__[0])", cwd=work).strip()
     shutil.copytree(installed, source / "nobackprop", ignore=shutil.ignore_patterns("__pycache__"))

@@ -108,7 +108,8 @@ def test_every_layer_is_tested():
 
 def subclasses(kind: type) -> set[type]:
     """All classes of the package that descend from one."""
-    below = {one for child in kind.__subclasses__() for one in {child, *subclasses(child)}}
+    children: list[type] = kind.__subclasses__()
+    below = {one for child in children for one in {child, *subclasses(child)}}
     return {one for one in below if one.__module__.startswith("nobackprop.")}
 
 

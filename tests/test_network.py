@@ -129,6 +129,7 @@ NO_NAME: Any = None
 NO_WHOLE: tuple[Any, ...] = (0, -1, 1.0, 2.5, "2", None, True, np.float64(2), float("nan"))
 
 NO_GAIN: tuple[Any, ...] = (0, -1.0, float("inf"), float("nan"), "2", None, 1j, True)
+NO_SHARE: tuple[Any, ...] = (1, 1.0, -0.1, float("inf"), float("nan"), "0.5", None, True, 1j)
 NO_EPS: tuple[Any, ...] = (0, -1e-5, float("inf"), float("nan"), "1", None)
 NO_MOMENTUM: tuple[Any, ...] = (0, -0.1, 1.5, float("nan"), "1", None)
 
@@ -148,7 +149,7 @@ def of_no_use() -> list[tuple[Layer, tuple[int, ...], str]]:
         *((layer, shape, "gain") for gain in NO_GAIN
           for layer, shape in ((Dense(3, gain), VECTORS), (Conv(3, 3, gain=gain), IMAGES))),
         *((norm(eps=eps), VECTORS, "eps") for eps in NO_EPS for norm in (BatchNorm, LayerNorm)),
-        *((Dropout(p), VECTORS, "p") for p in (1, 1.0, -0.1, float("inf"), float("nan"), "0.5", None, True, 1j)),
+        *((Dropout(p), VECTORS, "p") for p in NO_SHARE),
         *((BatchNorm(momentum=momentum), VECTORS, "momentum") for momentum in NO_MOMENTUM),
     ]
 
