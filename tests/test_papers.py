@@ -599,5 +599,5 @@ def test_what_was_measured_is_drawn_from_the_file_alone(name, few, tmp_path):
 ])
 def test_an_arms_own_settings_come_before_the_scales(marked, name, scale, key, expected):
     plan = EXHIBITS[name].check(scale)
-    assert [getattr(settings, key) for _, _, settings in plan.trials] == expected
+    assert [getattr(trial.settings, key) for trial in plan.trials] == expected
     assert [told[key] for told in plan.config["rule_settings"].values()] == expected

@@ -9,8 +9,7 @@ from networks import Case
 from tolerance import assert_close
 
 from nobackprop import learn, models, network
-from nobackprop.data import load
-from nobackprop.experiments.compare import Trial, resolve
+from nobackprop.experiments.compare import Comparison, resolve
 from nobackprop.feedback import binary, low_rank, products, sparse
 from nobackprop.kernels.activation import ACTIVATIONS
 from nobackprop.layers import Activation, BatchNorm, Dense, Flatten, Sequential
@@ -98,14 +97,9 @@ def test_what_hidden_blocks_hear_under_drtp_is_minus_the_projected_target(seed):
 def test_drtp_learns_digits_at_its_defaults():
     """With relu units, at the data set's own learning rate, the accuracy is only 0.85."""
     assert {"activation", "lr"} <= set(RULES["drtp"].defaults)
-    data, reached = load("digits"), []
-    trial = Trial(resolve("digits", ["drtp"]), "drtp", data.shape, data.classes)
-    for seed in range(3):
-        run = trial.start(data, seed, "cpu")
-        for _ in range(trial.settings.epochs):
-            run.epoch()
-        reached.append(run.test_accuracy())
-    assert np.mean(reached) > 0.93
+    comparison = Comparison(resolve("digits", ["drtp"], (0, 1, 2), threads=1))
+    comparison.run()
+    assert np.mean([run["test_accuracy"] for run in comparison.results["runs"]]) > 0.93
 
 
 # How feedback is drawn
