@@ -26,7 +26,8 @@ from typing import TypeVar
 ROOT = Path(__file__).resolve().parent.parent
 ENOUGH = 0.95
 LIMIT = 600  # seconds: a mutant that takes longer hangs, and is caught
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
