@@ -434,3 +434,19 @@ def test_layers_with_weights_are_counted_along_the_main_path():
     net = models.build("resnet18:0.04", (8, 8, 3), 10)
     assert [len(block.weighted()) for block in net] == [1, *[2] * 8, 1]
     assert isinstance(net[-1].weighted()[0], Dense)
+
+
+@pytest.mark.parametrize("name", ["as", "asap:k=3", "asap:plan=published"])
+def test_layers_of_a_first_block_that_does_not_learn_are_sources_all_the_same(name):
+    """The second layer's input stands in the first block: the tape of all of it shows what the updates should be."""
+    rng = np.random.default_rng(0)
+    relu = Activation("relu")
+    net = Network((Sequential((Dense(6), relu, Dense(6), relu)), Sequential((Dense(6), relu)), Dense(6), Dense(3)))
+    params, shapes = network.init(net, rng, (5,), "float64")
+    x, y, rule = rng.standard_normal((7, 5)), np.eye(3)[rng.integers(3, size=7)], rules.get(name)
+    state = rule.init(rng, net, params, shapes)
+    whole = with_presynaptic(net, network.forward(net, params, x), rule.sharing(net, state))
+    found, expected = (rule.credit(net, params, state, tape, y).grads
+                       for tape in (rule.forward(net, params, state, x), whole))
+    assert found[0] is None
+    assert_close(found, expected)

@@ -107,6 +107,8 @@ def get(spec: str) -> Rule:
     Traceback (most recent call last):
     nobackprop.errors.InputError: unknown rule 'lass': did you mean 'las'? (known: bp, shallow, ...
     """
+    if not isinstance(spec, str):
+        raise unknown("rule", spec, RULES)
     name, *options = spec.split(":")
     if name not in RULES:
         raise unknown("rule", name, RULES)
@@ -120,6 +122,8 @@ def get(spec: str) -> Rule:
         if key not in known:
             raise unknown(f"option of rule {name}", key, known) if known else InputError(
                 f"rule {name} has no options, got '{option}'")
+        if key in chosen:
+            raise InputError(f"rule '{spec}': expected the option {key} once, got it twice")
         chosen[key] = _value(spec, key, text, known[key])
     try:
         return replace(rule, **chosen)  # type: ignore[type-var]

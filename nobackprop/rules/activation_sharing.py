@@ -7,7 +7,7 @@ left), and not the tree of weights that carries errors down.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -163,10 +163,15 @@ class ActivationSharing(Rule):
                 rng: np.random.Generator | None = None) -> Tape:
         """Run the one forward pass, and keep only what the updates need; see `Rule.forward`.
 
-        Nothing is kept of a first block that does not learn.
+        Of a first block that does not learn nothing is kept, but for an activity in it that others learn from.
         """
-        keep = Keep(self.sharing(net, state), derivative, between=lambda h: None)
-        return network.forward(net, params, x, keep=lambda i: NOTHING if i < self.first else keep, rng=rng)
+        sharing = self.sharing(net, state)
+
+        def only_share(index: int, h: Array) -> None:
+            sharing(index, h)
+        keep = Keep(sharing, derivative, between=lambda h: None)
+        skip = replace(NOTHING, before=only_share)
+        return network.forward(net, params, x, keep=lambda i: skip if i < self.first else keep, rng=rng)
 
     @property
     def first(self) -> int:
