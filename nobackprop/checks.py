@@ -91,7 +91,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
 
 
 def arrays(x: Array, y: Array) -> None:
-    """Raise InputError unless x and y are arrays of numbers, of one array module, with samples along the first axis.
+    """Raise InputError unless x and y are arrays of real numbers, of one module, with samples along the first axis.
 
     Examples
     --------
@@ -105,8 +105,8 @@ def arrays(x: Array, y: Array) -> None:
     except TypeError:
         raise InputError(f"x is {_what(x)} and y is {_what(y)}, expected arrays (N, ...) of one module") from None
     for name, array in (("x", x), ("y", y)):
-        if not array.ndim or array.dtype.kind not in "biufc":
-            raise InputError(f"{name} has shape {array.shape} and type {array.dtype}, expected numbers (N, ...)")
+        if not array.ndim or array.dtype.kind not in "biuf":
+            raise InputError(f"{name} has shape {array.shape} and type {array.dtype}, expected real numbers (N, ...)")
 
 
 def _what(array: object) -> str:

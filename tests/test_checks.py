@@ -324,3 +324,14 @@ def test_an_evaluation_with_parameters_of_another_network():
     case, other = Case(RULES["bp"], 0), Case(RULES["bp"], 0, sizes=(6, 5))
     with pytest.raises(InputError, match="params|parameters"):
         learn.evaluate(case.net, other.params, case.x, case.y)
+
+
+@pytest.mark.parametrize("which", ["x", "y"])
+def test_complex_numbers_are_refused_before_anything_moves(which):
+    """The parameters are real: a step would fail in the middle, after the state has moved."""
+    case = Stepped("las")
+    changed = {which: getattr(case, which) * 1j}
+    case.refuses(f"^{which} has shape .* and type complex128, expected real numbers", **changed)
+    pair = {"x": case.x, "y": case.y} | changed
+    with pytest.raises(InputError, match="expected real numbers"):
+        learn.evaluate(case.net, case.params, **pair)
