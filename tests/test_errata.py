@@ -1,6 +1,6 @@
 """The page of errata names tests that exist, and treats exactly the equations that are marked as printed wrongly.
 
-The page of theory names tests that exist, too.
+The pages of theory name tests that exist, too.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nobackprop.studies.equations import PAPERS
 from nobackprop.studies.equations.tags import ROOT, parse
 
 PAGE = ROOT / "docs" / "errata.md"
-THEORY = ROOT / "docs" / "theory.md"
+THEORY = sorted((ROOT / "docs" / "theory").glob("*.md"))
 FIELDS = ["Printed", "Computed", "Why", "Tests"]
 UNDECIDED = re.compile(r"No test can decide this: .{20,}", re.DOTALL)
 LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
@@ -106,18 +106,19 @@ def test_every_item_names_a_test_or_says_why_none_can_decide(page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [PAGE, THEORY], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [PAGE, *THEORY], ids=lambda path: path.name)
 def test_every_test_that_is_named_exists(path):
     assert not broken(path) and not unlinked(path.read_text(encoding="utf-8"))
 
 
 def test_every_statement_of_the_theory_names_its_tests():
     """Whatever has a proof, and every section, stands before a list of tests in its section."""
-    sections = re.split(r"^## ", THEORY.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    sections = [section for path in THEORY
+                for section in re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]]
     assert len(sections) > 10
     for section in sections:
         *_, last = re.split(r"^\*Tests:\*|^\| printed \|", section, flags=re.MULTILINE)
-        assert "](../tests/" in last and "*Proof.*" not in last, section.splitlines()[0]
+        assert "](../../tests/" in last and "*Proof.*" not in last, section.splitlines()[0]
 
 
 def test_an_equation_is_marked_wrong_if_and_only_if_it_is_treated(page):

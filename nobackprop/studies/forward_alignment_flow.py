@@ -3,10 +3,11 @@
     W_2' = E Sigma C^T,   W_1' = W_2^T E Sigma,   E = T - W_2 W_1,   Sigma = E[x x^T]
 
 The source is Woo 2023, section 3.2, and the signs are those of the thesis: here E is target minus output, and both
-layers move along it.  docs/theory.md has the theorems, in the same symbols.  Every function takes the task and a
+layers move along it.  The page
+docs/theory/forward-alignment.md has the theorems, in the same symbols.  Every function takes the task and a
 point (W1, W2), and none writes into its arguments.
 """
-# K, H, M, T, W1 and their like are the symbols of the thesis and of docs/theory.md
+# K, H, M, T, W1 and their like are the symbols of the thesis and of docs/theory/forward-alignment.md
 # ruff: noqa: N802
 from __future__ import annotations
 
@@ -272,7 +273,7 @@ def K(task: Task, W1: np.ndarray, W2: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    This is what (3.19) of Woo 2023 should say; docs/theory.md, Lemma 1.
+    This is what (3.19) of Woo 2023 should say; docs/theory/forward-alignment.md, Lemma 1.
 
     Examples
     --------
@@ -337,7 +338,7 @@ def H(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 
     Notes
     -----
-    docs/theory.md, Lemma 2; the convergence theorem rests on it.
+    docs/theory/forward-alignment.md, Lemma 2; the convergence theorem rests on it.
 
     Examples
     --------
@@ -429,7 +430,7 @@ def u(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 
     Notes
     -----
-    docs/theory.md bounds it, see `bound`.
+    docs/theory/forward-alignment.md bounds it, see `bound`.
 
     Examples
     --------
@@ -459,7 +460,7 @@ def loss(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 
     Notes
     -----
-    Called f in docs/theory.md.
+    Called f in docs/theory/forward-alignment.md.
 
     Examples
     --------
@@ -492,7 +493,8 @@ def mode(mu: np.ndarray, t: float) -> np.ndarray:
 
     Notes
     -----
-    docs/theory.md, Theorem 3.  With q = p (mu/2)^(1/3) and s = t (mu/2)^(1/3) the equation is q' = 1 - q^3, and s is
+    docs/theory/forward-alignment.md, Theorem 3.
+    With q = p (mu/2)^(1/3) and s = t (mu/2)^(1/3) the equation is q' = 1 - q^3, and s is
     known as a function of q.  Newton's method inverts that function in the variable w = -log(1 - q).  There the
     function is concave, so the method comes from below and never overshoots.
 
@@ -536,7 +538,7 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
 
     Notes
     -----
-    docs/theory.md, Theorem 3.  With T C^T = U diag(s) V^T the weights are W_2 = U diag(s p) V^T and
+    docs/theory/forward-alignment.md, Theorem 3.  With T C^T = U diag(s) V^T the weights are W_2 = U diag(s p) V^T and
     W_1 = V diag(s p^2 / 2) U^T T, where p is mode(s^2, t).
 
     Examples
@@ -580,7 +582,8 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
 
     Notes
     -----
-    docs/theory.md, Theorems 1 and 2.  The steps must also satisfy eta lambda_max(Sigma) bound <= 1; those of
+    docs/theory/forward-alignment.md, Theorems 1 and 2.
+    The steps must also satisfy eta lambda_max(Sigma) bound <= 1; those of
     `safe_rate` do.
 
     Examples
@@ -635,7 +638,7 @@ def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 
     Notes
     -----
-    docs/theory.md, Theorem 2.
+    docs/theory/forward-alignment.md, Theorem 2.
 
     Examples
     --------

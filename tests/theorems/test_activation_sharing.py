@@ -1,6 +1,6 @@
 """Activation sharing, ASAP and ASFP: the theorems of Woo 2023, chapters 4 and 5, and the limits within which they hold.
 
-h~ is the activity that an update uses in the place of h.  docs/theory.md has the proofs.
+h~ is the activity that an update uses in the place of h.  docs/theory/activation-sharing.md has the proofs.
 """
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Forward Alignment of two linear layers: the theorem of Woo 2023, section 3.2, as it holds, and where the printed one
-does not.  docs/theory.md has the proofs.
+does not.  docs/theory/forward-alignment.md has the proofs.
 
 Most identities hold at every point of the weights, so they are tested at points; all quantities are polynomials in
 the weights, which central differences derive without error.
@@ -175,7 +175,7 @@ def test_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, white, 
 
 
 def ceiling_of_theorem_2(task, W1, W2, eta, v):
-    """F_eta(v) of docs/theory.md, written once more."""
+    """F_eta(v) of docs/theory/forward-alignment.md, written once more."""
     inverse = np.linalg.inv(task.C.T @ task.C) @ task.C.T
     S = np.eye(task.C.shape[1]) if task.Sigma is None else task.Sigma
     R = (W1**2).sum() / 2 - np.trace(task.T @ inverse @ W2.T) + np.sqrt(((task.T @ inverse)**2).sum() * v)
