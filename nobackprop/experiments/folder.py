@@ -81,6 +81,7 @@ class Folder:
         self.results: dict[str, Any] | None = None  # what was written last
         self._last = -PAUSE
         self._temporary = False
+        self._refused: set[tuple[str, int]] = set()  # those whose run no file can hold, which is said once
 
     def write(self, results: dict[str, Any], soon: bool = False) -> None:
         """Write results.json, all of it or nothing.
@@ -104,7 +105,15 @@ class Folder:
         self._keep(lambda path: figures.write(figure, path / FIGURE))
 
     def checkpoint(self, key: tuple[str, int], run: Run) -> None:
-        """Write the checkpoint of the run with that name and seed, in the place of an older one."""
+        """Write the checkpoint of the run with that name and seed, in the place of an older one.
+
+        Parameters
+        ----------
+        key : tuple of str and int
+            The name and the seed.
+        run : Run
+            The run, between two epochs.
+        """
         def save(path: Path) -> None:
             (path / CHECKPOINTS).mkdir(exist_ok=True)
             run.save(path / CHECKPOINTS / _name(key))
@@ -112,7 +121,9 @@ class Folder:
         try:
             self._keep(save)
         except InputError as error:
-            self.tell(f"no checkpoint of {key[0]} seed {key[1]} is written: {error}")
+            if key not in self._refused:
+                self.tell(f"no checkpoint of {key[0]} seed {key[1]} is written: {error}")
+            self._refused.add(key)
 
     def checkpoint_of(self, key: tuple[str, int]) -> Path | None:
         """Return where the checkpoint of the run with that name and seed is if there is one."""

@@ -27,6 +27,7 @@ from ..rules import Rule
 from ..settings import Settings
 from .folder import Folder
 from .progress import Progress
+from .results import strict
 
 ORDERS = ("seeds", "rules")
 
@@ -224,7 +225,8 @@ def _train(job: Job, jobs: Sequence[Job], results: dict[str, Any], folder: Folde
     since, last = 0, time.monotonic()
     try:
         while len(run.history) < run.settings.epochs:
-            run.epoch().update(job.measure(run))
+            # as a file can hold it, so that a run from a checkpoint has the same history
+            run.epoch().update(strict(job.measure(run)))
             # only now, so that the record never holds an epoch that is measured in part
             record["history"].append(run.history[-1])
             record["seconds"] = run.seconds
@@ -317,15 +319,15 @@ def take_over(results: dict[str, Any], stored: dict[str, Any]) -> None:
 
     Examples
     --------
-    >>> results = {"config": {"data": "xor"}, "environment": {"checksum": "0"}, "runs": []}
-    >>> stored = {"config": {"data": "xor", "interrupted": True}, "environment": {"checksum": "1"}, "runs": []}
+    >>> results = {"config": {"data": "xor"}, "environment": {"fingerprint": "0"}, "runs": []}
+    >>> stored = {"config": {"data": "xor", "interrupted": True}, "environment": {"fingerprint": "1"}, "runs": []}
     >>> take_over(results, stored)
     Traceback (most recent call last):
-    nobackprop.errors.InputError: the results were made on other data: the checksum of xor was '1' and is '0'
+    nobackprop.errors.InputError: the results were made on other data: the fingerprint of xor was '1' and is '0'
     """
-    before, now = stored.get("environment", {}).get("checksum"), results["environment"]["checksum"]
+    before, now = stored.get("environment", {}).get("fingerprint"), results["environment"]["fingerprint"]
     if before != now:
-        raise InputError(f"the results were made on other data: the checksum of {results['config']['data']} was "
+        raise InputError(f"the results were made on other data: the fingerprint of {results['config']['data']} was "
                          f"{before!r} and is {now!r}")
     config = {key: value for key, value in stored["config"].items() if key != "interrupted"}
     ours = json.loads(json.dumps(results["config"]))
@@ -336,13 +338,13 @@ def take_over(results: dict[str, Any], stored: dict[str, Any]) -> None:
     results["environment"], results["runs"] = stored["environment"], stored["runs"]
 
 
-def checksum(data: Dataset) -> str:
+def fingerprint(data: Dataset) -> str:
     """Return a checksum of all samples and labels, by which results know their data again.
 
     Examples
     --------
     >>> from nobackprop.data import load
-    >>> checksum(load("xor")) == checksum(load("xor"))
+    >>> fingerprint(load("xor")) == fingerprint(load("xor"))
     True
     """
     found = 0
