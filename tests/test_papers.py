@@ -12,7 +12,7 @@ from tolerance import assert_close, assert_zero
 from nobackprop import cli, metrics, models, network, rules
 from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
-from nobackprop.experiments import compare, papers, results
+from nobackprop.experiments import loop, papers, results
 from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit
 from nobackprop.experiments.papers.asap import angle
 from nobackprop.learn import Run, Settings
@@ -382,7 +382,7 @@ def watched(monkeypatch):
             self.start = tree_map(np.copy, self.params)
             made.append(self)
 
-    monkeypatch.setattr(compare, "Run", Watched)
+    monkeypatch.setattr(loop, "Run", Watched)
     return made
 
 

@@ -386,7 +386,7 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
         put(task, found)
         where = place(task)
         if where is not None and not (where / RESULTS).exists():  # it was trained on another machine, or its disk is full
-            folder.keep(where, found)
+            folder.write_below(f"{RUNS}/{task.key}", found)
         _fill(results, sweep, points, known)
         folder.write(results, soon=True)
         one, = found["runs"]
