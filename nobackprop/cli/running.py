@@ -78,8 +78,8 @@ def every(text: str) -> Every:
                                          "60s, or never") from None
 
 
-def check_typed(args: argparse.Namespace) -> None:
-    """Raise InputError if an option was typed next to --resume that the stored settings hold.
+def check_typed(args: argparse.Namespace, also: tuple[str, ...] = ()) -> None:
+    """Raise InputError if an option was typed next to --resume that the stored settings hold; `also` may be given, too.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def check_typed(args: argparse.Namespace) -> None:
     nobackprop.errors.InputError: --lr cannot be given together with --resume: the settings are those in runs/digits-001
     """
     for option in args.typed:
-        if option not in WITH_RESUME:
+        if option not in (*WITH_RESUME, *also):
             raise InputError(f"{option} cannot be given together with --resume: the settings are those in "
                              f"{args.resume}")
 

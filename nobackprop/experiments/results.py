@@ -190,7 +190,7 @@ def read(path: str | os.PathLike[str], begun: bool = False) -> dict[str, Any]:
     for i, run in enumerate(results["runs"]):
         if not run["history"] and "diverged" not in run:
             raise InputError(f"{path}: 'runs[{i}].history' is empty, expected at least one epoch")
-    if not results["runs"] and not begun:
+    if not results["runs"] and not begun and not results.get("search"):  # a sweep begins with a search
         raise InputError(f"{path}: 'runs' is empty, expected at least one run")
     return results
 

@@ -10,6 +10,7 @@ from ...errors import InputError, unknown
 from .. import plots
 from ..loop import take_over
 from ..results import Number, check
+from ..sweep import show
 from . import al, asap
 from .exhibit import Arm, Exhibit, Plan, Scale, compare
 
@@ -72,7 +73,7 @@ def resumed(stored: dict[str, Any], data_dir: str | None = None, download: bool 
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """Draw the figure of a results.json: the exhibit's own if it is the result of one, else that of a comparison.
+    """Draw the figure of a results.json: that of the exhibit or of the sweep whose result it is, else that of a comparison.
 
     Parameters
     ----------
@@ -95,6 +96,8 @@ def draw(results: dict[str, Any]) -> Figure:
     Traceback (most recent call last):
     nobackprop.errors.InputError: results of al:table-5: the key 'config.scale' is missing
     """
+    if results.get("command") == "sweep":
+        return show.draw(results)
     exhibit = EXHIBITS.get(results["config"].get("exhibit", ""))
     if exhibit is None:
         return plots.draw(results)

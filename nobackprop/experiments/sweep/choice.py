@@ -82,6 +82,30 @@ def best(points: Sequence[Point], runs: Mapping[Point, Sequence[Record]]) -> lis
     return list(chosen.values())
 
 
+def varied(settings: Sequence[Record]) -> list[str]:
+    """Return the names of the settings that have several values, which tell the points apart.
+
+    Examples
+    --------
+    >>> varied([{"lr": 0.1, "epochs": 3}, {"lr": 0.2, "epochs": 3}])
+    ['lr']
+    """
+    names = dict.fromkeys(name for one in settings for name in one)
+    return [name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)]
+
+
+def in_words(settings: Record, names: Sequence[str]) -> str:
+    """Return the settings of these names in a few words.
+
+    Examples
+    --------
+    >>> in_words({"lr": 0.001, "optimizer": "sgd", "epochs": 3}, ["lr", "optimizer"]), in_words({}, ["lr"])
+    ('lr 0.001, optimizer sgd', 'defaults')
+    """
+    return ", ".join(f"{name.replace('_', ' ')} {settings[name]:g}" if isinstance(settings[name], float) else
+                     f"{name.replace('_', ' ')} {settings[name]}" for name in names if name in settings) or "defaults"
+
+
 def label(point: Point, points: Sequence[Point]) -> str:
     """Return what results call a point's group: the rule, and the data set and the model if there are several.
 

@@ -31,16 +31,17 @@ from ...errors import InputError
 from ..compare import environment, resolve, trial
 from ..folder import RESULTS, Folder
 from ..loop import MINUTE, Every, Job, has_ended, take_over, train
-from ..results import FORMAT, read
+from ..results import FORMAT, check, read
 from . import choice
 from .spec import Point, Sweep, parse
 
 RUNS = "runs"  # the folder of all runs
+CONNECT = 10  # seconds until a scheduler must have answered
 TRIES = 3  # how often a process may die in a row before the sweep gives up
 Results = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """One run of a sweep, as it is handed to another process.
 
@@ -145,7 +146,7 @@ def work(task: Task, place: str | None, data_dir: str | None = None, download: b
 @contextmanager
 def _silent() -> Iterator[None]:
     """Tell nothing on stderr: the process that runs the sweep says how far all runs are."""
-    before, sys.stderr = sys.stderr, None  # type: ignore[assignment]  # as in a process without one
+    before, sys.stderr = sys.stderr, None  # as in a process without one
     try:
         yield
     finally:
@@ -195,45 +196,73 @@ def _begin() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def locally(todo: Sequence[Task], done: Done, processes: int, place: Callable[[Task], str | None], *rest: Any) -> None:
-    """Train tasks in processes of this machine; a process that dies is replaced, and its run goes on.
+class Processes:
+    """Processes of this machine that train tasks; one that dies is replaced, and its run goes on.
+
+    It is used in a `with` block, at the end of which all of them end.
 
     Parameters
     ----------
-    todo : sequence of Task
-    done : callable
-        done(task, results), called in this process as soon as a task is done.
-    processes : int
+    number : int
         How many tasks are trained at the same time.
-    place : callable
-        place(task) is its folder.
-    *rest
-        The further arguments of `work`.
 
-    Raises
-    ------
-    InputError
-        If processes died three times without finishing a run.
+    Examples
+    --------
+    >>> with Processes(2) as processes:
+    ...     processes.run([], lambda task, results: None, lambda task: None)
     """
-    waiting, died = dict.fromkeys(todo), 0
-    while waiting:
-        before = len(waiting)
-        pool = ProcessPoolExecutor(min(processes, before), multiprocessing.get_context("spawn"), _begin)
-        try:
-            futures = {pool.submit(work, task, place(task), *rest): task for task in waiting}
-            for future in as_completed(futures):
-                results = future.result()
-                del waiting[futures[future]]
-                done(futures[future], results)
-        except BrokenProcessPool:
-            died = died + 1 if len(waiting) == before else 1
-            if died >= TRIES:
-                raise InputError(f"processes of the sweep died {TRIES} times without finishing a run: there may be too "
-                                 "little memory for that many at a time, see --processes") from None
-        finally:
+
+    def __init__(self, number: int):
+        self.number, self.pool = number, self._pool(number)
+
+    @staticmethod
+    def _pool(number: int) -> ProcessPoolExecutor:
+        """A pool whose processes start when the first tasks come."""
+        return ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _begin)
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:  # what ended the sweep does not wait for runs that nobody asks for any more
             for child in multiprocessing.active_children():
                 child.terminate()
-            pool.shutdown(cancel_futures=True)
+        self.pool.shutdown(cancel_futures=True)
+
+    def run(self, todo: Sequence[Task], done: Done, place: Callable[[Task], str | None], *rest: Any) -> None:
+        """Train tasks.
+
+        Parameters
+        ----------
+        todo : sequence of Task
+        done : callable
+            done(task, results), called in this process as soon as a task is done.
+        place : callable
+            place(task) is its folder.
+        *rest
+            The further arguments of `work`.
+
+        Raises
+        ------
+        InputError
+            If processes died three times without finishing a run.
+        """
+        waiting, died = dict.fromkeys(todo), 0
+        while waiting:
+            before = len(waiting)
+            try:
+                futures = {self.pool.submit(work, task, place(task), *rest): task for task in waiting}
+                for future in as_completed(futures):
+                    results = future.result()
+                    del waiting[futures[future]]
+                    done(futures[future], results)
+            except BrokenProcessPool:
+                died = died + 1 if len(waiting) == before else 1
+                if died >= TRIES:
+                    raise InputError(f"processes of the sweep died {TRIES} times without finishing a run: there may be "
+                                     "too little memory for that many at a time, see --processes") from None
+                self.pool.shutdown()
+                self.pool = self._pool(self.number)
 
 
 def on_cluster(todo: Sequence[Task], done: Done, address: str, *rest: Any) -> None:
@@ -243,7 +272,7 @@ def on_cluster(todo: Sequence[Task], done: Done, address: str, *rest: Any) -> No
     ----------
     todo : sequence of Task
     done : callable
-        As of `locally`.
+        As of `Processes.run`.
     address : str
         The address of the scheduler, such as tcp://10.0.0.1:8786.
     *rest
@@ -260,13 +289,13 @@ def on_cluster(todo: Sequence[Task], done: Done, address: str, *rest: Any) -> No
     except ImportError:
         raise InputError("--scheduler needs Dask: install nobackprop[dask]") from None
     try:
-        client = distributed.Client(address, timeout="10s", set_as_default=False)
+        client = distributed.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"cannot reach the Dask scheduler at {address}: {error or 'no answer in 10 seconds'}") from None
+        raise InputError(f"cannot reach the Dask scheduler at {address}: {error or f'no answer in {CONNECT} seconds'}") from None
     with client:
         futures = {client.submit(work, task, None, *rest, pure=False): task for task in todo}
         try:
-            for future in distributed.as_completed(futures):
+            for future in distributed.as_completed(futures, loop=client.loop):
                 results = future.result()
                 if (there := results["environment"]["nobackprop"]) != __version__:
                     raise InputError(f"a worker of {address} has nobackprop {there}, expected {__version__} as here")
@@ -318,9 +347,35 @@ def begin(sweep: Sweep, data_dir: str | None = None, download: bool = False) -> 
     return {"format": FORMAT, "command": "sweep",
             "config": {"data": ", ".join(sweep.data), "model": ", ".join(dict.fromkeys(models)),
                        "sweep": as_json(sweep), "rules": list(dict.fromkeys(labels)), "seeds": list(sweep.fresh_seeds),
-                       "threads": sweep.threads, "interrupted": True},
+                       "threads": sweep.threads},
             "environment": environment(open_device("cpu"), sweep.threads, first) | {"dataset": ", ".join(sweep.data)},
             "search": [], "best": [], "runs": []}
+
+
+def asked(stored: Results) -> Sweep:
+    """Return the sweep that results are of.
+
+    Parameters
+    ----------
+    stored : dict
+        The contents of a results.json.
+
+    Returns
+    -------
+    Sweep
+
+    Raises
+    ------
+    InputError
+        If they are not those of a sweep, or are damaged.
+
+    Examples
+    --------
+    >>> asked({"config": {"sweep": {"rules": ["bp"]}}}).rules
+    ('bp',)
+    """
+    check("results.json", stored, {"config": {"sweep": {}}})
+    return parse(stored["config"]["sweep"])
 
 
 def as_json(sweep: Sweep) -> dict[str, Any]:
@@ -371,8 +426,13 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
     count = max(1, workers.cores() // sweep.threads) if processes is None else processes
     search = tasks(points, sweep.seeds, sweep.threads, True)
     groups = len({point.group for point in points})
+    results["config"]["interrupted"] = True  # until all have ended, however the process ends
     total, ended = len(search) + groups * len(sweep.fresh_seeds), 0
     known: dict[str, Results] = {}
+    several = choice.varied([point.settings for point in points])
+    words = {point.key(seed): ", ".join([choice.label(point, points), *([choice.in_words(point.settings, several)]
+                                         if several else []), f"seed {seed}"])
+             for point in points for seed in (*sweep.seeds, *sweep.fresh_seeds)}
 
     def place(task: Task) -> Path | None:
         return folder.path / RUNS / task.key if folder.path is not None else None
@@ -391,7 +451,7 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
         folder.write(results, soon=True)
         one, = found["runs"]
         outcome = "diverged" if "diverged" in one else f"{one['history'][-1]['validation_accuracy']:.4f}"
-        tell(f"{_words(task)}: {outcome}", ended, total)
+        tell(f"{words[task.key]}: {outcome}", ended, total)
 
     def do(wanted: Sequence[Task]) -> None:
         todo = []
@@ -407,27 +467,24 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
         if todo and scheduler is not None:
             on_cluster(todo, done, scheduler, data_dir, download)
         elif todo:
-            locally(todo, done, count, lambda task: str(where) if (where := place(task)) is not None else None,
-                    data_dir, download, checkpoint)
+            local.run(todo, done, lambda task: str(where) if (where := place(task)) is not None else None,
+                      data_dir, download, checkpoint)
 
     try:
-        do(search)
-        chosen = choice.best(points, _found(sweep, points, known))
-        do(tasks(chosen, sweep.fresh_seeds, sweep.threads, False))
+        with Processes(count) as local:
+            do(search)
+            chosen = choice.best(points, _found(sweep, points, known))
+            do(tasks(chosen, sweep.fresh_seeds, sweep.threads, False))
         results["config"].pop("interrupted", None)
     finally:
         _fill(results, sweep, points, known)
         folder.write(results)
 
 
-def _words(task: Task) -> str:
-    """What a user calls a run."""
-    return f"{task.config['rules'][0]}, {task.config['data']}, seed {task.config['seeds'][0]}"
-
-
 def _found(sweep: Sweep, points: Sequence[Point], known: Mapping[str, Results]) -> dict[Point, list[dict[str, Any]]]:
     """What the search has found so far, by point."""
-    return {point: [choice.found(known[key]) for key in map(point.key, sweep.seeds) if key in known] for point in points}
+    keys = {point: [point.key(seed) for seed in sweep.seeds] for point in points}
+    return {point: [choice.found(known[key]) for key in keys[point] if key in known] for point in points}
 
 
 def _fill(results: Results, sweep: Sweep, points: Sequence[Point], known: Mapping[str, Results]) -> None:
@@ -474,31 +531,29 @@ def status(path: str | os.PathLike[str]) -> str:
     stored = read(Path(path) / RESULTS, begun=True)
     if stored.get("command") != "sweep":
         raise InputError(f"{path} holds no sweep, expected a folder that nobackprop sweep has written")
-    sweep = parse(stored["config"]["sweep"])
+    sweep = asked(stored)
     points = sweep.points
     here = {point: [kept(Path(path) / RUNS / point.key(seed)) for seed in sweep.seeds] for point in points}
     ended = {point: [results for results in runs if has_finished(results)] for point, runs in here.items()}
     total, number = len(points) * len(sweep.seeds), sum(map(len, ended.values()))
     diverged = sum("diverged" in results["runs"][0] for runs in ended.values() for results in runs if results)
+    several = choice.varied([point.settings for point in points])
+
+    def words(point: Point) -> str:
+        return choice.in_words(point.settings, several)
     lines = [f"search: {number} of {total} runs have ended" + f", {diverged} of them diverged" * bool(diverged)]
     for point, runs in here.items():
         for seed, results in zip(sweep.seeds, runs, strict=True):
             if results and results["runs"] and not has_finished(results):
-                lines.append(f"begun: {choice.label(point, points)}, seed {seed}, {_settings(point.settings)}: epoch "
+                lines.append(f"begun: {choice.label(point, points)}, {words(point)}, seed {seed}: epoch "
                              f"{len(results['runs'][0]['history'])} of {results['config']['epochs']}")
     complete = {point: [choice.found(results) for results in runs if results] for point, runs in ended.items() if runs}
     for point in choice.best(list(complete), complete):
         accuracies = [run["validation_accuracy"] for run in complete[point]]
-        lines.append(f"best of {choice.label(point, points)} so far: {_settings(point.settings)}, validation accuracy "
+        lines.append(f"best of {choice.label(point, points)} so far: {words(point)}, validation accuracy "
                      f"{statistics.fmean(accuracies):.4f} over {len(accuracies)} of {len(sweep.seeds)} seeds")
     if number == total:
         chosen = choice.best(points, {point: complete[point] for point in points})
         fresh = [kept(Path(path) / RUNS / point.key(seed)) for point in chosen for seed in sweep.fresh_seeds]
         lines.append(f"fresh seeds: {sum(map(has_finished, fresh))} of {len(fresh)} runs have ended")
     return "\n".join(lines)
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    """Settings in a few words."""
-    return ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-                     for key, value in settings.items()) or "default settings"

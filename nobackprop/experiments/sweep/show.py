@@ -12,13 +12,13 @@ from ... import figures
 from ...errors import InputError
 from .. import plots
 from .. import results as files
-from .choice import score
+from .choice import in_words, score, varied
 
 Results = Mapping[str, Any]
+# what a figure relies on, as results.FORM says it
 FORM: Any = {
-    "config": {"sweep": {"seeds": [files.INTEGER]}},
-    "search": [{"label": str, "settings": {}, "runs": [{"seed": files.INTEGER, "validation_accuracy": files.SHARE}]}],
-    "best": [{"label": str, "settings": {}, "validation_accuracy": files.SHARE}],
+    "config": {"data": str, "model": str},
+    "search": [{"label": str, "settings": {}, "runs": [{"validation_accuracy": files.SHARE}]}],
 }
 
 
@@ -44,30 +44,20 @@ def table(results: Results) -> str:
     rule  setting  validation accuracy  tried
     bp    lr 0.1       0.5000 ± -           1
     """
+    names = varied([entry["settings"] for entry in results["search"]]) or list(results["search"][0]["settings"])
     rows = [["rule", "setting", "validation accuracy", "tried"]]
     for label, tried in _by_label(results).items():
         top = max(tried, key=lambda entry: score(entry["runs"]))
         values = [run["validation_accuracy"] for run in top["runs"]]
         spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-     "
-        rows.append([label, in_words(top["settings"]), f"{statistics.fmean(values):.4f} ± {spread}", str(len(tried))])
+        rows.append([label, in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",
+                     str(len(tried))])
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]),
                         row[3].rjust(widths[3])]).rstrip() for row in rows]
     text = "\n".join(["validation accuracy of the best setting: mean ± sample standard deviation over the seeds of the "
                       "search", "", *lines])
     return f"{text}\n\nthe best settings on fresh seeds\n{files.table(dict(results))}" if results["runs"] else text
-
-
-def in_words(settings: Mapping[str, Any]) -> str:
-    """Return settings in a few words.
-
-    Examples
-    --------
-    >>> in_words({"lr": 0.001, "optimizer": "sgd"}), in_words({})
-    ('lr 0.001, optimizer sgd', 'defaults')
-    """
-    return ", ".join(f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-                     for key, value in settings.items()) or "defaults"
 
 
 def draw(results: Results) -> Figure:
@@ -98,18 +88,20 @@ def draw(results: Results) -> Figure:
     >>> draw({"config": {"data": "xor", "model": "mlp:4"}, "search": search}).axes[0].get_xlabel()
     'learning rate'
     """
+    files.check("results of a sweep", results, FORM)
     by_label = _by_label(results)
     if not by_label:
         raise InputError("the sweep has found nothing yet, expected one run at least that has ended")
     figure = Figure(figsize=(7, 4.8), layout="constrained")
     axes = figure.subplots()
     name = _axis(results)
-    ticks = list(dict.fromkeys(in_words(entry["settings"]) for entry in results["search"]))
+    names = varied([entry["settings"] for entry in results["search"]])
+    ticks = list(dict.fromkeys(in_words(entry["settings"], names) for entry in results["search"]))
     looks = plots.looks(list(by_label))
     for tried, look in zip(by_label.values(), looks, strict=True):
         at = {}
         for entry in sorted(tried, key=lambda entry: score(entry["runs"])):  # of several at one place the best stays
-            at[entry["settings"][name] if name else ticks.index(in_words(entry["settings"]))] = entry["runs"]
+            at[entry["settings"][name] if name else ticks.index(in_words(entry["settings"], names))] = entry["runs"]
         places = sorted(at)
         values = [[run["validation_accuracy"] for run in at[place]] for place in places]
         means = [statistics.fmean(of) for of in values]
