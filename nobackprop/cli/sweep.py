@@ -33,15 +33,15 @@ def add_options(parser: Parser) -> None:
     2
     """
     parser.add_argument("file", nargs="?", metavar="FILE.toml", help="what is tried; docs/runs.md shows one")
-    parser.add_argument("--status", metavar="DIR", help="say where the sweep in this folder stands, and do nothing else")
+    parser.add_argument("--status", metavar="DIR", help="say where the sweep in this folder stands, and no more")
     parser.add_argument("--resume", metavar="DIR", help="go on with the sweep in this folder; no run is done twice")
     parser.add_argument("--processes", type=count, metavar="N",
                         help="the number of runs at the same time; default: as many as the cores have room for")
     parser.add_argument("--scheduler", metavar="ADDRESS",
                         help="run on the Dask cluster with this scheduler, such as tcp://10.0.0.1:8786, and not here")
     parser.add_argument("--checkpoint-every", type=every, metavar="N|Ns",
-                        help="how often the state of a running run is saved: after N epochs, after N seconds, or never; "
-                             "default: 60s")
+                        help="how often the state of a running run is saved: after N epochs, after N seconds, or "
+                             "never; default: 60s")
     data_options(parser)
     parser.add_argument("--out", metavar="DIR",
                         help="a new or empty folder; default: the first free one of runs/sweep-001, ...")

@@ -73,7 +73,7 @@ def resumed(stored: dict[str, Any], data_dir: str | None = None, download: bool 
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """Draw the figure of a results.json: that of the exhibit or of the sweep whose result it is, else that of a comparison.
+    """Draw the figure of a results.json: that of the exhibit or of the sweep that it is of, else that of a comparison.
 
     Parameters
     ----------

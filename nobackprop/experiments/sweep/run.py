@@ -291,7 +291,8 @@ def on_cluster(todo: Sequence[Task], done: Done, address: str, *rest: Any) -> No
     try:
         client = distributed.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"cannot reach the Dask scheduler at {address}: {error or f'no answer in {CONNECT} seconds'}") from None
+        why = str(error) or f"no answer in {CONNECT} seconds"
+        raise InputError(f"cannot reach the Dask scheduler at {address}: {why}") from None
     with client:
         futures = {client.submit(work, task, None, *rest, pure=False): task for task in todo}
         try:
@@ -445,7 +446,7 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
     def done(task: Task, found: Results) -> None:
         put(task, found)
         where = place(task)
-        if where is not None and not (where / RESULTS).exists():  # it was trained on another machine, or its disk is full
+        if where is not None and not (where / RESULTS).exists():  # trained on another machine, or the disk is full
             folder.write_below(f"{RUNS}/{task.key}", found)
         _fill(results, sweep, points, known)
         folder.write(results, soon=True)
