@@ -104,7 +104,8 @@ def whole() -> str:
 
 def stopping(monkeypatch: pytest.MonkeyPatch, after: int, how: Any) -> list[tuple[str, int, int]]:
     """Call `how` in place of the epoch after so many; gives a list of all that were trained."""
-    epoch, trained = Run.epoch, []
+    epoch = Run.epoch
+    trained: list[tuple[str, int, int]] = []
 
     def stop(run: Run) -> dict[str, Any]:
         if len(trained) == after:
@@ -396,13 +397,14 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, last: int, everywhere: bool):
         self.writes, self.last, self.everywhere, self.make = 0, last, everywhere, tempfile.mkstemp
         make_folder = tempfile.mkdtemp
-        monkeypatch.setattr(tempfile, "mkstemp", lambda **how: self.check(how["dir"]) or self.make(**how))
-        monkeypatch.setattr(tempfile, "mkdtemp", lambda **how: self.check("") or make_folder(**how))
+        monkeypatch.setattr(tempfile, "mkstemp", lambda **how: self.make(**self.checked(how["dir"], how)))
+        monkeypatch.setattr(tempfile, "mkdtemp", lambda **how: make_folder(**self.checked("", how)))
 
-    def check(self, where: Any) -> None:
+    def checked(self, where: Any, how: dict[str, Any]) -> dict[str, Any]:
         self.writes += Path(where).parts[:1] == ("o",)
         if self.writes > self.last and (self.everywhere or Path(where).parts[:1] == ("o",)):
             raise OSError(errno.ENOSPC, "No space left on device")
+        return how
 
 
 @pytest.mark.parametrize("last", range(17))
@@ -463,7 +465,7 @@ def running(*argv: str, until: str, ignored: tuple[signal.Signals, ...] = ()) ->
 
 def wait_for(child: subprocess.Popen[str], text: str) -> None:
     assert child.stderr is not None
-    came = []
+    came: list[str] = []
     while not came or text not in came[-1]:
         came.append(child.stderr.readline())
         assert came[-1], came
@@ -699,7 +701,7 @@ def test_the_bar_counts_what_is_left(monkeypatch):
 
 @pytest.mark.parametrize("stderr", [None, "full", "gone"])
 def test_a_stderr_that_takes_nothing_is_harmless(monkeypatch, stderr):
-    class Full(Terminal if stderr == "gone" else io.StringIO):  # type: ignore[misc]
+    class Full(Terminal if stderr == "gone" else io.StringIO):
         def write(self, text: str) -> int:
             raise OSError(errno.EIO if stderr == "gone" else errno.ENOSPC, "nothing")
 
