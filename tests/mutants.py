@@ -321,8 +321,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_loop.py"),
     ],
     "nobackprop/experiments/papers/exhibit.py": [
-        Mutant("every seed runs as seed 0", "train([Job(trial, self.data, seed, self.config",
-               "train([Job(trial, self.data, 0, self.config", "tests/test_papers.py"),
+        Mutant("every seed runs as seed 0", "return [Job(trial, self.data, seed, self.config",
+               "return [Job(trial, self.data, 0, self.config", "tests/test_papers.py"),
         Mutant("the training labels are in the reverse order", "y_train=data.y_train[:n],",
                "y_train=data.y_train[:n][::-1],", "tests/test_papers.py"),
         Mutant("the reduced images are in the reverse order",

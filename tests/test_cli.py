@@ -510,7 +510,7 @@ def test_a_run_that_really_diverges_is_one_sentence(command, place):
     bp, fa, last = err.splitlines()
     assert bp.startswith("bp seed 0 (1 of 2) ... diverged in ") and fa.startswith("fa seed 0 (2 of 2) ... diverged in ")
     assert last.startswith("nobackprop: rule bp, seed 0: the training loss became ") and code == 2
-    assert last.endswith(" (as did 1 more of the runs)") and everything(place) == ["o", "o/results.json"]
+    assert last.endswith(" (and 1 more of the runs diverged)") and everything(place) == ["o", "o/results.json"]
     assert [line.split() for line in out.splitlines() if line.startswith(("bp", "fa"))] == [
         [rule, "diverged", "-", "-"] for rule in ("bp", "fa")]
     assert out.count("diverged, and in no mean: rule ") == 2 and out.endswith("\nwrote o/results.json\n")

@@ -191,6 +191,17 @@ def test_a_finished_folder_is_shown_again(command, monkeypatch):
     assert (code, out, err, trained) == (0, first, "", []) and Path("o/results.json").read_bytes() == before
 
 
+def test_what_a_killed_process_had_half_written_goes_and_nothing_else(command, monkeypatch):
+    with monkeypatch.context() as patch:
+        stopping(patch, 5, interrupt)
+        command(*SHORT, "--checkpoint-every", "1", "--out", "o")
+    for name in ("tmpabcd1234.json", "tmpabcd1234.png", "checkpoints/tmpabcd1234.safetensors", "mine.json", "tmp.txt",
+                 "tmpabcd1234.txt"):
+        Path("o", name).touch()
+    assert command("compare", "--resume", "o")[0] == 0
+    assert everything(Path("o")) == ["figure.png", "mine.json", "results.json", "tmp.txt", "tmpabcd1234.txt"]
+
+
 @pytest.mark.parametrize("damage", [
     lambda path: path.write_bytes(b"damaged"), lambda path: path.write_bytes(b""),
     lambda path: os.truncate(path, path.stat().st_size // 2)])
