@@ -483,7 +483,7 @@ def test_a_malformed_file_is_told_by_its_key(done, tmp_path, at, value, sentence
 @pytest.mark.parametrize("form, sentence", [
     (3, "{} has format 3, expected 2 at most: a newer nobackprop wrote it"),
     (10**40, "{} has format an integer of 133 bits, expected 2 at most: a newer nobackprop wrote it"),
-    ("2", "{}: 'format' is \"2\", expected an integer from 1 to 2"), (0, "{}: 'format' is 0, expected an integer from 1 to 2"),
+    ("2", "{}: 'format' is \"2\", expected an integer"), (0, "{}: 'format' is 0, expected an integer from 1 to 2"),
     (None, "{}: 'format' is null, expected an integer"), (1, None), (2, None)])
 def test_a_file_of_a_newer_format_is_not_misread(done, tmp_path, form, sentence):
     path = tmp_path / "results.json"

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         tell(f"nobackprop: {one_line(str(error))}")
         return 2
     except KeyboardInterrupt as stop:
-        tell(f"nobackprop: {stop or 'interrupted'}")
+        tell(f"nobackprop: {str(stop) or 'interrupted'}")
         return exit_code(stop)
     except MemoryError as error:
         tell(f"nobackprop: out of memory: {one_line(str(error) or 'no more is to be had')}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InputError
@@ -13,7 +13,7 @@ from .output import one_line, say, tell
 
 if TYPE_CHECKING:
     from ..experiments.folder import Folder
-    from ..experiments.loop import Every
+    from ..experiments.loop import Every, Job
 
 WITH_RESUME = ("--resume", "--data-dir", "--download", "--checkpoint-every", "--log-every", "--order")
 
@@ -30,6 +30,10 @@ class Work(Protocol):
     @property
     def results(self) -> dict[str, Any]:
         """Of the form in results.py."""
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """All that is to be trained."""
 
     def run(self, folder: Folder | None, order: str, checkpoint: Every, log_every: int | None) -> Any:
         """Train all that has not ended yet."""
@@ -153,7 +157,7 @@ def carry_out(work: Work, folder: Folder, args: argparse.Namespace, command: str
             say(f"\n{heading(found)}{results.table(found)}\n")
             say(where)
         if stop is not None:
-            say(_interrupted(found, "" if runs else where, folder, command))
+            say(_interrupted(work, folder, command))
     except (InputError, BrokenPipeError):
         if stop is None:
             raise
@@ -164,22 +168,21 @@ def carry_out(work: Work, folder: Folder, args: argparse.Namespace, command: str
     if folder.path is None:
         tell(f"nobackprop: the results are shown and not stored: {one_line(folder.why)}")
         return 1
-    gone = [run["diverged"] for run in runs if "diverged" in run]
-    if gone:
-        raise InputError(gone[0] + (f" (as did {len(gone) - 1} more of the runs)" if len(gone) > 1 else ""))
+    if gone := [run["diverged"] for run in runs if "diverged" in run]:
+        more = f" (and {len(gone) - 1} more of the runs diverged)" if len(gone) > 1 else ""
+        raise InputError(f"{gone[0]}{more}")
     if undrawn is not None:
         raise undrawn
     return 0
 
 
-def _interrupted(found: dict[str, Any], where: str, folder: Folder, command: str) -> str:
+def _interrupted(work: Work, folder: Folder, command: str) -> str:
     """What the last line says of results that are not whole: how far they are, and how to go on."""
-    runs, config = found["runs"], found["config"]
+    from ..experiments.loop import has_ended
+
+    runs = work.results["runs"]
     if not runs:
-        return f"\ninterrupted after less than one epoch; {where}"
-    ended = sum("diverged" in run or run["test_accuracy"] is not None for run in runs)
-    of = len(config["rules"]) * len(config["seeds"])
-    begun = "".join(f", {run['rule']} seed {run['seed']} at epoch {len(run['history'])}" for run in runs
-                    if "diverged" not in run and run["test_accuracy"] is None)
+        return "\ninterrupted after less than one epoch; wrote nothing"
+    begun = [f", {run['rule']} seed {run['seed']} at epoch {len(run['history'])}" for run in runs if not has_ended(run)]
     how = "" if folder.path is None else f"; go on with: nobackprop {command} --resume {shlex.quote(str(folder.path))}"
-    return f"interrupted: {ended} of {of} runs ended{begun}{how}"
+    return f"interrupted: {len(runs) - len(begun)} of {len(work.jobs)} runs ended{''.join(begun)}{how}"

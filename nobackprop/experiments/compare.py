@@ -195,6 +195,12 @@ class Comparison:
         take_over(made.results, stored)
         return made
 
+    @property
+    def jobs(self) -> list[Job]:
+        """Every rule with every seed."""
+        return [Job(one, self.data, seed, self.config["device"]) for one in self.trials
+                for seed in self.config["seeds"]]
+
     def run(self, folder: Folder | None = None, order: str = "seeds", checkpoint: Every = MINUTE,
             log_every: int | None = None) -> None:
         """Train every rule with every seed, as `loop.train` does.
@@ -207,8 +213,7 @@ class Comparison:
         folder, order, checkpoint, log_every
             As `loop.train` takes them.  Without a folder nothing is written.
         """
-        train([Job(one, self.data, seed, self.config["device"]) for one in self.trials
-               for seed in self.config["seeds"]], self.results, folder, order, checkpoint, log_every)
+        train(self.jobs, self.results, folder, order, checkpoint, log_every)
 
     def finished(self) -> list[dict[str, Any]]:
         """Return the records of the runs that reached their end."""

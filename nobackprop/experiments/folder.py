@@ -226,10 +226,9 @@ def claim(out: str | None, name: str) -> Iterator[Folder]:
                 _lock(path, stack)
                 _check_unused(path)  # by one that had ended before the lock was ours
                 break
-            except FileExistsError:
-                # another process was faster
-                continue
             except OSError as error:
+                if out is None and isinstance(error, FileExistsError):
+                    continue  # another process was faster
                 _remove(made)
                 raise InputError(f"cannot write to the folder {path} ({error.strerror}): "
                                  "name another one with --out DIR") from None
@@ -290,8 +289,9 @@ def reopen(path: str | os.PathLike[str], command: str) -> Iterator[Folder]:
         for stray in path.glob("tmp????????.*"):  # what a process had half written that was killed
             if stray.suffix in (".json", ".png"):
                 stray.unlink(missing_ok=True)
-        yield Folder(path, stored)
-        if not stored["config"].get("interrupted"):
+        folder = Folder(path, stored)
+        yield folder
+        if folder.path == path and folder.results is not None and not folder.results["config"].get("interrupted"):
             shutil.rmtree(path / CHECKPOINTS, ignore_errors=True)
 
 

@@ -246,6 +246,12 @@ class Plan:
         return {"format": FORMAT, "command": "papers", "config": dict(self.config), "environment": self.environment,
                 "runs": []}
 
+    @property
+    def jobs(self) -> list[Job]:
+        """Every arm with every seed."""
+        return [Job(trial, self.data, seed, self.config["device"], self.measure) for trial in self.trials
+                for seed in self.config["seeds"]]
+
     def run(self, folder: Folder | None = None, order: str = "seeds", checkpoint: Every = MINUTE,
             log_every: int | None = None) -> dict[str, Any]:
         """Train every arm with every seed, and return the results.
@@ -260,8 +266,7 @@ class Plan:
         dict
             `results`.
         """
-        train([Job(trial, self.data, seed, self.config["device"], self.measure) for trial in self.trials
-               for seed in self.config["seeds"]], self.results, folder, order, checkpoint, log_every)
+        train(self.jobs, self.results, folder, order, checkpoint, log_every)
         return self.results
 
 
