@@ -19,6 +19,7 @@ from .kernels.loss import DEFAULT_LOSS, LOSSES
 from .optim import OPTIMIZERS, SCHEDULES
 
 DTYPES = ("float32", "float64")
+MOST = 2**63 - 1  # no machine counts further in a lifetime, and floats would soon round such a number to infinity
 Check = Callable[[str, Any], Any]
 
 
@@ -26,7 +27,7 @@ Check = Callable[[str, Any], Any]
 
 
 def count(default: int, help: str) -> Any:
-    """Make the field of a setting that is an integer from 1 on.
+    """Make the field of a setting that is an integer from 1 to 2**63 - 1.
 
     Examples
     --------
@@ -38,7 +39,7 @@ def count(default: int, help: str) -> Any:
     Traceback (most recent call last):
     nobackprop.errors.InputError: patience must be at least 1, got 0
     """
-    return _setting(default, help, "count", lambda name, value: integer(name, value, 1))
+    return _setting(default, help, "count", lambda name, value: integer(name, value, 1, MOST))
 
 
 def real(default: float, help: str, kind: str = "positive") -> Any:

@@ -38,7 +38,7 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
     Raises
     ------
     InputError
-        If there is no activation or loss of that name.
+        If there is no activation or loss of that name, or if two activations came for fewer than two hidden layers.
 
     Notes
     -----
@@ -49,6 +49,9 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
     >>> len(mlp((784,), 10, (128, 128)))
     3
     """
+    if "," in activation and len(sizes) < 2:
+        raise InputError(f"a fully connected network of {len(sizes)} hidden layer(s) has no two halves: expected one "
+                         f"activation, got '{activation}'")
     below, above = halves(activation)
     names = [below if i < len(sizes) // 2 else above for i in range(len(sizes))]
     hidden = [Sequential((Dense(size, gain(name)), Activation(name))) for size, name in zip(sizes, names)]
