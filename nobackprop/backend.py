@@ -67,6 +67,29 @@ def _module_of(*kinds: type) -> ModuleType:
     return module
 
 
+def type_name(dtype: object) -> str:
+    """Return the name of a type of numbers, such as "float32"; an empty text if NumPy knows no such type.
+
+    Parameters
+    ----------
+    dtype : object
+        What a user gave: a name, a type of NumPy's or of Python's.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> type_name(float), type_name("<f4"), type_name("floaty")
+    ('float64', 'float32', '')
+    """
+    try:
+        return str(np.dtype(dtype).name) if dtype is not None else ""  # type: ignore[call-overload]
+    except (TypeError, ValueError, SyntaxError):  # NumPy's own reader of such names fails in these ways
+        return ""
+
+
 def alike(*arrays: Array) -> tuple[Array, ...]:
     """Return arrays in the one floating dtype that holds all of them, which is their result_type.
 

@@ -17,7 +17,6 @@ from .optim import Optimizer
 from .rules import RULES, Rule
 from .tree import Tree, leaves, same_shapes
 
-
 FLOAT32 = float(np.finfo(np.float32).eps)  # targets may have been computed in float32
 
 
@@ -110,15 +109,16 @@ def arrays(x: Array, y: Array) -> None:
     >>> import numpy as np
     >>> arrays(np.ones((2, 3)), [1, 0])
     Traceback (most recent call last):
-    nobackprop.errors.InputError: x is a numpy.ndarray and y is a list, expected two arrays (N, ...) of NumPy, or of CuPy
+    nobackprop.errors.InputError: x is a numpy.ndarray and y is a list, expected two arrays of NumPy, or of CuPy
     """
     try:
         array_module(x, y)
     except TypeError:
-        raise InputError(f"x is {_what(x)} and y is {_what(y)}, expected two arrays (N, ...) of NumPy, or of CuPy") from None
+        raise InputError(f"x is {_what(x)} and y is {_what(y)}, expected two arrays of NumPy, or of CuPy") from None
     for name, array in (("x", x), ("y", y)):
-        if not array.ndim or array.dtype.kind not in "biuf":
-            raise InputError(f"{name} has shape {array.shape} and type {array.dtype}, expected real numbers (N, ...)")
+        if array.ndim < (2 if name == "x" else 1) or array.dtype.kind not in "biuf":
+            raise InputError(f"{name} has shape {array.shape} and type {array.dtype}, expected real numbers, with a "
+                             "row for each sample")
 
 
 def _what(array: object) -> str:
@@ -168,15 +168,13 @@ def values(net: Network, y: Array) -> None:
     >>> values(models.build("mlp:4", (3,), 2), np.array([[1, 0], [0.5, 0.5]]))
     >>> values(models.build("mlp:4", (3,), 2), np.array([[1, 0], [0, 5]]))
     Traceback (most recent call last):
-    nobackprop.errors.InputError: row 1 of y is [0, 5], expected probabilities for the cross-entropy: numbers from 0 on \
-that sum to 1, such as [1, 0]
+    nobackprop.errors.InputError: row 1 of y is [0, 5], expected probabilities: numbers from 0 on that sum to 1
     """
     xp = array_module(y)
     if net.loss != "cross_entropy":
         expected, right = "finite numbers", xp.isfinite
     else:
-        expected = (f"probabilities for the cross-entropy: numbers from 0 on that sum to 1, such as "
-                    f"{brief([1] + [0] * (y.shape[1] - 1))}")
+        expected = "probabilities: numbers from 0 on that sum to 1"
         slack = max(y.shape[1], 8) * max(FLOAT32, np.finfo(y.dtype).eps if y.dtype.kind == "f" else 0)
 
         def right(part: Array) -> Array:

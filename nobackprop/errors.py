@@ -190,11 +190,11 @@ def number(name: str, value: object, kind: str = "positive", below: float = math
     if isinstance(value, Real) and not isinstance(value, bool):
         try:
             found = float(value)
-        except OverflowError:
-            found = math.nan
+        except OverflowError:  # and the text says what came
+            raise InputError(f"{name} must be a {kind} number, got {came}") from None
         if {"positive": found > 0, "non-negative": found >= 0, "finite": found > -math.inf}[kind] \
                 and found < below and found <= most:
             return found
-        came = came if isinstance(value, int) else f"{found}"
+        came = f"{found}"
     limit = f" below {below:g}" if below < math.inf else f" up to {most:g}" if most < math.inf else ""
     raise InputError(f"{name} must be a {kind} number{limit}, got {came}")

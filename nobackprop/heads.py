@@ -211,8 +211,9 @@ class MaxConvHead(ConvHead):
     def grad(self, B: Array, h: Array, error: Array) -> Array:
         xp = array_module(B, h, error)
         G = xp.zeros((len(B), 1, B.shape[1]), B.dtype)
-        for part in groups(h, self.positions(*h.shape[1:3]) * B.shape[1]):
-            patches = unfold(h[part], self.kernel, self.stride, self.pad).reshape(-1, self.positions(*h.shape[1:3]), B.shape[1])
+        positions = self.positions(*h.shape[1:3])
+        for part in groups(h, positions * B.shape[1]):
+            patches = unfold(h[part], self.kernel, self.stride, self.pad).reshape(-1, positions, B.shape[1])
             won = linear.forward(B, patches).argmax(1)
             # (C, 1, n) times (C, n, k k planes): each class has winners of its own
             G += xp.matmul(error[part].T[:, None], xp.take_along_axis(patches, won[:, :, None], 1).swapaxes(0, 1))

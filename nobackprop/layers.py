@@ -316,7 +316,8 @@ class Conv(Layer):
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         out = *_pooled(self, shape, self.kernel, self.stride), self.planes
-        _fit(self, shape, params, W=(self.planes, self.kernel**2 * shape[-1]), **{"b": (self.planes,)} if self.bias else {})
+        bias = {"b": (self.planes,)} if self.bias else {}
+        _fit(self, shape, params, W=(self.planes, self.kernel**2 * shape[-1]), **bias)
         return out
 
     def forward(self, params: Tree, h: Array, train: bool = True,
@@ -715,10 +716,10 @@ def tuple_of_layers(what: str, came: object) -> tuple[Layer, ...]:
     (Dense(units=3, gain=2.0), Dense(units=4, gain=2.0))
     >>> tuple_of_layers("blocks of a Network", (3, 4))
     Traceback (most recent call last):
-    nobackprop.errors.InputError: blocks of a Network are (3, 4), expected layers in a tuple, such as (Dense(8), Dense(3))
+    nobackprop.errors.InputError: blocks of a Network are (3, 4), expected a tuple of layers, as (Dense(8), Dense(3))
     """
     if not isinstance(came, tuple | list) or not all(isinstance(layer, Layer) for layer in came):
-        raise InputError(f"{what} are {brief(came)}, expected layers in a tuple, such as (Dense(8), Dense(3))")
+        raise InputError(f"{what} are {brief(came)}, expected a tuple of layers, as (Dense(8), Dense(3))")
     return tuple(came)
 
 
@@ -827,7 +828,7 @@ class Sequential(Layer):
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         if params is not None and not isinstance(params, list | tuple):
-            raise InputError(f"the parameters of {len(self.layers)} layers are {brief(params)}, expected a list of them")
+            raise InputError(f"the parameters of {len(self.layers)} layers are {brief(params)}, expected a list")
         if params is not None and len(params) != len(self.layers):
             raise InputError(f"the parameters are those of {len(params)} layers, expected {len(self.layers)}")
         for i, layer in enumerate(self.layers):

@@ -14,7 +14,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from .backend import Array, array_module
+from .backend import Array, array_module, type_name
 from .errors import InputError, brief, check_name
 from .kernels.loss import DEFAULT_LOSS, LOSSES
 from .layers import Conv, Layer, Sequential, Shape, tuple_of_layers
@@ -181,10 +181,12 @@ def init(net: Network, rng: np.random.Generator, shape: Shape,
     a_network(net)
     a_generator(rng)
     params, shapes = [], [a_shape(shape)]
-    dtype = _floats(dtype)
+    kind = type_name(dtype)
+    if not kind.startswith(("float", "complex")):  # anything else would round the weights to whole numbers
+        raise InputError(f"dtype is {brief(dtype)}, expected a type of floats, such as 'float32'")
     for block in net:
         p, out = block.init(rng, shapes[-1])
-        params.append(tree_map(lambda array: array.astype(dtype), p))
+        params.append(tree_map(lambda array: array.astype(kind), p))
         shapes.append(out)
     return params, shapes
 
@@ -227,17 +229,6 @@ def a_shape(shape: object) -> Shape:
             isinstance(side, Integral) and not isinstance(side, bool) and int(side) > 0 for side in shape):
         raise InputError(f"shape is {brief(shape)}, expected that of one sample, such as (784,) or (28, 28, 1)")
     return tuple(map(int, shape))
-
-
-def _floats(dtype: object) -> str:
-    """The name of a type of floats; anything else would round the weights to whole numbers."""
-    try:
-        found = np.dtype(dtype) if dtype is not None else None  # type: ignore[call-overload]
-    except (TypeError, ValueError, SyntaxError):  # NumPy's own reader of such names fails in these ways
-        found = None
-    if found is None or found.kind not in "fc":
-        raise InputError(f"dtype is {brief(dtype)}, expected a type of floats, such as 'float32'")
-    return str(found.name)
 
 
 def least_batch(net: Network, shape: Shape) -> int:

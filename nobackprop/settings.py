@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-import numpy as np
-
+from .backend import type_name
 from .data.augment import AUGMENTATIONS, parse
 from .errors import InputError, brief, check_name, integer, number
 from .kernels.activation import ACTIVATIONS
@@ -93,10 +92,7 @@ def _augment(name: str, value: Any) -> str:
 
 def _dtype(name: str, value: Any) -> str:
     """The name of a type that networks are trained in."""
-    try:
-        found = str(np.dtype(value).name) if value is not None else ""
-    except (TypeError, ValueError, SyntaxError):  # NumPy's own reader of such names fails in these ways
-        found = ""
+    found = type_name(value)
     if found not in DTYPES:
         raise InputError(f"{name} is {brief(value)}, expected {' or '.join(DTYPES)}")
     return found
