@@ -67,6 +67,19 @@ def _module_of(*kinds: type) -> ModuleType:
     return module
 
 
+def a_generator(rng: object) -> None:
+    """Raise InputError unless this is a generator of NumPy's.
+
+    Examples
+    --------
+    >>> a_generator(0)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: rng is 0, expected a generator, such as numpy.random.default_rng(0)
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
+
+
 def type_name(dtype: object) -> str:
     """Return the name of a type of numbers, such as "float32"; an empty text if NumPy knows no such type.
 

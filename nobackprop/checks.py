@@ -9,14 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import network
-from .backend import Array, array_module, to_numpy
+from .backend import Array, a_generator, array_module, to_numpy
 from .errors import InputError, brief, integer
 from .layers import Shape
-from .network import Network, a_generator, a_network
+from .network import Network, a_network
 from .optim import Optimizer
 from .rules import RULES, Rule
 from .tree import Tree, leaves, same_shapes
 
+PROBABLE = "cross_entropy"  # the loss whose targets are probabilities
 FLOAT32 = float(np.finfo(np.float32).eps)  # targets may have been computed in float32
 
 
@@ -170,19 +171,20 @@ def values(net: Network, y: Array) -> None:
     Traceback (most recent call last):
     nobackprop.errors.InputError: row 1 of y is [0, 5], expected probabilities: numbers from 0 on that sum to 1
     """
-    xp = array_module(y)
-    if net.loss != "cross_entropy":
-        expected, right = "finite numbers", xp.isfinite
-    else:
-        expected = "probabilities: numbers from 0 on that sum to 1"
-        slack = max(y.shape[1], 8) * max(FLOAT32, np.finfo(y.dtype).eps if y.dtype.kind == "f" else 0)
-
-        def right(part: Array) -> Array:
-            return (part.min(-1) >= 0) & (abs(part.sum(-1) - 1) <= slack)
     with np.errstate(over="ignore", invalid="ignore"):
-        if not right(y).all():
-            row = next(row for row in range(len(y)) if not right(y[row:row + 1]).all())
-            raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected {expected}")
+        if _right(net, y):
+            return
+        row = next(row for row in range(len(y)) if not _right(net, y[row:row + 1]))
+    expected = "probabilities: numbers from 0 on that sum to 1" if net.loss == PROBABLE else "finite numbers"
+    raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected {expected}")
+
+
+def _right(net: Network, y: Array) -> bool:
+    """Whether the network's loss can compare outputs with these targets; a device is read once."""
+    if net.loss != PROBABLE:
+        return bool(array_module(y).isfinite(y).all())
+    slack = max(y.shape[1], 8) * (max(FLOAT32, np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0)
+    return bool((y.min() >= 0) & (abs(y.sum(-1) - 1).max() <= slack))
 
 
 def enough(what: str, came: int, least: int) -> None:
@@ -199,8 +201,8 @@ def enough(what: str, came: int, least: int) -> None:
         raise InputError(f"{what} must be at least {least}, got {came}: {why}")
 
 
-def network_and_rule(net: object, rule: object) -> None:
-    """Raise InputError unless these are a Network and a Rule that gives gradients.
+def network_and_rule(net: Network, rule: object) -> None:
+    """Raise InputError unless these are a Network with blocks and a Rule that gives gradients.
 
     Examples
     --------
@@ -210,6 +212,8 @@ def network_and_rule(net: object, rule: object) -> None:
     nobackprop.errors.InputError: rule is the class BP, expected an instance: BP()
     """
     a_network(net)
+    if not net:
+        raise InputError("net has no blocks, expected at least one")
     if isinstance(rule, type):
         raise InputError(f"rule is the class {rule.__name__}, expected an instance: {rule.__name__}()")
     if not isinstance(rule, Rule):

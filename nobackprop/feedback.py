@@ -13,7 +13,7 @@ from numbers import Integral
 
 import numpy as np
 
-from .backend import Array
+from .backend import Array, a_generator
 from .errors import InputError, brief, integer
 from .leaf_names import TRANSPORTED
 from .tree import Tree, leaves, tree_map
@@ -45,8 +45,7 @@ def fan_in(rng: np.random.Generator, shape: tuple[int, ...]) -> int:
     >>> fan_in(np.random.default_rng(0), (10, 4))
     4
     """
-    if not isinstance(rng, np.random.Generator):
-        raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
+    a_generator(rng)
     if not isinstance(shape, tuple) or len(shape) < 2 or not all(
             isinstance(side, Integral) and not isinstance(side, bool) and side > 0 for side in shape):
         raise InputError(f"shape is {brief(shape)}, expected that of feedback weights, (outputs, inputs)")
@@ -293,8 +292,8 @@ def products(params: Tree) -> list[Array]:
     >>> products([{"W": np.ones((4, 5))}, {"W": 2 * np.ones((3, 4))}, {"W": np.ones((2, 3))}])[0].tolist()
     [[6.0, 6.0, 6.0, 6.0], [6.0, 6.0, 6.0, 6.0]]
     """
-    W = [[w for _, w in leaves(block)] for block in weights(params)]
-    if any(len(w) != 1 for w in W) or any(low[0].shape[0] != up[0].shape[1] for low, up in zip(W, W[1:])):
+    W = [[w for _, w in leaves(block)] for block in weights(params) or ()]
+    if not W or any(len(w) != 1 for w in W) or any(low[0].shape[0] != up[0].shape[1] for low, up in zip(W, W[1:])):
         raise InputError("the product of the weights above needs one dense layer a block, got weights of shapes "
                          f"{[[w.shape for w in block] for block in W]}")
     P = [W[-1][0]]

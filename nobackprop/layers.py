@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ from .tape import Keep, Mask, materialise
 from .tree import Tree, leaves
 
 Shape = tuple[int, ...]
+MOST = 2**63 - 1
 
 
 class Layer:
@@ -235,12 +237,11 @@ class Dense(Layer):
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         out, (fan_in,) = self.out_shape(shape), shape
-        W = rng.standard_normal((self.units, fan_in)) * math.sqrt(self.gain / fan_in)
+        W = _weights(self, rng, self.units, fan_in)
         return {"W": W, "b": np.zeros(self.units)}, out
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
-        if len(shape) != 1 or not shape[0]:
-            raise InputError(f"{self} got samples of shape {shape}, expected vectors (F,): Flatten() makes them")
+        _samples(self, shape, "vectors (F,): Flatten() makes them", 1)
         _fit(self, shape, params, W=(self.units, *shape), b=(self.units,))
         return (self.units,)
 
@@ -311,7 +312,7 @@ class Conv(Layer):
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         out, fan_in = self.out_shape(shape), self.kernel**2 * shape[-1]
-        W = rng.standard_normal((self.planes, fan_in)) * math.sqrt(self.gain / fan_in)
+        W = _weights(self, rng, self.planes, fan_in)
         return {"W": W} | ({"b": np.zeros(self.planes)} if self.bias else {}), out
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
@@ -384,6 +385,7 @@ class BatchNorm(Layer):
                 "mean": np.zeros(channels), "var": np.ones(channels)}, shape
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _samples(self, shape)
         _fit(self, shape, params, **dict.fromkeys(("gamma", "beta", "mean", "var"), shape[-1:]))
         return shape
 
@@ -454,6 +456,7 @@ class LayerNorm(Layer):
         return {"gamma": np.ones(channels), "beta": np.zeros(channels)}, shape
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _samples(self, shape)
         _fit(self, shape, params, gamma=shape[-1:], beta=shape[-1:])
         return shape
 
@@ -639,19 +642,50 @@ def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: in
     return rows, columns
 
 
+def _weights(layer: Dense | Conv, rng: np.random.Generator, units: int, fan_in: int) -> Array:
+    """Return the first W (units, fan-in) of a layer: N(0, gain / fan-in).
+
+    Raises InputError if there is nothing to draw from, or if W would not fit into memory.
+    """
+    if not hasattr(rng, "standard_normal"):
+        raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
+    try:
+        drawn = rng.standard_normal((units, fan_in))
+    except InputError:
+        raise
+    except (MemoryError, ValueError):  # NumPy's words for a large array and for a very large one
+        raise InputError(f"{layer} has {units * fan_in:,} weights, which do not fit into memory") from None
+    return drawn * math.sqrt(layer.gain / fan_in)
+
+
+def _samples(layer: Layer, shape: Shape, expected: str = "at least one number in each", axes: int = 0) -> None:
+    """Raise InputError unless this is the shape of samples, with so many axes if a number of them is given."""
+    if not is_shape(shape) or len(shape) != (axes or len(shape)):
+        raise InputError(f"{layer} got samples of shape {brief(shape)}, expected {expected}")
+
+
+def is_shape(shape: object) -> bool:
+    """Return whether this can be the shape of one sample: a tuple of one whole number or more, all above 0.
+
+    Examples
+    --------
+    >>> is_shape((28, 28, 1)), is_shape(()), is_shape((8, 0)), is_shape(8)
+    (True, False, False, False)
+    """
+    return isinstance(shape, tuple | list) and bool(shape) and all(
+        isinstance(side, Integral) and not isinstance(side, bool) and int(side) > 0 for side in shape)
+
+
 def _image(layer: Layer, shape: Shape) -> None:
     """Raise InputError unless samples of that shape are images."""
-    if len(shape) != 3 or not all(shape):
-        raise InputError(f"{layer} got samples of shape {shape}, expected images (H, W, C)")
+    _samples(layer, shape, "images (H, W, C)", 3)
 
 
 def _fit(layer: Layer, shape: Shape, params: Tree, **expected: Shape) -> None:
-    """Raise InputError unless samples have numbers, and the parameters, if they came, the shapes that these need."""
-    if not shape or not all(shape):
-        raise InputError(f"{layer} got samples of shape {shape}, expected at least one number in each")
+    """Raise InputError unless the parameters, if there are any, have the shapes that samples of `shape` need."""
     for name, needed in expected.items() if params is not None else ():
         came = getattr(params.get(name) if isinstance(params, dict) else None, "shape", None)
-        if came != needed:
+        if came != tuple(needed):
             raise InputError(f"{layer} got samples of shape {shape}, for which {name} would have the shape {needed}, "
                              f"but {'there is no array of that name' if came is None else f'it has {came}'}")
 
@@ -675,7 +709,7 @@ def _set(layer: Layer, **values: object) -> None:
 def _whole(layer: Layer, **least: int) -> None:
     """Raise InputError unless the fields of these names are whole numbers and not below the given ones."""
     for name, low in least.items():
-        _set(layer, **{name: integer(_name(layer, name), getattr(layer, name), low)})
+        _set(layer, **{name: integer(_name(layer, name), getattr(layer, name), low, MOST)})
 
 
 def _positive(layer: Layer, name: str, most: float = math.inf) -> None:
@@ -781,6 +815,7 @@ class Flatten(Layer):
     """
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _samples(self, shape)
         return (math.prod(shape),)
 
     def forward(self, params: Tree, h: Array, train: bool = True,

@@ -175,6 +175,8 @@ class Run:
         for what, came, kind in (("data", data, Dataset), ("settings", self.settings, Settings)):
             if not isinstance(came, kind):
                 raise InputError(f"{what} is {brief(came)}, expected a {kind.__name__}")
+        if not isinstance(name, str):
+            raise InputError(f"name is {brief(name)}, expected a text")
         self.seed = checks.seed(seed)
         self.name = name or (rule if isinstance(rule, str) else checks.name_of(rule))
         draw_params, draw_state, self.rng, self.draw_augment = map(

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Integral
 from typing import Any, overload
 
 import numpy as np
 
-from .backend import Array, array_module, type_name
+from .backend import Array, a_generator, array_module, type_name
 from .errors import InputError, brief, check_name
 from .kernels.loss import DEFAULT_LOSS, LOSSES
-from .layers import Conv, Layer, Sequential, Shape, tuple_of_layers
+from .layers import Conv, Layer, Sequential, Shape, is_shape, tuple_of_layers
 from .tape import ALL, Keep, Kept, generator
 from .tree import Tree, leaves, tree_map
 
@@ -204,20 +203,7 @@ def a_network(net: object) -> None:
         raise InputError(f"net is {brief(net)}, expected a Network as models.build makes them")
 
 
-def a_generator(rng: object) -> None:
-    """Raise InputError unless this is a generator of NumPy's.
-
-    Examples
-    --------
-    >>> a_generator(0)
-    Traceback (most recent call last):
-    nobackprop.errors.InputError: rng is 0, expected a generator, such as numpy.random.default_rng(0)
-    """
-    if not isinstance(rng, np.random.Generator):
-        raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
-
-
-def a_shape(shape: object) -> Shape:
+def a_shape(shape: Any) -> Shape:
     """Return the shape of one sample as a tuple; raise InputError if it is none.
 
     Examples
@@ -225,8 +211,7 @@ def a_shape(shape: object) -> Shape:
     >>> a_shape([28, 28, 1])
     (28, 28, 1)
     """
-    if not isinstance(shape, Sequence) or not shape or not all(
-            isinstance(side, Integral) and not isinstance(side, bool) and int(side) > 0 for side in shape):
+    if not is_shape(shape):
         raise InputError(f"shape is {brief(shape)}, expected that of one sample, such as (784,) or (28, 28, 1)")
     return tuple(map(int, shape))
 
@@ -251,7 +236,8 @@ def least_batch(net: Network, shape: Shape) -> int:
     >>> [least_batch(Network(blocks), (8, 8, 3)) for blocks in [(Conv(4, 3), BatchNorm()), (GlobalPool(), BatchNorm())]]
     [1, 2]
     """
-    return Sequential(net.blocks).least_batch(shape)
+    a_network(net)
+    return Sequential(net.blocks).least_batch(a_shape(shape))
 
 
 def check(net: Network, params: Tree, x: Array) -> None:
@@ -342,6 +328,7 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Call
     >>> np.array_equal(first.output, again.output)
     True
     """
+    a_network(net)
     _batch(x)
     if rng is not None:
         a_generator(rng)

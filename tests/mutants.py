@@ -172,10 +172,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_rules.py"),
     ],
     "nobackprop/layers.py": [
-        Mutant("the initial variance of a convolution is twice as large",
-               "rng.standard_normal((self.planes, fan_in)) * math.sqrt(self.gain / fan_in)",
-               "rng.standard_normal((self.planes, fan_in)) * math.sqrt(2 * self.gain / fan_in)",
-               "tests/test_network.py"),
+        Mutant("the initial variance of weights is twice as large", "drawn * math.sqrt(layer.gain / fan_in)",
+               "drawn * math.sqrt(2 * layer.gain / fan_in)", "tests/test_network.py"),
         Mutant("a bias learns by the mean over the batch", '"b": delta.sum(0)}', '"b": delta.mean(0)}',
                "tests/test_layers.py"),
         Mutant("running variances are not those of a sample", "var * (count / (count - 1))", "var",

@@ -12,6 +12,7 @@ from nobackprop import checks, learn, models, network, rules
 from nobackprop.data import from_arrays
 from nobackprop.errors import InputError
 from nobackprop.learn import Run, Settings
+from nobackprop.network import Network
 from nobackprop.optim import SGD, bind
 from nobackprop.rules import RULES
 from nobackprop.tree import leaves, tree_map
@@ -324,6 +325,7 @@ NET = models.build("mlp:4", (5,), 3)
     ({"net": "mlp:4"}, "^net is 'mlp:4', expected a Network"),
     ({"net": NET.blocks}, "^net is .*, expected a Network"),
     ({"net": None}, "^net is None, expected a Network"),
+    ({"net": Network(())}, "^net has no blocks, expected at least one$"),
     ({"rule": rules.LAS}, r"^rule is the class LAS, expected an instance: LAS\(\)$"),
     ({"rule": "lass"}, "unknown rule 'lass': did you mean 'las'"),
     ({"rule": 3}, "^rule is 3, expected a Rule"),
@@ -346,6 +348,12 @@ def test_what_a_run_is_made_of_is_told_in_a_sentence(wrong, sentence):
         with pytest.raises(InputError, match=sentence) as caught:
             make(**({"net": NET, "rule": RULES["bp"], "data": tiny(), "settings": Settings(epochs=1)} | wrong))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [3, None, b"las", ["las"], np.ones(2)], ids=repr)
+def test_a_run_is_called_by_a_text(name):
+    with pytest.raises(InputError, match="^name is .*, expected a text$"):
+        Run(NET, "bp", tiny(), name=name)
 
 
 @pytest.mark.parametrize("wrong", [3, "print", [print], {"epoch": 1}], ids=repr)

@@ -6,7 +6,7 @@ import pytest
 
 from nobackprop import models, network
 from nobackprop.errors import InputError
-from nobackprop.feedback import binary, gaussian, low_rank, sparse, uniform
+from nobackprop.feedback import binary, gaussian, low_rank, products, sparse, uniform
 from nobackprop.rules import DFA
 
 DRAWS = pytest.mark.parametrize("draw", [gaussian, uniform, binary, sparse, low_rank], ids=lambda draw: draw.__name__)
@@ -57,3 +57,9 @@ def test_a_rule_says_so_too():
     for draw in (gaussian, sparse):
         with pytest.raises(InputError, match="^rng is 0"):
             DFA(draw=draw).init(0, net, params, shapes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("params", [None, [], 3, "x", [None], [{"b": np.ones(3)}]], ids=repr)
+def test_no_weights_have_no_products(params):
+    with pytest.raises(InputError, match="^the product of the weights above needs one dense layer a block"):
+        products(params)

@@ -345,6 +345,21 @@ def test_what_cannot_be_built_gets_a_sentence(how, sentence):
     assert str(told.value) == sentence
 
 
+@pytest.mark.parametrize("how, sentence", [
+    ({"shape": 5}, "shape is 5, expected"), ({"shape": ()}, "shape is (), expected"), ({"shape": "5"}, "shape is '5'"),
+    ({"sizes": 4}, "sizes is 4, expected"), ({"sizes": "44"}, "sizes is '44', expected"),
+    ({"sizes": (0,)}, "units of Dense must be at least 1, got 0"),
+    ({"sizes": (2.5,)}, "units of Dense must be an integer, got 2.5"),
+    ({"classes": 0}, "units of Dense must be at least 1, got 0"),
+    ({"activation": None}, "activation is None, expected a name"),
+    ({"activation": "rlu"}, "unknown activation 'rlu'"), ({"loss": 3}, "unknown loss 3, which is no name"),
+])
+def test_what_makes_no_fully_connected_network(how, sentence):
+    with pytest.raises(InputError) as told:
+        models.mlp(**{"shape": (5,), "classes": 3, "sizes": (4, 4)} | how)
+    assert str(told.value).startswith(sentence)
+
+
 @pytest.mark.parametrize("name", ["mlp", "mlp-bn", *IMAGE_MODELS])
 def test_no_network_leaves_out_one_of_two_activations(name):
     """Either it is refused, or both names stand in the network."""

@@ -108,7 +108,7 @@ def test_what_is_no_batch_of_samples_is_not_predicted(x, sentence):
     ("conv-small:0.2", (8, 8, 3), "for which W would have the shape (3, 27), but it has (3, 18)"),
     ("conv-small:0.2", (12, 12, 2), "Dense(units=13, gain=2.0) got samples of shape (54,)"),
     ("conv-small:0.2", (2, 2, 2), "smaller than its window"), ("conv-small:0.2", (128,), "expected images (H, W, C)"),
-    ("resnet20:0.2", (8, 8, 3), "for which W"), ("mlp:5", (0, 8, 2), "expected vectors"),
+    ("resnet20:0.2", (8, 8, 3), "for which W"), ("mlp:5", (0, 8, 2), "at least one number in each"),
 ])
 def test_samples_of_another_shape_are_not_predicted(xp, spec, shape, sentence):
     net = models.build(spec, (8, 8, 2), 3)
@@ -187,6 +187,15 @@ def test_what_is_no_layers_makes_no_network_and_no_block(came):
         assert refused(lambda: Residual(Dense(3), came)).startswith("shortcut of Residual is ")
 
 
+@pytest.mark.parametrize("layer, shape", [(Dense(3), VECTORS), (Conv(2, 3), IMAGES)], ids=repr)
+def test_weights_are_drawn_from_something_and_fit_into_memory(layer, shape):
+    for rng in (0, None, "x", 1.5):
+        assert refused(lambda rng=rng: layer.init(rng, shape)).startswith("rng is ")
+    huge = Dense(2**62) if isinstance(layer, Dense) else Conv(2**62, 3)
+    assert "weights, which do not fit into memory" in refused(lambda: huge.init(np.random.default_rng(0), shape))
+    assert "units of Dense must be at most" in refused(lambda: Dense(10**5000))
+
+
 def test_layers_may_come_in_a_list():
     layers: Any = [Dense(3), Activation("relu")]
     assert Network(layers) == Network(tuple(layers)) and Sequential(layers) == Sequential(tuple(layers))
@@ -223,7 +232,9 @@ def test_a_layer_of_odd_numbers_works(layer):
 
 @pytest.mark.parametrize("layer, shape, sentence", [
     *((norm, shape, "expected at least one number in each") for norm in (BatchNorm(), LayerNorm())
-      for shape in ((), (0,), (3, 0))),
+      for shape in ((), (0,), (3, 0), None, 5, "5", (2.0,), (True,), np.ones(2), {5})),
+    *((layer, shape, "expected ") for layer in (Dense(3), Conv(2, 3), MaxPool(2), GlobalPool(), Flatten())
+      for shape in ((), (0,), (8, 8, 0), None, 5, "5", (2.0,), (8, 8, 1.0), (8, 8, True), np.ones(3), {5})),
     (Dense(3), IMAGES, "Flatten() makes them"), (Dense(3), (), "expected vectors"),
     (Dense(3), (0,), "expected vectors"),
     (GlobalPool(), VECTORS, "expected images"), (Conv(2, 3), (8, 8, 0), "expected images"),

@@ -110,9 +110,11 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     >>> len(build("mlp:128,128", (784,), 10)), len(build("conv3:0.25", (32, 32, 3), 10, "gelu"))
     (3, 6)
     """
-    name, _, argument = _text("model", spec).partition(":")
+    if not isinstance(spec, str):
+        raise InputError(f"model is {brief(spec)}, expected a name")
+    name, _, argument = spec.partition(":")
     _known("model", name, MODELS)
-    for one in halves(_text("activation", activation)):
+    for one in halves(activation):
         _known("activation", one, ACTIVATIONS)
     if "," in activation and not MODELS[name].folds:
         raise InputError(f"model '{name}' has no two halves: expected one activation, got '{activation}'")
@@ -122,12 +124,6 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     for block in net:
         _, shape = block.init(counter, shape)
     return net
-
-
-def _text(what: str, came: Any) -> str:
-    if not isinstance(came, str):
-        raise InputError(f"{what} is {brief(came)}, expected a name")
-    return came
 
 
 def _known(what: str, name: str, known: Iterable[str]) -> None:
