@@ -331,7 +331,7 @@ def count(spec, shape=(784,), classes=10, sizes=metrics.size):
 
     net = models.build(spec, shape, classes, "elu,sigmoid")
     params, shapes = network.init(net, Blank(np.random.PCG64(0)), shape, "float16")
-    return sizes(params), sizes(AL.init(Blank(), net, params, shapes))
+    return sizes(params), sizes(AL.init(Blank(np.random.PCG64(0)), net, params, shapes))
 
 
 def test_the_papers_network_has_these_effective_and_affiliated_parameters():
