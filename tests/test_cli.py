@@ -149,7 +149,7 @@ MISTAKES = {
     f"compare --threads {NINES}": f"{COMPARE}--threads: got '{SHORT_NINES}', expected at most 1024",
     f"compare --seeds {NINES}": f"{COMPARE}--seeds: got '{SHORT_NINES}', expected integers from 0 on",
     f"compare --lr {NINES}": f"{COMPARE}--lr: got '{SHORT_NINES}', expected a number above 0",
-    f"compare --device cuda:{NINES}": "nobackprop: device 'cuda:999",
+    f"compare --device cuda:{NINES}": "nobackprop: unknown device 'cuda:999",
     f"compare --rules asap:k={NINES}": "nobackprop: rule 'asap:k=999",
     "compare --lr 0": f"{COMPARE}--lr: got '0', expected a number above 0",
     "compare --lr nan": f"{COMPARE}--lr: got 'nan', expected a number above 0",
