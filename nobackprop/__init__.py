@@ -12,9 +12,9 @@ Examples
 from . import data, feedback, heads, kernels, layers, metrics, models, network, optim, rules, tree
 from .errors import InputError
 from .learn import Run, evaluate, fit, step
+from .predictor import Predictor, load
 from .settings import Settings
+from .version import __version__
 
-__version__ = "0.2.0"
-
-__all__ = ["InputError", "Run", "Settings", "data", "evaluate", "feedback", "fit", "heads", "kernels", "layers",
-           "metrics", "models", "network", "optim", "rules", "step", "tree"]
+__all__ = ["InputError", "Predictor", "Run", "Settings", "__version__", "data", "evaluate", "feedback", "fit", "heads",
+           "kernels", "layers", "load", "metrics", "models", "network", "optim", "rules", "step", "tree"]

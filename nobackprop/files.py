@@ -70,6 +70,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(0o644)  # mkstemp makes files that nobody else can read
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())  # or a crash of the machine could leave the new name with nothing behind it
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

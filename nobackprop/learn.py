@@ -1,26 +1,32 @@
 """Learning: the training step that serves every rule, and the run of it over epochs."""
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from . import checks, metrics, network
+from . import blueprint, checks, metrics, network, saving
 from .backend import Array, array_module, keep_freed_memory, open_device, to_module, to_numpy
-from .data import Dataset, one_hot
+from .data import DATASETS, Dataset, one_hot
+from .data import load as load_data
 from .data.augment import parse
 from .errors import InputError, brief, integer
 from .network import Network, Tape
 from .optim import SCHEDULES, Optimizer, bind
-from .rules import Rule, get
+from .predictor import Predictor
+from .rules import Rule, describe, get
 from .settings import Settings
 from .tree import Tree, leaves, tree_map
+from .version import __version__
 
 ALIGNMENT_SAMPLES = 256
+CHECKPOINT = "checkpoint"  # the kind of file that holds a run
 augmentation = cache(parse)
 
 
@@ -305,6 +311,133 @@ class Run:
         """Return the accuracy on the test set, from 0 to 1; nothing else ever reads this set."""
         test = self._pair(self.data.x_test, self.data.y_test, self.xp)
         return evaluate(self.net, self.params, *test)["accuracy"]
+
+    def predictor(self) -> Predictor:
+        """Return a copy of the network as it is now, with all that prediction on raw samples needs.
+
+        Returns
+        -------
+        Predictor
+            With `predict`, `predict_proba`, `score` and `save`.
+        """
+        params = tree_map(lambda array: to_numpy(array).copy(), self.params)
+        return Predictor(self.net, params, self.data.shape, tuple(range(self.data.classes)), self.data.mean,
+                         self.data.scale)
+
+    def save_model(self, path: str | os.PathLike[str]) -> None:
+        """Write the trained network to a file that `nobackprop.load` reads.
+
+        The file holds what prediction needs: the network, its parameters and running statistics, the mean and the scale
+        of the raw samples, and the classes.
+
+        Parameters
+        ----------
+        path : path
+            The file, such as wine.safetensors; what was there is replaced.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written, or if the network has layers that a file cannot hold.
+        """
+        self.predictor().save(path)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint: all that `Run.load` needs to go on as this run would, bit for bit.
+
+        The file holds parameters, state, the optimisers' memories, generators, history, settings and the network.  It
+        does not hold the data set, but a checksum of it.
+
+        Parameters
+        ----------
+        path : path
+            The file, such as run.safetensors; what was there is replaced, or stays if the new one cannot be written.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written, or if the network has layers that a file cannot hold.
+
+        Notes
+        -----
+        A checkpoint belongs between epochs.  If an epoch was interrupted, load the last checkpoint.
+        """
+        header = {
+            "nobackprop": __version__, "network": blueprint.draw(self.net), "rule": describe(self.rule),
+            "name": self.name, "seed": self.seed, "settings": asdict(self.settings), "data": self.data.name,
+            "fingerprint": self.data.fingerprint, "history": list(self.history), "seconds": self.seconds,
+            "generators": [rng.bit_generator.state for rng in (self.rng, self.draw_augment)],
+            "steps": [opt.steps for opt in self.optimizers]}
+        saving.write(path, CHECKPOINT, header, self._learnt(to_numpy))
+
+    def _learnt(self, f: Callable[[Array], Any]) -> dict[str, Tree]:
+        """Everything that training changes in place, with f of each array: params, state and optimisers' memories."""
+        return {"params": tree_map(f, self.params), "state": tree_map(f, self.state),
+                "memories": [{path: [f(memory) for memory in memories] for path, (_, memories) in opt.slots.items()}
+                             for opt in self.optimizers]}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], data: Dataset | None = None, net: Network | None = None,
+             rule: Rule | None = None, device: str = "cpu") -> Run:
+        """Read a checkpoint that `save` wrote, and return a run that goes on from there, bit for bit.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        data : Dataset, optional
+            The data set of the run; by default that of the same name in `data.DATASETS`.
+        net : Network, optional
+            The network of the run; by default the file says which it is.
+        rule : Rule, optional
+            The rule of the run; by default the file says which it is.  A rule of your own has to be given.
+        device : str
+            "cpu", "cuda" or "cuda:N".
+
+        Returns
+        -------
+        Run
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, is damaged, was written by another version of this library, or is of another
+            network, rule or data set than those given.
+        """
+        header, trees = saving.read(path, CHECKPOINT)
+        try:
+            if header["nobackprop"] != __version__:
+                raise InputError(f"nobackprop {header['nobackprop']} wrote it, and this is {__version__}: "
+                                 "one version must do the whole of a run")
+            if data is None:
+                if header["data"] not in DATASETS:
+                    raise InputError(f"it is of the data set '{header['data']}': pass it as data=...")
+                data = load_data(header["data"])
+            if rule is None:
+                rule = get(header["rule"])
+            if net is None:
+                net = blueprint.build(header["network"])
+            for what, came, there in (
+                    ("data set", data.fingerprint, header["fingerprint"]), ("rule", describe(rule), header["rule"]),
+                    ("network", blueprint.draw(net), header["network"])):
+                if came != there:
+                    raise InputError(f"it is of another {what} than the one given")
+            run = cls(net, rule, data, Settings(**header["settings"]), header["seed"], device, header["name"])
+            run._restore(header, trees)
+            return run
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"cannot go on from {path}: {error}") from None
+
+    def _restore(self, header: dict[str, Any], trees: dict[str, Tree]) -> None:
+        """Become the run that a checkpoint was made of."""
+        here = self._learnt(lambda array: array)
+        for name in here:
+            self._copy(name, trees[name], here[name])
+        for opt, steps in zip(self.optimizers, header["steps"], strict=True):
+            opt.steps.update({path: int(steps[path]) for path in opt.steps})
+        for rng, state in zip((self.rng, self.draw_augment), header["generators"], strict=True):
+            rng.bit_generator.state = state
+        self.history, self.seconds = History(header["history"]), float(header["seconds"])
 
     def _pair(self, x: Array, labels: Array, xp: ModuleType) -> tuple[Array, Array]:
         """Inputs and one-hot targets of the network's dtype, on its device."""

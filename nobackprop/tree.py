@@ -188,10 +188,27 @@ def _kind(tree: Tree) -> str:
     return "nothing" if tree is None else type(tree).__name__
 
 
-def _outline(tree: Tree) -> Any:
+def outline(tree: Tree) -> Any:
     """Return a tree's structure as JSON can hold it: each node with the name of its type, True for each leaf.
 
-    Raises InputError if the tree would be read back as another one.
+    Parameters
+    ----------
+    tree : tree
+
+    Returns
+    -------
+    dict, bool
+        `fill` makes a tree of it again.
+
+    Raises
+    ------
+    InputError
+        If the tree would be read back as another one.
+
+    Examples
+    --------
+    >>> outline([{"W": 1.0}, None])
+    {'list': [{'dict': {'W': True}}, False]}
     """
     if isinstance(tree, dict | list | tuple) and type(tree) not in (dict, list, tuple):
         raise InputError(f"a saved tree is made of dicts, lists and tuples, got {type(tree).__name__}")
@@ -199,20 +216,37 @@ def _outline(tree: Tree) -> Any:
         wrong = [key for key in tree if not isinstance(key, str)]
         if wrong:
             raise InputError(f"the keys of a saved tree are texts, got {brief(wrong[0])}")
-        return {"dict": {key: _outline(child) for key, child in tree.items()}}
+        return {"dict": {key: outline(child) for key, child in tree.items()}}
     if isinstance(tree, list | tuple):
-        return {type(tree).__name__: [_outline(child) for child in tree]}
+        return {type(tree).__name__: [outline(child) for child in tree]}
     return tree is not None
 
 
-def _fill(outline: Any, arrays: Iterator[Any]) -> Tree:
-    """Return the tree that `_outline` made an outline of, with these arrays as its leaves."""
-    if isinstance(outline, bool):
-        return next(arrays) if outline else None
-    (kind, below), = outline.items()
+def fill(form: Any, arrays: Iterator[Any]) -> Tree:
+    """Return the tree that an outline is one of, with these arrays as its leaves.
+
+    Parameters
+    ----------
+    form : dict, bool
+        What `outline` gave.
+    arrays : iterator
+        The leaves, in the order of `leaves`.
+
+    Returns
+    -------
+    tree
+
+    Examples
+    --------
+    >>> fill({"list": [{"dict": {"W": True}}, False]}, iter([1.0]))
+    [{'W': 1.0}, None]
+    """
+    if isinstance(form, bool):
+        return next(arrays) if form else None
+    (kind, below), = form.items()
     if kind == "dict":
-        return {key: _fill(child, arrays) for key, child in below.items()}
-    return {"list": list, "tuple": tuple}[kind](_fill(child, arrays) for child in below)
+        return {key: fill(child, arrays) for key, child in below.items()}
+    return {"list": list, "tuple": tuple}[kind](fill(child, arrays) for child in below)
 
 
 def save(path: str | os.PathLike[str], tree: Tree) -> None:
@@ -242,14 +276,14 @@ def save(path: str | os.PathLike[str], tree: Tree) -> None:
     ...     load(f"{folder}/tree.npz")
     [{'W': array([1., 1.])}, None]
     """
-    outline, arrays = json.dumps(_outline(tree)), []
+    form, arrays = json.dumps(outline(tree)), []
     for place, leaf in leaves(tree):
         if not isinstance(leaf, np.ndarray | np.generic | bool | int | float | complex) or np.ma.isMaskedArray(leaf) \
                 or np.asarray(leaf).dtype.hasobject:
             raise InputError(f"a saved tree holds NumPy arrays of numbers, got {brief(leaf)} at {place or 'the root'}")
         arrays.append(np.asarray(leaf))
     with atomic(path) as partial, partial.open("wb") as file:
-        np.savez(file, outline=np.array(outline),
+        np.savez(file, outline=np.array(form),
                  **{f"{i}": array for i, array in enumerate(arrays)})  # type: ignore[arg-type]  # none is allow_pickle
 
 
@@ -279,7 +313,7 @@ def load(path: str | os.PathLike[str]) -> Tree:
     try:
         file = npz(path)
         arrays = iter([file[f"{i}"] for i in range(len(file) - 1)])
-        tree = _fill(json.loads(str(file["outline"])), arrays)
+        tree = fill(json.loads(str(file["outline"])), arrays)
         if next(arrays, None) is not None:
             raise ValueError("more arrays than its outline has places for")
         return tree

@@ -82,7 +82,7 @@ def test_the_version_stands_in_one_place_and_all_others_agree():
     assert (nobackprop.__version__, released) == (version, released) == first.groups()
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    assert config["metadata"]["version"] == "attr: nobackprop.__version__"
+    assert config["metadata"]["version"] == "attr: nobackprop.version.__version__"
 
 
 def test_the_changelog_keeps_to_its_form():

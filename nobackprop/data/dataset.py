@@ -5,7 +5,10 @@ standard deviation of the training part.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import math
+from dataclasses import dataclass, fields
+from functools import cached_property
 from numbers import Integral, Real
 
 import numpy as np
@@ -32,6 +35,9 @@ class Dataset:
         The inputs of each part; float32 if `from_arrays` or `load` made them.
     y_train, y_validation, y_test : array (N,), integer
         The labels of each part, from 0 to classes - 1; int64 if `from_arrays` or `load` made them.
+    mean, scale : array (F,) or (C,), optional
+        What was subtracted from every feature or channel of the raw inputs, and what they were then divided by.  None
+        if the inputs are raw.  A trained network needs both for raw inputs, see `Run.save_model`.
 
     Raises
     ------
@@ -55,6 +61,8 @@ class Dataset:
     y_validation: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for part in ("train", "validation", "test"):
@@ -68,6 +76,11 @@ class Dataset:
                 raise InputError(f"x_{part} holds inputs of shape {x.shape[1:]}, expected {self.shape} as in x_train")
             _labels(f"y_{part}", y, self.classes)
             _as_many(part, x, y)
+        for at, values in (("mean", self.mean), ("scale", self.scale)):
+            shape = getattr(values, "shape", type(values).__name__)
+            if values is not None and shape != self.shape[-1:]:
+                raise InputError(f"{at} has shape {shape}, expected {self.shape[-1:]}: a number for each feature or "
+                                 "channel")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -81,9 +94,69 @@ class Dataset:
         """
         return self.x_train.shape[1:]
 
+    def prepare(self, x: ArrayLike) -> np.ndarray:
+        """Return raw inputs as the data set's own inputs are: shifted by `mean`, and divided by `scale`, in float32.
+
+        Parameters
+        ----------
+        x : array-like (N, F) or (N, H, W, C)
+            Raw inputs, of the shape of the data set's.
+
+        Returns
+        -------
+        array of the same shape, float32
+
+        Raises
+        ------
+        InputError
+            If the inputs have another shape, or are not finite real numbers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from nobackprop.data import from_arrays
+        >>> x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+        >>> data = from_arrays("mine", x, y, x, y, validation=4)
+        >>> bool((data.prepare(x) == data.x_test).all())
+        True
+        """
+        return prepared(x, self.shape, self.mean, self.scale)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A text that is the same for two data sets only if all their numbers are: a SHA-256 of all parts.
+
+        Examples
+        --------
+        >>> from nobackprop.data import load
+        >>> load("digits").fingerprint == load("digits").fingerprint
+        True
+        """
+        digest = hashlib.sha256(f"{self.classes}".encode())
+        for part in fields(self)[2:]:
+            array = getattr(self, part.name)
+            if array is not None:
+                digest.update(f"\n{part.name} {array.dtype} {array.shape}\n".encode())
+                digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        return digest.hexdigest()
+
     def __repr__(self) -> str:
         sizes = f"{len(self.y_train)} + {len(self.y_validation)} + {len(self.y_test)}"
         return f"Dataset({self.name!r}, {sizes} inputs of shape {self.shape}, {self.classes} classes)"
+
+
+def prepared(x: ArrayLike, shape: tuple[int, ...], mean: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
+    """Do what `Dataset.prepare` does, for the shape of one input, a mean and a scale.
+
+    Examples
+    --------
+    >>> prepared([[3.0, 5.0]], (2,), np.array([1.0, 1.0]), np.array([2.0, 4.0]))
+    array([[1., 1.]], dtype=float32)
+    """
+    values = _inputs("x", x, least=0)
+    if values.shape[1:] != shape:
+        raise InputError(f"x holds inputs of shape {values.shape[1:]}, expected {shape}")
+    return _standardised("x", values, 0.0 if mean is None else mean, 1.0 if scale is None else scale)
 
 
 def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = "float32") -> np.ndarray:
@@ -187,17 +260,20 @@ def from_arrays(
     _as_many("test", x_test, y_test)
     train, held_out = _split(y, validation, seed)
     parts = {"x_train": x[train], "x_validation": x[held_out], "x_test": x_test}
-    mean, scale = _statistics(parts["x_train"]) if standardise else (0.0, 1.0)
-    ready = {part: _standardised(part, inputs, mean, scale) for part, inputs in parts.items()}
-    return Dataset(name, classes, y_train=y[train], y_validation=y[held_out], y_test=y_test, **ready)
+    mean, scale = _statistics(parts["x_train"]) if standardise else (None, None)
+    ready = {part: _standardised(part, inputs, 0.0 if mean is None else mean, 1.0 if scale is None else scale)
+             for part, inputs in parts.items()}
+    return Dataset(name, classes, y_train=y[train], y_validation=y[held_out], y_test=y_test, mean=mean, scale=scale,
+                   **ready)
 
 
-def _inputs(name: str, x: ArrayLike) -> np.ndarray:
+def _inputs(name: str, x: ArrayLike, least: int = 1) -> np.ndarray:
     """x as an array of the same dtype; InputError unless it is (N, F) or (N, H, W, C) with finite real numbers."""
     x = _array(name, x)
     if x.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {x.dtype}, expected real numbers")
-    _finite(name, _shaped(name, x))
+    if least or len(x):
+        _finite(name, _shaped(name, x))
     return x
 
 
@@ -314,7 +390,7 @@ def _give_each_class_a_row(y: np.ndarray, part: np.ndarray, other: np.ndarray) -
 
 def _chunks(x: np.ndarray) -> list[slice]:
     """Slices of the rows of x, each small enough for a copy in float64."""
-    rows = max(1, CHUNK // x[0].size)
+    rows = max(1, CHUNK // math.prod(x.shape[1:]))
     return [slice(i, i + rows) for i in range(0, len(x), rows)]
 
 

@@ -19,6 +19,7 @@ divided by N.  So the mean over the batch is taken there, once, and all products
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
 from dataclasses import fields, replace
 
 from ..errors import InputError, unknown
@@ -143,6 +144,48 @@ def _value(spec: str, key: str, text: str, default: object) -> object:
         raise InputError(f"rule '{spec}': expected {wanted} for {key}, got '{text}'") from None
 
 
+def describe(rule: Rule) -> str:
+    """Return the text by which `get` knows a rule, with the options that differ from those of the name.
+
+    Parameters
+    ----------
+    rule : Rule
+
+    Returns
+    -------
+    str
+        If no text makes `get` give this rule, such as for a rule of your own, the name of its class with its module,
+        and its options.  No text that `get` takes has the form of such a one.
+
+    Examples
+    --------
+    >>> from nobackprop import rules
+    >>> rules.describe(rules.DFA()), rules.describe(rules.ASAP(k=4))
+    ('dfa', 'asap:k=4')
+    """
+    options = {field.name: getattr(rule, field.name) for field in fields(rule)}  # type: ignore[arg-type]  # as above
+    alike = [(name, [key for key, value in options.items() if getattr(known, key) != value])
+             for name, known in RULES.items() if type(known) is type(rule)]
+    for name, others in sorted(alike, key=lambda found: len(found[1])):
+        text = ":".join([name, *(f"{key}={_typed(options[key])}" for key in others)])
+        with suppress(InputError):
+            if get(text) == rule:
+                return text
+    kind = type(rule)
+    return f"{kind.__module__}.{kind.__qualname__}({', '.join(f'{key}={_plain(options[key])}' for key in options)})"
+
+
+def _typed(value: object) -> str:
+    """An option's value as `_value` reads it."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _plain(value: object) -> str:
+    """An option's value as a text that is the same in every process; a function by its name."""
+    name = getattr(value, "__qualname__", None)
+    return f"{value.__module__}.{name}" if name else repr(value)
+
+
 def summary(name: str) -> str:
     """Describe a rule in one line: the first line of its docstring, and the options that its name sets.
 
@@ -176,5 +219,5 @@ def summary(name: str) -> str:
 __all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "PHSIC", "RULES", "SPSA",
            "USF", "ActivationSharing", "AdaptiveDFA", "AssociatedLearning", "BrSF", "Credit",
            "DifferenceTargetPropagation", "FoA", "FrSF", "KolenPollack", "LocalClassifier", "LocalLoss",
-           "LocalPrediction", "LocalSimilarity", "PredSim", "Rule", "Shallow", "SharedDFA", "WeightMirror", "get",
-           "summary"]
+           "LocalPrediction", "LocalSimilarity", "PredSim", "Rule", "Shallow", "SharedDFA", "WeightMirror", "describe",
+           "get", "summary"]
