@@ -69,7 +69,9 @@ def checkout(tmp_path_factory):
 
 
 def python(root: Path, *argv: str) -> str:
-    environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}", "OPENBLAS_NUM_THREADS": "1"}
+    # that the tests hold here, too, is the point, and not how many examples they draw
+    environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}", "OPENBLAS_NUM_THREADS": "1",
+                                "HYPOTHESIS_PROFILE": "fast"}
     done = subprocess.run([sys.executable, "-W", "error", *argv], cwd=root, env=environment, capture_output=True,
                           text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -113,6 +115,7 @@ def test_all_of_it_works_from_the_command_line(checkout):
     assert "flowers" in listed
 
 
+@pytest.mark.slow
 def test_results_are_read_by_the_library_without_it_and_the_other_way_round(checkout):
     there, new = commands(checkout, (*TRAIN, "--loss", "pseudo_huber", "--out", "there"),
                           ("plot", str(ROOT / "docs" / "results" / "digits.json"), "--out", "new.png"))
@@ -134,6 +137,7 @@ def test_mistakes_that_need_no_data_are_told_before_it_is_read(checkout):
         assert code == 2 and sentence in said and said.count("\n") == 1, said
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_take_the_samples_is_refused_after_they_are_read(checkout):
     (code, _, said), (good, _, _) = commands(checkout, (*TRAIN, "--model", "conv3", "--out", "of-con"),
                                              (*TRAIN, "--model", "mlp:8", "--out", "of-mlp"))
