@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from records import exhibit_results
 
 from nobackprop.errors import InputError
@@ -88,7 +88,8 @@ def shown_or_refused(tree: Any, path: Path, render: bool) -> bool:
         assert str(error) and "\n" not in str(error) and len(str(error)) < 1000
         return False
     if render:
-        figure.savefig(io.BytesIO(), dpi=20)
+        figure.set_dpi(20)
+        FigureCanvasAgg(figure).draw()
     return True
 
 
@@ -153,13 +154,12 @@ def test_what_is_refused(path, name, place, value, sentence):
 
 
 @pytest.mark.parametrize("text", ["$", "$$", "a$b$c", r"\$\frac{$", "_x", "\u65e5\u672c", "\U0001f600", "W" * 2000, ""])
-@pytest.mark.parametrize("place", [("config", "data"), ("config", "model"), ("runs", 0, "rule"),
-                                   ("environment", "dataset")], ids=str)
-def test_every_printable_text_is_drawn(path, place, text):
+def test_every_printable_text_is_drawn(path, text):
     digits, = (file for file in STORED if file.stem == "digits")
     tree = shortened(json.loads(digits.read_text(encoding="utf-8")))
     tree["environment"]["dataset"] = "digits"
-    change(tree, place, "replace", text, "")
+    for place in (("config", "data"), ("config", "model"), ("runs", 0, "rule"), ("environment", "dataset")):
+        change(tree, place, "replace", text, "")
     assert shown_or_refused(tree, path, render=True)
 
 

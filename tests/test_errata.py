@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,12 +38,13 @@ def wrong(text: str) -> list[tuple[str, str]]:
             for pair in parse(f"# {line}")]
 
 
-def names_in(path: Path) -> set[str]:
+@cache
+def names_in(text: str, suffix: str) -> set[str]:
     """The tests of a Python file; what code hosts make of the headings of a page."""
-    if path.suffix == ".md":
-        heads = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    if suffix == ".md":
+        heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
         return {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
-    return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.name for node in ast.walk(ast.parse(text))
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 
@@ -66,7 +68,7 @@ def broken(path: Path) -> list[str]:
     for shown, target in LINK.findall(path.read_text(encoding="utf-8")):
         file, _, name = target.partition("#")
         there = path.parent / file if file else path
-        missing = not there.is_file() or (name and name not in names_in(there))
+        missing = not there.is_file() or (name and name not in names_in(there.read_text("utf-8"), there.suffix))
         if missing or (name and there.suffix == ".py" and shown != f"`{name}`"):
             found.append(target)
     return found
@@ -105,7 +107,6 @@ def test_every_item_names_a_test_or_says_why_none_can_decide(page):
     assert not undecided(page)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", [PAGE, *THEORY], ids=lambda path: path.name)
 def test_every_test_that_is_named_exists(path):
     assert not broken(path) and not unlinked(path.read_text(encoding="utf-8"))

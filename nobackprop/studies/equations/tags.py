@@ -11,6 +11,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ...errors import InputError
@@ -220,8 +221,7 @@ def python_places(path: Path, shown: str) -> Iterator[Place]:
             text = file.read()
         if not MENTION.search(text):
             return
-        functions = list(_functions(ast.parse(text)))
-        tags = list(_tags(text))
+        functions, tags = _parsed(text)
     except (SyntaxError, tokenize.TokenError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the tags of {shown}: it is not Python ({error})") from None
     for paper, number, line, source in tags:
@@ -274,6 +274,12 @@ def notebook_places(path: Path, shown: str) -> Iterator[Place]:
                              f"code cell {i} is not Python ({error})") from None
         for paper, number, line, source in tags:
             yield Place(paper, number, shown, line, i, "", source, bool(source))
+
+
+@cache
+def _parsed(text: str) -> tuple[list[tuple[range, str]], list[tuple[str, str, int, str]]]:
+    """The functions and the tags of a Python file; a file whose text has not changed is parsed once."""
+    return list(_functions(ast.parse(text))), list(_tags(text))
 
 
 def _tags(text: str) -> Iterator[tuple[str, str, int, str]]:
