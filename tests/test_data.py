@@ -154,6 +154,8 @@ def test_idx_that_cannot_be_written(tmp_path):
     path = tmp_path / "a"
     assert "array of int64: expected one of uint8, int8, int16" in sentence(write_idx, path, np.arange(3))
     assert "shape ()" in sentence(write_idx, path, np.float32(1))
+    assert "rows of different shapes" in sentence(write_idx, path, [[1], [1, 2]])
+    assert "masked" in sentence(write_idx, path, np.ma.zeros(3))
     assert "below 2**32" in sentence(write_idx, path, np.empty((0, 2**32), np.uint8))
     assert list(tmp_path.iterdir()) == []
     small = np.zeros(2, np.uint8)
@@ -638,6 +640,8 @@ def poisoned(value):
         ({"seed": -1}, "seed is -1, expected an integer from 0 to 2**32 - 1"),
         ({"seed": 0.5}, "seed is 0.5, expected an integer"),
         ({"seed": True}, "seed is True, expected an integer"),
+        ({"classes": 10**30}, "classes is 1000000000000000000000000000000, expected fewer than 2**31"),
+        ({"classes": 10**400}, "classes is an integer of 1329 bits, expected fewer than 2**31"),
         ({"classes": True}, "classes is True, expected an integer from 2 on"),
         ({"validation": True}, "validation is True, expected a share between 0 and 1 or a number of rows"),
         ({"standardise": "no"}, "standardise must be True or False, got 'no'"),

@@ -29,13 +29,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs: Any):
         self.options: list[str] = []
-        self.lists: list[str] = []  # the options that take several values with commas or semicolons between
+        self.lists: dict[str, str] = {}  # what stands between the values of an option that takes several
         super().__init__(allow_abbrev=False, **kwargs)
 
     def add_argument(self, *names: str, **kwargs: Any) -> Any:
         """Add an option, as argparse does, and keep its name for the sentence about unknown options."""
         self.options += [name for name in names if name.startswith("--")]
-        self.lists += names if str(kwargs.get("metavar")).endswith("...") else ()
+        if str(kwargs.get("metavar")).endswith("..."):
+            self.lists[names[0]] = {",": "commas", ";": "semicolons"}[kwargs["metavar"][-4]]
         return super().add_argument(*names, **kwargs)
 
     def error(self, message: str) -> Any:
@@ -60,7 +61,7 @@ class Parser(argparse.ArgumentParser):
             self.error(str(unknown("option", name, self.options)) if len(self.options) > 1
                        else f"unknown option '{name}': this command has no options")
         if rest:
-            hints = [f": the values of {option} are one word, with commas between them"
+            hints = [f": the values of {option} are one word, with {self.lists[option]} between them"
                      for option, word in zip(argv, argv[2:]) if option in self.lists and word == rest[0]]
             self.error(f"unexpected argument '{rest[0]}'{''.join(hints[:1])}")
         for name in self.lists:

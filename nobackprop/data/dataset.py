@@ -241,7 +241,7 @@ def from_arrays(
 
 def _inputs(name: str, x: ArrayLike) -> np.ndarray:
     """x as an array of the same dtype; InputError unless it is (N, F) or (N, H, W, C) with finite real numbers."""
-    x = _array(name, x)
+    x = as_array(name, x)
     if x.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {x.dtype}, expected real numbers")
     _finite(name, _shaped(name, x))
@@ -250,7 +250,7 @@ def _inputs(name: str, x: ArrayLike) -> np.ndarray:
 
 def _shaped(name: str, x: np.ndarray) -> np.ndarray:
     """x as an array; InputError unless it is (N, F) or (N, H, W, C) with at least one number."""
-    x = _array(name, x)
+    x = as_array(name, x)
     if x.ndim not in (2, 4):
         raise InputError(f"{name} has shape {x.shape}, expected vectors (N, F) or images (N, H, W, C)")
     if x.size == 0:
@@ -266,9 +266,10 @@ def _as_many(part: str, x: np.ndarray, y: np.ndarray) -> None:
 
 def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
     """y in int64; InputError unless it is (N,) with integers from 0 to classes - 1, or from 0 on without classes."""
-    if classes is not None and (not _whole(classes) or classes < 2):
-        raise InputError(f"classes is {brief(classes)}, expected an integer from 2 on")
-    y = _array(name, y)
+    if classes is not None and (not _whole(classes) or not 2 <= classes < 2**31):
+        wanted = "an integer from 2 on" if not _whole(classes) or classes < 2 else "fewer than 2**31"
+        raise InputError(f"classes is {brief(classes)}, expected {wanted}")
+    y = as_array(name, y)
     if y.ndim != 1 or len(y) == 0:
         raise InputError(f"{name} has shape {y.shape}, expected (N,) with at least one label")
     if y.dtype.kind not in "iu":
@@ -286,8 +287,16 @@ def _whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _array(name: str, values: ArrayLike) -> np.ndarray:
-    """The values as an array; InputError if they are masked, or rows of different shapes."""
+def as_array(name: str, values: ArrayLike) -> np.ndarray:
+    """Return values as an array; raise InputError if they are masked, or rows of different shapes.
+
+    Examples
+    --------
+    >>> from nobackprop.data.dataset import as_array
+    >>> as_array("x", [[1, 2], [3]])
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: x has rows of different shapes, expected an array
+    """
     # NumPy would drop the mask, and the network would be trained on the masked numbers
     if any(isinstance(a, np.ma.MaskedArray) for a in (values, *(values if isinstance(values, list | tuple) else ()))):
         raise InputError(f"{name} is a masked array, expected one without a mask")

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError, brief
 from ..files import DEFLATE, Stream, named, numbers, writing
+from .dataset import as_array
 
 GZIP = b"\x1f\x8b"
 FRAME = 2**16  # bytes that a gzip file may have in addition to its data: a name, a comment, checksums
@@ -136,7 +137,7 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
     ...     Path(f"{folder}/mine").read_bytes().hex(" ")
     '00 00 08 01 00 00 00 02 07 08'
     """
-    path, array = named(path), np.asarray(array)
+    path, array = named(path), as_array("the array", array)
     code = CODES.get(f"{array.dtype.kind}{array.dtype.itemsize}")
     if code is None:
         names = ", ".join(str(np.dtype(kind)) for kind in CODES)
