@@ -640,8 +640,8 @@ def poisoned(value):
         ({"seed": -1}, "seed is -1, expected an integer from 0 to 2**32 - 1"),
         ({"seed": 0.5}, "seed is 0.5, expected an integer"),
         ({"seed": True}, "seed is True, expected an integer"),
-        ({"classes": 10**30}, "classes is 1000000000000000000000000000000, expected fewer than 2**31"),
-        ({"classes": 10**400}, "classes is an integer of 1329 bits, expected fewer than 2**31"),
+        ({"classes": 10**30}, "classes is 1000000000000000000000000000000, expected fewer than 2**63"),
+        ({"classes": 10**400}, "classes is an integer of 1329 bits, expected fewer than 2**63"),
         ({"classes": True}, "classes is True, expected an integer from 2 on"),
         ({"validation": True}, "validation is True, expected a share between 0 and 1 or a number of rows"),
         ({"standardise": "no"}, "standardise must be True or False, got 'no'"),
@@ -676,6 +676,11 @@ def test_one_hot():
 @pytest.mark.parametrize("dtype", ["floaty", "f4,f4", "U3", object, bool, 7, [("a", int)]], ids=repr)
 def test_one_hot_rows_are_of_numbers(dtype):
     assert "dtype is " in sentence(one_hot, [0, 1], 2, dtype)
+
+
+@pytest.mark.parametrize("classes", [10**15, 2**62])
+def test_one_hot_rows_fit_in_memory(classes):
+    assert "expected rows that fit in memory" in sentence(one_hot, [0, 1], classes)
 
 
 # ---------------------------------------------------------------- what is no path, no yes or no, no number

@@ -126,7 +126,10 @@ def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = "float32") -> np
         raise InputError(f"dtype is {brief(dtype)}, expected one of numbers, such as float32") from error
     if kind.kind not in "iufc":
         raise InputError(f"dtype is {brief(dtype)}, expected one of numbers, such as float32")
-    rows = np.zeros((len(y), classes), kind)
+    try:
+        rows = np.zeros((len(y), classes), kind)
+    except (MemoryError, ValueError) as error:
+        raise InputError(f"classes is {brief(classes)}, expected rows that fit in memory") from error
     rows[np.arange(len(y)), y] = 1
     return rows
 
@@ -266,8 +269,8 @@ def _as_many(part: str, x: np.ndarray, y: np.ndarray) -> None:
 
 def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
     """y in int64; InputError unless it is (N,) with integers from 0 to classes - 1, or from 0 on without classes."""
-    if classes is not None and (not _whole(classes) or not 2 <= classes < 2**31):
-        wanted = "an integer from 2 on" if not _whole(classes) or classes < 2 else "fewer than 2**31"
+    if classes is not None and (not _whole(classes) or not 2 <= classes < 2**63):
+        wanted = "an integer from 2 on" if not _whole(classes) or classes < 2 else "fewer than 2**63"
         raise InputError(f"classes is {brief(classes)}, expected {wanted}")
     y = as_array(name, y)
     if y.ndim != 1 or len(y) == 0:
