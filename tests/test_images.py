@@ -319,7 +319,7 @@ def test_tiny_imagenet_wrong_files_are_one_sentence(tmp_path):
         (wnids, b"\xff\xfe", "is not text"),
         (wnids, b"n02000001\nn" + b"1" * 5000, "holds the line 'n111"),
         (wnids, "n02000001\nn\u0661\u0662".encode(), "expected names of classes"),
-        (annotations, b"\0\tn01000001\n", "cannot read"),
+        (annotations, b"\0\tn01000001\n", "expected the name of a file"),
         (annotations, b"a" * 5000 + b"\tn01000001\n", "cannot read"),
         (wnids, b"n02000001\nn09999999\n", "holds no .JPEG file, expected the training images of class n09999999"),
         (annotations, b"", "is empty, expected one image a line"),

@@ -51,7 +51,14 @@ def run(args: argparse.Namespace) -> int:
     from .. import figures
     from ..experiments import papers, results
 
+    if args.action != "run":
+        ignored = [key for key in ("only", "seeds", "data_dir", "out") if getattr(args, key) is not None]
+        ignored += ["download"] * args.download
+        if ignored:
+            raise InputError(f"papers {args.action} runs nothing: expected no --{ignored[0].replace('_', '-')}")
     if args.action == "list":
+        if args.name is not None:
+            raise InputError(f"papers list shows all of them: expected no name, or papers show {args.name}")
         return show_list({name: exhibit.title for name, exhibit in papers.EXHIBITS.items()})
     if args.name is None:
         raise InputError(f"papers {args.action}: expected the name of a table or figure, see nobackprop papers")

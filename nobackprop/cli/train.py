@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from .compare import run, training_options
-from .options import Parser
+from .options import Parser, rule
 
 __all__ = ["SUMMARY", "add_options", "run"]
 
@@ -20,7 +20,7 @@ def add_options(parser: Parser) -> None:
     >>> parser.parse(["--rule", "fa"]).rules
     ['fa']
     """
-    parser.add_argument("--rule", dest="rules", type=lambda name: [name], default=["las"], metavar="RULE",
+    parser.add_argument("--rule", dest="rules", type=lambda text: [rule(text)], default=["las"], metavar="RULE",
                         help="see nobackprop rules; default: las")
     training_options(parser)
 

@@ -14,7 +14,7 @@ from .direct_feedback import DFA
 
 @dataclass(frozen=True)
 class AdaptiveDFA(DFA):
-    """Adaptive direct feedback moves B towards the product of the weights above (Baldi, Sadowski, Lu 2018).
+    """Adaptive direct feedback moves matrices B towards the product of the weights above (Baldi, Sadowski, Lu 2018).
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ...errors import unknown
+from ...errors import check_name
 from .. import plots
 from . import al, asap
 from .exhibit import Arm, Exhibit, Scale, compare
@@ -26,8 +26,7 @@ def get(name: str) -> Exhibit:
     >>> len(get("al:table-2").arms)
     5
     """
-    if name not in EXHIBITS:
-        raise unknown("table or figure", name, EXHIBITS)
+    check_name("table or figure", name, EXHIBITS)
     return EXHIBITS[name]
 
 
