@@ -8,7 +8,6 @@ the theorems, in the same symbols.  Weights are a sequence W = [W_1, ..., W_L] o
 writes into its arguments.
 """
 # K and H are the symbols of docs/theory/linear-feedback.md
-# ruff: noqa: N802
 from __future__ import annotations
 
 import math

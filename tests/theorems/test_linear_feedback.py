@@ -329,7 +329,7 @@ def test_steps_may_not_be_too_large(eta, ends):
         W = [w + eta * v for w, v in zip(W, velocity(task, W), strict=True)]
         if norm(W[0]) > 1e6:
             break
-    assert (norm(error(task, W)) < 1e-12) is ends
+    assert (norm(error(task, W)) < 1e-12) == ends
 
 
 @given(seed=seeds, name=names, depth=depths)
@@ -354,13 +354,25 @@ def test_mini_batches_of_linear_targets_keep_every_promise(seed, name, depth):
 @pytest.mark.parametrize("name", ["fa", "dfa"])
 def test_the_rules_learn_from_mini_batches_of_one_sample(name, biases):
     """Three layers, with and without biases; every batch has one sample, so no Sigma has full rank."""
-    net = Rule(2, name, 3, biases=biases, start=0.5, samples=6, eta=0.03)
+    net = Rule(2, name, 3, biases=biases, start=0.5, samples=6, eta=0.05)
     x, y = net.case.x, net.case.y
-    for k in range(6000):
+    for k in range(3000):
         net.case.x, net.case.y = x[k % 6:k % 6 + 1], y[k % 6:k % 6 + 1]
         net.step()
     net.case.x, net.case.y = x, y
     assert np.abs(net.e).max() < 1e-6
+
+
+def test_noisy_mini_batches_do_not_come_to_rest():
+    """Two samples of one input with the targets 1 and 2, in turn: E of their mean jumps to and fro for ever."""
+    net = Rule(0, "dfa", 3, eta=0.03, samples=1)
+    net.case.x = np.ones_like(net.case.x)
+    found = []
+    for k in range(2000):
+        net.case.y = np.full_like(net.case.y, 1.0 + k % 2)
+        net.step()
+        found.append((net.case.tape().output - 1.5).item(0))
+    assert min(map(abs, found[-2:])) > 1e-3 and found[-1] * found[-2] < 0
 
 
 # From zero weights
@@ -411,13 +423,15 @@ def test_from_zero_the_weights_have_this_form(loss, seed, name, depth, biases, h
 
 
 def test_adam_leaves_the_form():
-    """D_1 has one row, so W_1 = D_1^T A_1 has rank 1: of heavy ball's W_1 it is true, of Adam's not."""
-    for optimizer, rank in (("momentum", 1), ("adam", 2)):
+    """The columns of W_1 = D_1^T A_1 lie in the span of the rows of D_1: heavy ball keeps them there, Adam does not."""
+    for optimizer, kept in (("momentum", True), ("adam", False)):
         net = Rule(0, "dfa", 3, rank=1, start=0.0, optimizer=optimizer, eta=1e-3)
         for _ in range(20):
             net.case.x = net.rng.standard_normal(net.case.x.shape)
             net.step()
-        assert min(net.W[0].shape) > 1 and (np.linalg.matrix_rank(net.W[0], 1e-9) > 1) == (rank > 1)
+        D, W = net.task.D[0], net.W[0]
+        outside = norm(W - np.linalg.pinv(D) @ D @ W) / norm(W)
+        assert outside < 1e-12 if kept else outside > 0.05
 
 
 def orthogonal(seed: int, depth: int):
@@ -448,7 +462,9 @@ def test_from_zero_the_clock_of_one_weight_a_layer(depth, k):
     task, h = dfa(one, [one] * (depth - 1)), 1e-4
     tau, more, less = (flow.from_zero(task, t)[0].item() for t in (0.8, 0.8 + h, 0.8 - h))
     assert (more - less) / (2 * h) == pytest.approx(1 - k * tau**(2**depth - 1), abs=1e-6)
-    assert flow.from_zero(task, 100.0)[0].item() == pytest.approx(k**(-1 / (2**depth - 1)), abs=1e-6)
+    W, m = flow.from_zero(task, 100.0), 2**depth - 1
+    assert W[0].item() == pytest.approx(k**(-1 / m), abs=1e-6)
+    assert rates([one] * depth, W).item() == pytest.approx(m * k**(1 / m), abs=1e-6)
 
 
 @pytest.mark.parametrize("task, sentence", [
@@ -502,13 +518,11 @@ def cosines(task, W) -> list[float]:
     return found
 
 
-@given(seed=seeds, name=names, depth=depths)
-def test_the_last_hidden_layer_is_never_obtuse(seed, name, depth):
+@given(seed=seeds, depth=depths)
+def test_the_last_hidden_layer_is_never_obtuse(seed, depth):
     """Any Sigma, from K_{L-1} = 0, if D_{L-1} D_{L-1}^T is a multiple of I; so with two layers the loss never rises."""
     task, W = point(seed, "dfa", depth)
     D = [*task.D[:-1], np.linalg.qr(task.D[-1].T)[0].T * 1.3]
-    if name == "fa" and depth > 2:                         # a path of FA ends in the same matrix
-        D[:-1] = [D[-1] @ np.linalg.pinv(D[-1]) @ d for d in D[:-1]]
     task = dfa(task.T, D, task.Sigma)
     W[-2:] = 0 * W[-2], 0 * W[-1]
     path = integrate(task, W, np.linspace(0, 8, 33))
@@ -629,17 +643,17 @@ def test_off_the_path_the_slowest_rate_is_smaller_if_t_is_not_square():
     np.testing.assert_allclose(found, [0.5**(1 / 3), 3 * 0.5**(1 / 3)], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["fa", "dfa"])
-def test_the_error_dies_at_the_rate_of_the_slowest_eigenvalue(name):
-    """Measured between two late times, along a flow of three layers."""
-    task, W = point(5, name, 3)
+@pytest.mark.parametrize("name, seed", [("fa", 0), ("fa", 4), ("dfa", 5), ("dfa", 9)])
+def test_the_error_dies_at_the_rate_of_the_slowest_eigenvalue(name, seed):
+    """Measured between two late times, along a flow of three layers whose slowest eigenvalue is real."""
+    task, W = point(seed, name, 3)
     last = integrate(task, W, np.array([0, 1e3]), 1e-11)[-1]
     R = rates([*task.D, np.eye(len(task.T))], last, task.Sigma)
     slow = np.linalg.eigvals(R).real.min()
     assert slow > 0
     near = [w + 1e-4 * np.cos(np.arange(w.size)).reshape(w.shape) for w in last]
     a, b = (norm(error(task, at)) for at in integrate(task, near, np.array([0, 8 / slow, 10 / slow]), 1e-11)[1:])
-    assert np.log(a / b) * slow / 2 == pytest.approx(slow, rel=0.02)
+    assert np.log(a / b) * slow / 2 == pytest.approx(slow, rel=0.01)
 
 
 @pytest.mark.parametrize("share, dies", [(0.97, True), (1.03, False)])
@@ -655,7 +669,7 @@ def test_a_small_error_dies_in_steps_up_to_this_rate(seed, share, dies):
     first = norm(error(task, W))
     for _ in range(200):
         W = [w + eta * v for w, v in zip(W, velocity(task, W), strict=True)]
-    assert (norm(error(task, W)) < first) is dies
+    assert (norm(error(task, W)) < first) == dies
 
 
 def test_a_point_without_loss_may_be_unstable():
