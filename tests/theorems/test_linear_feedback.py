@@ -73,7 +73,7 @@ class Rule:
         self.name, self.B = name, feedback(rng, name, n, rank)
         self.case = case = Case(RULES[name], seed, tuple(n[1:-1]), n[0], n[-1], samples, "identity", loss)
         self.layers = [*(block[0] for block in case.params[:-1]), case.params[-1]]
-        for i, layer in enumerate(self.layers):
+        for layer in self.layers:
             layer["W"][...] = start * rng.uniform(-1, 1, layer["W"].shape)
             layer["b"][...] = start * biases * rng.uniform(-1, 1, layer["b"].shape)
         for i, B in enumerate(self.B):
@@ -276,34 +276,35 @@ def test_if_sigma_is_singular_what_occurs_is_learnt():
 
 # In steps
 
-def chain(task, W, v: float, wider: float = 1.0) -> list[float]:
+def chain(task, K, H: float, v: float) -> list[float]:
     """w_1, ..., w_L of docs/theory/linear-feedback.md if |W_1| = v, written once more."""
-    P = [d.T @ np.linalg.inv(d @ d.T) for d in task.D]                     # D_l^+
-    H = (W[-1]**2).sum() / 2 - np.trace(task.T.T @ P[0].T @ W[0])
-    w = [np.sqrt(2 * max(0, H) + 2 * norm(P[0] @ task.T) * v)]
-    for i in reversed(range(len(W) - 1)):
-        trace = 2 * np.trace(task.N[i] @ W[i + 1]) - (W[i]**2).sum()
-        w.insert(0, np.sqrt(2 * norm(task.N[i]) * w[0] + max(0, -trace) + wider))
+    tau = norm(task.D[0].T @ np.linalg.inv(task.D[0] @ task.D[0].T) @ task.T)
+    w = [np.sqrt(2 * max(0, H) + 2 * tau * v)]
+    for n, k in zip(reversed(task.N), reversed(K), strict=True):
+        w.insert(0, np.sqrt(2 * norm(n) * w[0] + max(0, -np.trace(k)) + 1))
     return w
+
+
+def needs(task, H: float, w, below) -> list[float]:
+    """What 1 / eta must not be less than, for Lambda = 1, if below[l - 1] bounds |Q_{l-1}|^2."""
+    tau = norm(np.linalg.pinv(task.D[0]) @ task.T)
+    return [below[-1]] + [2 * (max(0, H) + tau * w[0]) * norm(d, 2)**2 * q for d, q in zip(task.D, below, strict=False)]
 
 
 @given(seed=seeds, name=names, depth=depths, start=st.floats(0, 3))
 def test_the_bound_is_the_largest_fixed_point_of_the_chain(seed, name, depth, start):
     task, W = point(seed, name, depth, start=start)
-    w = flow.bound(task, W)
-    assert_close(chain(task, W, w[0]), w, slack=2.0**16)
-    assert all(chain(task, W, more * w[0])[0] < more * w[0] for more in (1.001, 2, 10, 1000))
+    w, known = flow.bound(task, W), (task, flow.K(task, W), flow.H(task, W))
+    assert_close(chain(*known, w[0]), w, slack=2.0**16)
+    assert all(chain(*known, more * w[0])[0] < more * w[0] for more in (1.001, 2, 10, 1000))
 
 
 @given(seed=seeds, name=names, depth=depths, start=st.floats(0, 3))
 def test_the_proven_rate_is_the_largest_one_of_the_two_conditions(seed, name, depth, start):
     task, W = point(seed, name, depth, start=start)
-    w, eta, top = flow.bound(task, W), flow.safe_rate(task, W), max(np.linalg.eigvalsh(task.Sigma))
-    tau, H = norm(np.linalg.pinv(task.D[0]) @ task.T), max(0, flow.H(task, W))
-    needs = [eta * top * np.prod(np.square(w[:-1]))]
-    needs += [2 * eta * (H + tau * w[0]) * top * norm(d, 2)**2 * np.prod(np.square(w[:i]))
-              for i, d in enumerate(task.D)]
-    assert_close(max(needs), 1.0)
+    w, top = flow.bound(task, W), max(np.linalg.eigvalsh(task.Sigma))
+    below = [np.prod(np.square(w[:i])) for i in range(depth)]
+    assert_close(flow.safe_rate(task, W) * top * max(needs(task, flow.H(task, W), w, below)), 1.0)
 
 
 @given(seed=seeds, name=names, depth=depths, start=st.floats(0, 1.5))
@@ -350,6 +351,26 @@ def test_mini_batches_of_linear_targets_keep_every_promise(seed, name, depth):
         assert flow.H(task, net.W) <= H - eta / 2 * F + 1e-12 * scale(*w)
 
 
+@given(seed=seeds, name=names, depth=depths, start=st.floats(0, 1.5))
+def test_steps_with_biases_keep_every_promise(seed, name, depth, start):
+    """As without; w_j^2 + 1 stands for w_j^2 in the rate, and (x, 1) for x."""
+    net = Rule(seed, name, depth, biases=True, start=start)
+    task, K, H = net.task, net.K, net.H
+    w = [1e9]
+    for _ in range(60):
+        w = chain(task, K, H, w[0])
+    x = np.column_stack([net.case.x, np.ones(len(net.case.x))])
+    below = [np.prod(np.square(w[:i]) + 1) for i in range(depth)]
+    eta = 1 / (max(needs(task, H, w, below)) * norm(x, 2)**2 / len(x))
+    net.opt = bind("sgd", net.case.params, eta, 0.0)
+    for _ in range(30):
+        H, F = net.H, (net.e**2).sum() / len(x)
+        net.step()
+        b = [*net.b[:-1], net.b[-1] - net.t]
+        assert all(norm(layer)**2 + norm(v)**2 <= most**2 for layer, v, most in zip(net.W, b, w, strict=True))
+        assert net.H <= H - eta / 2 * F + 1e-12 * scale(*w)
+
+
 @pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("name", ["fa", "dfa"])
 def test_the_rules_learn_from_mini_batches_of_one_sample(name, biases):
@@ -390,7 +411,7 @@ class Small:
     def step(self, x, e, eta: float, mu: float, biases: bool) -> None:
         """One step of heavy ball on A and beta, for errors e of the network, one row a sample."""
         heard = [x]
-        for a, b, d, below in zip(self.A, self.beta, self.D, [None, *self.D], strict=False):
+        for a, b, below in zip(self.A, self.beta, [None, *self.D], strict=False):
             inner = heard[-1] if below is None else heard[-1] @ (below @ below.T).T
             heard.append(inner @ a.T + b)
         grads = [e.T @ r / len(x) for r in heard[:-1]] + [biases * e.mean(0) for _ in self.beta]
@@ -478,7 +499,7 @@ def test_the_closed_form_says_what_it_needs(task, sentence):
 
 @given(seed=seeds, depth=depths, t=st.floats(0.01, 30))
 def test_from_zero_the_angle_to_backpropagation_is_bounded(seed, depth, t):
-    """P_l = Z_l D_l, Z_l > 0; its condition is at most (s_max / s_min)^(2^L - 2^l), and so is what Kantorovich gives."""
+    """P_l = Z_l D_l, Z_l > 0; its condition is at most (s_max / s_min)^(2^L - 2^l); Kantorovich does the rest."""
     task, s = orthogonal(seed, depth)
     W = flow.from_zero(task, t)
     ratio, U = s[0] / s[-1], np.linalg.svd(task.T, full_matrices=False)[0]
@@ -631,7 +652,7 @@ def test_from_zero_two_layers_end_with_these_rates(seed):
         np.testing.assert_allclose(np.sort(np.linalg.eigvals(R).real), expected, rtol=0, atol=1e-5)
     # the path itself: its slowest part is 3 (mu_min / 2)^(1/3)
     t = 6 / (3 * root.min())
-    early, late = (norm(error(fa(T.T, [C.T]), [w.T for w in reversed(forward.from_zero(other, at))])) for at in (t, 2 * t))
+    early, late = (norm(forward.error(other, *forward.from_zero(other, at))) for at in (t, 2 * t))
     assert -np.log(late / early) / t == pytest.approx(3 * root.min(), rel=0.05)
 
 
