@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tolerance import assert_close
+from scipy.integrate import solve_ivp
+from tolerance import assert_close, assert_zero
 
 from nobackprop import learn, network
 from nobackprop.feedback import weights
@@ -343,6 +344,398 @@ def test_with_the_activation_behind_the_sum_the_angle_narrows_too(seed):
     if np.any(true) and np.any(near) and np.any(a > 0):
         assert_close(cos(true, near), cos(between, below), of=1)
         assert cos(true, near) >= cos(np.maximum(a, 0), below) - 1e-9
+
+
+# Theorems H1 to H5: when learning from a shared activity lowers the loss
+
+def linear_net(layers: int, n: int, outputs: int, shortcuts: bool = False) -> Network:
+    """Linear layers of n units and a linear output, with the squared loss; the first layer is the one that is shared.
+
+    shortcuts: every layer between the first and the last one is I + R, and its weights are R.
+    """
+    between = [Residual(Dense(n)) if shortcuts else Dense(n) for _ in range(layers - 2)]
+    return Network((Dense(n), *between, Dense(outputs)), loss="squared")
+
+
+def fill(trial: Trial, W, B=()) -> None:
+    """Give the network these weights, from the first layer up, and the feedback path these, from the second one up."""
+    for tree, arrays in ((weights(trial.params), W), (trial.state[:len(trial.net)], B)):
+        for (_, array), value in zip(leaves(tree), arrays):
+            array[...] = value
+
+
+def set_error(trial: Trial, e) -> None:
+    """Choose the targets so that the error of every sample at the output is this, and its mean over the batch e / N."""
+    trial.y = trial.tape().output - e
+
+
+def descents(shared: Trial) -> list[float]:
+    """<G, G~> of every layer that learns, from the second one up: how fast the loss falls because this layer moves."""
+    exact = Trial("bp", 0, shared.net, shared.x.shape[1:])
+    exact.params, exact.x, exact.y = shared.params, shared.x, shared.y
+    pairs = zip(leaves(weights(exact.credit().grads[1:])), leaves(weights(shared.credit().grads[1:])), strict=True)
+    return [float((G * g).sum()) for (_, G), (_, g) in pairs]
+
+
+def orthogonal(rng, n: int) -> np.ndarray:
+    return np.linalg.qr(rng.standard_normal((n, n)))[0]
+
+
+def with_values(rng, rows: int, columns: int, low: float = 0.5, high: float = 2.0) -> np.ndarray:
+    """A random matrix whose singular values lie between these two."""
+    k = min(rows, columns)
+    return orthogonal(rng, rows)[:, :k] * rng.uniform(low, high, k) @ orthogonal(rng, columns)[:k]
+
+
+def skew(rng, n: int, size: float) -> np.ndarray:
+    """A random antisymmetric matrix of this spectral norm; n > 1."""
+    K = rng.standard_normal((n, n))
+    K -= K.T
+    return size * K / norm(K, 2)
+
+
+def turn(angle: float) -> np.ndarray:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def lowest(form) -> tuple[float, np.ndarray]:
+    """The lowest eigenvalue of the symmetric part of a matrix, and its eigenvector."""
+    values, vectors = np.linalg.eigh((form + form.T) / 2)
+    return float(values[0]), vectors[:, 0]
+
+
+widths = st.integers(2, 5)
+
+
+@given(seed=seeds, n=st.integers(1, 5), N=st.integers(1, 8))
+def test_the_descent_of_a_layer_is_a_sum_over_pairs_of_samples(seed, n, N):
+    """<G, G~> = N^-2 sum_nm (delta_n . delta_m)(h_n . h~_m), here of the output layer, after layers of relu."""
+    shared = Trial("as:k=4", seed, replace(mlp((n,), 3, (n, n, n), "relu"), loss="squared"), (n,), N)
+    delta = shared.rng.standard_normal((N, 3))
+    set_error(shared, delta)
+    h = Trial("bp", seed, shared.net, (n,), N).tape().h
+    assert plan(shared.net, 4) == (0, 1, 1, 1)
+    terms = (delta @ delta.T) * (h[3] @ h[1].T) / N**2
+    assert_close(descents(shared)[-1], terms.sum(), of=np.abs(terms).sum())
+
+
+@given(seed=seeds, n=widths, more=st.integers(0, 4), size=st.floats(0, 3), positive=st.booleans())
+def test_no_error_ascends_if_and_only_if_z_has_a_symmetric_part_that_is_not_negative(seed, n, more, size, positive):
+    """h = Z h~ on the batch.  If Sym(Z) has an eigenvalue below 0, its eigenvector says which error ascends."""
+    rng = np.random.default_rng(seed)
+    s = rng.uniform(0.1, 2, n) * (1 if positive else rng.permutation(np.r_[-1, np.ones(n - 1)]))
+    Q = orthogonal(rng, n)
+    Z = (Q * s) @ Q.T + skew(rng, n, size)
+    N = n + more
+    shared = Trial("as", seed, linear_net(3, n, 2), (n,), N)
+    shared.x = with_values(rng, N, n)
+    fill(shared, [np.eye(n), Z])
+    tape = shared.tape()
+    low, v = lowest(tape.h[0] @ Z.T @ tape.h[0].T)
+    set_error(shared, np.outer(v, [0.6, 0.8]))
+    assert_close(descents(shared)[-1], low / N**2, of=[size, 16])
+    if positive:
+        assert low >= -1e-10
+    # the error that the proof names: E[delta h~^T] = a u^T
+    low, u = lowest(Z)
+    assert_close(low, s.min(), of=[size, 2])
+    set_error(shared, N * np.outer(np.linalg.pinv(shared.x).T @ u, [0.6, 0.8]))
+    assert_close(descents(shared)[-1], low, of=[size, 64])
+
+
+@pytest.mark.parametrize("n, N, least", [(4, 12, 480), (4, 4, 450), (8, 4, 480)])
+def test_nearly_every_batch_below_relu_has_an_error_that_ascends(n, N, least):
+    """Measured, of 500 batches with two layers of relu between what is shared and the layer: 497, 478, 497."""
+    found = 0
+    for seed in range(500):
+        net = replace(mlp((n,), 1, (n, n, n), "relu"), loss="squared")
+        shared = Trial("as:k=4", seed, net, (n,), N)
+        h = Trial("bp", seed, net, (n,), N).tape().h
+        low, v = lowest(h[3] @ h[1].T)
+        if low < -1e-9 * norm(h[3]) * norm(h[1]):
+            found += 1
+            if found % 50 == 0:
+                set_error(shared, v[:, None])
+                assert descents(shared)[-1] < 0
+    assert found > least
+
+
+@given(seed=seeds, n=widths, layers=st.integers(3, 6))
+def test_in_a_linear_network_the_descent_is_a_quadratic_form_of_the_shared_update(seed, n, layers):
+    """<G_l, G~_l> = tr(G~_l Sym(Z) G~_l^T) with Z = W_{l-1} ... W_{s+1}."""
+    shared = Trial(f"as:k={layers}", seed, linear_net(layers, n, 3), (n,))
+    W = [W for _, W in leaves(weights(shared.params))]
+    shared.y = shared.rng.standard_normal((len(shared.x), 3))
+    Z = np.eye(n)
+    for found, (_, g), above in zip(descents(shared), leaves(weights(shared.credit().grads[1:])), W[1:], strict=True):
+        assert_close(found, np.trace(g @ (Z + Z.T) / 2 @ g.T), of=norm(Z, 2) * norm(g)**2)
+        Z = above @ Z if above is not W[-1] else Z
+
+
+shares_of_the_angle = st.lists(st.floats(0, 1), min_size=1, max_size=4)
+
+
+@given(seed=seeds, n=widths, shares=shares_of_the_angle, total=st.floats(0.05, np.pi / 2), rotate=st.booleans())
+def test_shortcuts_whose_angles_add_up_to_a_right_angle_never_let_the_loss_rise(seed, n, shares, total, rotate):
+    """|R_j|_2 = sin(angle_j), and Z = prod (I + R_j): Sym(Z) >= cos(sum angle_j) prod (1 - |R_j|_2)."""
+    rng = np.random.default_rng(seed)
+    angles = total * np.array(shares) / max(1.0, sum(shares))
+    n = 2 if rotate else n
+    shared = Trial("as:k=9", seed, linear_net(len(angles) + 2, n, n, shortcuts=True), (n,), n)
+    R = [np.cos(a) * turn(a) - np.eye(2) if rotate else np.sin(a) * with_values(rng, n, n, 0.2, 1) for a in angles]
+    shared.x = np.sqrt(n) * np.eye(n)
+    fill(shared, [np.eye(n), *R, rng.standard_normal((n, n))])
+    least = np.cos(angles.sum()) * np.prod(1 - np.sin(angles))
+    Z = np.eye(n)
+    for r in R:
+        Z = Z + r @ Z
+    low, u = lowest(Z)
+    assert low >= least - 1e-12
+    set_error(shared, np.sqrt(n) * np.outer(u, np.eye(n)[0]))                      # E[delta h~^T] = e_1 u^T
+    found = descents(shared)
+    assert_close(found[-1], low, of=4)
+    assert min(found) >= -1e-12
+    if rotate:
+        assert_close(low, np.cos(angles.sum()) * np.prod(np.cos(angles)), of=1)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_beyond_a_right_angle_shortcuts_let_the_loss_rise(k):
+    """|R_j|_2 = sin(pi / 2k) is the most: turns by little more than that are the counter-example."""
+    for excess, sign in ((0.99, 1), (1.01, -1)):
+        angle = excess * np.pi / (2 * k)
+        shared = Trial("as:k=9", 0, linear_net(k + 2, 2, 2, shortcuts=True), (2,), 2)
+        shared.x = np.sqrt(2) * np.eye(2)
+        R = np.cos(angle) * turn(angle) - np.eye(2) if k > 1 else -excess * np.eye(2)
+        assert_close(norm(R, 2), np.sin(angle) if k > 1 else excess)
+        fill(shared, [np.eye(2), *[R] * k, np.eye(2)])
+        set_error(shared, np.sqrt(2) * np.eye(2))
+        assert sign * descents(shared)[-1] > 0
+    assert np.sin(np.pi / (2 * k)) >= 2**(1 / k) - 1                               # the condition by norms alone
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
+@given(seed=seeds, size=st.floats(0.05, 2))
+def test_after_a_residual_block_only_what_the_block_adds_can_make_the_loss_rise(activation, seed, size):
+    """<G, G~> >= |G~| (|G~| - |G_r|) for any activation and batch, with G_r = E[delta r^T], r = h - h~."""
+    shared = Trial("as", seed, residual_net("dense", activation, True))
+    for _, array in leaves(weights(shared.params[1])):
+        array *= size
+    r, g = added(shared), shared.credit().grads[2][0]["W"]
+    assert descents(shared)[2] >= norm(g) * (norm(g) - norm(r)) - 1e-12 * norm(g)**2
+
+
+def added(shared: Trial) -> np.ndarray:
+    """E[delta r^T] of the third block, with r = the block's output less its input."""
+    exact = Trial("bp", 0, shared.net)
+    exact.params, exact.x, exact.y = shared.params, shared.x, shared.y
+    tape = exact.tape()
+    inner = with_presynaptic(exact.net, tape, lambda j, h: tape.h[2] - tape.h[1] if j == 3 else h)
+    return exact.credit(inner).grads[2][0]["W"]
+
+
+def instrument(Z, shape: tuple[int, ...], samples, outputs: int = 1) -> Trial:
+    """A linear network I, Z and an output that learns from h~ = x in the place of h = Z x."""
+    shared = Trial("as", 0, linear_net(3, len(Z), outputs), shape, len(samples))
+    shared.x = np.asarray(samples, float)
+    fill(shared, [np.eye(len(Z)), Z])
+    return shared
+
+
+def output_steps(shared: Trial, eta: float, steps: int) -> np.ndarray:
+    """Let the output layer alone learn, without its bias."""
+    W = shared.params[-1]["W"]
+    for _ in range(steps):
+        W -= eta * shared.credit().grads[-1]["W"]
+    return W
+
+
+@given(seed=seeds, n=widths, angle=st.floats(0, 3.1), eta=st.floats(1e-3, 0.5), steps=st.integers(1, 12))
+def test_a_linear_output_follows_the_powers_of_its_cross_moment(seed, n, angle, eta, steps):
+    """W - W* is multiplied by I - eta X at every step, X = E[h h~^T], whatever the noise of the targets."""
+    rng = np.random.default_rng(seed)
+    Z = with_values(rng, n, n) @ np.block([[turn(angle), np.zeros((2, n - 2))],
+                                           [np.zeros((n - 2, 2)), np.eye(n - 2)]])
+    shared = instrument(Z, (n,), with_values(rng, n + 3, n), 2)
+    shared.y = rng.standard_normal((n + 3, 2))
+    N, W0 = n + 3, shared.params[-1]["W"].copy()
+    X = Z @ shared.x.T @ shared.x / N
+    rest = shared.y.T @ shared.x / N @ np.linalg.inv(X)
+    W = output_steps(shared, eta, steps)
+    growth = max(1.0, norm(np.eye(n) - eta * X, 2))**steps
+    assert_close(W - rest, (W0 - rest) @ np.linalg.matrix_power(np.eye(n) - eta * X, steps), slack=2.0**18,
+                 of=[growth * norm(rest), growth * norm(W0)])
+
+
+@given(seed=seeds, n=st.integers(1, 4))
+def test_below_relu_the_output_rests_where_instrumental_variables_put_it_and_not_at_least_squares(seed, n):
+    """E[(y* - W h) h~^T] = 0 at rest.  In a linear network with an invertible Z this is least squares."""
+    rng = np.random.default_rng(seed)
+    N = 4 * n + 8
+    for activation in ("relu", "identity"):
+        shared = Trial("as", seed, replace(mlp((n,), 2, (n, n), activation), loss="squared"), (n,), N)
+        shared.y = rng.standard_normal((N, 2))
+        h = Trial("bp", seed, shared.net, (n,), N).tape().h
+        if np.linalg.svd(h[2].T @ h[1], compute_uv=False)[-1] < 1e-3:              # units that are off, or near to it
+            continue
+        W = shared.params[-1]["W"]
+        W[...] = np.linalg.solve((h[2].T @ h[1]).T, (shared.y.T @ h[1]).T).T
+        assert_zero(shared.credit().grads[-1]["W"], of=[W, shared.y, h[1]], slack=2.0**20)
+        if activation == "identity":
+            assert_close(W, np.linalg.lstsq(h[2], shared.y, rcond=None)[0].T, of=[W, norm(W) * norm(h[1])],
+                         slack=2.0**24)
+
+
+def test_that_is_another_place_by_numbers():
+    """h~ = (1, 2), h = relu(3 h~ - 2) = (1, 4), y* = (1, 0): the output rests at 1/9; least squares is 1/17."""
+    shared = Trial("as", 0, replace(mlp((1,), 1, (1, 1), "relu"), loss="squared"), (1,), 2)
+    fill(shared, [[[1.0]], [[3.0]], [[1 / 9]]])
+    shared.params[1][0]["b"][...] = -2
+    shared.x, shared.y = np.array([[1.0], [2]]), np.array([[1.0], [0]])
+    assert_zero(shared.credit().grads[-1]["W"], of=1)
+    shared.params[-1]["W"][...] = 1 / 17
+    assert_close(shared.credit().grads[-1]["W"], -4 / 17 * np.ones((1, 1)))
+
+
+@pytest.mark.parametrize("angle, eta, ends", [(1.4, 0.3, True), (1.4, 0.4, False), (1.7, 1e-2, False)])
+def test_the_output_converges_if_and_only_if_all_eigenvalues_of_the_cross_moment_have_positive_real_parts(
+        angle, eta, ends):
+    """X = a turn by `angle`: eigenvalues exp(+-i angle), so eta < 2 cos(angle) = 0.34, and no eta from pi/2 on."""
+    shared = instrument(turn(angle), (2,), np.sqrt(2) * np.eye(2))
+    start = norm(shared.params[-1]["W"])
+    shared.y = np.zeros((2, 1))
+    factor = abs(1 - eta * np.exp(1j * angle))
+    assert_close(norm(output_steps(shared, eta, 400)) / start, factor**400, slack=2.0**16)
+    assert (factor < 1) is ends
+
+
+def test_the_distance_may_fall_while_the_loss_rises():
+    """S = diag(1, 100), Sym(X) = I: |W - W*| falls at every small step, and f = 13 rises to 13.024."""
+    S, X = np.diag([1.0, 100]), np.array([[1.0, 1], [-1, 1]])
+    Z = S @ np.linalg.inv(X).T                                                     # h = Z x, E[x x^T] = X^T S^-1 X
+    root = np.linalg.cholesky(X.T @ np.linalg.inv(S) @ X)
+    shared = instrument(Z, (2,), np.sqrt(2) * root.T)
+    h = shared.x @ Z.T
+    assert_close(h.T @ h / 2, S)
+    assert_close(h.T @ shared.x / 2, X, of=100)
+    shared.y = np.zeros((2, 1))
+    W = shared.params[-1]["W"]
+    W[...] = [[1, -0.5]]
+    found = [(shared.net.value(shared.tape().output, shared.y), norm(output_steps(shared, 0.001, i))) for i in (0, 1)]
+    assert found[0][0] == pytest.approx(13) and norm(W) < norm([1, -0.5])
+    assert shared.net.value(shared.tape().output, shared.y) == pytest.approx(13.024, abs=5e-4)
+    assert lowest(X)[0] > 0 > lowest(S @ X.T)[0]
+
+
+@given(seed=seeds, n=widths, size=st.floats(0, 0.9))
+def test_the_loss_of_a_linear_output_never_rises_if_s_x_t_has_a_positive_symmetric_part(seed, n, size):
+    """S X^T = P + K, P > 0 and K antisymmetric: every W descends for targets that a W fits."""
+    rng = np.random.default_rng(seed)
+    S = (lambda A: A @ A.T)(with_values(rng, n, n))
+    P = (lambda A: A @ A.T)(with_values(rng, n, n))
+    X = (np.linalg.inv(S) @ (P + skew(rng, n, 3 * size))).T
+    root = np.linalg.cholesky(X.T @ np.linalg.inv(S) @ X)
+    shared = instrument(S @ np.linalg.inv(X).T, (n,), np.sqrt(n) * root.T, 2)
+    target = rng.standard_normal((2, n))
+    shared.y = shared.x @ shared.params[1]["W"].T @ target.T
+    V = shared.params[-1]["W"] - target
+    assert_close(descents(shared)[-1], np.trace(V @ P @ V.T), of=norm(V)**2, slack=2.0**22)
+
+
+def test_two_layers_that_share_may_let_the_loss_rise():
+    """Scalars: W = (-1, 0.5) over an h~ = 1 with the target 1, eta = 0.1: the loss 1.125 becomes 1.282."""
+    shared = Trial("as", 0, linear_net(3, 1, 1), (1,), 1)
+    shared.x = shared.y = np.ones((1, 1))
+    fill(shared, [[[1.0]], [[-1.0]], [[0.5]]])
+    grads = shared.credit().grads
+    before = shared.net.value(shared.tape().output, shared.y)
+    assert descents(shared) == pytest.approx([0.5625, -2.25])
+    for i in (1, 2):
+        shared.params[i]["W"] -= 0.1 * grads[i]["W"]
+    assert before == pytest.approx(1.125)
+    assert shared.net.value(shared.tape().output, shared.y) == pytest.approx(1.282, abs=5e-4)
+
+
+def sectors(seed: int, n: int, a: float, b: float) -> tuple[Trial, np.ndarray, np.ndarray]:
+    """ASAP with P P_B^T = A and Z in exact sectors of these half angles, for the layer below the output, x white."""
+    rng = np.random.default_rng(seed)
+    A, Z = (X.T @ (np.eye(n) + skew(rng, n, np.tan(angle))) @ X for X, angle in (
+        (with_values(rng, n, n), a), (with_values(rng, n, n), b)))
+    shared = Trial("asap:k=9", seed, linear_net(4, n, n), (n,), n)
+    shared.x = np.sqrt(n) * np.eye(n)
+    above = with_values(rng, n, n)
+    fill(shared, [np.eye(n), Z, with_values(rng, n, n), above],
+         [np.eye(n), np.eye(n), A.T @ np.linalg.inv(above).T])
+    return shared, A, Z
+
+
+@given(seed=seeds, n=widths, a=st.floats(0, 1.5), part=st.floats(0, 1))
+def test_asap_descends_if_the_sectors_of_both_paths_add_up_to_a_right_angle(seed, n, a, part):
+    """The error is the worst one: the eigenvector of the lowest eigenvalue of tr(Z M^T A M) as a form in M."""
+    shared, A, Z = sectors(seed, n, a, part * (np.pi / 2 - a))
+    scale = norm(A, 2) * norm(Z, 2)
+    low, m = lowest(np.kron(A, Z.T))
+    M = m.reshape(n, n)                                                            # E[e h~^T] (outputs, inputs)
+    set_error(shared, np.sqrt(n) * M.T)
+    assert_close(descents(shared)[1], low, of=scale, slack=2.0**18)
+    assert low >= -1e-11 * scale
+
+
+@given(seed=seeds, n=widths, a=st.floats(0.2, 1.3), excess=st.floats(0.05, 0.9))
+def test_beyond_a_right_angle_some_error_ascends(seed, n, a, excess):
+    shared, A, Z = sectors(seed, n, a, np.pi / 2 - a + excess * a)
+    low, m = lowest(np.kron(A, Z.T))
+    set_error(shared, np.sqrt(n) * m.reshape(n, n).T)
+    assert descents(shared)[1] < 0 and low < 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_a_linear_residual_network_that_shares_learns_at_the_rate_of_the_theorem(seed, k):
+    """The flow of `as`: f falls at least like exp(-2 lam c t), and every |R_j|_2 stays below rho."""
+    n, rng, rho = 3, np.random.default_rng(seed), 0.9 * np.sin(np.pi / (2 * k)) if k > 1 else 0.4
+    shared = Trial("as:k=9", seed, linear_net(k + 2, n, 2, shortcuts=True), (n,), n)
+    shared.x = np.sqrt(n) * with_values(rng, n, n, 0.9, 1.1)
+    fill(shared, [np.eye(n), *[rho / 2 * with_values(rng, n, n, 0, 1) for _ in range(k)], np.zeros((2, n))])
+    S = shared.x.T @ shared.x / n
+    lam, Lam = np.linalg.eigvalsh(S)[[0, -1]]
+    c = np.cos(k * np.arcsin(rho)) * (1 - rho)**k
+    T = rng.standard_normal((2, n))
+    d = lambda T: np.sqrt(Lam * np.trace(T @ S @ T.T)) / (lam * c)                 # noqa: E731
+    length = lambda T: d(T)**2 * (1 + rho)**(k - 1)                                # noqa: E731
+    T *= np.sqrt(rho / 2 / length(T))                                              # as large as the theorem allows
+    assert_close(length(T), rho / 2)
+    shared.y = shared.x @ T.T
+    W = [array for _, array in leaves(weights(shared.params[1:]))]
+
+    def put(row):
+        for w, part in zip(W, np.split(row, np.cumsum([w.size for w in W])[:-1]), strict=True):
+            w[...] = part.reshape(w.shape)
+
+    def flow(t, row):
+        put(row)
+        return -np.concatenate([g.ravel() for _, g in leaves(weights(shared.credit().grads[1:]))])
+
+    start = np.concatenate([w.ravel() for w in W])
+    times = np.linspace(0, 3 / (lam * c), 6)
+    path = solve_ivp(flow, (0, times[-1]), start, t_eval=times, rtol=1e-8, atol=1e-12)
+    losses = []
+    for row in path.y.T:
+        put(row)
+        losses.append(shared.net.value(shared.tape().output, shared.y))
+        assert max(norm(R, 2) for R in W[:-1]) < rho
+    assert (np.array(losses) <= losses[0] * np.exp(-2 * lam * c * times) * (1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_the_rate_of_the_theorem_is_no_smaller_than_half_the_fastest_there_is(k):
+    """From W = 0 and R = 0 with white inputs the rate tends to 2 lam for small targets, and c to 1 for small rho."""
+    shared = Trial("as:k=9", 0, linear_net(k + 2, 2, 1, shortcuts=True), (2,), 2)
+    shared.x = np.sqrt(2) * np.eye(2)
+    fill(shared, [np.eye(2), *[np.zeros((2, 2))] * k, np.zeros((1, 2))])
+    set_error(shared, -1e-3 * np.ones((2, 1)))
+    f = shared.net.value(shared.tape().output, shared.y)
+    assert_close(sum(descents(shared)) / f, 2.0)
 
 
 # Algorithm 1 as printed
