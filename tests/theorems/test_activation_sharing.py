@@ -606,7 +606,7 @@ def test_the_output_converges_if_and_only_if_all_eigenvalues_of_the_cross_moment
     shared.y = np.zeros((2, 1))
     factor = abs(1 - eta * np.exp(1j * angle))
     assert_close(norm(output_steps(shared, eta, 400)) / start, factor**400, slack=2.0**16)
-    assert (factor < 1) is ends
+    assert (factor < 1) == ends
 
 
 def test_the_distance_may_fall_while_the_loss_rises():
