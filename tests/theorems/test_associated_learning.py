@@ -325,7 +325,7 @@ def test_that_bound_is_one_of_distances_and_none_of_the_losses(square):
 # Theorems AL1 and AL2: how far a prediction may be from its target
 
 def gaps(here: Folded, x, y, lip):
-    """|y^ - y| of every sample, and the c + 1 terms of its bound: the top bridge's, then those of autoencoders 1 to c."""
+    """|y^ - y| of every sample, and the c + 1 terms of its bound: of the top bridge, then of autoencoders 1 to c."""
     s, t = here.ladder(x, y)
     top = here.b(here.c, s[-1])
     terms = [np.prod(lip) * np.linalg.norm(top - t[-1], axis=1)]                   # AL (4.3)
