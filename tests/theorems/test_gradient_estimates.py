@@ -113,7 +113,7 @@ def test_no_law_of_directions_has_less_variance_for_the_worst_gradient_than_sign
     for d, equal in ((white, False), (np.sqrt(n) * orthogonal(rng, n), True)):
         variances = []
         for i in range(n):
-            turned = d @ np.roll(basis, i, axis=1).T                               # the axis i goes to the direction of g
+            turned = d @ np.roll(basis, i, axis=1).T                               # axis i goes to the direction of g
             variances.append(((estimates(case, turned) - g)**2).sum(1).mean() / (g @ g))
         assert_close(np.mean(variances), ((d**2).sum(1)**2).mean() / n - 1, of=n * np.abs(d).max()**2, slack=2.0**16)
         assert max(variances) >= n - 1 - 1e-9
@@ -185,7 +185,7 @@ def test_on_a_quadratic_there_is_no_bias(seed, c):
 
 
 def test_a_bias_by_numbers():
-    """f = (w v - 1)^2 / 2 at w = v = 1, c = 1: the gradient is 0, f_www = 0, f_wvv = 2, and the bias 1/6 * 3 * 2 = 1."""
+    """f = (w v - 1)^2 / 2 at w = v = 1, c = 1: the gradient is 0, f_www = 0, f_wvv = 2; the bias is 3 * 2 / 6 = 1."""
     case = Case(SPSA(1.0), 0, sizes=(1,), inputs=1, classes=1, loss="squared", activation="identity", samples=1)
     case.x = case.y = np.ones((1, 1))
     for array in (case.params[0][0]["W"], case.params[1]["W"]):
@@ -261,7 +261,7 @@ def test_the_best_step_gains_k_over_2_beta_n_times_the_squared_gradient(seed, k,
 
 @given(seed=seeds)
 def test_the_mean_falls_for_every_gradient_up_to_a_step_that_the_trace_gives(seed):
-    """eta lambda_max(tr(H) I + 2 H - 2 diag(H)) < 2, exactly, for signs on a quadratic; the eigenvector is the worst g."""
+    """eta lambda_max(tr(H) I + 2 H - 2 diag(H)) < 2, exactly, for signs on a quadratic; its eigenvector is worst."""
     case = quadratic(seed)
     start, H = free.flat(case.params), hessian(case)
     n = start.size
