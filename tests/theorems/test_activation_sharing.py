@@ -514,6 +514,23 @@ def test_beyond_a_right_angle_shortcuts_let_the_loss_rise(k):
     assert np.sin(np.pi / (2 * k)) >= 2**(1 / k) - 1                               # the condition by norms alone
 
 
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@given(seed=seeds, blocks=st.integers(1, 4), size=st.floats(0.05, 0.6))
+def test_one_samples_angle_is_at_most_the_sum_of_those_of_its_residual_blocks(activation, seed, blocks, size):
+    """r_j = |phi_j(h)| / |h| of the sample itself, as long as it is below 1."""
+    block = Residual(Sequential((Dense(4), Activation(activation), Dense(4))))
+    net = Network((Dense(4), *[block] * blocks, Dense(3)))
+    exact, shared = Trial("bp", seed, net, samples=1), Trial("as:k=9", seed, net, samples=1)
+    for _, array in leaves(weights(exact.params[1:-1])):
+        array *= size
+    shared.params = exact.params
+    h = [row[0] for row in exact.tape().h[1:-1]]
+    ratios = np.array([norm(above - below) / norm(below) for below, above in zip(h, h[1:])])
+    if (ratios < 1).all() and np.arcsin(ratios).sum() < np.pi:
+        found = cos(exact.credit().grads[-1]["W"], shared.credit().grads[-1]["W"])
+        assert found >= np.cos(np.arcsin(ratios).sum()) - 1e-12
+
+
 @pytest.mark.parametrize("activation", ["relu", "tanh", "identity"])
 @given(seed=seeds, size=st.floats(0.05, 2))
 def test_after_a_residual_block_only_what_the_block_adds_can_make_the_loss_rise(activation, seed, size):
@@ -689,6 +706,35 @@ def test_beyond_a_right_angle_some_error_ascends(seed, n, a, excess):
     assert descents(shared)[1] < 0 and low < 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_the_flow_of_asap_lowers_the_loss_of_small_linear_networks(seed):
+    """Measured, as no proof is known: three layers over the shared activity, random W and B, no decay, time 20."""
+    shared = Trial("asap:k=9", seed, linear_net(4, 3, 2), (3,), 9)
+    shared.y = shared.x @ (shared.rng.standard_normal((2, 3)) @ shared.params[0]["W"]).T
+    first = shared.net.value(shared.tape().output, shared.y)
+    arrays = [array for tree in (weights(shared.params[1:]), shared.state) for _, array in leaves(tree)]
+
+    def flow(t, row):
+        put(arrays, row)
+        credit = shared.credit()
+        return -flat([weights(credit.grads[1:]), credit.state])
+
+    path = solve_ivp(flow, (0, 20), flat(arrays), method="LSODA", rtol=1e-6, atol=1e-8)
+    put(arrays, path.y[:, -1])
+    assert shared.net.value(shared.tape().output, shared.y) < 0.02 * first
+
+
+def flat(tree) -> np.ndarray:
+    return np.concatenate([array.ravel() for _, array in leaves(tree)])
+
+
+def put(arrays: list[np.ndarray], row: np.ndarray) -> None:
+    """Write a row of numbers into these arrays, in their order."""
+    for array, part in zip(arrays, np.split(row, np.cumsum([array.size for array in arrays])[:-1]), strict=True):
+        array[...] = part.reshape(array.shape)
+
+
 class Linear:
     """A linear network of any depth, without biases, in which layer l learns from c_{l-1} x in the place of its input.
 
@@ -734,13 +780,9 @@ class Linear:
         """tr(E Sigma E^T), twice the loss."""
         return float(2 * self.trial.net.value(self.trial.tape().output, self.trial.y))
 
-    def put(self, row: np.ndarray) -> None:
-        for w, part in zip(self.W, np.split(row, np.cumsum([w.size for w in self.W])[:-1]), strict=True):
-            w[...] = part.reshape(w.shape)
-
     def flow(self, t: float, row: np.ndarray) -> np.ndarray:
-        self.put(row)
-        return np.concatenate([step.ravel() for step in self.step()])
+        put(self.W, row)
+        return flat(self.step())
 
     def chain(self, v: float) -> list[float]:
         """a_1(v), ..., a_L(v): what bounds the norms of all layers if v bounds that of the output layer."""
@@ -808,11 +850,11 @@ def test_sharing_learns_every_linear_map_at_any_depth_from_wherever_it_starts(ru
     net = Linear(rule, seed, layers, 2, 2)
     net.H0, net.K0 = net.H(), net.K()
     times = np.r_[0, np.geomspace(0.1, 1e3, 30)]
-    path = solve_ivp(net.flow, (0, times[-1]), np.concatenate([W.ravel() for W in net.W]), method="LSODA",
+    path = solve_ivp(net.flow, (0, times[-1]), flat(net.W), method="LSODA",
                      t_eval=times, rtol=1e-8, atol=1e-10)
     found = []
     for row in path.y.T:
-        net.put(row)
+        put(net.W, row)
         bounds = net.chain(norm(net.W[-1]))
         assert all(norm(W) <= most * (1 + 1e-6) + 1e-6 for W, most in zip(net.W, bounds, strict=True))
         found.append((net.F(), net.H()))
@@ -891,19 +933,15 @@ def test_with_shortcuts_the_loss_falls_at_the_rate_of_the_theorem(seed, k):
     shared.y = shared.x @ T.T
     W = [array for _, array in leaves(weights(shared.params[1:]))]
 
-    def put(row):
-        for w, part in zip(W, np.split(row, np.cumsum([w.size for w in W])[:-1]), strict=True):
-            w[...] = part.reshape(w.shape)
-
     def flow(t, row):
-        put(row)
-        return -np.concatenate([g.ravel() for _, g in leaves(weights(shared.credit().grads[1:]))])
+        put(W, row)
+        return -flat(weights(shared.credit().grads[1:]))
 
     times = np.linspace(0, 3 / (lam * c), 6)
-    path = solve_ivp(flow, (0, times[-1]), np.concatenate([w.ravel() for w in W]), t_eval=times, rtol=1e-8, atol=1e-12)
+    path = solve_ivp(flow, (0, times[-1]), flat(W), t_eval=times, rtol=1e-8, atol=1e-12)
     losses = []
     for row in path.y.T:
-        put(row)
+        put(W, row)
         losses.append(shared.net.value(shared.tape().output, shared.y))
         assert max(norm(R, 2) for R in W[:-1]) < rho and norm(W[-1]) <= d
     assert (np.array(losses) <= losses[0] * np.exp(-2 * lam * c * times) * (1 + 1e-6)).all()
