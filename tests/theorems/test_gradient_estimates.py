@@ -20,11 +20,12 @@ from nobackprop.rules import BP, SPSA
 from nobackprop.studies import gradient_free as free
 
 seeds = st.integers(0, 2**32 - 1)
-# one entry of d, as points and their weights: mean 0, variance 1, no skew, and this kurtosis.  Three-point
+# one entry of d, as points and their weights: mean 0, variance 1, and this kurtosis.  Three-point
 # Gauss-Hermite has the moments of a Gaussian up to the fifth, which is all that is asked for here
 LAWS = {"gaussian": (np.sqrt(3) * np.array([-1.0, 0, 1]), np.array([1, 4, 1]) / 6, 3),
         "signs": (np.array([-1.0, 1]), np.array([1, 1]) / 2, 1),
-        "sparse": (np.array([-3.0, 0, 3]), np.array([1, 16, 1]) / 18, 9)}
+        "sparse": (np.array([-3.0, 0, 3]), np.array([1, 16, 1]) / 18, 9),
+        "skewed": (np.array([-0.5, 2]), np.array([4, 1]) / 5, 3.25)}
 laws = st.sampled_from(sorted(LAWS))
 lengths = st.floats(0.1, 2)
 

@@ -115,11 +115,12 @@ def test_its_engage_mode_is_feedback_alignment(seed):
 
 # Theorems WM1 and WM2: how far from W the mirror rests
 
-# one entry of the noise, as points and their weights: mean 0, variance 1, no skew, and this kurtosis.  Three-point
+# one entry of the noise, as points and their weights: mean 0, variance 1, and this kurtosis.  Three-point
 # Gauss-Hermite has the moments of a Gaussian up to the fifth, which is all that a covariance asks for
 LAWS = {"gaussian": (np.sqrt(3) * np.array([-1.0, 0, 1]), np.array([1, 4, 1]) / 6, 3),
         "signs": (np.array([-1.0, 1]), np.array([1, 1]) / 2, 1),
-        "sparse": (np.array([-3.0, 0, 3]), np.array([1, 16, 1]) / 18, 9)}
+        "sparse": (np.array([-3.0, 0, 3]), np.array([1, 16, 1]) / 18, 9),
+        "skewed": (np.array([-0.5, 2]), np.array([4, 1]) / 5, 3.25)}
 laws = st.sampled_from(sorted(LAWS))
 steps_to_rest = st.floats(0.05, 1.95)
 
@@ -146,7 +147,7 @@ def stepped(rule: WeightMirror, b, W, noise, eta: float) -> np.ndarray:
     return tree["W"]
 
 
-def spread(W, c: float, kurtosis: int) -> np.ndarray:
+def spread(W, c: float, kurtosis: float) -> np.ndarray:
     """Cov(B_aj, B_bk) = c [(W W^T)_ab 1_jk + W_ak W_bj + (kurtosis - 3) W_aj W_bj 1_jk], as a matrix over (aj, bk)."""
     n = W.shape[1]
     eye = np.eye(n)
@@ -274,6 +275,41 @@ def test_behind_weights_that_learn_the_mirror_is_never_further_than_their_step_a
         assert norm(b - W) <= most * (1 + 1e-12) + 1e-12
     if straight and eta < 1:
         assert_close(norm(b - W), most, of=[W, b, 30])
+
+
+@given(seed=seeds, law=st.sampled_from(["signs", "skewed"]), eta=st.floats(0.05, 1.9), size=st.floats(0, 1))
+def test_the_mean_squared_distance_stays_in_its_bound_even_if_w_moves_against_the_mirror(seed, law, eta, size):
+    """x^+ = sqrt(q^2 x^2 + s^2) + size, where every W steps away from its own B; equal if W stands still."""
+    _, W, b = pair(seed, 2, 2)
+    rule, q, kurtosis = WeightMirror(samples=1), abs(1 - eta), LAWS[law][2]
+    paths, most, longest = [(1.0, W, b)], norm(b - W), norm(W)
+    for _ in range(3):
+        after = []
+        for p, W, b in paths:
+            for noise, r in every_noise(law, 1, 2):
+                moved = stepped(rule, b, W, noise, eta)
+                away = moved - W
+                after.append((p * r, W - size * away / max(norm(away), 1e-300), moved))
+        paths = after
+        most = np.sqrt(q**2 * most**2 + eta**2 * (2 + kurtosis - 2) * longest**2) + size
+        longest = max(norm(W) for _, W, _ in paths)
+        found = np.sqrt(sum(p * norm(b - W)**2 for p, W, b in paths))
+        assert found <= most * (1 + 1e-9)
+        if size == 0:
+            assert_close(found, most, of=[b for _, _, b in paths])
+        assert norm(sum(p * (b - W) for p, W, b in paths)) <= found * (1 + 1e-9)
+
+
+@given(eta=st.floats(0.05, 1.9), s=st.floats(0, 3), size=st.floats(0, 3), start=st.floats(0, 30))
+def test_that_recursion_ends_where_the_theorem_says(eta, s, size, start):
+    """The map is a contraction by q, with the fixed point (size + sqrt(q^2 size^2 + (1 - q^2) s^2)) / (1 - q^2)."""
+    q = abs(1 - eta)
+    end = (size + np.sqrt(q**2 * size**2 + (1 - q**2) * s**2)) / (1 - q**2)
+    assert_close(np.hypot(q * end, s) + size, end, of=1 / (1 - q))
+    x = start
+    for t in range(20):
+        assert x <= end + q**t * max(0, start - end) + 1e-9
+        x = np.hypot(q * x, s) + size
 
 
 # The cases in which it fails
