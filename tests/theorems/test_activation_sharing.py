@@ -472,14 +472,14 @@ def test_in_a_linear_network_the_descent_is_a_quadratic_form_of_the_shared_updat
         Z = above @ Z if above is not W[-1] else Z
 
 
-shares_of_the_angle = st.lists(st.floats(0, 1), min_size=1, max_size=4)
+shares_of_the_angle = st.lists(st.floats(0.01, 1), min_size=1, max_size=4)
 
 
 @given(seed=seeds, n=widths, shares=shares_of_the_angle, total=st.floats(0.05, np.pi / 2), rotate=st.booleans())
 def test_shortcuts_whose_angles_add_up_to_a_right_angle_never_let_the_loss_rise(seed, n, shares, total, rotate):
     """|R_j|_2 = sin(angle_j), and Z = prod (I + R_j): Sym(Z) >= cos(sum angle_j) prod (1 - |R_j|_2)."""
     rng = np.random.default_rng(seed)
-    angles = total * np.array(shares) / max(1.0, sum(shares))
+    angles = total * np.array(shares) / sum(shares)
     n = 2 if rotate else n
     shared = Trial("as:k=9", seed, linear_net(len(angles) + 2, n, n, shortcuts=True), (n,), n)
     R = [np.cos(a) * turn(a) - np.eye(2) if rotate else np.sin(a) * with_values(rng, n, n, 0.2, 1) for a in angles]
@@ -918,7 +918,7 @@ def test_without_a_path_of_full_rank_forward_alignment_may_stand_still():
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_with_shortcuts_the_loss_falls_at_the_rate_of_the_theorem(seed, k):
     """The flow of `as`: f falls at least like exp(-2 lam c t), and every |R_j|_2 stays below rho."""
-    n, rng, rho = 3, np.random.default_rng(seed), 0.5 / k
+    n, rng, rho = 3, np.random.default_rng(seed), (0.05, 0.5)[seed % 2] / k
     shared = Trial("as:k=9", seed, linear_net(k + 2, n, 2, shortcuts=True), (n,), n)
     shared.x = np.sqrt(n) * with_values(rng, n, n, 0.9, 1.1)
     S = shared.x.T @ shared.x / n
