@@ -789,7 +789,7 @@ class Linear:
         R = max(0.0, self.H0 + self.tau * v)
         a = [np.sqrt(2 * R)]
         for C, K in zip(self.C, self.K0):
-            a.append(np.sqrt(2 * norm(C) * a[-1] + max(0.0, -np.trace(K)) + R))
+            a.append(np.sqrt(2 * norm(C) * a[-1] + max(0.0, -float(np.trace(K))) + R))
         return a
 
     def safe_rate(self) -> tuple[float, list[float]]:

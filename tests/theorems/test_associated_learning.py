@@ -336,7 +336,7 @@ def gaps(here: Folded, x, y, lip):
 
 def constants(here: Folded) -> list[float]:
     """A Lipschitz constant of every decoder with sigmoid, from 1 up: a quarter of the norm of its weights."""
-    return [np.linalg.norm(plain(here.params[here.L - i])["W"], 2) / 4 for i in range(1, here.c + 1)]
+    return [float(np.linalg.norm(plain(here.params[here.L - i])["W"], 2)) / 4 for i in range(1, here.c + 1)]
 
 
 class Affine(Folded):
