@@ -786,7 +786,7 @@ class Linear:
 
     def chain(self, v: float) -> list[float]:
         """a_1(v), ..., a_L(v): what bounds the norms of all layers if v bounds that of the output layer."""
-        R = max(0.0, self.H0 + self.tau * v)
+        R = max(0.0, float(self.H0 + self.tau * v))
         a = [np.sqrt(2 * R)]
         for C, K in zip(self.C, self.K0):
             a.append(np.sqrt(2 * norm(C) * a[-1] + max(0.0, -float(np.trace(K))) + R))
