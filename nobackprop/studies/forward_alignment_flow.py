@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from ..errors import InputError, unknown
+from ..errors import InputError, brief, number, unknown
 
 # through which W_2 the first layer hears the error: the old one, the mean of both, the new one
 ORDERS = {"simultaneous": 0.0, "midpoint": 0.5, "sequential": 1.0}
@@ -39,7 +39,8 @@ class Task:
     Raises
     ------
     InputError
-        If the shapes do not fit.
+        If the shapes do not fit, if an entry is not finite, or if Sigma is no second moment: if it is not symmetric, or
+        has a negative eigenvalue.
 
     Examples
     --------
@@ -53,11 +54,21 @@ class Task:
     Sigma: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        n_x = self.C.shape[-1]
-        if self.T.ndim != 2 or self.C.ndim != 2 or self.T.shape[1] != n_x:
+        n_x = self.C.shape[-1] if self.C.ndim else 0
+        if self.T.ndim != 2 or self.C.ndim != 2 or self.T.shape[1] != n_x or not n_x:
             raise InputError(f"T {self.T.shape} and C {self.C.shape} must be matrices with one column per input")
         if self.Sigma is not None and self.Sigma.shape != (n_x, n_x):
             raise InputError(f"Sigma must be of shape {(n_x, n_x)} for {n_x} inputs, got {self.Sigma.shape}")
+        for name, matrix in (("T", self.T), ("C", self.C), ("Sigma", self.Sigma)):
+            if matrix is not None and not np.isfinite(matrix).all():
+                raise InputError(f"{name} must be finite")
+        if self.Sigma is not None:
+            # what rounding may leave of a product such as x.T @ x
+            slack = 2**12 * float(np.finfo(np.result_type(self.Sigma, np.float16)).eps * np.abs(self.Sigma).max())
+            if np.abs(self.Sigma - self.Sigma.T).max() > slack:
+                raise InputError("Sigma must be symmetric: it is a second moment, E[x x^T]")
+            if (least := float(np.linalg.eigvalsh(self.Sigma)[0])) < -slack:
+                raise InputError(f"Sigma must have no negative eigenvalue: it is a second moment, got {least:g}")
 
     def moved(self, E: np.ndarray) -> np.ndarray:
         """Return E Sigma, shape (n_o, n_x), for an error E of that shape; E itself if the inputs are white."""
@@ -484,12 +495,17 @@ def mode(mu: np.ndarray, t: float) -> np.ndarray:
     mu : numpy.ndarray, shape (...)
         Numbers of at least 0.
     t : float
-        The time, at least 0.
+        The time, at least 0; it may be infinite, and then p is the limit, infinite for mu = 0.
 
     Returns
     -------
     numpy.ndarray, shape (...)
         p(t) for each mu.
+
+    Raises
+    ------
+    InputError
+        If t or a mu is negative or no number, or if a mu is infinite.
 
     Notes
     -----
@@ -504,8 +520,13 @@ def mode(mu: np.ndarray, t: float) -> np.ndarray:
     >>> mode(np.array([0.0, 2.0, 16.0]), t=50.0).round(6).tolist()
     [50.0, 1.0, 0.5]
     """
-    rate = np.cbrt(np.asarray(mu, float) / 2)
-    s = rate * t
+    mu = np.asarray(mu, float)
+    if not t >= 0 or not (np.isfinite(mu) & (mu >= 0)).all():
+        raise InputError(f"t and mu must be numbers of at least 0, and mu finite, got t = {brief(t)}, mu = {brief(mu)}")
+    rate = np.cbrt(mu / 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # from s = 20 on, 1 - q is less than the last digit
+        s = np.where(rate > 0, np.minimum(rate * t, 20), 0)
     w, q = s, -np.expm1(-s)
     for _ in range(40):
         q = -np.expm1(-w)
@@ -524,7 +545,7 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
     task : Task
         What is to be learnt, from white inputs; C may be any matrix.
     t : float
-        The time, at least 0.
+        The time, at least 0 and finite: a mode that learns nothing grows with t for ever.
 
     Returns
     -------
@@ -534,7 +555,7 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     InputError
-        If the inputs are not white.
+        If the inputs are not white, or if t is no such number.
 
     Notes
     -----
@@ -552,7 +573,7 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
     if task.Sigma is not None:
         raise InputError("the closed form is for white inputs: give no Sigma")
     U, s, Vt = np.linalg.svd(task.T @ task.C.T, full_matrices=False)
-    p = mode(s**2, t)
+    p = mode(s**2, number("t", t, "non-negative"))
     return Vt.T * (s * p**2 / 2) @ U.T @ task.T, U * (s * p) @ Vt
 
 
@@ -638,7 +659,8 @@ def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 
     Notes
     -----
-    docs/theory/forward-alignment.md, Theorem 2.
+    docs/theory/forward-alignment.md, Theorem 2.  If Sigma is singular, the steps bring the loss to 0, and of E what the
+    inputs see.  If it is 0, nothing moves and every rate is safe.
 
     Examples
     --------
@@ -648,7 +670,7 @@ def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
     >>> 0 < safe_rate(task, W1, W2) < 1
     True
     """
-    eta = 1 / (largest(task) * max(bound(task, W1, W2), 1e-12))
+    eta = 1 / max(largest(task) * bound(task, W1, W2), 1e-12)
     while eta * largest(task) * bound(task, W1, W2, eta) > 1:
         eta /= 2
     return eta
@@ -673,4 +695,4 @@ def largest(task: Task) -> float:
     >>> largest(Task(np.eye(2), np.eye(2), Sigma=np.diag([3.0, 1.0])))
     3.0
     """
-    return 1.0 if task.Sigma is None else float(np.linalg.eigvalsh(task.Sigma)[-1])
+    return 1.0 if task.Sigma is None else max(0.0, float(np.linalg.eigvalsh(task.Sigma)[-1]))

@@ -305,6 +305,30 @@ def test_the_mode_keeps_its_digits_near_its_start(s, t):
     assert_close(flow.mode(2 * (s / t)**3, t), t * (1 - s**3 / 4 + 3 * s**6 / 28), slack=2.0**14)
 
 
+@pytest.mark.parametrize("t", [1e3, 1e300, np.inf])
+def test_in_the_end_the_mode_is_at_rest(t):
+    """p goes to (2 / mu)^(1/3), and to infinity for mu = 0; no step of the way overflows."""
+    mu = np.array([0.0, 1e-3, 5.0, 1e300])
+    assert_close(flow.mode(mu[1:], t), np.cbrt(2 / mu[1:]))
+    assert flow.mode(mu, t)[0] == flow.mode(0, t) == t
+    assert_close(float(flow.mode(5, t)), 0.4**(1 / 3))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_a_second_moment_of_zero_moves_nothing_and_every_rate_is_safe(dtype):
+    """A second moment may be singular, and rounding may leave it a little asymmetric, in either precision."""
+    task, W1, W2 = point(0, 2, 3, 2)
+    still = Task(task.T, task.C, np.zeros((2, 2), dtype))
+    assert flow.largest(still) == flow.loss(still, W1, W2) == 0 < flow.safe_rate(still, W1, W2) < np.inf
+    assert flow.u(still, W1, W2) <= flow.bound(still, W1, W2)
+    assert all(not change.any() for change in flow.step(still, W1, W2, flow.safe_rate(still, W1, W2)))
+    x = np.array([[3, 1], [6, 2]], dtype)
+    Sigma = x.T @ x
+    if dtype != "int64":
+        Sigma = Sigma * (1 + np.finfo(dtype).eps * np.array([[0, 1], [-1, 0]], dtype))
+    assert flow.largest(Task(task.T, task.C, Sigma)) == pytest.approx(50)
+
+
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eps=st.floats(0.05, 0.6))
 def test_in_steps_from_zero_the_modes_decouple(seed, n_x, n_h, n_o, eps):
     """p+ = p + eta (1 - mu p q), q+ = q + eta p (1 - mu p q): monotone up to eps = 0.3, convergent up to 0.6."""
@@ -668,6 +692,17 @@ def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
     (lambda: integrate(Task(np.ones((1, 1)), np.ones((1, 1))), np.ones((1, 1)), np.ones((1, 1)), np.array([1.0, 2.0])),
      "must begin at 0"),
     (lambda: flow.from_zero(Task(np.ones((1, 1)), np.ones((1, 1)), np.eye(1)), 1.0), "white inputs"),
+    (lambda: Task(np.ones((2, 0)), np.ones((3, 0))), "one column per input"),
+    (lambda: Task(np.ones((2, 2)), np.array(1.0)), "one column per input"),
+    (lambda: Task(np.eye(2), np.eye(2), np.array([[2.0, 1.0], [0.0, 2.0]])), "Sigma must be symmetric"),
+    (lambda: Task(np.eye(2), np.eye(2), np.array([[1.0, 2.0], [2.0, 1.0]])), "no negative eigenvalue.*got -1"),
+    (lambda: Task(np.eye(2), np.eye(2), np.diag([1.0, np.nan])), "Sigma must be finite"),
+    (lambda: Task(np.eye(2), np.diag([1.0, np.inf])), "C must be finite"),
+    (lambda: flow.mode(-1.0, 1.0), "at least 0"),
+    (lambda: flow.mode(np.array([1.0, np.nan]), 1.0), "at least 0"),
+    (lambda: flow.mode(np.inf, 1.0), "mu finite"),
+    (lambda: flow.mode(1.0, np.nan), "at least 0"),
+    (lambda: flow.from_zero(Task(np.ones((1, 1)), np.ones((1, 1))), np.inf), "t must be a non-negative number"),
 ])
 def test_mistakes_are_said_in_one_sentence(wrong, said):
     with pytest.raises(InputError, match=said):
