@@ -579,7 +579,7 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
 
 # Bounds that need no flow
 
-def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float:
+def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0, s: float | None = None) -> float:
     """Return a bound that u never exceeds from this point on, without following the flow.
 
     Parameters
@@ -590,22 +590,23 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
         The weights.
     eta : float
         The learning rate of the steps; 0 stands for the flow.
+    s : float, optional
+        The largest eigenvalue of the second moment of any mini-batch.  None stands for that of Sigma: full batches.
 
     Returns
     -------
     float
-        The bound: under the flow if `eta` is 0, else under full-batch steps of size eta.
+        The bound: under the flow if `eta` is 0, else under steps of size eta.
 
     Raises
     ------
     InputError
-        If C has no full column rank; without it no such bound is known.
+        If C has no full column rank; without it no such bound is known.  If s is no number of at least 0.
 
     Notes
     -----
-    docs/theory/forward-alignment.md, Theorems 1 and 2.
-    The steps must also satisfy eta lambda_max(Sigma) bound <= 1; those of
-    `safe_rate` do.
+    docs/theory/forward-alignment.md, Theorems 1, 2 and 2b.  The steps must also satisfy eta s bound <= 1; those of
+    `safe_rate` do.  Nothing but s has to be known of the batches, if the targets of all are T x.
 
     Examples
     --------
@@ -621,7 +622,7 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
                          "one for every input")
     C, tau = float(np.linalg.norm(task.C)), float(np.linalg.norm(task.T @ np.linalg.pinv(task.C)))
     start, trace = H(task, W1, W2), float(np.trace(K(task, W1, W2)))
-    pace = 2 * eta * largest(task) * float(np.linalg.norm(task.C, 2))**2
+    pace = 2 * eta * _fastest(task, s) * float(np.linalg.norm(task.C, 2))**2
 
     def above(v: float) -> float:
         room = max(0.0, start + tau * math.sqrt(v))
@@ -637,8 +638,8 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
     return v
 
 
-def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
-    """Return a learning rate under which full-batch steps from this point are proven to bring E to 0.
+def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray, s: float | None = None) -> float:
+    """Return a learning rate under which steps from this point are proven to bring E to 0.
 
     Parameters
     ----------
@@ -646,6 +647,8 @@ def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
         What is to be learnt.
     W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
         The weights.
+    s : float, optional
+        The largest eigenvalue of the second moment of any mini-batch.  None stands for that of Sigma: full batches.
 
     Returns
     -------
@@ -655,25 +658,32 @@ def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
     Raises
     ------
     InputError
-        If C has no full column rank.
+        If C has no full column rank, or if s is no number of at least 0.
 
     Notes
     -----
-    docs/theory/forward-alignment.md, Theorem 2.  If Sigma is singular, the steps bring the loss to 0, and of E what the
-    inputs see.  If it is 0, nothing moves and every rate is safe.
+    docs/theory/forward-alignment.md, Theorem 2, and Theorem 2b for mini-batches, which must together see all inputs
+    again and again.  If Sigma is singular, the steps bring the loss to 0, and of E what the inputs see.  If it is 0,
+    nothing moves and every rate is safe.
 
     Examples
     --------
     >>> import numpy as np
     >>> task = Task(T=np.eye(2), C=np.eye(2))
     >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
-    >>> 0 < safe_rate(task, W1, W2) < 1
+    >>> 0 < safe_rate(task, W1, W2, s=2.0) < safe_rate(task, W1, W2) < 1
     True
     """
-    eta = 1 / max(largest(task) * bound(task, W1, W2), 1e-12)
-    while eta * largest(task) * bound(task, W1, W2, eta) > 1:
+    s = _fastest(task, s)
+    eta = 1 / max(s * bound(task, W1, W2), 1e-12)
+    while eta * s * bound(task, W1, W2, eta, s) > 1:
         eta /= 2
     return eta
+
+
+def _fastest(task: Task, s: float | None) -> float:
+    """Return s, or the largest eigenvalue of Sigma if it is None."""
+    return largest(task) if s is None else number("s", s, "non-negative")
 
 
 def largest(task: Task) -> float:

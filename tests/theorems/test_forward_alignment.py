@@ -174,6 +174,52 @@ def test_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, white, 
         assert flow.H(task, W1, W2) <= H - eta / 2 * miss + 1e-12 * scale(W1, W2)
 
 
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, samples=st.integers(1, 3), start=st.floats(0, 3))
+def test_on_mini_batches_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, samples, start):
+    """Batches of any inputs in any order: u stays below its bound, H falls by half of what the loss of the batch says,
+    and the sum of these losses is bounded."""
+    task, W1, W2 = point(seed, n_x, n_x + more, n_o, start=start)
+    rng = np.random.default_rng([seed, 2])
+    x = rng.uniform(-2, 2, (50, samples, n_x)) + rng.uniform(-2, 2, n_x)
+    batches = [Task(task.T, task.C, one.T @ one / samples) for one in x]
+    s = max(map(flow.largest, batches))
+    eta = flow.safe_rate(task, W1, W2, s)
+    ceiling, tau, first = flow.bound(task, W1, W2, eta, s), norm(task.T @ np.linalg.pinv(task.C)), flow.H(task, W1, W2)
+    assert eta * s * ceiling <= 1
+    losses = 0.0
+    for batch in batches:
+        H, miss = flow.H(task, W1, W2), flow.loss(batch, W1, W2)
+        dW1, dW2 = flow.step(batch, W1, W2, eta)
+        W1, W2, losses = W1 + dW1, W2 + dW2, losses + miss
+        assert flow.u(task, W1, W2) <= ceiling * (1 + 1e-12)
+        assert flow.H(task, W1, W2) <= H - eta / 2 * miss + 1e-12 * scale(W1, W2)
+        assert losses <= 2 / eta * (first + tau * np.sqrt(ceiling)) * (1 + 1e-12) + 1e-12
+
+
+def test_the_bound_on_mini_batches_counts_with_the_largest_and_not_with_the_mean():
+    """Of two orthogonal batches the mean second moment is half as large; its rate is too large for the batches."""
+    task, W1, W2 = Task(np.eye(2), np.eye(2), np.diag([0.5, 0.5])), np.eye(2), np.zeros((2, 2))
+    assert flow.bound(task, W1, W2, 0.01, 0.5) == flow.bound(task, W1, W2, 0.01)
+    assert flow.bound(task, W1, W2, 0.01, 1.0) > flow.bound(task, W1, W2, 0.01)
+    assert_close(flow.bound(task, W1, W2, 0.01, 1.0), flow.bound(Task(task.T, task.C), W1, W2, 0.01))
+    assert flow.safe_rate(task, W1, W2, 1.0) == flow.safe_rate(Task(task.T, task.C), W1, W2)
+
+
+def test_mini_batches_that_never_show_an_input_or_contradict_each_other_end_elsewhere():
+    task, one = Task(np.eye(2), np.eye(2), np.diag([1.0, 0.0])), np.ones((1, 1))
+    W1, W2 = np.full((2, 2), 0.1), np.full((2, 2), 0.1)
+    eta = flow.safe_rate(task, W1, W2)
+    for _ in range(2000):
+        dW1, dW2 = flow.step(task, W1, W2, eta)
+        W1, W2 = W1 + dW1, W2 + dW2
+    left = error(task, W1, W2)
+    assert norm(left[:, 0]) < 1e-9 and norm(left[:, 1]) > 0.5 and flow.loss(task, W1, W2) < 1e-9
+    # two batches with x = 1 and the targets 1 and -1: whatever the weights, one of them moves the second layer
+    for W2 in (-1.0, 0.0, 0.3, 1.0):
+        moved = [flow.step(Task(sign * one, one), one, W2 * one, 1.0)[1].item() for sign in (1, -1)]
+        assert max(map(abs, moved)) >= 1
+
+
 def ceiling_of_theorem_2(task, W1, W2, eta, v):
     """F_eta(v) of docs/theory/forward-alignment.md, written once more."""
     inverse = np.linalg.inv(task.C.T @ task.C) @ task.C.T
@@ -602,9 +648,32 @@ def test_under_the_rule_k_changes_by_the_square_of_a_step(loss, seed, n_x, n_h, 
         np.testing.assert_allclose(flow.K(task, *net.W), K - dW2.T @ dW2, rtol=0, atol=1e-12 * size)
 
 
+@pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
+@given(seed=seeds, name=st.sampled_from(["foa", "fa"]), n_x=sizes, n_h=sizes, n_o=sizes, eta=rates)
+def test_with_biases_k_has_one_more_term(loss, seed, name, n_x, n_h, n_o, eta):
+    """K + b b^T under Forward Alignment and K - b b^T under feedback alignment change by the squares of the steps."""
+    case = Case(RULES[name], seed, sizes=(n_h,), inputs=n_x, classes=n_o, activation="identity", loss=loss)
+    low, up = case.params[0][0], case.params[1]
+    B = case.state[0][0]["W"].T if name == "foa" else case.state[1]["W"]
+
+    def conserved():
+        """W_1 C^T or V_2^T B, its transpose, less the square of the layer that learns from a fixed matrix."""
+        S, squares = (low["W"] @ B, up["W"].T @ up["W"]) if name == "foa" else (up["W"].T @ B, low["W"] @ low["W"].T)
+        return S + S.T - squares + (1 if name == "foa" else -1) * np.outer(low["b"], low["b"])
+
+    for _ in range(3):
+        before, old = conserved(), {name: array.copy() for name, array in [*low.items(), ("up", up["W"])]}
+        SGD(case.params, lr=eta)(case.grads())
+        dW1, db, dW2 = low["W"] - old["W"], low["b"] - old["b"], up["W"] - old["up"]
+        change = np.outer(db, db) - dW2.T @ dW2 if name == "foa" else -np.outer(db, db) - dW1 @ dW1.T
+        size = scale(*low.values(), up["W"], *old.values())
+        assert_close(conserved(), before + change, of=size)
+
+
 @pytest.mark.parametrize("biases, optimizer", [(True, "sgd"), (False, "adam"), (False, "momentum")])
 def test_with_biases_or_another_optimizer_k_changes_by_more(biases, optimizer):
-    """The path through C has the network's own biases, and no other optimiser's step is a multiple of the gradient."""
+    """K itself: the path through C has the network's own biases, and no other optimiser's steps are one multiple of
+    the two gradients."""
     case = Case(RULES["foa"], 0, sizes=(4,), activation="identity", loss="squared", biases=biases)
     W, C = [case.params[0][0]["W"], case.params[1]["W"]], case.state[0][0]["W"]
     task = Task(np.zeros((3, 5)), C)
@@ -645,6 +714,23 @@ def test_the_rule_learns_from_mini_batches_of_any_inputs(seed):
         net.case.y = net.case.x @ T.T
         net.step(0.03)
         if norm(T - net.W[1] @ net.W[0]) < 1e-8:
+            return
+    pytest.fail(f"|E| is still {norm(T - net.W[1] @ net.W[0])}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_rule_learns_from_mini_batches_at_the_proven_rate(seed):
+    """Batches of one sample, as they come: no two of them are orthogonal."""
+    net = Learner("foa", seed, (2, 3, 2), samples=4)
+    x, T = net.case.x, spectrum(net.case.rng, 2, 2, 0.5, 1)
+    net.state[0][...] = spectrum(net.case.rng, 3, 2, 0.5, 1)
+    eta = flow.safe_rate(net.task(T), *net.W, s=float((x**2).sum(1).max()))
+    for step in range(40000):
+        net.case.x = x[step % 4:][:1]
+        net.case.y = net.case.x @ T.T
+        net.step(eta)
+        if norm(T - net.W[1] @ net.W[0]) < 1e-2:
             return
     pytest.fail(f"|E| is still {norm(T - net.W[1] @ net.W[0])}")
 
