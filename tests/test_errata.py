@@ -18,6 +18,7 @@ THEORY = sorted((ROOT / "docs" / "theory").glob("*.md"))
 FIELDS = ["Printed", "Computed", "Why", "Tests"]
 UNDECIDED = re.compile(r"No test can decide this: .{20,}", re.DOTALL)
 LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
 def items(page: str) -> dict[str, str]:
@@ -63,7 +64,7 @@ def undecided(page: str) -> list[str]:
 def broken(path: Path) -> list[str]:
     """A page's links to no file, to no test or heading, and to a test of another name than is shown."""
     found = []
-    for shown, target in LINK.findall(path.read_text(encoding="utf-8")):
+    for shown, target in LINK.findall(FENCED.sub("", path.read_text(encoding="utf-8"))):
         file, _, name = target.partition("#")
         there = path.parent / file if file else path
         missing = not there.is_file() or (name and name not in names_in(there))
