@@ -126,6 +126,19 @@ def test_an_equation_is_marked_wrong_if_and_only_if_it_is_treated(page):
     assert not untreated(page, PAPERS)
 
 
+def test_table_5_of_associated_learning_shows_what_is_said_of_it(page):
+    """Kao and Chen 2020, Table 5: the associated loss of each component, in networks of one, two and three."""
+    table = [[1.2488e-5], [1.5469e-5, 3.5818e-7], [1.2219e-5, 3.8033e-7, 6.7192e-10]]
+    item, = (" ".join(text.split()) for heading, text in items(page).items() if heading.startswith("AL 12."))
+    for i, words in enumerate(["the first loss rises by {:.0f} % from one layer to two and falls by {:.0f} %",
+                               "the second rises by {:.0f} % from two to three"]):
+        losses = [column[i] for column in table[i:]]
+        assert words.format(*(100 * abs(b / a - 1) for a, b in zip(losses, losses[1:], strict=False))) in item
+    tops = [column[-1] for column in table]
+    assert tops == sorted(tops, reverse=True) and "loss of the top component" in item
+    assert all(column == sorted(column, reverse=True) for column in table)
+
+
 # That these checks can fail
 
 ITEM = ("# Errata\n\n## A paper\n\n### LAS 1. A title\n\n**Printed wrongly:** LAS (21)\n\n- *Printed:* a\n"
