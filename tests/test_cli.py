@@ -83,11 +83,13 @@ def test_rules_are_told_by_the_first_line_of_their_docstring(command):
 def test_alone_it_prints_its_help(command):
     code, out, err = command()
     assert code == 0 and err == "" and out.startswith("usage: nobackprop")
-    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "theorems", "locality", "bench"):
+    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "theorems", "locality",
+                 "bench"):
         assert re.search(rf"^    {name}\b", out, re.M)
 
 
-@pytest.mark.parametrize("line", ["-h", "compare --help", "train -h", "plot -h", "equations -h", "theorems -h", "bench -h"])
+@pytest.mark.parametrize("line", ["-h", "compare --help", "train -h", "plot -h", "equations -h", "theorems -h",
+                                  "bench -h"])
 def test_help_is_no_mistake(command, line):
     code, out, err = command(*line.split())
     assert code == 0 and err == "" and out.startswith("usage: nobackprop")
@@ -305,8 +307,9 @@ def stored(place):
 @posix
 @pytest.mark.parametrize("how", ["2>&-", "2>/dev/full", "<&-", "<&- 2>&-"])
 def test_without_stderr_or_stdin_all_is_done_quietly(stored, place, how):
-    codes, code, out, err = redirected(how, LIST, HELP, MISTAKE, RUN, PLOT, BENCH, ["papers"], ["equations"])
-    assert codes == [0, 0, 2, 0, 0, 0, 0, 0] and code == 0
+    codes, code, out, err = redirected(how, LIST, HELP, MISTAKE, RUN, PLOT, BENCH, ["papers"], ["equations"],
+                                       ["theorems"])
+    assert codes == [0, 0, 2, 0, 0, 0, 0, 0, 0] and code == 0
     assert out.count("wrote o/results.json and o/figure.png\n") == 1 and "usage: " in out and "GFLOP" in out
     told = "nobackprop rules: error: unexpected argument 'bp'\nlas seed 0: 0."
     assert err == "" if "2" in how else err.startswith(told) and err.count("\n") == 2

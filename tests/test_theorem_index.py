@@ -42,13 +42,15 @@ def missing(found: list[Statement]) -> list[str]:
 
 
 def homeless(page: str) -> list[str]:
-    """Proofs with no statement above them in their section, and statements of which the index knows nothing."""
+    """Proofs with no statement above them in their section, conditions of none, and statements that the index lacks."""
     wrong, text = [], FENCED.sub("", page)
     for section in re.split(r"^## ", text, flags=re.MULTILINE):
         parts = re.split(r"\n\s*\n", section)
         first = next((i for i, part in enumerate(parts) if theorems.HEAD.match(part)), len(parts))
         wrong += [part[:60] for part in parts[:first] if part.startswith("*Proof")]
     indexed = [one.name for one in parse("page", page)]
+    if text.count("\n*Condition:*") > len(indexed):
+        wrong.append("there are more conditions than statements")
     bold = re.findall(r"^\W*\*\*((?:Theorem|Lemma|Proposition|Corollar|Open)\w*[^*.(]*)", text, re.MULTILINE)
     return wrong + [head for head in bold if head.strip() not in indexed]
 
@@ -116,7 +118,8 @@ def test_what_a_statement_lacks_is_found(was, becomes, said):
 
 @pytest.mark.parametrize("was, becomes", [
     ("**Theorem 1** (a title). It", "It"), ("*Proof.*", "## Another section\n\n*Proof.*"),
-    ("**Open 2** (whether", "**Corollaries.** (Whether"), ("**Open 2**", "* **Open 2**")])
+    ("**Open 2** (whether", "**Corollaries.** (Whether"), ("**Open 2**", "* **Open 2**"),
+    ("**Open 2** (whether", "**Unknown.** (Whether")])
 def test_a_proof_without_a_statement_and_a_statement_without_its_form_are_found(was, becomes):
     assert homeless(PAGE.replace(was, becomes)) and not homeless(PAGE)
 

@@ -201,8 +201,15 @@ def test_the_bound_on_mini_batches_counts_with_the_largest_and_not_with_the_mean
     task, W1, W2 = Task(np.eye(2), np.eye(2), np.diag([0.5, 0.5])), np.eye(2), np.zeros((2, 2))
     assert flow.bound(task, W1, W2, 0.01, 0.5) == flow.bound(task, W1, W2, 0.01)
     assert flow.bound(task, W1, W2, 0.01, 1.0) > flow.bound(task, W1, W2, 0.01)
-    assert_close(flow.bound(task, W1, W2, 0.01, 1.0), flow.bound(Task(task.T, task.C), W1, W2, 0.01))
-    assert flow.safe_rate(task, W1, W2, 1.0) == flow.safe_rate(Task(task.T, task.C), W1, W2)
+    for seed in range(20):
+        white, W1, W2 = point(seed, 2, 2, 2, white=True)
+        slow = Task(white.T, white.C, 1e-3 * np.eye(2))
+        assert_close(flow.bound(slow, W1, W2, 0.1, 1.0), flow.bound(white, W1, W2, 0.1))
+        assert_close(flow.safe_rate(slow, W1, W2, 1.0), flow.safe_rate(white, W1, W2))
+    # by hand, one weight a layer: F_eta(v) = 2 sqrt(2 / 2) - 2 + 2 eta s / 2 = eta s, so eta s U <= 1 for eta <= 1 / s
+    one, zero = np.ones((1, 1)), np.zeros((1, 1))
+    assert_close(flow.bound(Task(zero, one), one, zero, 0.1, 4.0), 0.4)
+    assert 1 / 8 < flow.safe_rate(Task(zero, one), one, zero, 4.0) <= 1 / 4
 
 
 def test_mini_batches_that_never_show_an_input_or_contradict_each_other_end_elsewhere():
