@@ -13,7 +13,7 @@ from nobackprop.studies import theorems
 from nobackprop.studies.equations.tags import ROOT
 from nobackprop.studies.theorems import Statement, parse, show, statements
 
-NAME = re.compile(r"(Theorem|Lemma|Proposition|Corollary|Open)( [A-Z]?\d+[a-z]?)?")
+NAME = re.compile(r"(Theorem|Lemma|Proposition|Corollary|Open)( [A-Z]{0,2}\d+[a-z]?)?")
 PAGES = [path for path in THEORY if path.name != "README.md"]
 
 
