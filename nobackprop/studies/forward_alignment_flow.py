@@ -248,8 +248,8 @@ def integrate(task: Task, W1: np.ndarray, W2: np.ndarray, times: np.ndarray, rto
     ((3, 2, 2), True)
     """
     times = np.asarray(times, float)
-    if times.ndim != 1 or len(times) < 2 or times[0] != 0 or np.any(np.diff(times) <= 0):
-        raise InputError("times must begin at 0, rise, and be at least two")
+    if times.ndim != 1 or len(times) < 2 or times[0] != 0 or not np.all(np.diff(times) > 0) or times[-1] == math.inf:
+        raise InputError("times must begin at 0, rise, be finite, and be at least two")
     cut = W1.size
 
     def points(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -601,7 +601,8 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0, s: float
     Raises
     ------
     InputError
-        If C has no full column rank; without it no such bound is known.  If s is no number of at least 0.
+        If C has no full column rank; without it no such bound is known.  If eta or s is no number of at least 0, or if
+        the bound is larger than every number.
 
     Notes
     -----
@@ -622,7 +623,7 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0, s: float
                          "one for every input")
     C, tau = float(np.linalg.norm(task.C)), float(np.linalg.norm(task.T @ np.linalg.pinv(task.C)))
     start, trace = H(task, W1, W2), float(np.trace(K(task, W1, W2)))
-    pace = 2 * eta * _fastest(task, s) * float(np.linalg.norm(task.C, 2))**2
+    pace = 2 * number("eta", eta, "non-negative") * _fastest(task, s) * float(np.linalg.norm(task.C, 2))**2
 
     def above(v: float) -> float:
         room = max(0.0, start + tau * math.sqrt(v))
@@ -633,6 +634,8 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0, s: float
     v = 2 * max(1.0, u(task, W1, W2))
     while above(v) >= v:
         v *= 2
+        if v == math.inf:
+            raise InputError("the weights or eta are too large: the bound is larger than every number")
     for _ in range(200):
         v = max(above(v), 0.0)
     return v
