@@ -298,5 +298,5 @@ def products(params: Tree) -> list[Array]:
                          f"{[[w.shape for w in block] for block in W]}")
     P = [W[-1][0]]
     for w, in reversed(W[1:-1]):
-        P.insert(0, P[0] @ w)
+        P.insert(0, P[0] @ w)                                                      # LAS (28)-(29)
     return P[:len(W) - 1]

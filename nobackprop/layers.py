@@ -253,9 +253,9 @@ class Dense(Layer):
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        grads = {"W": linear.outer(delta, materialise(cache)),                          # LAS (8)
+        grads = {"W": linear.outer(delta, materialise(cache)),                     # LAS (8), ASAP (2.3)
                  "b": delta.sum(0)}                                                # LAS (9)
-        return linear.feedback(feedback["W"], delta) if want_down else None, grads  # LAS (7)
+        return linear.feedback(feedback["W"], delta) if want_down else None, grads  # LAS (7), ASAP (2.2)
 
     def head(self) -> Head | None:
         return DenseHead()
@@ -798,7 +798,7 @@ class Activation(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         d_f = ACTIVATIONS[self.name].derivative
-        return delta * d_f(materialise(cache)), None                               # LAS (7)
+        return delta * d_f(materialise(cache)), None                               # LAS (7), ASAP (2.2)
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         return what.after(ACTIVATIONS[self.name].takes, cache), index

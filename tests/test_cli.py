@@ -83,11 +83,13 @@ def test_rules_are_told_by_the_first_line_of_their_docstring(command):
 def test_alone_it_prints_its_help(command):
     code, out, err = command()
     assert code == 0 and err == "" and out.startswith("usage: nobackprop")
-    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "locality", "bench"):
+    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "theorems", "locality",
+                 "bench"):
         assert re.search(rf"^    {name}\b", out, re.M)
 
 
-@pytest.mark.parametrize("line", ["-h", "compare --help", "train -h", "plot -h", "equations -h", "bench -h"])
+@pytest.mark.parametrize("line", ["-h", "compare --help", "train -h", "plot -h", "equations -h", "theorems -h",
+                                  "bench -h"])
 def test_help_is_no_mistake(command, line):
     code, out, err = command(*line.split())
     assert code == 0 and err == "" and out.startswith("usage: nobackprop")

@@ -14,6 +14,7 @@ import pytest
 import release
 
 import nobackprop
+from nobackprop.studies import theorems
 
 ROOT = release.ROOT
 BUILD = ["setup.py", "--quiet", "sdist", "--formats", "gztar", "build", "--build-lib", "library"]
@@ -46,7 +47,17 @@ def test_the_source_distribution_holds_what_git_tracks(built, names):
 @pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(built, names):
     found = [path.relative_to(built[1]).as_posix() for path in built[1].rglob("*") if path.is_file()]
-    assert sorted(found) == [name for name in names if name.startswith("nobackprop/")]
+    assert sorted(found) == release.in_wheel(names)
+
+
+@pytest.mark.slow
+def test_the_wheel_lists_the_theorems_without_the_repository(built):
+    """It has no docs, tests or pyproject.toml beside it."""
+    ask = "from nobackprop.studies import theorems; print(theorems.INSTALLED, theorems.show(), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", ask], cwd=built[1], capture_output=True, text=True, encoding="utf-8")
+    where, _, listed = done.stdout.partition("\n")
+    assert Path(where) == built[1] / "nobackprop" / "studies" / "theory", done.stderr
+    assert listed.strip() == theorems.show()
 
 
 @pytest.mark.slow

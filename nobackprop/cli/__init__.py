@@ -9,12 +9,13 @@ import sys
 
 from .. import __version__
 from ..errors import InputError, unknown
-from . import bench, compare, datasets, equations, locality, memory, models, papers, plot, rules, train
+from . import bench, compare, datasets, equations, locality, memory, models, papers, plot, rules, theorems, train
 from .options import Parser
 from .output import drop_what_is_buffered, one_line, open_descriptors, say, tell
 
 COMMANDS = {"compare": compare, "train": train, "plot": plot, "rules": rules, "models": models, "datasets": datasets,
-            "equations": equations, "locality": locality, "papers": papers, "memory": memory, "bench": bench}
+            "equations": equations, "theorems": theorems, "locality": locality, "papers": papers, "memory": memory,
+            "bench": bench}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -68,6 +68,7 @@ class TwoLayers:
         self.case.state[-1]["W"] = (spectrum(self.rng, n_o, n_h, 0.5, 2) if feedback is None
                                     else np.array(feedback, float))
         self.case.y = self.case.x @ self.T.T
+        self.carried = np.linalg.pinv(self.B) @ self.T
 
     @property
     def W1(self) -> np.ndarray:
@@ -92,7 +93,7 @@ class TwoLayers:
     @property
     def H(self) -> float:
         """A function that falls by the loss as long as the steps are small; B must have full rank n_o."""
-        return 0.5 * (self.W2**2).sum() - (self.T * (np.linalg.pinv(self.B).T @ self.W1)).sum()
+        return 0.5 * (self.W2**2).sum() - (self.carried * self.W1).sum()
 
     def step(self, eta: float) -> tuple[np.ndarray, np.ndarray]:
         """(dW_1, dW_2)."""

@@ -227,7 +227,7 @@ def test_alignment_becomes_exact_within_the_step_bound(seed, width):
     case = linear_case(LAS(), seed, sizes=(width, 3), inputs=width)
     spectral_input(case, case.rng)
     top = np.linalg.eigvalsh(moment(case.tape().h[1]))[-1]
-    descend(case, 1 / top, 400)
+    descend(case, 1 / top, 250)
     np.testing.assert_allclose(case.state[0], products(case)[0], atol=1e-9)        # LAS (28)-(30)
 
 
@@ -239,7 +239,7 @@ def test_the_step_bound_is_two_over_the_largest_eigenvalue(factor, grows, seed):
     P = products(case)[0]
     top = np.linalg.eigvalsh(moment(case.tape().h[1]))[-1]
     before = np.linalg.norm(case.state[0] - P)
-    descend(case, factor * 2 / top, 600)
+    descend(case, factor * 2 / top, 250)
     after = np.linalg.norm(case.state[0] - P)
     assert after > 1e2 * before if grows else after < 1e-2 * before                # LAS (30)
 

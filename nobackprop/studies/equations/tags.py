@@ -1,6 +1,7 @@
 """Tags: comments at the ends of lines that say which equation a line computes, collected by reading files.
 
-A tag is the key of a paper and one or more of its numbers: `(24)`, a range `(7)-(9)`, or a list `(21), (27)`.
+A tag is the key of a paper and one or more of its numbers: `(24)`, a range `(7)-(9)`, or a list `(21), (27)`.  If a
+line computes equations of several papers, their tags follow each other: `# LAS (8), ASAP (2.3)`.
 """
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from ...errors import InputError
 ROOT = Path(__file__).resolve().parents[3]
 NUMBER = r"\(((?:[A-Z]\.)?\d+(?:\.\d+)*[a-z]?)\)"
 SPAN = rf"{NUMBER}(?:-{NUMBER})?"
-TAG = re.compile(rf"#\s*([A-Z]{{2,}}) ({SPAN}(?:, {SPAN})*)\s*$")
+OF_PAPER = rf"([A-Z]{{2,}}) ({SPAN}(?:, {SPAN})*)"
+TAG = re.compile(rf"#\s*({OF_PAPER}(?:, {OF_PAPER})*)\s*$")
 ALMOST = re.compile(r"#\s*([A-Z]{2,}) ?\((\d.*)$")
 MENTION = re.compile(r"#\s*[A-Z]{2,} ?\(")
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
@@ -117,16 +119,20 @@ def parse(comment: str) -> list[tuple[str, str]]:
     --------
     >>> parse("# LAS (21), (27)"), parse("# LAS (7)-(9)"), parse("# as in LAS (24)")
     ([('LAS', '21'), ('LAS', '27')], [('LAS', '7'), ('LAS', '8'), ('LAS', '9')], [])
+    >>> parse("# LAS (8), ASAP (2.3)")
+    [('LAS', '8'), ('ASAP', '2.3')]
     >>> parse("# LAS (9)-(7)"), parse("# LAS (24) and (25)")
     ([('LAS', '9)-(7')], [('LAS', '24) and (25)')])
     """
     tag = TAG.search(comment)
     if not tag:
         return [(almost[1], almost[2]) for almost in ALMOST.finditer(comment)]
-    numbers: list[str] = []
-    for first, last in re.findall(SPAN, tag[2]):
-        numbers += (span(first, last) or [f"{first})-({last}"]) if last else [first]
-    return [(tag[1], number) for number in dict.fromkeys(numbers)]
+    pairs: list[tuple[str, str]] = []
+    for one in re.finditer(OF_PAPER, tag[1]):
+        for first, last in re.findall(SPAN, one[2]):
+            numbers = (span(first, last) or [f"{first})-({last}"]) if last else [first]
+            pairs += [(one[1], number) for number in numbers]
+    return list(dict.fromkeys(pairs))
 
 
 def collect(root: Path = ROOT) -> list[Place]:
