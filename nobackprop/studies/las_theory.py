@@ -17,7 +17,7 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class TwoRates:
-    """The constants of Theorem S7: lists of L numbers begin with that of W_1, lists of L - 2 with that of the module on h_1.
+    """The constants of Theorem S7: a list of L begins with W_1, a list of L - 2 with the module on h_1.
 
     Attributes
     ----------
