@@ -189,6 +189,20 @@ def test_a_learning_rate_that_falls_too_fast_leaves_a_difference(seed, lam):
     assert expected > 0.28
 
 
+@given(seed=seeds, near=st.floats(1e-12, 1e-2))
+def test_one_step_that_takes_nearly_all_does_not_spoil_the_series(seed, near):
+    """-ln(1 - x) >= x, and it is at most 2 x up to x = 1/2 only: near 1 no multiple of x bounds it.  A finite sum of
+    the eta_t leaves a difference all the same, if one of them is near 1 / lam."""
+    assert near < -np.log1p(-near) <= 2 * near and -np.log(near) > 2 * (1 - near)
+    pair = Pair(SGD, seed, 1.0, 1.0)
+    for rate in (1 - near, *0.5**np.arange(1, 60)):
+        for opt in pair.opts:
+            opt.lr = rate
+        pair.learn([np.zeros((3, 4))])
+    assert_close(pair.ratio(), near * np.prod(1 - 0.5**np.arange(1, 60)), of=1)
+    assert pair.ratio() > 0.28 * near
+
+
 @pytest.mark.parametrize("lr, left", [(1e-4, 0.98), (3e-3, 0.56), (3e-2, 0.0028)])
 def test_over_a_usual_training_it_may_hardly_shrink(lr, left):
     """The thesis's own settings, momentum 0.9, decay 5e-4, cosine, 200 epochs of 391 steps: D never reaches 1e-17."""
@@ -278,6 +292,13 @@ def test_under_adam_one_difference_may_move_in_different_ways():
         assert (pair.W - pair.B).item() == pytest.approx(D, rel=0, abs=1e-8)
 
 
+@given(seed=seeds, lr=rates)
+def test_adam_without_decay_keeps_the_difference(seed, lr):
+    pair = Pair(Adam, seed, lr, 0.0)
+    pair.learn(pair.random(40))
+    assert_close(pair.D[-1], pair.D[0], of=pair.largest)
+
+
 @given(seed=seeds)
 def test_under_adam_large_gradients_hide_the_decay(seed):
     """The larger the gradients, the less D moves in a given number of steps."""
@@ -324,15 +345,28 @@ def test_clipping_must_come_before_the_decay(seed):
     assert train(decay_first=True) > 10
 
 
+@given(seed=seeds)
+def test_clipping_by_the_norm_of_a_tree_parts_w_from_b(seed):
+    """The tree of the parameters has biases, too, so its norm is larger than that of the tree of feedback weights."""
+    def train(norms) -> float:
+        case, lr, lam = Case(RULES["kp"], seed), 0.1, 1.0
+        apart = difference(case)
+        for _ in range(20):
+            credit = case.rule.credit(case.net, case.params, case.state, case.tape(), case.y)
+            trees = [(case.params, credit.grads), (case.state, credit.state)]
+            for (tree, grads), norm in zip(trees, norms([grads for _, grads in trees]), strict=True):
+                for (_, w), (_, g) in zip(leaves(tree), leaves(grads), strict=True):
+                    w -= lr * (1e-2 * g / (norm or np.linalg.norm(g)) + lam * w)
+        return max(float(np.abs(D - (1 - lr * lam)**20 * D0).max())
+                   for D, D0 in zip(difference(case), apart, strict=True))
+
+    def size(*trees) -> float:
+        return float(np.sqrt(sum((g**2).sum() for tree in trees for _, g in leaves(tree))))
+
+    assert train(lambda trees: [None, None]) < 1e-12            # a norm for each matrix
+    assert train(lambda trees: [size(*trees)] * 2) < 1e-12      # one norm for all
+    assert train(lambda trees: [size(tree) for tree in trees]) > 1e-5
+
+
 def clipped(g):
     return g / max(1.0, np.linalg.norm(g))
-
-
-def test_one_norm_for_a_whole_tree_clips_w_and_b_differently():
-    """The gradient of a bias counts in the tree of W alone, so W learns half as much as B: D moves without decay."""
-    R, bias = np.array([[3.0]]), np.array([4.0])
-    W, B = {"W": np.zeros((1, 1)), "b": np.zeros(1)}, {"W": np.zeros((1, 1))}
-    for tree, gradient in ((W, {"W": R, "b": bias}), (B, {"W": R})):
-        size = np.sqrt(sum((g**2).sum() for g in gradient.values()))
-        SGD(tree, lr=1.0)({key: g / size for key, g in gradient.items()})
-    assert (W["W"].item(), B["W"].item()) == (-0.6, -1.0)

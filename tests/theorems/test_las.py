@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Case, chain, inner, like, move, slope, terms
+from scipy.integrate import solve_ivp
 from tolerance import assert_close, assert_zero
 
 from nobackprop import InputError, learn, network
@@ -619,6 +620,45 @@ def test_the_constants_by_hand_and_where_they_are_attained():
     P = products(case)[0]
     move(case, eta, 0.0)
     assert float(abs(products(case)[0] - P)[0, 0]) == pytest.approx(eta * known.c[0] * np.sqrt(f), rel=1e-5, abs=0)
+
+
+def test_the_largest_rates_of_orthonormal_rows():
+    """In widths 3-3-2-2; the figures that the page gives."""
+    W = [np.eye(3), np.eye(3)[:2], np.eye(2)]
+    loss = two_rates(W, np.eye(3), 0.0).loss
+    assert loss == pytest.approx(5.41e-6, rel=1e-3, abs=0)
+    assert two_rates(W, np.eye(3), loss).eta == pytest.approx(1.305e-4, rel=1e-3, abs=0)
+
+
+@pytest.mark.slow
+@given(seed=seeds, sizes=narrowing, misses=st.floats(0, 1))
+@settings(max_examples=10)
+def test_in_the_flow_of_two_rates_the_loss_falls_exponentially(seed, sizes, misses):
+    """From four times the loss that steps may start from: f <= f_0 exp(-mu t), and the modules keep up."""
+    case, W0, Sigma, known = two_rate_case(seed, sizes, misses, 1.0)
+    case.y = case.tape().output + 2 * (case.y - case.tape().output)
+    f0 = float(case.net.value(case.tape().output, case.y))
+    theta = two_rates(W0, Sigma, f0).ratio
+    arrays = [*forward_weights(case), *case.state]
+
+    def put(z):
+        for array, part in zip(arrays, np.split(z, np.cumsum([a.size for a in arrays])[:-1]), strict=True):
+            array[:] = part.reshape(array.shape)
+
+    def slope_at(t, z):
+        put(z)
+        return -np.concatenate([*(g.ravel() for g in gradients(case)[0]), *(theta * g.ravel() for g in case.align())])
+
+    times = np.linspace(0, 3 / known.mu, 7)
+    path = solve_ivp(slope_at, (0, times[-1]), np.concatenate([a.ravel() for a in arrays]), "LSODA", times,
+                     rtol=1e-9, atol=1e-12).y.T
+    for t, z in zip(times, path, strict=True):
+        put(z)
+        assert case.net.value(case.tape().output, case.y) <= f0 * np.exp(-known.mu * t) * (1 + 1e-6) + 1e-15
+        for b, P, p in zip(case.state, products(case), known.p, strict=False):
+            assert norm(b - P, 2) <= p / 2 * (1 + 1e-6)
+        for w, w0, radius in zip(forward_weights(case), W0, known.lo, strict=True):
+            assert norm(w - w0) <= radius
 
 
 def test_the_slope_is_no_larger_than_mu_f_where_the_first_layer_is_small():
