@@ -130,12 +130,14 @@ def test_under_softmax_a_module_from_zero_stays_at_an_angle_that_the_margin_boun
     """cos(B, P) >= gamma / (sqrt(2) max |h|), for any batches, in every step."""
     case, P, gamma = classified(seed, sizes, classes)
     opt = OPTIMIZERS[name](case.state, lr=lr, weight_decay=forgets / lr)
-    x, y, longest = case.x, case.y, norm(case.tape().h[1], axis=1).max()
+    x, y, longest, largest = case.x, case.y, norm(case.tape().h[1], axis=1).max(), lr
     for _ in range(20):
         batch = case.rng.integers(len(x), size=case.rng.integers(1, 4))
         case.x, case.y = x[batch], y[batch]
         opt(case.align())
-        assert cos(case.state[0], P) >= gamma / (np.sqrt(2) * longest) - 1e-12
+        B, largest = case.state[0], max(largest, norm(case.state[0]))
+        bound = gamma / (np.sqrt(2) * longest)
+        assert (B * P).sum() >= bound * norm(B) * norm(P) - 1e-12 * (largest + lr * longest) * norm(P)
 
 
 def test_with_one_sample_of_two_classes_the_bound_is_attained_and_adam_breaks_it():
