@@ -442,6 +442,17 @@ def test_the_angle_to_bp_and_the_descent_are_bounded_by_the_ratios(seed, width, 
     assert dot(ours, true) >= promised - 1e-12 * (1 + max(rho)) * dot(true, true)
 
 
+@given(seed=seeds, rho=st.floats(0, 3))
+def test_the_descent_can_be_that_small(seed, rho):
+    """B = (1 - rho) P: all bounds are attained at once, and beyond rho = 1 each layer with a module ascends."""
+    case = linear_case(LAS(), seed, sizes=(5, 4, 3))
+    case.state = [(1 - rho) * P for P in products(case)[:-1]]
+    ours, true = gradients(case)
+    assert_close(ratios(case), [rho] * 2, of=1 + rho)
+    promised = sum((1 - r) * norm(t)**2 for r, t in zip([rho, rho, 0, 0], true, strict=True))
+    assert_close(dot(ours, true), promised, of=(1 + rho) * dot(true, true))
+
+
 @given(seed=seeds, rho=st.floats(0.01, 0.99), width=st.integers(2, 6))
 def test_with_one_output_the_angle_can_be_that_large(seed, rho, width):
     """D = -rho^2 P + rho sqrt(1 - rho^2) |P| u with a unit vector u at a right angle to P."""
