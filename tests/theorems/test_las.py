@@ -506,6 +506,9 @@ def test_las_may_ascend():
     case = chain(LAS(), W=[0.1, 1, 1], B=[-1], x=1, y=1)
     assert ratios(case) == pytest.approx([2.0], abs=1e-12)
     assert move(case, 0.01, 0.0) == pytest.approx((0.405, 0.41299155), rel=0, abs=1e-8)
+    for miss in (1e-2, -1e-2, 1e-5):                                               # however small the loss is
+        before, after = move(chain(LAS(), W=[0.1, 1, 1], B=[-1], x=1, y=0.1 + miss), 0.01, 0.0)
+        assert after > 1.01 * before
 
 
 def test_las_may_ascend_while_its_module_is_at_rest():
