@@ -445,6 +445,16 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("R exchanges what a layer learns from and what it computes from", "(S @ q.T @ o).T", "(S @ o.T @ q).T",
                "tests/theorems/test_linear_feedback.py"),
     ],
+    "nobackprop/studies/las_theory.py": [
+        Mutant("the ball is twice as large", "lo = [float(values[-1]) / 2", "lo = [float(values[-1])",
+               "tests/theorems/test_las.py"),
+        Mutant("a module misses nothing", "r = [1 + p[i] /", "r = [1 + 0 * p[i] /", "tests/theorems/test_las.py"),
+        Mutant("the error bends a third as much", "+ 3 * math.sqrt", "+ 1 * math.sqrt", "tests/theorems/test_las.py"),
+        Mutant("the way is half as long", "(4 * x))**2", "(2 * x))**2", "tests/theorems/test_las.py"),
+        Mutant("modules may be half as fast", "max(2 * c[i]", "max(c[i]", "tests/theorems/test_las.py"),
+        Mutant("the slope is twice as steep", "mu = p[0]**2 * least", "mu = 2 * p[0]**2 * least",
+               "tests/theorems/test_las.py"),
+    ],
     "nobackprop/studies/forward_alignment_flow.py": [
         Mutant("the pace of steps is half as large", "pace = 2 * number(",
                "pace = number(", "tests/theorems/test_forward_alignment.py"),
