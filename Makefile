@@ -8,6 +8,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 # one process a core, and one BLAS thread in each of them
+# compiled files stay for the next run, and for the processes that tests start, even if the environment forbids them
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 help:  ## list the targets

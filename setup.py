@@ -1,12 +1,15 @@
-"""The one thing that setup.cfg cannot say: the README as a package index shows it; all else stands in setup.cfg.
+"""The two things that setup.cfg cannot say: the README as a package index shows it, and the pages of theory in a wheel.
 
 An index has neither the pages nor the pictures that the README links to.  So a link into the repository becomes its
 text and the name of the file, and a picture becomes its caption.  Code and links to the web stay as they are.
+
+`nobackprop theorems` reads the pages of theory.  A wheel has no docs, so it takes copies of these pages along.
 """
 import re
 from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.build_py import build_py
 
 CODE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
@@ -30,4 +33,17 @@ def description(readme: str) -> str:
     return "".join(parts) + WHERE
 
 
-setup(long_description=description((Path(__file__).parent / "README.md").read_text(encoding="utf-8")))
+class WithTheory(build_py):
+    """The modules of the package, and copies of docs/theory next to the one that reads them."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            to = Path(self.build_lib, "nobackprop", "studies", "theory")
+            to.mkdir(parents=True, exist_ok=True)
+            for page in sorted(Path(__file__).parent.glob("docs/theory/*.md")):
+                self.copy_file(str(page), str(to / page.name))
+
+
+setup(cmdclass={"build_py": WithTheory},
+      long_description=description((Path(__file__).parent / "README.md").read_text(encoding="utf-8")))

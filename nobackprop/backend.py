@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
+import re
 import sys
 from functools import lru_cache
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, brief
 from .tree import Tree, tree_map
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -64,6 +65,42 @@ def _module_of(*kinds: type) -> ModuleType:
         came = ", ".join(f"{kind.__module__}.{kind.__name__}" for kind in kinds)
         raise TypeError(f"expected arrays of one module, numpy or cupy, got: {came}")
     return module
+
+
+def a_generator(rng: object) -> None:
+    """Raise InputError unless this is a generator of NumPy's.
+
+    Examples
+    --------
+    >>> a_generator(0)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: rng is 0, expected a generator, such as numpy.random.default_rng(0)
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
+
+
+def type_name(dtype: object) -> str:
+    """Return the name of a type of numbers, such as "float32"; an empty text if NumPy knows no such type.
+
+    Parameters
+    ----------
+    dtype : object
+        What a user gave: a name, a type of NumPy's or of Python's.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> type_name(float), type_name("<f4"), type_name("floaty")
+    ('float64', 'float32', '')
+    """
+    try:
+        return str(np.dtype(dtype).name) if dtype is not None else ""  # type: ignore[call-overload]
+    except (TypeError, ValueError, SyntaxError):  # NumPy's own reader of such names fails in these ways
+        return ""
 
 
 def alike(*arrays: Array) -> tuple[Array, ...]:
@@ -145,11 +182,12 @@ def open_device(device: str = "cpu") -> ModuleType:
     >>> open_device("cpu").__name__
     'numpy'
     """
-    kind, colon, number = device.partition(":")
+    found = re.fullmatch(r"cpu|cuda(:(?P<number>[0-9]{1,9}))?", device) if isinstance(device, str) else None
+    if found is None:
+        raise InputError(f"unknown device {brief(device)}: expected cpu, cuda or cuda:N")
     if device == "cpu":
         return np
-    if kind != "cuda" or (colon and not (number.isascii() and number.isdecimal())):
-        raise InputError(f"unknown device '{device}': expected cpu, cuda or cuda:N")
+    number = int(found["number"] or 0)
     try:
         cupy = importlib.import_module("cupy")
     except ImportError:
@@ -159,10 +197,10 @@ def open_device(device: str = "cpu") -> ModuleType:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise InputError(f"device '{device}' needs a CUDA GPU, and CuPy finds none: {error}") from None
-    if int(number or 0) >= count:
+    if number >= count:
         raise InputError(f"device '{device}' does not exist: this machine has {count} CUDA device(s), "
                          "counted from 0")
-    cupy.cuda.Device(int(number or 0)).use()
+    cupy.cuda.Device(number).use()
     return cupy
 
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import network
-from .backend import Array, array_module
+from .backend import Array, a_generator, array_module, to_numpy
 from .errors import InputError, brief, integer
 from .layers import Shape
-from .network import Network
+from .network import Network, a_network
 from .optim import Optimizer
 from .rules import RULES, Rule
 from .tree import Tree, leaves, same_shapes
+
+PROBABLE = "cross_entropy"  # the loss whose targets are probabilities
+FLOAT32 = float(np.finfo(np.float32).eps)  # targets may have been computed in float32
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Fits:
         The shape of one sample of the network's output a_L.
     least : int
         The smallest number of samples in a batch.
+    one_hot : bool
+        Whether it is known that all targets are one-hot rows, as those of a `learn.Run` are.
 
     Examples
     --------
@@ -47,15 +52,16 @@ class Fits:
     samples: Shape
     output: Shape
     least: int
+    one_hot: bool = False
 
 
 def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, opt_state: Optimizer, x: Array,
-         y: Array) -> None:
+         y: Array, rng: np.random.Generator) -> None:
     """Check all that `learn.step` is given; what is the same from step to step is checked in the first step alone.
 
     Parameters
     ----------
-    net, rule, params, state, opt, opt_state, x, y
+    net, rule, params, state, opt, opt_state, x, y, rng
         As in `learn.step`.
 
     Raises
@@ -67,11 +73,13 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     --------
     >>> import numpy as np
     >>> from nobackprop import models, rules
-    >>> step(models.build("mlp:4", (3,), 2), rules.get("bp"), [], None, None, None, np.ones((2, 3)), np.eye(2))
+    >>> net, rng = models.build("mlp:4", (3,), 2), np.random.default_rng(0)
+    >>> step(net, rules.get("bp"), [], None, None, None, np.ones((2, 3)), np.eye(2), rng)
     Traceback (most recent call last):
     nobackprop.errors.InputError: the optimiser of params is None, expected one as optim.bind makes them
     """
     arrays(x, y)
+    a_generator(rng)
     for name, its_tree, its in (("params", params, opt), ("state", state, opt_state)):
         if not isinstance(its, Optimizer):
             raise InputError(f"the optimiser of {name} is {brief(its)}, expected one as optim.bind makes them")
@@ -79,34 +87,39 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
             raise InputError(f"the optimiser of {name} writes into other arrays than those of the {name} that came: "
                              "bind a new one")
     samples, fits = x.shape[1:], opt.fits
-    if fits is None or (net, rule, samples) != (fits.net, fits.rule, fits.samples):
+    first = fits is None or (net, rule, samples) != (fits.net, fits.rule, fits.samples)
+    if fits is None or first:
         network_and_rule(net, rule)
-        rng = np.random.default_rng(0)
-        fresh, shapes = init(net, rng, samples)
+        draw = np.random.default_rng(0)
+        fresh, shapes = init(net, draw, samples)
         tree("params", params, fresh, f"this network with samples of shape {samples}")
-        tree("state", state, rule.init(rng, net, fresh, shapes), f"rule {name_of(rule)} with this network")
+        tree("state", state, rule.init(draw, net, fresh, shapes), f"rule {name_of(rule)} with this network")
         opt.fits = fits = Fits(net, rule, samples, shapes[-1], network.least_batch(net, samples))
     enough("the number of samples in x", len(x), fits.least)
     targets(y, (len(x), *fits.output))
+    # a run has made its targets itself; to read those of every step from a device would make both wait
+    if first or not fits.one_hot and isinstance(y, np.ndarray):
+        values(net, y)
 
 
 def arrays(x: Array, y: Array) -> None:
-    """Raise InputError unless x and y are arrays of real numbers, of one module, with samples along the first axis.
+    """Raise InputError unless x and y are arrays of real numbers, both of NumPy or both of CuPy, with samples in rows.
 
     Examples
     --------
     >>> import numpy as np
     >>> arrays(np.ones((2, 3)), [1, 0])
     Traceback (most recent call last):
-    nobackprop.errors.InputError: x is a numpy.ndarray and y is a list, expected arrays (N, ...) of one module
+    nobackprop.errors.InputError: x is a numpy.ndarray and y is a list, expected two arrays of NumPy, or of CuPy
     """
     try:
         array_module(x, y)
     except TypeError:
-        raise InputError(f"x is {_what(x)} and y is {_what(y)}, expected arrays (N, ...) of one module") from None
+        raise InputError(f"x is {_what(x)} and y is {_what(y)}, expected two arrays of NumPy, or of CuPy") from None
     for name, array in (("x", x), ("y", y)):
-        if not array.ndim or array.dtype.kind not in "biuf":
-            raise InputError(f"{name} has shape {array.shape} and type {array.dtype}, expected real numbers (N, ...)")
+        if array.ndim < (2 if name == "x" else 1) or array.dtype.kind not in "biuf":
+            raise InputError(f"{name} has shape {array.shape} and type {array.dtype}, expected real numbers, with a "
+                             "row for each sample")
 
 
 def _what(array: object) -> str:
@@ -132,6 +145,48 @@ def targets(y: Array, expected: Shape) -> None:
         raise InputError(f"y has shape {y.shape}, expected {expected}: a row for each sample, one-hot for a label")
 
 
+def values(net: Network, y: Array) -> None:
+    """Raise InputError unless the numbers in the targets (N, C) are such as the network's loss compares outputs with.
+
+    Cross-entropy is defined for probabilities: of other targets it is some number, and training goes somewhere.
+
+    Parameters
+    ----------
+    net : Network
+    y : array (N, C)
+        The targets: under cross-entropy probabilities, in every row at least 0 and of the sum 1 up to rounding; under
+        any other loss finite numbers.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models
+    >>> values(models.build("mlp:4", (3,), 2), np.array([[1, 0], [0.5, 0.5]]))
+    >>> values(models.build("mlp:4", (3,), 2), np.array([[1, 0], [0, 5]]))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: row 1 of y is [0, 5], expected probabilities: numbers from 0 on that sum to 1
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if _right(net, y):
+            return
+        row = next(row for row in range(len(y)) if not _right(net, y[row:row + 1]))
+    expected = "probabilities: numbers from 0 on that sum to 1" if net.loss == PROBABLE else "finite numbers"
+    raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected {expected}")
+
+
+def _right(net: Network, y: Array) -> bool:
+    """Whether the network's loss can compare outputs with these targets; a device is read once."""
+    if net.loss != PROBABLE:
+        return bool(array_module(y).isfinite(y).all())
+    slack = max(y.shape[1], 8) * (max(FLOAT32, np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0)
+    return bool((y.min() >= 0) & (abs(y.sum(-1) - 1).max() <= slack))
+
+
 def enough(what: str, came: int, least: int) -> None:
     """Raise InputError if there are fewer samples than a network can learn from.
 
@@ -146,21 +201,8 @@ def enough(what: str, came: int, least: int) -> None:
         raise InputError(f"{what} must be at least {least}, got {came}: {why}")
 
 
-def a_network(net: object) -> None:
-    """Raise InputError unless this is a Network.
-
-    Examples
-    --------
-    >>> a_network("mlp:4")
-    Traceback (most recent call last):
-    nobackprop.errors.InputError: net is 'mlp:4', expected a Network as models.build makes them
-    """
-    if not isinstance(net, Network):
-        raise InputError(f"net is {brief(net)}, expected a Network as models.build makes them")
-
-
-def network_and_rule(net: object, rule: object) -> None:
-    """Raise InputError unless these are a Network and a Rule that gives gradients.
+def network_and_rule(net: Network, rule: object) -> None:
+    """Raise InputError unless these are a Network with blocks and a Rule that gives gradients.
 
     Examples
     --------
@@ -170,6 +212,8 @@ def network_and_rule(net: object, rule: object) -> None:
     nobackprop.errors.InputError: rule is the class BP, expected an instance: BP()
     """
     a_network(net)
+    if not net:
+        raise InputError("net has no blocks, expected at least one")
     if isinstance(rule, type):
         raise InputError(f"rule is the class {rule.__name__}, expected an instance: {rule.__name__}()")
     if not isinstance(rule, Rule):
@@ -219,7 +263,7 @@ def tree(name: str, came: Tree, expected: Tree, whose: str) -> None:
             if not np.can_cast(array.dtype, there.dtype, "same_kind"):
                 raise ValueError(f"{path} is of type {array.dtype}")
     except (TypeError, ValueError) as error:
-        raise InputError(f"the {name} that came does not fit {whose}: {error}") from None
+        raise InputError(f"the {name} that came cannot belong to {whose}: {error}") from None
 
 
 def init(net: Network, rng: np.random.Generator, samples: Shape,

@@ -42,11 +42,11 @@ def unknown(what: str, came: object, known: Iterable[str]) -> InputError:
     """
     known = list(known)
     near = get_close_matches(came.lower(), known, n=1, cutoff=0.5) if isinstance(came, str) else []
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint = f": did you mean '{near[0]}'?" if near else ""
     shown = f"{brief(came)}, which is no name"
     if isinstance(came, str):
         shown = f"'{came}'" if len(came) <= 60 else brief(came)
-    return InputError(f"unknown {what} {shown}: {hint}(known: {', '.join(known)})")
+    return InputError(f"unknown {what} {shown}{hint} (known: {', '.join(known)})")
 
 
 def check_name(what: str, name: object, known: Iterable[str]) -> None:
@@ -95,7 +95,10 @@ def brief(value: object) -> str:
     """
     if isinstance(value, int) and value.bit_length() > 100:  # Python does not write out very large ones
         return f"an integer of {value.bit_length()} bits"
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of what a user made, or of a very large integer inside it
+        return f"a {type(value).__name__}"
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
@@ -137,7 +140,22 @@ def integer(name: str, value: object, low: int, high: float = math.inf) -> int:
     return found
 
 
-def number(name: str, value: object, kind: str = "positive", below: float = math.inf) -> float:
+def yes_or_no(name: str, value: object) -> bool:
+    """Return a value as a bool of Python's own; raise InputError if it is neither True nor False.
+
+    Examples
+    --------
+    >>> yes_or_no("nesterov", 1)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: nesterov must be True or False, got 1
+    """
+    if isinstance(value, bool) or type(value).__name__ == "bool" and getattr(value, "shape", None) == ():
+        return bool(value)
+    raise InputError(f"{name} must be True or False, got {brief(value)}")
+
+
+def number(name: str, value: object, kind: str = "positive", below: float = math.inf,
+           most: float = math.inf) -> float:
     """Return a value as one of Python's own floats, as NumPy's would change the type of the arrays that they multiply.
 
     Parameters
@@ -148,8 +166,8 @@ def number(name: str, value: object, kind: str = "positive", below: float = math
         What the user gave; a number of NumPy's will do.
     kind : {"positive", "non-negative", "finite"}
         Which numbers may come; infinity and NaN never may.
-    below : float
-        What the number must be less than.
+    below, most : float
+        What the number must be less than, and what it may be at most.
 
     Returns
     -------
@@ -172,10 +190,11 @@ def number(name: str, value: object, kind: str = "positive", below: float = math
     if isinstance(value, Real) and not isinstance(value, bool):
         try:
             found = float(value)
-        except OverflowError:
-            found = math.inf
-        if {"positive": found > 0, "non-negative": found >= 0, "finite": found > -math.inf}[kind] and found < below:
+        except OverflowError:  # and the text says what came
+            raise InputError(f"{name} must be a {kind} number, got {came}") from None
+        if {"positive": found > 0, "non-negative": found >= 0, "finite": found > -math.inf}[kind] \
+                and found < below and found <= most:
             return found
         came = f"{found}"
-    limit = f" below {below:g}" if below < math.inf else ""
+    limit = f" below {below:g}" if below < math.inf else f" up to {most:g}" if most < math.inf else ""
     raise InputError(f"{name} must be a {kind} number{limit}, got {came}")

@@ -9,15 +9,47 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Integral
 
 import numpy as np
 
-from .backend import Array
-from .errors import InputError
+from .backend import Array, a_generator
+from .errors import InputError, brief, integer
 from .leaf_names import TRANSPORTED
 from .tree import Tree, leaves, tree_map
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+
+def fan_in(rng: np.random.Generator, shape: tuple[int, ...]) -> int:
+    """Return the number of inputs of a map; raise InputError if it has none, or if there is nothing to draw from.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    shape : tuple of int
+        (outputs, inputs) of the forward map.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If `rng` is no generator, or if `shape` is not that of a map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fan_in(np.random.default_rng(0), (10, 4))
+    4
+    """
+    a_generator(rng)
+    if not isinstance(shape, tuple) or len(shape) < 2 or not all(
+            isinstance(side, Integral) and not isinstance(side, bool) and side > 0 for side in shape):
+        raise InputError(f"shape is {brief(shape)}, expected that of feedback weights, (outputs, inputs)")
+    return math.prod(shape[1:])
 
 
 def weights(params: Tree) -> Tree:
@@ -119,7 +151,8 @@ def gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     >>> bool(abs(gaussian(np.random.default_rng(0), (200, 100)).var() - 1 / 100) < 1e-3)
     True
     """
-    return rng.standard_normal(shape) / math.sqrt(math.prod(shape[1:]))
+    scale = math.sqrt(fan_in(rng, shape))
+    return rng.standard_normal(shape) / scale
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -141,7 +174,7 @@ def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     >>> bool(abs(uniform(np.random.default_rng(0), (50, 3))).max() <= 1)
     True
     """
-    bound = math.sqrt(3 / math.prod(shape[1:]))
+    bound = math.sqrt(3 / fan_in(rng, shape))
     return rng.uniform(-bound, bound, shape)
 
 
@@ -168,7 +201,8 @@ def binary(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     >>> np.unique(binary(np.random.default_rng(0), (20, 4))).tolist()
     [-0.5, 0.5]
     """
-    return rng.choice((-1.0, 1.0), shape) / math.sqrt(math.prod(shape[1:]))
+    scale = math.sqrt(fan_in(rng, shape))
+    return rng.choice((-1.0, 1.0), shape) / scale
 
 
 def sparse(rng: np.random.Generator, shape: tuple[int, ...], fan_out: int = 1) -> Array:
@@ -180,7 +214,7 @@ def sparse(rng: np.random.Generator, shape: tuple[int, ...], fan_out: int = 1) -
     shape : tuple of int
         (C outputs, inputs) of the forward map.
     fan_out : int
-        The number of outputs that each unit hears.
+        The number of outputs that each unit hears, at least 1; all of them if it is more than there are.
 
     Returns
     -------
@@ -197,6 +231,8 @@ def sparse(rng: np.random.Generator, shape: tuple[int, ...], fan_out: int = 1) -
     >>> np.unique((sparse(np.random.default_rng(0), (10, 4)) != 0).sum(0)).tolist()
     [1]
     """
+    fan_in(rng, shape)
+    fan_out = integer("fan_out", fan_out, 1)
     heard = np.argsort(rng.random(shape), axis=0) < fan_out
     return gaussian(rng, shape) * heard * math.sqrt(shape[0] / fan_out)
 
@@ -210,7 +246,7 @@ def low_rank(rng: np.random.Generator, shape: tuple[int, ...], rank: int = 2) ->
     shape : tuple of int
         (outputs, inputs) of the forward map.
     rank : int
-        The rank of the product; the smaller side of `shape` if that is less.
+        The rank of the product, at least 1; the smaller side of `shape` if that is less.
 
     Returns
     -------
@@ -222,9 +258,9 @@ def low_rank(rng: np.random.Generator, shape: tuple[int, ...], rank: int = 2) ->
     >>> int(np.linalg.matrix_rank(low_rank(np.random.default_rng(0), (10, 8))))
     2
     """
-    rank = min(rank, *shape)
-    left, right = rng.standard_normal((shape[0], rank)), rng.standard_normal((rank, math.prod(shape[1:])))
-    return (left @ right).reshape(shape) / math.sqrt(rank * math.prod(shape[1:]))
+    inputs, rank = fan_in(rng, shape), min(integer("rank", rank, 1), *shape)
+    left, right = rng.standard_normal((shape[0], rank)), rng.standard_normal((rank, inputs))
+    return (left @ right).reshape(shape) / math.sqrt(rank * inputs)
 
 
 def products(params: Tree) -> list[Array]:
@@ -256,11 +292,11 @@ def products(params: Tree) -> list[Array]:
     >>> products([{"W": np.ones((4, 5))}, {"W": 2 * np.ones((3, 4))}, {"W": np.ones((2, 3))}])[0].tolist()
     [[6.0, 6.0, 6.0, 6.0], [6.0, 6.0, 6.0, 6.0]]
     """
-    W = [[w for _, w in leaves(block)] for block in weights(params)]
-    if any(len(w) != 1 for w in W) or any(low[0].shape[0] != up[0].shape[1] for low, up in zip(W, W[1:])):
+    W = [[w for _, w in leaves(block)] for block in weights(params) or ()]
+    if not W or any(len(w) != 1 for w in W) or any(low[0].shape[0] != up[0].shape[1] for low, up in zip(W, W[1:])):
         raise InputError("the product of the weights above needs one dense layer a block, got weights of shapes "
                          f"{[[w.shape for w in block] for block in W]}")
     P = [W[-1][0]]
     for w, in reversed(W[1:-1]):
-        P.insert(0, P[0] @ w)
+        P.insert(0, P[0] @ w)                                                      # LAS (28)-(29)
     return P[:len(W) - 1]

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from .errors import InputError
-from .files import writing
+from .files import named, writing
 
 ENDINGS = (".png", ".svg", ".pdf")
 INSIDE = 0.96  # of the width: other renderers' letters are a little wider, and there is a margin
@@ -36,7 +36,7 @@ def check_ending(path: str | os.PathLike[str]) -> None:
     Traceback (most recent call last):
     nobackprop.errors.InputError: cannot draw to 'figure.jpg': expected a name that ends in .png, .svg, .pdf
     """
-    if Path(path).suffix.lower() not in ENDINGS:
+    if named(path).suffix.lower() not in ENDINGS:
         raise InputError(f"cannot draw to '{path}': expected a name that ends in {', '.join(ENDINGS)}")
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, brief
 
 CHUNK = 2**16  # bytes
 DEFLATE = 1032  # the most bytes that one byte of zlib's or gzip's unpacks to
@@ -33,6 +33,42 @@ class Stream(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return the next `size` bytes; fewer only at the end."""
+
+
+def named(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a file or a folder; raise InputError if the operating system knows no such names.
+
+    Parameters
+    ----------
+    path : path
+        What the user gave.  An empty text is no path: pathlib would take it for the folder at hand.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If it is neither a text nor a path, if it is empty, or if a sign in it can be in no name.
+
+    Examples
+    --------
+    >>> named("a.txt").suffix
+    '.txt'
+    >>> named(3)
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: got 3, expected the name of a file or a folder
+    """
+    came = brief(path)
+    try:
+        text = os.fspath(path)
+        came = repr(text)
+        if isinstance(text, str) and text and b"\0" not in os.fsencode(text):
+            return Path(text)
+    except (TypeError, UnicodeEncodeError):  # no path; half a sign of two parts
+        pass
+    raise InputError(f"got {came}, expected the name of a file or a folder")
 
 
 @contextmanager
@@ -63,7 +99,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     Path(folder, "a.txt").read_text()
     'all of it'
     """
-    path = Path(path)
+    path = named(path)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
     os.close(handle)
     partial = Path(name)
@@ -141,13 +177,13 @@ def contents(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
     """
     raw = bytearray()
     try:
-        with Path(path).open("rb") as file:
+        with named(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             # piece by piece, as a pipe has no size
             while size <= largest and len(raw) <= largest and (piece := file.read(CHUNK)):
                 raw += piece
-    except (OSError, ValueError) as error:  # ValueError for a name with a null byte
-        raise InputError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}, expected {what}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}, expected {what}") from error
     if max(size, len(raw)) > largest:
         raise InputError(f"{path} has {max(size, len(raw))} bytes, expected {what} of at most {largest}")
     return bytes(raw)
@@ -280,7 +316,7 @@ def npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     ...     npz(f"{folder}/a.npz")
     {'W': array([1., 1.])}
     """
-    with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+    with named(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("packed arrays")

@@ -18,7 +18,7 @@ from typing import Protocol
 import numpy as np
 
 from .backend import Array, array_module
-from .errors import InputError
+from .errors import integer, yes_or_no
 from .feedback import Draw
 from .kernels import convolution, linear, pool
 from .kernels.unfold import groups, out_size, unfold
@@ -72,6 +72,18 @@ class Head(Protocol):
         ...
 
 
+def rows(h: Array) -> Array:
+    """Return h (N, ...) as vectors (N, F), also if there are no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows(np.zeros((0, 2, 3))).shape
+    (0, 6)
+    """
+    return h.reshape(len(h), math.prod(h.shape[1:]))
+
+
 @dataclass(frozen=True)
 class DenseHead:
     """A full matrix B (C, F) on all F units of the block's output, flattened.
@@ -87,13 +99,13 @@ class DenseHead:
         return draw(rng, (classes, math.prod(shape)))
 
     def forward(self, B: Array, h: Array) -> Array:
-        return linear.forward(B, h.reshape(len(h), -1))
+        return linear.forward(B, rows(h))
 
     def send(self, B: Array, e: Array, shape: tuple[int, ...]) -> Array:
         return linear.feedback(B, e).reshape(shape)
 
     def grad(self, B: Array, h: Array, error: Array) -> Array:
-        return linear.outer(error, h.reshape(len(h), -1))
+        return linear.outer(error, rows(h))
 
 
 @dataclass(frozen=True)
@@ -127,6 +139,11 @@ class ConvHead:
     stride: int = 1
     pad: int = 0
     average: bool = True
+
+    def __post_init__(self) -> None:
+        for name, low in (("kernel", 1), ("stride", 1), ("pad", 0)):
+            object.__setattr__(self, name, integer(f"{name} of {type(self).__name__}", getattr(self, name), low))
+        yes_or_no(f"average of {type(self).__name__}", self.average)
 
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
         return draw(rng, (classes, self.kernel**2 * shape[-1]))
@@ -194,8 +211,9 @@ class MaxConvHead(ConvHead):
     def grad(self, B: Array, h: Array, error: Array) -> Array:
         xp = array_module(B, h, error)
         G = xp.zeros((len(B), 1, B.shape[1]), B.dtype)
-        for part in groups(h, self.positions(*h.shape[1:3]) * B.shape[1]):
-            patches = unfold(h[part], self.kernel, self.stride, self.pad).reshape(len(h[part]), -1, B.shape[1])
+        positions = self.positions(*h.shape[1:3])
+        for part in groups(h, positions * B.shape[1]):
+            patches = unfold(h[part], self.kernel, self.stride, self.pad).reshape(-1, positions, B.shape[1])
             won = linear.forward(B, patches).argmax(1)
             # (C, 1, n) times (C, n, k k planes): each class has winners of its own
             G += xp.matmul(error[part].T[:, None], xp.take_along_axis(patches, won[:, :, None], 1).swapaxes(0, 1))
@@ -235,8 +253,8 @@ class PoolHead:
 
     def __post_init__(self) -> None:
         for name, value in (("window", self.window), ("most", self.most)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
+            if value is not None or name == "window":
+                integer(name, value, 1)
 
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
         size = self.size(shape)
@@ -259,7 +277,7 @@ class PoolHead:
     def pooled(self, h: Array) -> Array:
         """Return the features that the matrix reads, (N, F), of the block's output h (N, ...)."""
         size = self.size(h.shape[1:])
-        return (h if size == 1 else pool.avg_pool(h, size, size)).reshape(len(h), -1)
+        return rows(h if size == 1 else pool.avg_pool(h, size, size))
 
     def size(self, shape: tuple[int, ...]) -> int:
         """Return the side of the window on samples of `shape`; 1 means no pooling."""

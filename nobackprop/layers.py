@@ -7,6 +7,8 @@ A layer is a frozen dataclass with these methods:
     forward(params, h, train, rng=None)                  -> h_out, cache
     backward(feedback, cache, delta, want_down=True)     -> delta_down or None, grads
 
+A layer's own numbers are checked when it is made: the constructor refuses what makes no sense.
+
 `params` is a tree of arrays.  The name of a leaf says what the leaf is (leaf_names.py): `W` can be transported, the
 others are local to a neuron.  A layer without parameters has None there, and needs no `init` of its own.
 
@@ -28,15 +30,14 @@ Images are (N, H, W, C); vectors are (N, F).
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from .backend import Array, alike, array_module
-from .errors import InputError, unknown
+from .errors import InputError, brief, check_name, integer, number, yes_or_no
 from .heads import ConvHead, DenseHead, Head, MaxConvHead
 from .kernels import convolution, dropout, linear, normalize, pool
 from .kernels.activation import ACTIVATIONS
@@ -45,6 +46,7 @@ from .tape import Keep, Mask, materialise
 from .tree import Tree, leaves
 
 Shape = tuple[int, ...]
+MOST = 2**63 - 1
 
 
 class Layer:
@@ -153,7 +155,7 @@ class Layer:
         Raises
         ------
         InputError
-            If such samples do not fit the layer or its parameters, or if the layer's own numbers make no sense.
+            If such samples do not fit the layer or its parameters.
         """
         return shape
 
@@ -229,17 +231,18 @@ class Dense(Layer):
     units: int
     gain: float = 2.0
 
+    def __post_init__(self) -> None:
+        _whole(self, units=1)
+        _positive(self, "gain")
+
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         out, (fan_in,) = self.out_shape(shape), shape
-        W = rng.standard_normal((self.units, fan_in)) * math.sqrt(self.gain / fan_in)
+        W = _weights(self, rng, self.units, fan_in)
         return {"W": W, "b": np.zeros(self.units)}, out
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
-        _whole(self, units=1)
-        _positive(self, "gain")
-        if len(shape) != 1 or not shape[0]:
-            raise InputError(f"{self} got samples of shape {shape}, expected vectors (F,): Flatten() makes them")
-        _fit(self, shape, params, W=(self.units, *shape))
+        _samples(self, shape, "vectors (F,): Flatten() makes them", 1)
+        _fit(self, shape, params, W=(self.units, *shape), b=(self.units,))
         return (self.units,)
 
     def forward(self, params: Tree, h: Array, train: bool = True,
@@ -250,9 +253,9 @@ class Dense(Layer):
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        grads = {"W": linear.outer(delta, materialise(cache)),                          # LAS (8)
+        grads = {"W": linear.outer(delta, materialise(cache)),                     # LAS (8), ASAP (2.3)
                  "b": delta.sum(0)}                                                # LAS (9)
-        return linear.feedback(feedback["W"], delta) if want_down else None, grads  # LAS (7)
+        return linear.feedback(feedback["W"], delta) if want_down else None, grads  # LAS (7), ASAP (2.2)
 
     def head(self) -> Head | None:
         return DenseHead()
@@ -302,16 +305,20 @@ class Conv(Layer):
     gain: float = 2.0
     bias: bool = True
 
+    def __post_init__(self) -> None:
+        _whole(self, planes=1, kernel=1, stride=1, pad=0)
+        _positive(self, "gain")
+        _set(self, bias=yes_or_no(_name(self, "bias"), self.bias))
+
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         out, fan_in = self.out_shape(shape), self.kernel**2 * shape[-1]
-        W = rng.standard_normal((self.planes, fan_in)) * math.sqrt(self.gain / fan_in)
+        W = _weights(self, rng, self.planes, fan_in)
         return {"W": W} | ({"b": np.zeros(self.planes)} if self.bias else {}), out
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
-        _whole(self, planes=1, kernel=1, stride=1)  # a stride of None is for pooling alone
-        _positive(self, "gain")
         out = *_pooled(self, shape, self.kernel, self.stride), self.planes
-        _fit(self, shape, params, W=(self.planes, self.kernel**2 * shape[-1]))
+        bias = {"b": (self.planes,)} if self.bias else {}
+        _fit(self, shape, params, W=(self.planes, self.kernel**2 * shape[-1]), **bias)
         return out
 
     def forward(self, params: Tree, h: Array, train: bool = True,
@@ -368,15 +375,18 @@ class BatchNorm(Layer):
     eps: float = 1e-5
     momentum: float = 0.1
 
-    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        channels = shape[-1]
-        return {"gamma": np.ones(channels), "beta": np.zeros(channels),
-                "mean": np.zeros(channels), "var": np.ones(channels)}, self.out_shape(shape)
-
-    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+    def __post_init__(self) -> None:
         _positive(self, "eps")
         _positive(self, "momentum", 1)
-        _fit(self, shape, params, gamma=shape[-1:])
+
+    def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
+        channels = self.out_shape(shape)[-1]
+        return {"gamma": np.ones(channels), "beta": np.zeros(channels),
+                "mean": np.zeros(channels), "var": np.ones(channels)}, shape
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _samples(self, shape)
+        _fit(self, shape, params, **dict.fromkeys(("gamma", "beta", "mean", "var"), shape[-1:]))
         return shape
 
     def least_batch(self, shape: Shape) -> int:
@@ -438,12 +448,16 @@ class LayerNorm(Layer):
 
     eps: float = 1e-5
 
+    def __post_init__(self) -> None:
+        _positive(self, "eps")
+
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
-        return {"gamma": np.ones(shape[-1]), "beta": np.zeros(shape[-1])}, self.out_shape(shape)
+        channels = self.out_shape(shape)[-1]
+        return {"gamma": np.ones(channels), "beta": np.zeros(channels)}, shape
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
-        _positive(self, "eps")
-        _fit(self, shape, params, gamma=shape[-1:])
+        _samples(self, shape)
+        _fit(self, shape, params, gamma=shape[-1:], beta=shape[-1:])
         return shape
 
     def forward(self, params: Tree, h: Array, train: bool = True,
@@ -484,10 +498,8 @@ class Dropout(Layer):
 
     p: float = 0.5
 
-    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
-        if not isinstance(self.p, Real) or isinstance(self.p, bool) or not 0 <= float(self.p) < 1:
-            raise InputError(f"{self} got p {self.p!r}, expected a number that is at least 0 and below 1")
-        return shape
+    def __post_init__(self) -> None:
+        _set(self, p=number(_name(self, "p"), self.p, "non-negative", below=1))
 
     def draws(self) -> bool:
         return self.p > 0
@@ -534,6 +546,9 @@ class MaxPool(Layer):
     stride: int | None = None
     pad: int = 0
 
+    def __post_init__(self) -> None:
+        _window(self)
+
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         return (*_pooled(self, shape, self.size, self.stride), shape[-1])
 
@@ -576,6 +591,9 @@ class AvgPool(Layer):
     stride: int | None = None
     pad: int = 0
 
+    def __post_init__(self) -> None:
+        _window(self)
+
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
         return (*_pooled(self, shape, self.size, self.stride), shape[-1])
 
@@ -615,15 +633,8 @@ class GlobalPool(Layer):
 def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: int | None) -> tuple[int, int]:
     """Return height and width after a layer with windows of that size.
 
-    Raises InputError if no window fits, if the layer's numbers make no window, or if samples are no images.
+    Raises InputError if no window fits, or if samples are no images.
     """
-    _whole(layer, pad=0)
-    if stride is not None:
-        _whole(layer, stride=1)
-    if not isinstance(layer, Conv):
-        _whole(layer, size=1)
-        if layer.pad >= size:
-            raise InputError(f"{layer} got pad {layer.pad}, expected less than its size: a window must see an image")
     _image(layer, shape)
     rows, columns = (out_size(side, size, stride or size, layer.pad) for side in shape[:2])
     if min(rows, columns) < 1:
@@ -631,33 +642,126 @@ def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: in
     return rows, columns
 
 
+def _weights(layer: Dense | Conv, rng: np.random.Generator, units: int, fan_in: int) -> Array:
+    """Return the first W (units, fan-in) of a layer: N(0, gain / fan-in).
+
+    Raises InputError if there is nothing to draw from, or if W would not fit into memory.
+    """
+    if not hasattr(rng, "standard_normal"):
+        raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
+    try:
+        drawn = rng.standard_normal((units, fan_in))
+    except InputError:
+        raise
+    except (MemoryError, ValueError):  # NumPy's words for a large array and for a very large one
+        raise InputError(f"{layer} has {units * fan_in:,} weights, which do not fit into memory") from None
+    return drawn * math.sqrt(layer.gain / fan_in)
+
+
+def _samples(layer: Layer, shape: Shape, expected: str = "at least one number in each", axes: int = 0) -> None:
+    """Raise InputError unless this is the shape of samples, with so many axes if a number of them is given."""
+    if not is_shape(shape) or len(shape) != (axes or len(shape)):
+        raise InputError(f"{layer} got samples of shape {brief(shape)}, expected {expected}")
+
+
+def is_shape(shape: object) -> bool:
+    """Return whether this can be the shape of one sample: a tuple of one whole number or more, all above 0.
+
+    Examples
+    --------
+    >>> is_shape((28, 28, 1)), is_shape(()), is_shape((8, 0)), is_shape(8)
+    (True, False, False, False)
+    """
+    return isinstance(shape, tuple | list) and bool(shape) and all(
+        isinstance(side, Integral) and not isinstance(side, bool) and int(side) > 0 for side in shape)
+
+
 def _image(layer: Layer, shape: Shape) -> None:
     """Raise InputError unless samples of that shape are images."""
-    if len(shape) != 3 or not all(shape):
-        raise InputError(f"{layer} got samples of shape {shape}, expected images (H, W, C)")
+    _samples(layer, shape, "images (H, W, C)", 3)
 
 
 def _fit(layer: Layer, shape: Shape, params: Tree, **expected: Shape) -> None:
     """Raise InputError unless the parameters, if there are any, have the shapes that samples of `shape` need."""
-    for name, needed in expected.items():
-        if params is not None and params[name].shape != needed:
+    for name, needed in expected.items() if params is not None else ():
+        came = getattr(params.get(name) if isinstance(params, dict) else None, "shape", None)
+        if came != tuple(needed):
             raise InputError(f"{layer} got samples of shape {shape}, for which {name} would have the shape {needed}, "
-                             f"but it has {params[name].shape}")
+                             f"but {'there is no array of that name' if came is None else f'it has {came}'}")
+
+
+def _below(params: Tree) -> Tree:
+    """Return the parameters of an inner layer for its `out_shape`, to which None would say: do not look at them."""
+    return {} if params is None else params
+
+
+def _name(layer: Layer, field: str) -> str:
+    """Return what a message calls a field of a layer."""
+    return f"{field} of {type(layer).__name__}"
+
+
+def _set(layer: Layer, **values: object) -> None:
+    """Set fields of a layer that is being made: numbers of NumPy's would change the type of what they multiply."""
+    for name, value in values.items():
+        object.__setattr__(layer, name, value)
 
 
 def _whole(layer: Layer, **least: int) -> None:
     """Raise InputError unless the fields of these names are whole numbers and not below the given ones."""
     for name, low in least.items():
-        value = getattr(layer, name)
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
-            raise InputError(f"{layer} got {name} {value!r}, expected a whole number of at least {low}")
+        _set(layer, **{name: integer(_name(layer, name), getattr(layer, name), low, MOST)})
 
 
-def _positive(layer: Layer, name: str, most: float = sys.float_info.max) -> None:
+def _positive(layer: Layer, name: str, most: float = math.inf) -> None:
     """Raise InputError unless the field of that name is a number above 0 and at most `most`."""
-    value = getattr(layer, name)
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) <= most:
-        raise InputError(f"{layer} got {name} {value!r}, expected a number above 0 and at most {most:.3g}")
+    _set(layer, **{name: number(_name(layer, name), getattr(layer, name), most=most)})
+
+
+def _window(layer: MaxPool | AvgPool) -> None:
+    """Raise InputError unless the numbers of a pooling layer make windows, each of which sees a part of the image."""
+    _whole(layer, size=1)
+    if layer.stride is not None:
+        _whole(layer, stride=1)
+    _set(layer, pad=integer(_name(layer, "pad"), layer.pad, 0, layer.size - 1))
+
+
+def tuple_of_layers(what: str, came: object) -> tuple[Layer, ...]:
+    """Return layers in a tuple; raise InputError unless they are layers in a tuple or a list.
+
+    Parameters
+    ----------
+    what : str
+        What the message calls them.
+    came : object
+        What the user gave.
+
+    Returns
+    -------
+    tuple of Layer
+
+    Raises
+    ------
+    InputError
+        If it is no tuple and no list, or if something in it is no layer.
+
+    Examples
+    --------
+    >>> tuple_of_layers("blocks of a Network", [Dense(3), Dense(4)])
+    (Dense(units=3, gain=2.0), Dense(units=4, gain=2.0))
+    >>> tuple_of_layers("blocks of a Network", (3, 4))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: blocks of a Network are (3, 4), expected a tuple of layers, as (Dense(8), Dense(3))
+    """
+    if not isinstance(came, tuple | list) or not all(isinstance(layer, Layer) for layer in came):
+        raise InputError(f"{what} are {brief(came)}, expected a tuple of layers, as (Dense(8), Dense(3))")
+    return tuple(came)
+
+
+def _layers(layer: Layer, **came: object) -> None:
+    """Raise InputError unless the parts of a layer are layers."""
+    for name, part in came.items():
+        if not isinstance(part, Layer):
+            raise InputError(f"{_name(layer, name)} is {brief(part)}, expected a layer such as Dense(8)")
 
 
 @dataclass(frozen=True)
@@ -682,10 +786,8 @@ class Activation(Layer):
 
     name: str
 
-    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
-        if self.name not in ACTIVATIONS:
-            raise unknown("activation", str(self.name), ACTIVATIONS)
-        return shape
+    def __post_init__(self) -> None:
+        check_name("activation", self.name, ACTIVATIONS)
 
     def forward(self, params: Tree, h: Array, train: bool = True,
                 rng: np.random.Generator | None = None) -> tuple[Array, Any]:
@@ -696,7 +798,7 @@ class Activation(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         d_f = ACTIVATIONS[self.name].derivative
-        return delta * d_f(materialise(cache)), None                               # LAS (7)
+        return delta * d_f(materialise(cache)), None                               # LAS (7), ASAP (2.2)
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         return what.after(ACTIVATIONS[self.name].takes, cache), index
@@ -713,6 +815,7 @@ class Flatten(Layer):
     """
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _samples(self, shape)
         return (math.prod(shape),)
 
     def forward(self, params: Tree, h: Array, train: bool = True,
@@ -748,6 +851,9 @@ class Sequential(Layer):
 
     layers: tuple[Layer, ...]
 
+    def __post_init__(self) -> None:
+        _set(self, layers=tuple_of_layers("layers of Sequential", self.layers))
+
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         params = []
         for layer in self.layers:
@@ -756,10 +862,12 @@ class Sequential(Layer):
         return params, shape
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        if params is not None and not isinstance(params, list | tuple):
+            raise InputError(f"the parameters of {len(self.layers)} layers are {brief(params)}, expected a list")
         if params is not None and len(params) != len(self.layers):
             raise InputError(f"the parameters are those of {len(params)} layers, expected {len(self.layers)}")
         for i, layer in enumerate(self.layers):
-            shape = layer.out_shape(shape, None if params is None else params[i])
+            shape = layer.out_shape(shape, None if params is None else _below(params[i]))
         return shape
 
     def least_batch(self, shape: Shape) -> int:
@@ -834,14 +942,20 @@ class Residual(Layer):
     body: Layer
     shortcut: Layer | None = None
 
+    def __post_init__(self) -> None:
+        _layers(self, body=self.body, **{} if self.shortcut is None else {"shortcut": self.shortcut})
+
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         out, body = self.out_shape(shape), self.body.init(rng, shape)[0]
         return {"body": body, "shortcut": None if self.shortcut is None else self.shortcut.init(rng, shape)[0]}, out
 
     def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
-        below = params or {"body": None, "shortcut": None}
-        out = self.body.out_shape(shape, below["body"])
-        beside = shape if self.shortcut is None else self.shortcut.out_shape(shape, below["shortcut"])
+        if params is not None and not (isinstance(params, dict) and {"body", "shortcut"} <= params.keys()):
+            raise InputError(f"the parameters of a residual block are {brief(params)}, expected those of its body and "
+                             "of its shortcut in a dict")
+        body, short = (None, None) if params is None else (_below(params["body"]), _below(params["shortcut"]))
+        out = self.body.out_shape(shape, body)
+        beside = shape if self.shortcut is None else self.shortcut.out_shape(shape, short)
         if out != beside:
             raise InputError(f"a residual block's body makes {out} of {shape}, expected {beside} as its shortcut")
         return out

@@ -47,7 +47,8 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     x : Array
         Samples (N, ...), of NumPy or CuPy.
     y : Array
-        Targets (N, C), one row for each sample; of a label, its one-hot row.
+        Targets (N, C), one row for each sample; of a label, its one-hot row.  Under cross-entropy each row is made of
+        probabilities.  On the host they are checked in every step, on a device in the first one alone.
     rng : numpy.random.Generator
         The generator from which the rule draws what it draws anew in every step.
 
@@ -80,7 +81,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     >>> tape.output.shape, bool((params[0][0]["W"] == before).all())
     ((5, 2), False)
     """
-    checks.step(net, rule, params, state, opt, opt_state, x, y)
+    checks.step(net, rule, params, state, opt, opt_state, x, y, rng)
     state = rule.refresh(rng, state)
     tape = rule.forward(net, params, state, x, rng)
     opt_state(rule.align(net, params, state, tape, y, rng))
@@ -180,6 +181,8 @@ class Run:
         for what, came, kind in (("data", data, Dataset), ("settings", self.settings, Settings)):
             if not isinstance(came, kind):
                 raise InputError(f"{what} is {brief(came)}, expected a {kind.__name__}")
+        if not isinstance(name, str):
+            raise InputError(f"name is {brief(name)}, expected a text")
         self.seed = checks.seed(seed)
         self.name = name or (rule if isinstance(rule, str) else checks.name_of(rule))
         draw_params, draw_state, self.rng, self.draw_augment = map(
@@ -201,7 +204,7 @@ class Run:
                          self.rule.init(draw_state, net, params, shapes))
         self.optimizers = [bind(self.settings.optimizer, to_module(tree, xp), self.settings.lr,
                                 self.settings.weight_decay) for tree in (params, state)]
-        self.optimizers[0].fits = checks.Fits(net, self.rule, data.shape, shapes[-1], least)
+        self.optimizers[0].fits = checks.Fits(net, self.rule, data.shape, shapes[-1], least, one_hot=True)
         self.x, self.y = self._pair(data.x_train, data.y_train, xp)
         self.validation = self._pair(data.x_validation, data.y_validation, xp)
         x, y = (array[:ALIGNMENT_SAMPLES] for array in self.validation)
@@ -470,7 +473,7 @@ def cuts(samples: int, batch_size: int, least: int = 1) -> list[int]:
 
 
 def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None = None, seed: int = 0,
-        device: str = "cpu", on_epoch: Callable[[dict[str, Any]], None] = lambda record: None) -> Run:
+        device: str = "cpu", on_epoch: Callable[[dict[str, Any]], object] | None = None) -> Run:
     """Train a network under one rule for all epochs of the settings, and return the run.
 
     Parameters
@@ -488,7 +491,7 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
     device : str
         "cpu", "cuda" or "cuda:N".
     on_epoch : callable, optional
-        Called after every epoch with the epoch's record, for example `print`.
+        Called after every epoch with the epoch's record, for example `print`; nothing is called if it is left out.
 
     Returns
     -------
@@ -511,9 +514,13 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
     >>> [record["epoch"] for record in run.history], run.test_accuracy() > 0.5
     ([1, 2, 3], True)
     """
+    if on_epoch is not None and not callable(on_epoch):
+        raise InputError(f"on_epoch is {brief(on_epoch)}, expected a function of an epoch's record, such as print")
     run = Run(net, rule, data, settings, seed, device)
     for _ in range(run.settings.epochs):
-        on_epoch(run.epoch())
+        record = run.epoch()
+        if on_epoch is not None:
+            on_epoch(record)
     return run
 
 
@@ -529,7 +536,7 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     x : Array
         Samples (N, ...).
     y : Array
-        One-hot targets (N, C).
+        Targets (N, C): one-hot rows, or any that the network's loss takes.
     batch_size : int
         The number of samples that go through the network at once; the result does not depend on it.
 
@@ -542,7 +549,8 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     Raises
     ------
     InputError
-        If the lengths or the shapes differ, or if there are no samples.
+        If the lengths or the shapes differ, if there are no samples, or if the loss is cross-entropy and a row of y is
+        not made of probabilities.
 
     Examples
     --------
@@ -552,7 +560,7 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     >>> evaluate(net, [{"W": np.eye(2), "b": np.zeros(2)}], x, np.eye(2)[[0, 0]])
     {'accuracy': 0.5, 'loss': 0.5}
     """
-    checks.a_network(net)
+    network.a_network(net)
     checks.arrays(x, y)
     batch_size = integer("batch_size", batch_size, 1)
     if len(x) != len(y) or not len(x):
@@ -561,7 +569,9 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     for i in range(0, len(x), batch_size):
         with np.errstate(over="ignore", invalid="ignore"):
             a, y_part = network.predict(net, params, x[i:i + batch_size]), y[i:i + batch_size]
-            checks.targets(y, (len(y), *a.shape[1:]))
+            if not i:
+                checks.targets(y, (len(y), *a.shape[1:]))
+                checks.values(net, y)
             finite = array_module(a).isfinite(a).all(-1)
             right += float(((a.argmax(-1) == y_part.argmax(-1)) & finite).sum())
             loss += float(net.value(a, y_part)) * len(a) if finite.all() else float("nan")

@@ -13,12 +13,12 @@ from typing import Any, overload
 
 import numpy as np
 
-from .backend import Array, array_module
-from .errors import InputError, unknown
+from .backend import Array, a_generator, array_module, type_name
+from .errors import InputError, brief, check_name
 from .kernels.loss import DEFAULT_LOSS, LOSSES
-from .layers import Conv, Layer, Sequential, Shape
+from .layers import Conv, Layer, Sequential, Shape, is_shape, tuple_of_layers
 from .tape import ALL, Keep, Kept, generator
-from .tree import Tree, tree_map
+from .tree import Tree, leaves, tree_map
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,16 @@ class Network:
     Raises
     ------
     InputError
-        If there is no loss of that name.
+        If the blocks are no layers, or if there is no loss of that name.
 
     Notes
     -----
     With one (dense, activation) pair in each block, the code computes the papers' equations for fully connected
     networks.  The last block is linear, because softmax belongs to the loss.  A network can be indexed and sliced as a
     tuple can; a slice is a network.
+
+    A network has no input shape.  A layer says how many units it has; `init` draws its weights for the samples that
+    come.  So one network can be trained on samples of other shapes too, as long as all its layers take them.
 
     Examples
     --------
@@ -55,8 +58,8 @@ class Network:
     loss: str = DEFAULT_LOSS
 
     def __post_init__(self) -> None:
-        if self.loss not in tuple(LOSSES):
-            raise unknown("loss", str(self.loss), LOSSES)
+        object.__setattr__(self, "blocks", tuple_of_layers("blocks of a Network", self.blocks))
+        check_name("loss", self.loss, LOSSES)
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -163,7 +166,8 @@ def init(net: Network, rng: np.random.Generator, shape: Shape,
     Raises
     ------
     InputError
-        If the network does not take samples of that shape.
+        If the network does not take samples of that shape, if the type is no type of floats, or if `rng` is no
+        generator.
 
     Examples
     --------
@@ -173,12 +177,43 @@ def init(net: Network, rng: np.random.Generator, shape: Shape,
     >>> shapes, params[-1]["W"].shape, str(params[-1]["W"].dtype)
     ([(4,), (8,), (3,)], (3, 8), 'float32')
     """
-    params, shapes = [], [tuple(shape)]
+    a_network(net)
+    a_generator(rng)
+    params, shapes = [], [a_shape(shape)]
+    kind = type_name(dtype)
+    if not kind.startswith(("float", "complex")):  # anything else would round the weights to whole numbers
+        raise InputError(f"dtype is {brief(dtype)}, expected a type of floats, such as 'float32'")
     for block in net:
         p, out = block.init(rng, shapes[-1])
-        params.append(tree_map(lambda array: array.astype(dtype), p))
+        params.append(tree_map(lambda array: array.astype(kind), p))
         shapes.append(out)
     return params, shapes
+
+
+def a_network(net: object) -> None:
+    """Raise InputError unless this is a Network.
+
+    Examples
+    --------
+    >>> a_network("mlp:4")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: net is 'mlp:4', expected a Network as models.build makes them
+    """
+    if not isinstance(net, Network):
+        raise InputError(f"net is {brief(net)}, expected a Network as models.build makes them")
+
+
+def a_shape(shape: Any) -> Shape:
+    """Return the shape of one sample as a tuple; raise InputError if it is none.
+
+    Examples
+    --------
+    >>> a_shape([28, 28, 1])
+    (28, 28, 1)
+    """
+    if not is_shape(shape):
+        raise InputError(f"shape is {brief(shape)}, expected that of one sample, such as (784,) or (28, 28, 1)")
+    return tuple(map(int, shape))
 
 
 def least_batch(net: Network, shape: Shape) -> int:
@@ -201,7 +236,8 @@ def least_batch(net: Network, shape: Shape) -> int:
     >>> [least_batch(Network(blocks), (8, 8, 3)) for blocks in [(Conv(4, 3), BatchNorm()), (GlobalPool(), BatchNorm())]]
     [1, 2]
     """
-    return Sequential(net.blocks).least_batch(shape)
+    a_network(net)
+    return Sequential(net.blocks).least_batch(a_shape(shape))
 
 
 def check(net: Network, params: Tree, x: Array) -> None:
@@ -218,7 +254,7 @@ def check(net: Network, params: Tree, x: Array) -> None:
     Raises
     ------
     InputError
-        If x is no array of numbers, or if its samples do not fit.
+        If x is no array of numbers, or if its samples or the parameters do not fit.
 
     Examples
     --------
@@ -227,6 +263,22 @@ def check(net: Network, params: Tree, x: Array) -> None:
     >>> net = mlp((4,), 3, (8,))
     >>> check(net, init(net, np.random.default_rng(0), (4,))[0], np.zeros((2, 4)))
     """
+    a_network(net)
+    _batch(x)
+    Sequential(net.blocks).out_shape(x.shape[1:], {} if params is None else params)
+    for path, array in leaves(params):
+        try:
+            array_module(x, array)
+            fits = array.dtype.kind in "biufc"
+        except TypeError:
+            fits = False
+        if not fits:
+            raise InputError(f"the parameters have {brief(array)} at {path}, expected an array of numbers, of NumPy if "
+                             "the samples are, else of CuPy")
+
+
+def _batch(x: Array) -> None:
+    """Raise InputError unless x is a batch of samples."""
     try:
         array_module(x)
     except TypeError:
@@ -234,7 +286,6 @@ def check(net: Network, params: Tree, x: Array) -> None:
     if x.ndim < 2 or x.dtype.kind not in "biufc":
         raise InputError("expected samples as an array of numbers (N, ...), got: "
                          f"{type(x).__name__} of shape {x.shape}, {x.dtype}")
-    Sequential(net.blocks).out_shape(x.shape[1:], params)
 
 
 def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Callable[[int], Keep] = lambda i: ALL,
@@ -261,6 +312,12 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Call
     -------
     Tape
 
+    Raises
+    ------
+    InputError
+        If x is no batch, if a layer cannot compute because the samples or the parameters do not fit, or if `rng` is no
+        generator.
+
     Examples
     --------
     >>> import numpy as np
@@ -271,15 +328,23 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Call
     >>> np.array_equal(first.output, again.output)
     True
     """
+    a_network(net)
+    _batch(x)
+    if rng is not None:
+        a_generator(rng)
     if not seeds:
         seeds = [int(rng.integers(2**63)) if draws and train and rng is not None else None for draws in net.draws]
     h, outputs, caches, index = x, [x], [], 0
-    for i, (block, p, seed) in enumerate(zip(net, params, seeds, strict=True)):
-        h, cache = block.forward(p, h, train, generator(seed))
-        what = keep(i)
-        cache, index = block.keep(cache, what, index)
-        outputs.append(what.between(h))
-        caches.append(cache)
+    try:
+        for i, (block, p, seed) in enumerate(zip(net, params, seeds, strict=True)):
+            h, cache = block.forward(p, h, train, generator(seed))
+            what = keep(i)
+            cache, index = block.keep(cache, what, index)
+            outputs.append(what.between(h))
+            caches.append(cache)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        check(net, params, x)  # it costs too much for every step, and says what came and what was expected
+        raise
     outputs[-1] = h
     return Tape(outputs, caches, seeds)
 
@@ -395,6 +460,11 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
     list
         The gradients of each block, None for a block without parameters.
 
+    Raises
+    ------
+    InputError
+        If a block has no signal, and nothing comes down to it from above.
+
     Examples
     --------
     >>> import numpy as np
@@ -410,7 +480,8 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
     down: Array | None = None
     for i in reversed(range(len(net))):
         delta = signals.get(i, down)
-        assert delta is not None, f"block {i} hears nothing: it has no signal, and nothing comes down from above"
+        if delta is None:
+            raise InputError(f"block {i} hears nothing: it has no signal, and nothing comes down from above")
         down, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta,
                                          want_down=i > 0 and i - 1 not in signals)
     return grads

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Array, array_module
-from .errors import check_name, number
+from .errors import InputError, brief, check_name, number, yes_or_no
 from .leaf_names import LOCAL, leaf_name
 from .tree import Tree, leaves, nodes
 from .workers import split_among_workers
@@ -82,9 +82,10 @@ class Optimizer:
     tree : tree of array
         What the optimiser writes into.
     lr : float
-        The learning rate.  It may be set anew between steps, as schedules do.
+        The learning rate, any finite number; below 0 the optimiser climbs.  It may be set anew between steps, as
+        schedules do.
     weight_decay : float
-        lam, above.
+        lam, above; any finite number, below 0 for weights that grow.
     decoupled : bool
         Whether weight decay is decoupled from the gradient.
 
@@ -102,9 +103,8 @@ class Optimizer:
     Raises
     ------
     InputError
-        If a number is not finite, or if an option is out of its range.
-    ValueError
-        If a leaf is not contiguous, or if two leaves have one path.
+        If a number is not finite, if an option is out of its range, or if the tree holds what an optimiser cannot
+        write into: anything but contiguous arrays of floats, each with a path of its own.
 
     Examples
     --------
@@ -125,25 +125,34 @@ class Optimizer:
     memories = 0
 
     def __init__(self, tree: Tree, lr: float, weight_decay: float = 0.0, decoupled: bool = False):
-        self.lr, self.weight_decay = number("lr", lr, "finite"), number("weight_decay", weight_decay, "finite")
-        self.decoupled = decoupled
+        self.lr, self.weight_decay = lr, weight_decay
+        self.decoupled = yes_or_no("decoupled", decoupled)
         self.tree, self.nodes = tree, list(nodes(tree))
         self.fits: Any = None
         self.slots: dict[str, tuple[Array, list[Array]]] = {}
         self.steps: dict[str, int] = {}
         self.scratch: dict[Any, Array] = {}
         for path, w in leaves(tree):
-            xp = array_module(w)
+            try:
+                xp = array_module(w)
+            except TypeError:
+                xp = None
+            if xp is None or w.dtype.kind != "f":
+                raise InputError(f"the leaf {path or 'of the tree'} is {brief(w)}, expected an array of floats")
             if not w.flags.c_contiguous:
-                raise ValueError(f"the leaf {path} is not contiguous: an optimiser cannot write into it")
+                raise InputError(f"the leaf {path} is not contiguous: an optimiser cannot write into it")
+            if xp is np and not w.flags.writeable:
+                raise InputError(f"the leaf {path} is read-only: an optimiser cannot write into it")
             if path in self.slots:
-                raise ValueError(f"two leaves of the tree have the path {path}")
+                raise InputError(f"two leaves of the tree have the path {path}")
             self.slots[path] = (w, [xp.zeros(w.size, w.dtype) for _ in range(self.memories)])
             self.steps[path] = 0
             if w.dtype not in self.scratch:
                 self.scratch[w.dtype] = xp.empty(HOST_BLOCK if xp is np else DEVICE_BLOCK, w.dtype)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("lr", "weight_decay"):
+            value = number(name, value, "finite")
         # numbers of NumPy's would change the type of the arrays that they multiply
         super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
 
@@ -171,13 +180,14 @@ class Optimizer:
 
         Raises
         ------
-        ValueError
+        InputError
             If a gradient does not fit the tree.  Nothing has moved then.
         """
         given = list(leaves(grads))
         for path, g in given:
-            if path not in self.slots or self.slots[path][0].shape != g.shape:
-                raise ValueError(f"a gradient {g.shape} came for {path}, expected "
+            came = getattr(g, "shape", None)
+            if path not in self.slots or self.slots[path][0].shape != came:
+                raise InputError(f"a gradient {brief(g) if came is None else came} came for {path}, expected "
                                  f"{self.slots[path][0].shape if path in self.slots else 'none there'}")
         for path, g in given:
             w, memories = self.slots[path]
@@ -286,7 +296,7 @@ class Momentum(Optimizer):
     def __init__(self, tree: Tree, lr: float, weight_decay: float = 0.0, decoupled: bool = False,
                  mu: float = 0.9, nesterov: bool = False):
         super().__init__(tree, lr, weight_decay, decoupled)
-        self.mu, self.nesterov = number("mu", mu, "non-negative"), nesterov
+        self.mu, self.nesterov = number("mu", mu, "non-negative"), yes_or_no("nesterov", nesterov)
 
     def block_update(self, step: int) -> Callable[..., None]:
         """Return the update of a block, as `Optimizer.block_update` says."""
@@ -456,7 +466,7 @@ def bind(name: str, tree: Tree, lr: float, weight_decay: float = 0.0) -> Optimiz
     tree : tree of array
         What the optimiser will write into.
     lr : float
-        The learning rate.
+        The learning rate; a negative one climbs, as of `Optimizer`.
     weight_decay : float
         As of `Optimizer`; `OPTIMIZERS` says whether it is decoupled.
 
@@ -467,7 +477,7 @@ def bind(name: str, tree: Tree, lr: float, weight_decay: float = 0.0) -> Optimiz
     Raises
     ------
     InputError
-        If no optimiser has that name, or if a number is not finite.
+        If no optimiser has that name, or as of `Optimizer`.
 
     Examples
     --------

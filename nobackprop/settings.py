@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-import numpy as np
-
+from .backend import type_name
 from .data.augment import AUGMENTATIONS, parse
 from .errors import InputError, brief, check_name, integer, number
 from .kernels.activation import ACTIVATIONS
@@ -19,6 +18,7 @@ from .kernels.loss import DEFAULT_LOSS, LOSSES
 from .optim import OPTIMIZERS, SCHEDULES
 
 DTYPES = ("float32", "float64")
+MOST = 2**63 - 1  # no machine counts further in a lifetime, and floats would soon round such a number to infinity
 Check = Callable[[str, Any], Any]
 
 
@@ -26,7 +26,7 @@ Check = Callable[[str, Any], Any]
 
 
 def count(default: int, help: str) -> Any:
-    """Make the field of a setting that is an integer from 1 on.
+    """Make the field of a setting that is an integer from 1 to 2**63 - 1.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def count(default: int, help: str) -> Any:
     Traceback (most recent call last):
     nobackprop.errors.InputError: patience must be at least 1, got 0
     """
-    return _setting(default, help, "count", lambda name, value: integer(name, value, 1))
+    return _setting(default, help, "count", lambda name, value: integer(name, value, 1, MOST))
 
 
 def real(default: float, help: str, kind: str = "positive") -> Any:
@@ -92,10 +92,7 @@ def _augment(name: str, value: Any) -> str:
 
 def _dtype(name: str, value: Any) -> str:
     """The name of a type that networks are trained in."""
-    try:
-        found = str(np.dtype(value).name) if value is not None else ""
-    except (TypeError, ValueError, SyntaxError):  # NumPy's own reader of such names fails in these ways
-        found = ""
+    found = type_name(value)
     if found not in DTYPES:
         raise InputError(f"{name} is {brief(value)}, expected {' or '.join(DTYPES)}")
     return found

@@ -1,6 +1,7 @@
 """What all tests share: the array modules present, the data folder, and that no global generator moves."""
 from __future__ import annotations
 
+import gc
 import os
 import random
 import warnings
@@ -21,9 +22,15 @@ with suppress(ImportError):
 
 settings.register_profile("fast", max_examples=10, deadline=None)
 settings.register_profile("dev", max_examples=30, deadline=None)
-settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, database=None)
+settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=300, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all modules stay to the end, so no collection of garbage has to look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

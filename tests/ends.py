@@ -1,10 +1,10 @@
 """`make ends`: commands that train are ended in every way, at random moments, and must lose nothing.
 
-Each command is run once to its end.  Then it is started again and again, and ended at a moment that is drawn at random:
-by SIGKILL, SIGTERM, SIGHUP or SIGINT, by a reader of its output that goes away, by a disk that is full, by a folder that
-vanishes.  After SIGKILL and after signals it goes on with --resume, and its results must be equal to the uninterrupted
-ones to the last bit, but for the seconds that it took.  After a full disk or a lost folder the results that it has written
-elsewhere must be equal.  The table at the end is that of docs/reliability.md.
+Each command is run once to its end.  Then it is started again and again, and ended at a moment that is drawn at
+random: by SIGKILL, SIGTERM, SIGHUP or SIGINT, by a reader of its output that goes away, by a disk that is full, by a
+folder that vanishes.  After SIGKILL and after signals it goes on with --resume, and its results must be equal to the
+uninterrupted ones to the last bit, but for the seconds that it took.  After a full disk or a lost folder the results
+that it has written elsewhere must be equal.  The table at the end is that of docs/reliability.md.
 """
 from __future__ import annotations
 

@@ -5,8 +5,10 @@ import numpy as np
 
 from nobackprop import network
 from nobackprop.backend import Array
+from nobackprop.feedback import weights
 from nobackprop.models import mlp
 from nobackprop.network import Network, Tape
+from nobackprop.optim import SGD
 from nobackprop.rules import Rule
 from nobackprop.tree import Tree, leaves, tree_map
 
@@ -46,6 +48,24 @@ class Case:
 
     def grads(self) -> Tree:
         return self.rule.credit(self.net, self.params, self.state, self.tape(), self.y).grads
+
+
+def chain(rule: Rule, W: list, B: list, x, y, loss: str = "squared") -> Case:
+    """A linear network without biases that has the weights W, a rule in the state B, and the batch (x, y)."""
+    W, B = ([np.array(w, float, ndmin=2) for w in ws] for ws in (W, B))
+    case = Case(rule, 0, tuple(len(w) for w in W[:-1]), W[0].shape[1], len(W[-1]), 1, "identity", loss, biases=False)
+    for p, w in zip([*(block[0] for block in case.params[:-1]), case.params[-1]], W, strict=True):
+        p["W"] = w
+    case.state, case.x, case.y = B, np.array(x, float, ndmin=2), np.array(y, float, ndmin=2)
+    return case
+
+
+def move(case: Case, eta: float, eta_B: float) -> tuple[float, float]:
+    """A step as `learn.step` makes it, by plain descent, in which biases stay 0: the losses before and after it."""
+    before = case.net.value(case.tape().output, case.y)
+    SGD(case.state, lr=eta_B)(case.align())
+    SGD(case.params, lr=eta)(weights(case.grads()))
+    return float(before), float(case.net.value(case.tape().output, case.y))
 
 
 def slope(f, tree: Tree, direction: Tree) -> float:

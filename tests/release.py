@@ -63,6 +63,12 @@ def files_of_wheel(path: Path) -> list[str]:
         return sorted(name for name in archive.namelist() if ".dist-info/" not in name)
 
 
+def in_wheel(names: Iterable[str]) -> list[str]:
+    """The files that a wheel should hold: those of the package, and copies of the pages of theory."""
+    return sorted(name.replace("docs/theory/", "nobackprop/studies/theory/") for name in names
+                  if name.startswith("nobackprop/") or re.fullmatch(r"docs/theory/[^/]+\.md", name))
+
+
 def description(sdist: Path) -> str:
     """The long description in the metadata of a source distribution; a wheel that is built of it has the same."""
     with tarfile.open(sdist) as archive:
@@ -154,7 +160,7 @@ def main(fast: bool, work: Path) -> None:
     sdist, = (work / "dist").glob("*.tar.gz")
     wheel, = (work / "dist").glob("*.whl")
     check_same("source distribution", files_of_sdist(sdist), names)
-    check_same("wheel", files_of_wheel(wheel), [name for name in names if name.startswith("nobackprop/")])
+    check_same("wheel", files_of_wheel(wheel), in_wheel(names))
     check_readme(sdist, wheel)
     run(sys.executable, "-m", "venv", work / "environment", cwd=work)
     binaries = work / "environment" / "bin"

@@ -265,11 +265,11 @@ def test_parse_does_what_is_typed_in_that_order():
     ("crop:-1", "expected crop:PAD"),
     ("crop:", "expected crop:PAD"),
     ("crop:1:2", "expected crop:PAD"),
-    ("crop:257", "crop has the number 257, expected one from 0 to 256"),
-    ("cutout:0", "cutout has the number 0, expected one from 1 to 256"),
-    ("jitter:99999999999999999999", "expected one from 0 to 256"),
-    ("randaugment:2:31", "randaugment has the numbers 2 and 31, expected from 0 to 13 operations and a magnitude"),
-    ("randaugment:14", "randaugment has the numbers 14 and 9"),
+    ("crop:257", "the number of crop must be at most 256, got 257"),
+    ("cutout:0", "the number of cutout must be at least 1, got 0"),
+    ("jitter:99999999999999999999", "the number of jitter must be at most 256, got 9999"),
+    ("randaugment:2:31", "the magnitude of randaugment must be at most 30, got 31"),
+    ("randaugment:14", "the number of operations of randaugment must be at most 13, got 14"),
 ])
 def test_wrong_names_and_numbers_are_one_sentence(text, words):
     with pytest.raises(InputError) as caught:
@@ -292,5 +292,20 @@ def test_whole_numbers_can_be_moved_but_not_computed_with():
 
 
 def test_no_probability():
-    with pytest.raises(InputError, match="flip has the probability 1.5"):
+    with pytest.raises(InputError, match="the probability of flip must be at most 1, got 1.5"):
         flip(generator(), normal(), 1.5)
+
+
+@pytest.mark.parametrize("wrong", [True, "1", None, np.nan, 1.5, -1, [1], 1j], ids=repr)
+@pytest.mark.parametrize("call", [flip, crop, jitter, cutout, AUGMENTATIONS["randaugment"].function,
+                                  lambda rng, x, m: AUGMENTATIONS["randaugment"].function(rng, x, 2, m)])
+def test_what_is_no_number_is_one_sentence(call, wrong):
+    with pytest.raises(InputError, match="must be") as caught:
+        call(generator(), normal(), wrong)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [None, 3, ["flip"], b"flip"], ids=repr)
+def test_what_is_no_text_describes_no_augmentation(text):
+    with pytest.raises(InputError, match="expected a text such as 'flip,crop:4'"):
+        parse(text)

@@ -186,6 +186,21 @@ def test_a_device_of_no_known_name(with_cupy, name):
     assert "unknown device" in refused(name) and "expected cpu, cuda or cuda:N" in refused(name)
 
 
+@pytest.mark.parametrize("device", [0, None, 1.5, ["cpu"], ("cuda", 0), b"cpu", np.int64(0)], ids=repr)
+def test_a_device_is_named_by_a_text(with_cupy, device):
+    for act in (lambda: open_device(device), lambda: run("bp", 30, device)):
+        with pytest.raises(InputError, match="^unknown device .*: expected cpu, cuda or cuda:N$"):
+            act()
+
+
+@pytest.mark.parametrize("digits", [10, 5000])
+def test_a_device_of_very_many_digits(with_cupy, digits):
+    """Python reads no integer of 5000 digits."""
+    with pytest.raises(InputError, match="^unknown device 'cuda:999.*: expected cpu, cuda or cuda:N$") as caught:
+        open_device("cuda:" + "9" * digits)
+    assert len(str(caught.value)) < 100
+
+
 def test_no_cupy(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert "pip install 'nobackprop[gpu]'" in refused("cuda") and "not installed" in refused("cuda:1")
@@ -245,7 +260,7 @@ def test_a_step_on_a_device_does_what_it_does_on_the_host(xp, name, optimizer):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
         else:
             np.testing.assert_array_equal(a, b)
-    assert seen.reads == 0
+    assert seen.reads == (xp is fakecupy)  # the first step looks at its targets, and no later one does
     assert bool(seen.names) == (xp is fakecupy)
     assert seen.names <= fakecupy.FUNCTIONS | {f"ndarray.{method}" for method in fakecupy.METHODS}
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from networks import Case
 
-from nobackprop import learn, models, network, rules
+from nobackprop import checks, learn, models, network, rules
 from nobackprop.data import from_arrays
 from nobackprop.errors import InputError
 from nobackprop.learn import Run, Settings
+from nobackprop.network import Network
 from nobackprop.optim import SGD, bind
 from nobackprop.rules import RULES
 from nobackprop.tree import leaves, tree_map
@@ -97,6 +98,90 @@ def test_a_step_and_an_evaluation_take_arrays_of_numbers_of_one_module(where, ma
         learn.evaluate(case.net, case.params, **({"x": case.x, "y": case.y} | {where: wrong}))
 
 
+def spoilt(y, value):
+    y = y.copy()
+    y[2, 1] = value
+    return y
+
+
+NO_PROBABILITIES = {
+    "zeros": lambda y: y * 0, "negative": lambda y: -y, "five": lambda y: y * 5, "half": lambda y: y / 2,
+    "NaN": lambda y: y * np.nan, "inf": lambda y: spoilt(y, np.inf), "-inf": lambda y: spoilt(y, -np.inf),
+    "one NaN": lambda y: spoilt(y, np.nan), "one too large": lambda y: spoilt(y, 1.5),
+    "below 0, of sum 1": lambda y: np.full_like(y, [1.5, -0.25, -0.25]),
+    "two classes": lambda y: np.minimum(y + y[::-1], 1),
+    "huge": lambda y: np.full_like(y, 1e308), "integers": lambda y: 2 * y.astype("uint8"),
+    "negative integers": lambda y: -y.astype("int8"), "all true": lambda y: y < 2,
+    "off by a ten-thousandth": lambda y: y * 1.0001, "columns sum to 1": lambda y: y / y.sum(0).clip(1),
+}
+
+
+@pytest.mark.parametrize("wrong", NO_PROBABILITIES)
+@pytest.mark.parametrize("name", ["bp", "drtp", "spsa", "al"])
+def test_cross_entropy_is_of_probabilities(name, wrong):
+    """In the first step, and in every later one; NumPy would compute some number of the others."""
+    y = NO_PROBABILITIES[wrong](Case(RULES[name], 0).y)
+    sentence = r"^row \d of y is \[.*, expected probabilities: numbers from 0 on that sum to 1$"
+    case = Stepped(name)
+    case.refuses(sentence, y=y)
+    case.step()
+    case.refuses(sentence, y=y)
+    for batch_size in (1, 256):
+        with pytest.raises(InputError, match=sentence):
+            learn.evaluate(case.net, case.params, case.x, y, batch_size)
+
+
+def test_the_row_that_is_wrong_is_named():
+    case = Stepped("bp")
+    y = np.where(np.arange(7)[:, None] == 2, [0.0, 7.0, 0.0], np.eye(3)[0])
+    case.refuses(r"^row 2 of y is \[0.0, 7.0, 0.0\], expected", y=y)
+
+
+@pytest.mark.parametrize("classes, dtype, given", [
+    (3, "float64", "float64"), (1000, "float32", "float32"), (1000, "float32", "float64"), (10, "float16", "float16")])
+def test_probabilities_are_right_up_to_rounding(classes, dtype, given):
+    """Those of softmax in any type, also if they came to the step in a wider one; and labels that are smoothed."""
+    rng = np.random.default_rng(0)
+    p = np.exp(rng.standard_normal((64, classes))).astype(dtype)
+    p /= p.sum(1, keepdims=True, dtype=dtype)
+    net = models.build("mlp:4", (5,), classes)
+    for y in (p.astype(given), (0.9 * np.eye(classes)[rng.integers(classes, size=64)] + 0.1 / classes).astype(dtype)):
+        checks.values(net, y)
+
+
+@pytest.mark.parametrize("y", [-5.0, 0.0, 1e60])
+def test_the_squared_loss_is_of_any_finite_numbers(y):
+    case = Stepped("bp", loss="squared")
+    case.step(y=np.full((7, 3), y))
+    learn.evaluate(case.net, case.params, case.x, np.full((7, 3), y))
+    for wrong in (np.nan, np.inf, -np.inf):
+        sentence = r"^row 2 of y is \[.*, expected finite numbers$"
+        case.refuses(sentence, y=spoilt(case.y, wrong))
+        with pytest.raises(InputError, match=sentence):
+            learn.evaluate(case.net, case.params, case.x, spoilt(case.y, wrong))
+
+
+def test_a_run_looks_at_no_targets_again(monkeypatch):
+    """It has made them itself, of labels."""
+    run = Run(NET, "bp", tiny(), Settings(batch_size=5))
+    asked, values = [], checks.values
+    monkeypatch.setattr(checks, "values", lambda net, y: asked.append(len(y)) or values(net, y))
+    run.epoch()
+    assert asked == [6]  # those of the validation set
+
+
+@every_rule
+@pytest.mark.parametrize("rng", [0, None, np.random.RandomState(0), np.random, "x"], ids=repr)
+def test_a_step_draws_from_a_generator_alone(name, rng):
+    """Under every rule, or the mistake would show with the next rule that is tried."""
+    case = Stepped(name)
+    case.rng, kept = rng, case.rng
+    with pytest.raises(InputError, match="^rng is .*, expected a generator, such as numpy.random.default_rng"):
+        case.step()
+    case.rng = kept
+    case.step()
+
+
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_a_matrix_is_refused_as_its_products_are_others():
     case = Stepped("bp")
@@ -106,7 +191,7 @@ def test_a_matrix_is_refused_as_its_products_are_others():
 @pytest.mark.parametrize("shape", [(7, 6), (7, 4), (7,), (7, 5, 1), (7, 1, 5), (7, 2, 2, 5), (0, 5)])
 def test_inputs_of_another_shape_are_refused(shape):
     case = Stepped("las")
-    case.refuses("samples of shape|samples in x", x=np.ones(shape), y=case.y[:shape[0]])
+    case.refuses("samples of shape|samples in x|a row for each sample", x=np.ones(shape), y=case.y[:shape[0]])
     if len(shape) > 1 and shape[-1] != 5:
         with pytest.raises(InputError, match=rf"\(7, {shape[1]}|\({shape[1]},"):
             learn.evaluate(case.net, case.params, np.ones(shape), case.y)
@@ -161,7 +246,7 @@ def test_the_state_of_a_deeper_network_is_refused(name):
         assert name == "dfa-shared" or not list(leaves(case.state))
         return
     case.step()
-    case.refuses(f"the state that came does not fit rule {name} with this network: trees differ at ",
+    case.refuses(f"the state that came cannot belong to rule {name} with this network: trees differ at ",
                  state=deep.state, opt_state=SGD(deep.state, 0.1), opt=SGD(case.params, 0.1))
 
 
@@ -171,13 +256,13 @@ def test_the_state_of_another_rule_is_refused(name):
     for other in RULES:
         theirs = RULES[other].init(np.random.default_rng(0), case.net, case.params, case.shapes)
         if shapes(theirs) != shapes(case.state):
-            case.refuses(f"the state that came does not fit rule {name} with this network",
+            case.refuses(f"the state that came cannot belong to rule {name} with this network",
                          state=theirs, opt_state=SGD(theirs, 0.1), opt=SGD(case.params, 0.1))
 
 
 def test_the_parameters_of_another_network_are_refused():
     case, other = Stepped("bp"), Case(RULES["bp"], 0, sizes=(6, 5))
-    case.refuses(r"the params that came does not fit this network with samples of shape \(5,\)",
+    case.refuses(r"the params that came cannot belong to this network with samples of shape \(5,\)",
                  params=other.params, opt=SGD(other.params, 0.1))
 
 
@@ -185,7 +270,7 @@ def test_a_rule_that_changes_in_the_middle_is_looked_at_again():
     """What was found out about one rule holds for no other."""
     case = Stepped("las")
     case.step()
-    case.refuses("does not fit rule dfa", rule=RULES["dfa"])
+    case.refuses("cannot belong to rule dfa", rule=RULES["dfa"])
     case.step()
 
 
@@ -240,6 +325,7 @@ NET = models.build("mlp:4", (5,), 3)
     ({"net": "mlp:4"}, "^net is 'mlp:4', expected a Network"),
     ({"net": NET.blocks}, "^net is .*, expected a Network"),
     ({"net": None}, "^net is None, expected a Network"),
+    ({"net": Network(())}, "^net has no blocks, expected at least one$"),
     ({"rule": rules.LAS}, r"^rule is the class LAS, expected an instance: LAS\(\)$"),
     ({"rule": "lass"}, "unknown rule 'lass': did you mean 'las'"),
     ({"rule": 3}, "^rule is 3, expected a Rule"),
@@ -262,6 +348,25 @@ def test_what_a_run_is_made_of_is_told_in_a_sentence(wrong, sentence):
         with pytest.raises(InputError, match=sentence) as caught:
             make(**({"net": NET, "rule": RULES["bp"], "data": tiny(), "settings": Settings(epochs=1)} | wrong))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [3, None, b"las", ["las"], np.ones(2)], ids=repr)
+def test_a_run_is_called_by_a_text(name):
+    with pytest.raises(InputError, match="^name is .*, expected a text$"):
+        Run(NET, "bp", tiny(), name=name)
+
+
+@pytest.mark.parametrize("wrong", [3, "print", [print], {"epoch": 1}], ids=repr)
+def test_what_is_called_after_an_epoch_is_a_function(wrong):
+    """It is said before the first epoch, and not after it."""
+    with pytest.raises(InputError, match="^on_epoch is .*, expected a function of an epoch's record"):
+        learn.fit(NET, "bp", None, on_epoch=wrong)
+
+
+def test_nothing_need_be_called_after_an_epoch():
+    seen = []
+    runs = [learn.fit(NET, "bp", tiny(), Settings(epochs=2), on_epoch=call) for call in (None, seen.append)]
+    assert runs[0].history == runs[1].history == seen
 
 
 def test_a_network_for_images_is_refused_for_vectors():

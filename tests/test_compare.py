@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from tolerance import assert_close
 
-from nobackprop import workers
+from nobackprop import figures, workers
 from nobackprop.cli.options import READERS
 from nobackprop.data import DATASETS, from_arrays, load
 from nobackprop.data.sources import Source
@@ -442,14 +442,24 @@ WRONG: dict[tuple[str | int, ...], list[tuple[Any, str]]] = {
     ("runs", 0, "rule"): [(GONE, "the key 'runs[0].rule' is missing")],
     ("runs", 1, "seed"): [(GONE, "the key 'runs[1].seed' is missing"),
                           (0.5, "'runs[1].seed' is 0.5, expected an integer"),
-                          (True, "'runs[1].seed' is true, expected an integer")],
-    ("runs", 0, "seconds"): [(None, "'runs[0].seconds' is null, expected a number"),
+                          (True, "'runs[1].seed' is true, expected an integer"),
+                          (-1, "'runs[1].seed' is -1, expected an integer from 0 on"),
+                          (0, "'runs[1]' has the rule and the seed of 'runs[0]', expected each pair once")],
+    ("runs", 0, "seconds"): [(-1, "'runs[0].seconds' is -1, expected a number from 0 to 1e+300"),
+                             (None, "'runs[0].seconds' is null, expected a number"),
                              (10**400, f"'runs[0].seconds' is 1{'0' * 39}..., expected a number")],
     ("runs", 0, "test_accuracy"): [("1", "'runs[0].test_accuracy' is \"1\", expected a number or null")],
     ("runs", 0, "history"): [(GONE, "the key 'runs[0].history' is missing"),
                              ([], "'runs[0].history' is empty, expected at least one epoch")],
     ("runs", 0, "history", 1, "epoch"): [
-        (GONE, "the key 'runs[0].history[1].epoch' is missing")],
+        (GONE, "the key 'runs[0].history[1].epoch' is missing"),
+        (1, "'runs[0].history[1].epoch' is 1, expected 2"),
+        (3, "'runs[0].history[1].epoch' is 3, expected 2"),
+        (10**400, "'runs[0].history[1].epoch' is an integer of 1329 bits, expected 2")],
+    ("config", "interrupted"): [("no", "'config.interrupted' is \"no\", expected true or false")],
+    ("config", "diverged"): [(1, "'config.diverged' is 1, expected a text")],
+    ("config", "scale"): [(1, "'config.scale' is 1, expected a text")],
+    ("config", "printed"): [([], "'config.printed' is [], expected an object")],
     ("runs", 0, "history", 1, "train_loss"): [
         (GONE, "the key 'runs[0].history[1].train_loss' is missing")],
     ("runs", 0, "history", 1, "validation_accuracy"): [
@@ -505,12 +515,40 @@ def test_a_file_may_begin_without_runs_and_a_diverged_run_without_epochs(done, t
     assert results.read(path)["runs"] == [gone]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"a": NaN}', b"[" * 100_000])
-def test_a_file_that_is_not_json(tmp_path, content):
+@pytest.mark.parametrize("content, why", [
+    (b"", "it goes wrong at line 1, column 1"),
+    (b'{"a":\n 1,', "it goes wrong at line 2, column 4"),
+    (b"\xff", "byte 0 is not UTF-8"),
+    (b'{"a": NaN}', "strict JSON has no NaN"),
+    (b'{"a": -Infinity}', "strict JSON has no -Infinity"),
+    (b"[" * 100_000, "its lists or objects are nested too deeply"),
+    (b'{"a":' * 100_000, "its lists or objects are nested too deeply"),
+    (b'{"a": ' + b"9" * 5000 + b"}", "it holds an integer of 5000 digits"),
+    (b'{"runs": [], "runs": []}', "an object has one of its keys twice"),
+])
+def test_a_file_that_is_not_json(tmp_path, content, why):
     path = tmp_path / "results.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="is not JSON, expected a results.json"):
+    with pytest.raises(InputError) as told:
         results.read(path)
+    assert str(told.value) == f"{path} is not JSON, expected a results.json: {why}"
+
+
+def test_a_mark_that_editors_put_at_the_beginning_is_no_mistake(done, tmp_path):
+    path = tmp_path / "results.json"
+    results.write(path, done)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert results.read(path)["runs"] == done["runs"]
+
+
+@pytest.mark.parametrize("path", [3, None, b"results.json", "", "a\0b", "\ud800"], ids=repr)
+def test_what_is_no_name_of_a_file_or_folder_is_one_sentence(path):
+    for use in (results.read, lambda path: results.write(path, {}), figures.check_ending):
+        with pytest.raises(InputError, match="expected the name of a file or a folder"):
+            use(path)
+    if path is not None:
+        with pytest.raises(InputError, match="expected the name of a file or a folder"), claim(path, "x"):
+            pass
 
 
 def test_a_number_that_json_cannot_hold_is_told(done, tmp_path):

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from records import exhibit_results
 
 from nobackprop.errors import InputError
@@ -88,7 +88,8 @@ def shown_or_refused(tree: Any, path: Path, render: bool) -> bool:
         assert str(error) and "\n" not in str(error) and len(str(error)) < 1000
         return False
     if render:
-        figure.savefig(io.BytesIO(), dpi=20)
+        figure.set_dpi(20)
+        FigureCanvasAgg(figure).draw()
     return True
 
 
@@ -105,6 +106,67 @@ def test_damaged_results_are_drawn_or_refused(path, tree, render):
 @pytest.mark.parametrize("base", BASES, ids=[*(file.stem for file in STORED), *EXHIBITS])
 def test_undamaged_results_are_drawn(path, base):
     assert shown_or_refused(base, path, render=True)
+
+
+class Watched(dict[str, Any]):
+    """An object of a results.json that notes which of its keys are asked for, by their places."""
+
+    def __init__(self, of: dict[str, Any], at: str, read: set[str]):
+        super().__init__({key: watched(child, f"{at}.{key}", read) for key, child in of.items()})
+        self.at, self.noted = at, read
+
+    def __getitem__(self, key: str) -> Any:
+        self.noted.add(f"{self.at}.{key}")
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.noted.add(f"{self.at}.{key}")
+        return super().get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self.noted.add(f"{self.at}.{key}")
+        return super().__contains__(key)
+
+
+def watched(node: Any, at: str, read: set[str]) -> Any:
+    if isinstance(node, list):
+        return [watched(child, f"{at}[]", read) for child in node]
+    return Watched(node, at, read) if isinstance(node, dict) else node
+
+
+def keys(form: Any, at: str = "") -> set[str]:
+    """The places of all keys that a form names."""
+    if isinstance(form, results.Maybe):
+        return keys(form.form, at)
+    if isinstance(form, list):
+        return keys(form[0], f"{at}[]")
+    if isinstance(form, dict):
+        return {f"{at}.{key}" for key in form}.union(*(keys(child, f"{at}.{key}") for key, child in form.items()))
+    return set()
+
+
+@pytest.mark.parametrize("base", BASES, ids=[*(file.stem for file in STORED), *EXHIBITS])
+def test_all_that_a_figure_or_a_table_reads_is_checked(base):
+    read: set[str] = set()
+    tree = watched(copy.deepcopy(base), "", read)
+    papers.draw(tree)
+    results.table(tree)
+    exhibit = EXHIBITS.get(base["config"].get("exhibit", ""))
+    known = keys(results.FORM)
+    if exhibit is not None:
+        papers.compare(tree)
+        known |= keys(exhibit.form, ".runs[].history[]")
+        known |= {f".config.printed.{arm.label}" for arm in exhibit.arms}  # `compare` checks these
+    assert {".config.model", ".runs[].seed", ".runs[].history[].train_loss"} <= read | {".config.model"}
+    assert read <= known, read - known
+
+
+@pytest.mark.parametrize("key, value", [("lr", -1), ("rules", -1), ("seeds", "x"), ("epochs", None), ("threads", [])])
+def test_what_nobody_reads_may_be_anything(path, key, value):
+    """Settings of another version among them: files of it stay readable."""
+    tree = base("al:table-2")
+    tree["config"][key] = value
+    assert shown_or_refused(tree, path, render=False)
 
 
 def base(name: str = "al:table-5") -> Any:
@@ -153,13 +215,12 @@ def test_what_is_refused(path, name, place, value, sentence):
 
 
 @pytest.mark.parametrize("text", ["$", "$$", "a$b$c", r"\$\frac{$", "_x", "\u65e5\u672c", "\U0001f600", "W" * 2000, ""])
-@pytest.mark.parametrize("place", [("config", "data"), ("config", "model"), ("runs", 0, "rule"),
-                                   ("environment", "dataset")], ids=str)
-def test_every_printable_text_is_drawn(path, place, text):
+def test_every_printable_text_is_drawn(path, text):
     digits, = (file for file in STORED if file.stem == "digits")
     tree = shortened(json.loads(digits.read_text(encoding="utf-8")))
     tree["environment"]["dataset"] = "digits"
-    change(tree, place, "replace", text, "")
+    for place in (("config", "data"), ("config", "model"), ("runs", 0, "rule"), ("environment", "dataset")):
+        change(tree, place, "replace", text, "")
     assert shown_or_refused(tree, path, render=True)
 
 
@@ -169,14 +230,14 @@ def test_a_file_of_any_size_is_refused_before_it_fills_memory(path, monkeypatch)
     with pytest.raises(InputError, match="what it holds is 1, expected an object"):
         results.read(path)
     path.write_bytes(b" " * 1000 + b"1")
-    with pytest.raises(InputError, match="holds more than 1,000 bytes, expected a results.json"):
+    with pytest.raises(InputError, match="has 1001 bytes, expected a results.json of at most 1000"):
         results.read(path)
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no /dev/zero")
 def test_a_file_without_end_is_refused(monkeypatch):
     monkeypatch.setattr(results, "BYTES", 10**6)
-    with pytest.raises(InputError, match="^/dev/zero holds more than 1,000,000 bytes"):
+    with pytest.raises(InputError, match="^/dev/zero has 10.* bytes, expected a results.json of at most 1000000"):
         results.read("/dev/zero")
 
 

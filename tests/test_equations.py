@@ -12,6 +12,7 @@ import pytest
 from nobackprop import InputError
 from nobackprop.studies.equations import PAPERS, Equation, Paper, Place, collect, markdown, pages, show
 from nobackprop.studies.equations.__main__ import main
+from nobackprop.studies.equations.paper import KINDS
 from nobackprop.studies.equations.tags import ROOT
 
 CORE = ("nobackprop/layers.py", "nobackprop/network.py", "nobackprop/optim.py", "nobackprop/kernels/")
@@ -31,7 +32,7 @@ def uncovered(papers, places) -> list[str]:
         for equation in paper.equations:
             found = pages.places_of(paper, equation, places)
             tests = [place for place in found["test"] if place.test]
-            if not equation.later and not tests and (equation.kind == "property" or not found["code"]):
+            if not equation.later and not tests and (equation.kind != "code" or not found["code"]):
                 wrong.append(f"{paper.key} ({equation.number}) has no {equation.kind} line and no test")
     return wrong
 
@@ -89,13 +90,15 @@ def paper(**fields) -> Paper:
     return Paper("LAS", "title", "reading", (Equation("24", "I", "a = b", "a = b", "meaning", **fields),))
 
 
-def test_coverage_asks_for_code_or_a_test_of_code_and_for_a_test_of_a_property():
-    code, prop, later = paper(), paper(kind="property"), paper(later="not yet")
+def test_coverage_asks_for_code_or_a_test_of_code_and_for_a_test_of_anything_else():
+    code, later = paper(), paper(later="not yet")
     helper = replace(HELD, path="tests/networks.py", name="helper")
     cell = replace(AT, path="notebooks/a.ipynb", cell=1, name="")
     assert not uncovered([code], [AT]) and not uncovered([code], [HELD])
     assert uncovered([code], []) and uncovered([code], [cell]) and uncovered([code], [helper])
-    assert not uncovered([prop], [HELD]) and uncovered([prop], [AT]) and uncovered([prop], [helper])
+    for kind in ("definition", "property"):
+        other = paper(kind=kind)
+        assert not uncovered([other], [HELD]) and uncovered([other], [AT]) and uncovered([other], [helper])
     assert not uncovered([later], [])
 
 
@@ -140,6 +143,9 @@ def test_a_tag_gives_its_line_its_function_and_the_source(checkout):
     ("# noqa: B023  # LAS (7)", ["7"]),
     ("# ASAP (4.5)-(4.6)", ["4.5", "4.6"]),
     ("# AL (A.2)", ["A.2"]),
+    ("# LAS (8), ASAP (2.3)", ["8", "2.3"]),
+    ("# LAS (7)-(8), (9), ASAP (2.2), (2.4), AL (4.1)", ["7", "8", "9", "2.2", "2.4", "4.1"]),
+    ("# LAS (8) ASAP (2.3)", ["8) ASAP (2.3)"]),
     ("# as LAS (7) has it", []),
     ("# a list (7)", []),
     # what can be no tag but was meant as one must not vanish: it is then on no list
@@ -274,6 +280,30 @@ def test_a_list_can_be_shown_anywhere(paper):
         assert bool(e.corrected) == bool(e.corrected_tex) == bool(e.reason)
         for tex in (e.tex, e.corrected_tex):
             assert tex.count("{") == tex.count("}") and tex.count(r"\left") >= tex.count(r"\right")
+
+
+def test_an_equation_with_no_line_of_code_says_what_it_is(places):
+    """Each of the papers' equations has a line, or is a definition or a property that a test checks."""
+    for paper in PAPERS:
+        listed, page = show(paper.key), markdown()
+        for e in paper.equations:
+            silent = not pages.places_of(paper, e, places)["code"]
+            assert silent <= (e.kind != "code"), f"{paper.key} ({e.number})"
+            for text in (show(paper.key, e.number), pages._section(paper, e, places)):
+                assert (KINDS["definition"] in " ".join(text.split())) == (silent and e.kind == "definition")
+                assert (KINDS["property"] in " ".join(text.split())) == (silent and e.kind == "property")
+        silent = [e for e in paper.equations if not pages.places_of(paper, e, places)["code"]]
+        for kind in ("definition", "property"):
+            count = sum(e.kind == kind for e in silent)
+            assert " ".join(listed.split()).count(KINDS[kind]) == count
+            assert pages._section(paper, silent[0], places) in page if silent else not count
+
+
+def test_adaptive_feedback_has_no_tag_of_a_property_that_it_does_not_compute(places):
+    """It moves B towards the product of (28); the product itself is a line of `feedback.products`."""
+    at = {(place.number, place.path) for place in places if place.kind == "code" and place.paper == "LAS"}
+    assert {path for number, path in at if number in ("28", "29")} == {"nobackprop/feedback.py"}
+    assert not any("adaptive_feedback" in path for _, path in at)
 
 
 # What is shown

@@ -100,7 +100,23 @@ def test_contents_are_limited(tmp_path):
     assert f"cannot read {tmp_path / 'none'}: No such file or directory, expected a text" in sentence(
         files.contents, tmp_path / "none", 4, "a text")
     assert "cannot read" in sentence(files.contents, tmp_path, 4, "a text")
-    assert "null byte" in sentence(files.contents, tmp_path / "a\0b", 4, "a text")
+
+
+@pytest.mark.parametrize("path", [3, None, True, b"a", "", "a\0b", "\ud800", ["a"]], ids=repr)
+def test_what_is_no_path_is_one_sentence(path):
+    with pytest.raises(InputError) as told, files.writing(path):
+        pass
+    for call in (files.named, lambda path: files.contents(path, 4, "a text"), files.npz):
+        assert sentence(call, path) == str(told.value) == f"got {path!r}, expected the name of a file or a folder"
+
+
+def test_every_name_that_the_system_knows_is_a_path(tmp_path):
+    for name in ("a b", "\udcff", "\u65e5\u672c", "~", "-", "\n", "."):
+        assert files.named(tmp_path / name) == tmp_path / name == files.named(str(tmp_path / name))
+
+
+def test_a_sparse_file_is_refused_unread(tmp_path):
+    path = tmp_path / "a"
     sparse(path)
     with memory_below(2**20):
         assert f"has {2**36} bytes" in sentence(files.contents, path, 2**30, "a text")

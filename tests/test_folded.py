@@ -6,8 +6,9 @@ import pytest
 
 from nobackprop import learn, metrics, models, network, rules
 from nobackprop.errors import InputError
-from nobackprop.layers import Activation, Conv, Dense, Layer, MaxPool, Residual, Sequential
+from nobackprop.layers import Activation, Conv, Dense, Dropout, Flatten, Layer, MaxPool, Residual, Sequential
 from nobackprop.models import MODELS, folded
+from nobackprop.network import Network
 from nobackprop.optim import bind
 from nobackprop.rules import AssociatedLearning
 from nobackprop.tree import leaves, tree_map
@@ -76,6 +77,7 @@ def test_one_activation_is_that_of_both_halves():
     ("mlp:4,4", "el,sigmoid", "unknown activation 'el': did you mean 'elu'"),
     ("mlp:4,4", "elu,", "unknown activation ''"),
     ("mlp:4,4", "elu,sigmoid,tanh", "unknown activation 'sigmoid,tanh'"),
+    ("mlp:4", PAIR, r"a fully connected network of 1 hidden layer.s. has no two halves: .*, got 'elu,sigmoid'"),
 ])
 def test_activations_that_cannot_be(spec, activation, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -204,3 +206,11 @@ def test_every_model_that_folds_is_listed():
     assert [name for name, model in MODELS.items() if model.folds] == ["mlp", *folded.MODELS]
     assert list(folded.MODELS) == list(FOLDS)
     assert all(isinstance(models.build(name, CIFAR, 10).blocks[-1], Dense) for name in folded.MODELS)
+
+
+@pytest.mark.parametrize("middle", [
+    Flatten(), Sequential(()), Activation("tanh"), Sequential((Flatten(), Dropout(0.5)))], ids=repr)
+def test_a_block_without_weights_at_the_bridge_is_refused(middle):
+    net = Network((Dense(5), middle, Dense(5), Dense(3)))
+    with pytest.raises(InputError, match="that folds: the block above the lower half must have weights"):
+        initial(net, (6,))

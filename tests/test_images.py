@@ -4,6 +4,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -318,7 +319,7 @@ def test_tiny_imagenet_wrong_files_are_one_sentence(tmp_path):
         (wnids, b"\xff\xfe", "is not text"),
         (wnids, b"n02000001\nn" + b"1" * 5000, "holds the line 'n111"),
         (wnids, "n02000001\nn\u0661\u0662".encode(), "expected names of classes"),
-        (annotations, b"\0\tn01000001\n", "cannot read"),
+        (annotations, b"\0\tn01000001\n", "expected the name of a file"),
         (annotations, b"a" * 5000 + b"\tn01000001\n", "cannot read"),
         (wnids, b"n02000001\nn09999999\n", "holds no .JPEG file, expected the training images of class n09999999"),
         (annotations, b"", "is empty, expected one image a line"),
@@ -402,24 +403,29 @@ def pack(folder, archive):
     return "md5:" + md5(archive.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-@pytest.fixture
-def published(tmp_path, monkeypatch, small):
-    """All five data sets, forged, on a server in the place of the publishers': its folder and its requests."""
-    folder = tmp_path / "published"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """All five data sets, forged, in a folder of what the publishers offer; with the checksum of each file."""
+    folder, made = tmp_path_factory.mktemp("packed"), tmp_path_factory.mktemp("made")
     for name, usual in CIFAR.items():
-        forge_cifar(tmp_path / "made" / usual, name)
+        forge_cifar(made / usual, name)
     forge_svhn(folder)
-    forge_tiny(tmp_path / "made" / "tiny-imagenet-200")
+    forge_tiny(made / "tiny-imagenet-200")
+    for where in (*(form.origin for form in cifar.FORMATS.values()), tiny_imagenet.ORIGIN):
+        file, = where.downloads
+        pack(made / where.folders[0], folder / file)
+    return folder, {path.name: "md5:" + md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+                    for path in folder.iterdir()}
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch, small, packed):
+    """All five data sets, forged, on a server in the place of the publishers': its folder and its requests."""
+    folder, sums = tmp_path / "published", packed[1]
+    shutil.copytree(packed[0], folder)
     with served(folder) as (url, asked):
         def moved(where):
-            sums = {}
-            for file in where.downloads:
-                path = folder / file
-                made = tmp_path / "made" / where.folders[0]
-                sums[file] = pack(made, path) if not path.exists() else (
-                    "md5:" + md5(path.read_bytes(), usedforsecurity=False).hexdigest())
-            return replace(where, url=url, downloads=sums)
+            return replace(where, url=url, downloads={file: sums[file] for file in where.downloads})
 
         forms = {name: replace(form, origin=moved(form.origin)) for name, form in cifar.FORMATS.items()}
         monkeypatch.setattr(cifar, "FORMATS", forms)

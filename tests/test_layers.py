@@ -13,6 +13,7 @@ from tolerance import assert_close, size
 from nobackprop import layers, network
 from nobackprop.backend import to_module, to_numpy
 from nobackprop.errors import InputError
+from nobackprop.heads import ConvHead, DenseHead, MaxConvHead, PoolHead
 from nobackprop.kernels import linear
 from nobackprop.kernels.activation import ACTIVATIONS
 from nobackprop.layers import (
@@ -407,3 +408,25 @@ def test_a_head_stands_beside_whatever_has_weights(xp, name):
 def test_no_head_stands_beside_what_has_none(name):
     with pytest.raises(ValueError, match="there is no head for"):
         head_beside(LAYERS[name][0])
+
+
+@pytest.mark.parametrize("head", [DenseHead(), ConvHead(2), MaxConvHead(2, 1, 1), PoolHead(), PoolHead(1, 8)], ids=repr)
+def test_a_head_serves_a_batch_of_no_samples(xp, head):
+    shape = (4, 4, 3)
+    B = xp.asarray(head.init(np.random.default_rng(0), shape, 5, lambda rng, shape: rng.standard_normal(shape)))
+    h, e = xp.zeros((0, *shape)), xp.zeros((0, 5))
+    assert head.forward(B, h).shape == (0, 5) and head.send(B, e, h.shape).shape == h.shape
+    assert head.grad(B, h, e).shape == B.shape and not to_numpy(head.grad(B, h, e)).any()
+
+
+@pytest.mark.parametrize("kind, given, name", [
+    *((kind, (value,), "kernel") for kind in (ConvHead, MaxConvHead) for value in (0, -1, 2.0, "2", None, True)),
+    *((ConvHead, (2, value), "stride") for value in (0, -1, 2.0, "2", None, True)),
+    *((ConvHead, (2, 1, value), "pad") for value in (-1, 2.0, "2", None, True)),
+    *((ConvHead, (2, 1, 0, value), "average") for value in (1, None, "no")),
+    *((PoolHead, (value,), "window") for value in (0, -1, 2.0, "2", None, True)),
+    *((PoolHead, (2, value), "most") for value in (0, -1, 2.0, "2", True)),
+], ids=repr)
+def test_a_head_of_no_use_cannot_be_made(kind, given, name):
+    with pytest.raises(InputError, match=f"^{name}( of {kind.__name__})? must be "):
+        kind(*given)

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,18 +28,28 @@ OUTPUT = LAST + 1
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
-    return pages.markdown()
-
-
-@pytest.fixture(scope="module")
-def shown() -> str:
-    return pages.show()
-
-
-@pytest.fixture(scope="module")
 def table() -> dict[str, locality.Locality]:
     return locality.table()
+
+
+@contextmanager
+def measured(table: dict[str, locality.Locality]) -> Iterator[None]:
+    """The page and the terminal show this table, and measure none again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "table", lambda rules: table)
+        yield
+
+
+@pytest.fixture(scope="module")
+def page(table: dict[str, locality.Locality]) -> str:
+    with measured(table):
+        return pages.markdown()
+
+
+@pytest.fixture(scope="module")
+def shown(table: dict[str, locality.Locality]) -> str:
+    with measured(table):
+        return pages.show()
 
 
 # The page and the command

@@ -329,12 +329,13 @@ def test_a_name_that_is_none_gets_the_nearest():
     ({"spec": "mlp:\u0663"}, "model 'mlp:\u0663': expected hidden layer sizes such as mlp:128,128, got '\u0663'"),
     ({"spec": 8}, "model is 8, expected a name"),
     ({"activation": None}, "activation is None, expected a name"),
-    ({"loss": "mse"}, "unknown loss 'mse': (known: squared, cross_entropy)"),
+    ({"loss": "mse"}, "unknown loss 'mse' (known: squared, cross_entropy)"),
     ({"loss": "square"}, "unknown loss 'square': did you mean 'squared'? (known: squared, cross_entropy)"),
-    ({"loss": ["squared"]}, "unknown loss '['squared']': did you mean 'squared'? (known: squared, "
-                              "cross_entropy)"),
-    *(({"classes": classes}, f"classes is {classes!r}, expected an integer from 1 on")
-      for classes in ("10", 10.0, 0, -1, True, None)),
+    ({"loss": ["squared"]}, "unknown loss ['squared'], which is no name (known: squared, cross_entropy)"),
+    *(({"classes": classes}, f"classes must be an integer, got {classes!r}") for classes in ("10", 10.0, True, None)),
+    *(({"classes": classes}, f"classes must be at least 1, got {classes}") for classes in (0, -1)),
+    *(({"activation": pair}, "a fully connected network of 1 hidden layer(s) has no two halves: expected one "
+                             f"activation, got '{pair}'") for pair in ("relu,gelu", "relu,relu")),
     *(({"shape": shape}, f"shape is {shape!r}, expected that of one sample, such as (784,) or (28, 28, 1)")
       for shape in ((), (0,), (8, 8, 0), (64.0,), ("64",), (True,), 64, None, "64", {64})),
 ])
@@ -342,6 +343,54 @@ def test_what_cannot_be_built_gets_a_sentence(how, sentence):
     with pytest.raises(InputError) as told:
         models.build(**{"spec": "mlp:8", "shape": (64,), "classes": 10} | how)
     assert str(told.value) == sentence
+
+
+@pytest.mark.parametrize("how, sentence", [
+    ({"shape": 5}, "shape is 5, expected"), ({"shape": ()}, "shape is (), expected"), ({"shape": "5"}, "shape is '5'"),
+    ({"sizes": 4}, "sizes is 4, expected"), ({"sizes": "44"}, "sizes is '44', expected"),
+    ({"sizes": (0,)}, "units of Dense must be at least 1, got 0"),
+    ({"sizes": (2.5,)}, "units of Dense must be an integer, got 2.5"),
+    ({"classes": 0}, "units of Dense must be at least 1, got 0"),
+    ({"activation": None}, "activation is None, expected a name"),
+    ({"activation": "rlu"}, "unknown activation 'rlu'"), ({"loss": 3}, "unknown loss 3, which is no name"),
+])
+def test_what_makes_no_fully_connected_network(how, sentence):
+    with pytest.raises(InputError) as told:
+        models.mlp(**{"shape": (5,), "classes": 3, "sizes": (4, 4)} | how)
+    assert str(told.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-bn", *IMAGE_MODELS])
+def test_no_network_leaves_out_one_of_two_activations(name):
+    """Either it is refused, or both names stand in the network."""
+    for argument in ("8", "8,8") if name.startswith("mlp") else ("0.05",):
+        try:
+            net = models.build(f"{name}:{argument}", (32, 32, 3), 4, "tanh,gelu")
+        except InputError as error:
+            assert "expected one activation, got 'tanh,gelu'" in str(error)
+        else:
+            assert {"tanh", "gelu"} <= {leaf.name for block in net for leaf in getattr(block, "layers", ())
+                                        if isinstance(leaf, Activation)}
+
+
+@pytest.mark.parametrize("spec, built, came", [
+    ("mlp:6", (4,), (5,)), ("mlp-bn:6,5", (4,), (5,)), ("mlp:6", (8, 8, 1), (5, 7, 2)), ("mlp:6", (8, 8, 1), (5,)),
+    ("conv-small:0.2", (8, 8, 1), (12, 10, 3)), ("resnet20:0.1", (32, 32, 3), (16, 16, 1))])
+def test_a_network_has_no_input_shape(spec, built, came):
+    """The model of another shape is trained as one that was built for these samples would be: it is as wide as they."""
+    net, twin = (models.build(spec, shape, 3) for shape in (built, came))
+    ours, theirs = (network.init(each, np.random.default_rng(0), came) for each in (net, twin))
+    assert ours[1] == theirs[1] and len(ours[1]) == len(net) + 1
+    for (_, u), (_, v) in zip(leaves(ours[0]), leaves(theirs[0]), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
+@pytest.mark.parametrize("spec, built, came", [
+    ("mlp:6", (4,), (4, 4, 1)), ("conv-small:0.2", (8, 8, 1), (64,)), ("vgg:0.01", (32, 32, 3), (8, 8, 3)),
+    ("resnet20:0.1", (8, 8, 1), (64,)), ("alexnet-small:0.02", (32, 32, 3), (3072,))])
+def test_samples_that_a_model_cannot_take_are_refused_whatever_it_was_built_for(spec, built, came):
+    with pytest.raises(InputError, match="got (samples of shape|images of)"):
+        network.init(models.build(spec, built, 3), np.random.default_rng(0), came)
 
 
 def test_a_network_has_no_unknown_loss():

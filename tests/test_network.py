@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tolerance import assert_close
 
-from nobackprop import models, network
+from nobackprop import learn, models, network
 from nobackprop.backend import to_module, to_numpy
 from nobackprop.errors import InputError
 from nobackprop.layers import (
@@ -108,7 +108,7 @@ def test_what_is_no_batch_of_samples_is_not_predicted(x, sentence):
     ("conv-small:0.2", (8, 8, 3), "for which W would have the shape (3, 27), but it has (3, 18)"),
     ("conv-small:0.2", (12, 12, 2), "Dense(units=13, gain=2.0) got samples of shape (54,)"),
     ("conv-small:0.2", (2, 2, 2), "smaller than its window"), ("conv-small:0.2", (128,), "expected images (H, W, C)"),
-    ("resnet20:0.2", (8, 8, 3), "for which W"), ("mlp:5", (0, 8, 2), "expected vectors"),
+    ("resnet20:0.2", (8, 8, 3), "for which W"), ("mlp:5", (0, 8, 2), "at least one number in each"),
 ])
 def test_samples_of_another_shape_are_not_predicted(xp, spec, shape, sentence):
     net = models.build(spec, (8, 8, 2), 3)
@@ -134,33 +134,87 @@ NO_EPS: tuple[Any, ...] = (0, -1e-5, float("inf"), float("nan"), "1", None)
 NO_MOMENTUM: tuple[Any, ...] = (0, -0.1, 1.5, float("nan"), "1", None)
 
 
-def of_no_use() -> list[tuple[Layer, tuple[int, ...], str]]:
-    """Layers whose numbers make no sense, the shape of samples, and the name of the number."""
+def of_no_use() -> list[tuple[Any, dict[str, Any], str]]:
+    """Kinds of layers, numbers for them that make no sense, and the name of the number."""
     return [
-        *((Dense(units), VECTORS, "units") for units in NO_WHOLE),
-        *((Conv(planes, 3), IMAGES, "planes") for planes in NO_WHOLE),
-        *((Conv(2, kernel), IMAGES, "kernel") for kernel in NO_WHOLE),
-        *((Conv(2, 3, stride), IMAGES, "stride") for stride in NO_WHOLE),
-        *((Conv(2, 3, 1, pad), IMAGES, "pad") for pad in NO_WHOLE[1:]),
-        *((pool(size), IMAGES, "size") for size in NO_WHOLE for pool in (MaxPool, AvgPool)),
-        *((pool(2, stride), IMAGES, "stride") for stride in NO_WHOLE if stride is not None
+        *((Dense, {"units": units}, "units") for units in NO_WHOLE),
+        *((Conv, {"planes": 2, "kernel": 3} | {name: value}, name) for name in ("planes", "kernel", "stride")
+          for value in NO_WHOLE),
+        *((Conv, {"planes": 2, "kernel": 3, "pad": pad}, "pad") for pad in NO_WHOLE[1:]),
+        *((Conv, {"planes": 2, "kernel": 3, "bias": bias}, "bias") for bias in (1, 0, None, "yes", np.ones(2))),
+        *((pool, {"size": size}, "size") for size in NO_WHOLE for pool in (MaxPool, AvgPool)),
+        *((pool, {"size": 2, "stride": stride}, "stride") for stride in NO_WHOLE if stride is not None
           for pool in (MaxPool, AvgPool)),
-        *((pool(2, 2, pad), IMAGES, "pad") for pad in (*NO_WHOLE[1:], 2, 3) for pool in (MaxPool, AvgPool)),
-        *((layer, shape, "gain") for gain in NO_GAIN
-          for layer, shape in ((Dense(3, gain), VECTORS), (Conv(3, 3, gain=gain), IMAGES))),
-        *((norm(eps=eps), VECTORS, "eps") for eps in NO_EPS for norm in (BatchNorm, LayerNorm)),
-        *((Dropout(p), VECTORS, "p") for p in NO_SHARE),
-        *((BatchNorm(momentum=momentum), VECTORS, "momentum") for momentum in NO_MOMENTUM),
+        *((pool, {"size": 2, "pad": pad}, "pad") for pad in (*NO_WHOLE[1:], 2, 3) for pool in (MaxPool, AvgPool)),
+        *((layer, {**given, "gain": gain}, "gain") for gain in NO_GAIN
+          for layer, given in ((Dense, {"units": 3}), (Conv, {"planes": 3, "kernel": 3}))),
+        *((norm, {"eps": eps}, "eps") for eps in NO_EPS for norm in (BatchNorm, LayerNorm)),
+        *((Dropout, {"p": p}, "p") for p in (*NO_SHARE, 1.5, -1)),
+        *((BatchNorm, {"momentum": momentum}, "momentum") for momentum in NO_MOMENTUM),
     ]
 
 
-@pytest.mark.parametrize("layer, shape, name", of_no_use(), ids=repr)
-def test_a_layer_of_no_use_is_refused_at_init(layer, shape, name):
-    sentence = refused(lambda: layer.init(np.random.default_rng(0), shape))
-    assert sentence.startswith(f"{layer} got {name} ") and "expected" in sentence
-    # in a network, too, and before it draws a number
-    for block in (layer, Sequential((layer,)), Residual(layer), Residual(Activation("relu"), layer)):
-        assert sentence == refused(lambda block=block: network.init(Network((block,)), None, shape))
+@pytest.mark.parametrize("layer, given, name", of_no_use(), ids=repr)
+def test_a_layer_of_no_use_cannot_be_made(layer, given, name):
+    """So that no layer computes with such a number, whether its `init` was called or not."""
+    assert refused(lambda: layer(**given)).startswith(f"{name} of {layer.__name__} must be ")
+
+
+@pytest.mark.parametrize("make, sentence", [
+    (lambda: Dense(0), "units of Dense must be at least 1, got 0"),
+    (lambda: Dropout(1.5), "p of Dropout must be a non-negative number below 1, got 1.5"),
+    (lambda: BatchNorm(momentum=1.5), "momentum of BatchNorm must be a positive number up to 1, got 1.5"),
+    (lambda: MaxPool(2, 2, 2), "pad of MaxPool must be at most 1, got 2"),
+    (lambda: Dense(3, 10**400), "gain of Dense must be a positive number, got an integer of 1329 bits"),
+    (lambda: Activation("relo"), "unknown activation 'relo': did you mean 'relu'? (known: "),
+    (lambda: Activation(NO_NAME), "unknown activation None, which is no name (known: "),
+    (lambda: Activation(["relu"]), "unknown activation ['relu'], which is no name (known: "),  # type: ignore[arg-type]
+])
+def test_what_is_said_of_a_layer_of_no_use(make, sentence):
+    assert refused(make).startswith(sentence)
+
+
+NO_LAYERS: tuple[Any, ...] = (Dense(3), 3, None, "mlp:4", (3, 4), (Dense(3), None), (Dense,), {0: Dense(3)})
+
+
+@pytest.mark.parametrize("came", NO_LAYERS, ids=repr)
+def test_what_is_no_layers_makes_no_network_and_no_block(came):
+    for make, what in ((Network, "blocks of a Network"), (Sequential, "layers of Sequential")):
+        assert refused(lambda make=make: make(came)).startswith(f"{what} are ")
+    if not isinstance(came, Layer):
+        assert refused(lambda: Residual(came)).startswith("body of Residual is ")
+    if came is not None and not isinstance(came, Layer):
+        assert refused(lambda: Residual(Dense(3), came)).startswith("shortcut of Residual is ")
+
+
+@pytest.mark.parametrize("layer, shape", [(Dense(3), VECTORS), (Conv(2, 3), IMAGES)], ids=repr)
+def test_weights_are_drawn_from_something_and_fit_into_memory(layer, shape):
+    for rng in (0, None, "x", 1.5):
+        assert refused(lambda rng=rng: layer.init(rng, shape)).startswith("rng is ")
+    huge = Dense(2**62) if isinstance(layer, Dense) else Conv(2**62, 3)
+    assert "weights, which do not fit into memory" in refused(lambda: huge.init(np.random.default_rng(0), shape))
+    assert "units of Dense must be at most" in refused(lambda: Dense(10**5000))
+
+
+def test_layers_may_come_in_a_list():
+    layers: Any = [Dense(3), Activation("relu")]
+    assert Network(layers) == Network(tuple(layers)) and Sequential(layers) == Sequential(tuple(layers))
+    hash(Network(layers))
+
+
+@pytest.mark.parametrize("layer, field", [
+    (Dense(3, NP.float64(2)), "gain"), (BatchNorm(NP.float64(1e-3)), "eps"),
+    (BatchNorm(1e-3, NP.float64(0.5)), "momentum"),
+    (LayerNorm(NP.float64(1e-3)), "eps"), (Dropout(NP.float64(0.5)), "p"), (Dense(NP.int64(3)), "units"),
+    (Conv(2, NP.int8(3), NP.int8(2), NP.int8(1)), "stride"), (MaxPool(NP.int8(2)), "size")])
+def test_numbers_of_numpys_become_pythons_own(layer, field):
+    """Or float32 would become float64 in the layer."""
+    assert type(getattr(layer, field)) in (int, float)
+    shape = IMAGES if isinstance(layer, Conv | MaxPool) else VECTORS
+    net = Network((layer,))
+    params, _ = network.init(net, np.random.default_rng(0), shape)
+    tape = network.forward(net, params, np.ones((2, *shape), "float32"), rng=np.random.default_rng(0))
+    assert tape.output.dtype == "float32"
 
 
 @pytest.mark.parametrize("layer", [
@@ -177,8 +231,10 @@ def test_a_layer_of_odd_numbers_works(layer):
 
 
 @pytest.mark.parametrize("layer, shape, sentence", [
-    (Activation("relo"), VECTORS, "unknown activation 'relo': did you mean 'relu'"),
-    (Activation(NO_NAME), VECTORS, "unknown activation 'None'"),
+    *((norm, shape, "expected at least one number in each") for norm in (BatchNorm(), LayerNorm())
+      for shape in ((), (0,), (3, 0), None, 5, "5", (2.0,), (True,), np.ones(2), {5})),
+    *((layer, shape, "expected ") for layer in (Dense(3), Conv(2, 3), MaxPool(2), GlobalPool(), Flatten())
+      for shape in ((), (0,), (8, 8, 0), None, 5, "5", (2.0,), (8, 8, 1.0), (8, 8, True), np.ones(3), {5})),
     (Dense(3), IMAGES, "Flatten() makes them"), (Dense(3), (), "expected vectors"),
     (Dense(3), (0,), "expected vectors"),
     (GlobalPool(), VECTORS, "expected images"), (Conv(2, 3), (8, 8, 0), "expected images"),
@@ -188,6 +244,7 @@ def test_a_layer_of_odd_numbers_works(layer):
 ])
 def test_layers_that_do_not_fit_are_refused_at_init(layer, shape, sentence):
     assert sentence in refused(lambda: layer.init(np.random.default_rng(0), shape))
+    assert sentence in refused(lambda: layer.out_shape(shape))
 
 
 # Where weights start
@@ -234,3 +291,119 @@ def test_a_block_with_a_signal_listens_to_nobody_above():
     assert_close(last["W"], e.T @ h)
     lowest, _, _ = network.backward(net, params, tape, {2: e})
     assert_close(lowest["W"], ((e @ params[2]["W"]) * (1 - h**2)).T @ x)
+
+
+# What `init`, `forward` and `backward` take
+
+
+@pytest.mark.parametrize("rng", [0, None, np.random.RandomState(0), np.random, "x", np.random.PCG64(0)], ids=repr)
+def test_init_draws_from_a_generator_alone(rng):
+    assert refused(lambda: network.init(models.build("mlp:5", (6,), 3), rng, (6,))).startswith("rng is ")
+
+
+@pytest.mark.parametrize("shape", [(), 5, None, "5", (0,), (-5,), (5.0,), (True,), (None,), {5}], ids=repr)
+def test_init_takes_the_shape_of_a_sample(shape):
+    net = models.build("mlp:5", (6,), 3)
+    assert refused(lambda: network.init(net, np.random.default_rng(0), shape)).startswith("shape is ")
+
+
+@pytest.mark.parametrize("net", [None, "mlp:5", (Dense(3),), Dense(3), Network], ids=repr)
+def test_init_takes_a_network(net):
+    assert refused(lambda: network.init(net, np.random.default_rng(0), (6,))).startswith("net is ")
+    assert refused(lambda: network.predict(net, [], np.ones((2, 6)))).startswith("net is ")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", int, None, "floaty", 3, "U8", object], ids=repr)
+def test_weights_are_floats(dtype):
+    """As whole numbers almost all of them would be 0."""
+    net = models.build("mlp:5", (6,), 3)
+    assert refused(lambda: network.init(net, np.random.default_rng(0), (6,), dtype)).startswith("dtype is ")
+
+
+def test_shapes_may_be_lists_and_of_numpys_numbers():
+    net = models.build("mlp:5", (6,), 3)
+    for shape in ([6], (NP.int64(6),), NP.zeros((2, 6)).shape[1:]):
+        assert network.init(net, np.random.default_rng(0), shape)[1] == [(6,), (5,), (3,)]
+
+
+NO_BATCH: tuple[Any, ...] = (np.ones((2, 7)), np.ones((2, 6, 1)), np.ones(6), np.ones(()), [[1.0] * 6], None, 3.0, "x",
+                             np.array([["a"] * 6]), np.ones((2, 6), object))
+
+
+@pytest.mark.parametrize("x", NO_BATCH, ids=lambda x: f"{type(x).__name__}-{np.shape(x)}")
+@pytest.mark.parametrize("act", [network.forward, network.predict])
+def test_what_is_no_batch_goes_through_no_network(act, x):
+    net = models.build("mlp:5", (6,), 3)
+    params, _ = network.init(net, np.random.default_rng(0), (6,))
+    refused(lambda: act(net, params, x))
+
+
+def test_images_with_another_number_of_channels_go_through_no_network():
+    net = models.build("conv3-bn:0.03", (16, 16, 3), 7)
+    params, _ = network.init(net, np.random.default_rng(0), (16, 16, 3))
+    for act in (network.forward, network.predict):
+        assert "for which W would have the shape" in refused(lambda act=act: act(net, params, np.ones((2, 16, 16, 2))))
+
+
+DAMAGES: dict[str, Any] = {
+    "none": lambda params: None,
+    "no list": lambda params: {"W": 1},
+    "an array": lambda params: np.ones((2, 5)),
+    "a text": lambda params: "params",
+    "a block too few": lambda params: params[:-1],
+    "a block too many": lambda params: [*params, None],
+    "no parameters in a block": lambda params: [None, *params[1:]],
+    "no parameters in a layer": lambda params: [[None, *params[0][1:]], *params[1:]],
+    "a dict for a list": lambda params: [dict(enumerate(params[0])), *params[1:]],
+    "no W": lambda params: [*params[:-1], {"b": params[-1]["b"]}],
+    "no b": lambda params: [*params[:-1], {"W": params[-1]["W"]}],
+    "W of nothing": lambda params: [*params[:-1], params[-1] | {"W": None}],
+    "W a list": lambda params: [*params[:-1], params[-1] | {"W": params[-1]["W"].tolist()}],
+    "W a number": lambda params: [*params[:-1], params[-1] | {"W": 1.0}],
+    "b of one number": lambda params: [*params[:-1], params[-1] | {"b": np.ones(1)}],
+    "b a row": lambda params: [*params[:-1], params[-1] | {"b": np.ones((1, 3))}],
+    "a mean of one number": lambda params: [[params[0][0], params[0][1] | {"mean": np.ones(1)}, None], *params[1:]],
+    "var of one number": lambda params: [[params[0][0], params[0][1] | {"var": np.ones(1)}, None], *params[1:]],
+    "beta of one number": lambda params: [[params[0][0], params[0][1] | {"beta": np.ones(1)}, None], *params[1:]],
+    "b of texts": lambda params: [*params[:-1], params[-1] | {"b": np.array(["a"] * 3)}],
+    "W of objects": lambda params: [*params[:-1], params[-1] | {"W": params[-1]["W"].astype(object)}],
+    "W masked": lambda params: [*params[:-1], params[-1] | {"W": np.ma.masked_array(params[-1]["W"])}],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_parameters_that_do_not_fit_predict_nothing(damage):
+    """Also those that NumPy would stretch to fit."""
+    net = models.build("mlp-bn:5", (6,), 3)
+    params, _ = network.init(net, np.random.default_rng(0), (6,))
+    x, y = np.ones((2, 6)), np.eye(3)[:2]
+    wrong = DAMAGES[damage](params)
+    refused(lambda: network.predict(net, wrong, x))
+    refused(lambda: learn.evaluate(net, wrong, x, y))
+
+
+@pytest.mark.parametrize("wrong", [None, [], {"body": None}, [None, None], 3], ids=repr)
+def test_parameters_of_a_residual_block_that_do_not_fit(wrong):
+    net = Network((Residual(Dense(4)),))
+    refused(lambda: network.predict(net, [wrong], np.ones((2, 4))))
+
+
+@pytest.mark.parametrize("rng", [0, "x", np.random.RandomState(0)], ids=repr)
+def test_a_pass_draws_from_a_generator_alone(rng):
+    net = Network((Dropout(0.5),))
+    assert refused(lambda: network.forward(net, [None], np.ones((2, 6)), rng=rng)).startswith("rng is ")
+
+
+def test_a_fault_inside_a_layer_of_ones_own_stays_what_it_is():
+    class Faulty(Activation):
+        def forward(self, params, h, train=True, rng=None):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        network.forward(Network((Faulty("relu"),)), [None], np.ones((2, 6)))
+
+
+def test_a_block_that_hears_nothing_is_named():
+    net, params, x = normed()
+    tape = network.forward(net, params, x)
+    assert refused(lambda: network.backward(net, params, tape, {})).startswith(f"block {len(net) - 1} hears nothing")

@@ -222,6 +222,59 @@ def test_numbers_that_cannot_be(make, name):
             make(drawn(0), 0.01, **{name: 1})
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_negative_rate_climbs(name):
+    """Step by step the mirror image of descent: what one adds, the other subtracts, to the last bit."""
+    up, down = (in_float32(0) for _ in range(2))
+    for params, lr in ((up, -0.25), (down, 0.25)):
+        tree_map(lambda w: w.fill(0), params)
+        opt = bind(name, params, lr)
+        for seed in (1, 2, 3):
+            opt(in_float32(seed))
+    for (_, u), (_, v) in zip(leaves(up), leaves(down), strict=True):
+        assert v.any()
+        np.testing.assert_array_equal(u, -v)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("wrong", [None, "0.1", float("nan"), float("inf"), 10**400, True, np.ones(2)], ids=repr)
+def test_a_rate_that_cannot_be_is_refused_whenever_it_comes(name, wrong):
+    opt = bind(name, drawn(0), LR)
+    for act in (lambda: bind(name, drawn(0), wrong), lambda: setattr(opt, "lr", wrong)):
+        with pytest.raises(InputError, match="^lr must be a finite number, got"):
+            act()
+    for act in (lambda: bind(name, drawn(0), LR, wrong), lambda: setattr(opt, "weight_decay", wrong)):
+        with pytest.raises(InputError, match="^weight_decay must be a finite number, got"):
+            act()
+    assert opt.lr == LR and opt.weight_decay == 0
+
+
+@pytest.mark.parametrize("make, sentence", [
+    (lambda: SGD(drawn(0), LR, decoupled=1), "^decoupled must be True or False, got 1$"),
+    (lambda: Momentum(drawn(0), LR, nesterov="no"), "^nesterov must be True or False, got 'no'$"),
+    (lambda: bind("sgd", [1.0], LR), "^the leaf 0 is 1.0, expected an array of floats$"),
+    (lambda: bind("sgd", "params", LR), "^the leaf of the tree is 'params', expected an array of floats$"),
+    (lambda: bind("sgd", {"W": np.ones(3, int)}, LR), r"^the leaf W is array.*, expected an array of floats$"),
+    (lambda: bind("sgd", {"W": np.ones(3, complex)}, LR), "expected an array of floats$"),
+    (lambda: bind("sgd", {"W": np.ma.masked_array(np.ones(3))}, LR), "expected an array of floats$"),
+    (lambda: bind("sgd", {"W": np.broadcast_to(1.0, 3)}, LR), "^the leaf W is "),
+    (lambda: bind("sgd", {"W": np.frombuffer(bytes(24))}, LR), "^the leaf W is read-only: an optimiser cannot write"),
+    (lambda: bind("sgd", {"W": np.ones((3, 4)).T}, LR), "^the leaf W is not contiguous"),
+])
+def test_what_an_optimiser_cannot_be_bound_to(make, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make()
+
+
+@pytest.mark.parametrize("grads", [{"gamma": 1.0}, {"gamma": [1.0]}, {"gamma": "x"}, 3.0, "x", [1.0]], ids=repr)
+def test_a_gradient_that_is_no_array_moves_nothing(grads):
+    params = drawn(0)
+    with pytest.raises(InputError, match="^a gradient .* came for "):
+        SGD(params, LR)(grads)
+    for (_, u), (_, v) in zip(leaves(params), leaves(drawn(0)), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
 # Which tree
 
 

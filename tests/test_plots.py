@@ -148,7 +148,7 @@ def test_every_rule_has_its_own_look_and_always_the_same_colour():
 def texts(figure):
     """Every text of a figure that is seen, with its box."""
     renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
+    figure.draw_without_rendering()
     seen = [*figure.texts, *(text for legend in figure.legends for text in legend.get_texts())]
     for axes in figure.axes:
         seen += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
@@ -176,7 +176,8 @@ def of_length(length, count, letters="asap:k=4:plan=published:match=random"):
 
 
 @pytest.mark.parametrize("rules", [
-    *(of_length(length, count) for length in (30, 45, 60) for count in (1, 2, 5, 6, 7, 13, 40)),
+    *(of_length(length, count) for length in (30, 60) for count in (1, 2, 6, 7)), of_length(45, 5), of_length(45, 13),
+    of_length(60, 40),
     of_length(60, 6, "W"), of_length(60, 6, "i"), of_length(400, 3, "W"), ["bp", *of_length(60, 1)],
     MANY, ["bp"], list(STYLES)])
 def test_a_legend_of_long_names_is_inside_the_figure_and_below_the_panels(rules):

@@ -1,6 +1,7 @@
 """What a release holds, what says its version, and that the contract of imports can be broken."""
 from __future__ import annotations
 
+import ast
 import configparser
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import release
 
 import nobackprop
+from nobackprop.studies import theorems
 
 ROOT = release.ROOT
 BUILD = ["setup.py", "--quiet", "sdist", "--formats", "gztar", "build", "--build-lib", "library"]
@@ -45,7 +47,17 @@ def test_the_source_distribution_holds_what_git_tracks(built, names):
 @pytest.mark.slow
 def test_the_wheel_holds_the_package_and_nothing_else(built, names):
     found = [path.relative_to(built[1]).as_posix() for path in built[1].rglob("*") if path.is_file()]
-    assert sorted(found) == [name for name in names if name.startswith("nobackprop/")]
+    assert sorted(found) == release.in_wheel(names)
+
+
+@pytest.mark.slow
+def test_the_wheel_lists_the_theorems_without_the_repository(built):
+    """It has no docs, tests or pyproject.toml beside it."""
+    ask = "from nobackprop.studies import theorems; print(theorems.INSTALLED, theorems.show(), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", ask], cwd=built[1], capture_output=True, text=True, encoding="utf-8")
+    where, _, listed = done.stdout.partition("\n")
+    assert Path(where) == built[1] / "nobackprop" / "studies" / "theory", done.stderr
+    assert listed.strip() == theorems.show()
 
 
 @pytest.mark.slow
@@ -145,3 +157,49 @@ def test_the_contract_of_imports_holds(tree):
     code, said = lint_imports(tree)
     assert code == 0, said
     assert "2 kept, 0 broken" in said
+
+
+# ---------------------------------------------------------------- what is installed
+
+
+# the packages whose modules have other names
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "cupy": "cupy-cuda12x"}
+
+
+def imported() -> dict[str, set[str]]:
+    """The packages that the modules of nobackprop import, wherever in a file, with the files that do."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "nobackprop").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) and not node.level else []
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+                names += [str(ast.literal_eval(node.args[0]))]
+            for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"nobackprop"}:
+                found.setdefault(DISTRIBUTIONS.get(name, name), set()).add(str(path.relative_to(ROOT)))
+    return found
+
+
+def declared() -> dict[str, list[str]]:
+    """The packages that setup.cfg names, by the extra that installs them; "" for what everybody gets."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lists = {"": config["options"]["install_requires"], **config["options.extras_require"]}
+    return {extra: [line for line in text.splitlines() if line and not line.startswith("#")]
+            for extra, text in lists.items()}
+
+
+def test_what_the_package_imports_is_what_it_declares():
+    """A package that another one happens to install may be gone with that one's next version."""
+    found, lists = imported(), declared()
+    names = {extra: {line.partition(">=")[0].partition("[")[0] for line in lines} for extra, lines in lists.items()}
+    assert {"numpy", "requests", "pooch", "scikit-learn", "pillow"} <= set(found)
+    missing = set(found) - names[""] - names["gpu"] - names["torch"]
+    assert not missing, {name: found[name] for name in missing}
+    assert not names[""] - set(found), "setup.cfg declares what nothing imports"
+
+
+def test_every_package_has_a_lower_bound():
+    for lines in declared().values():
+        for line in lines:
+            assert re.fullmatch(r"[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+", line), line

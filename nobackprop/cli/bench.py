@@ -6,7 +6,7 @@ import json
 
 from ..errors import InputError
 from ..optim import OPTIMIZERS
-from .options import Parser, count, machine_options
+from .options import Parser, count, machine_options, rule
 from .output import say, tell
 
 SUMMARY = "measure how long a training step takes"
@@ -25,7 +25,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--model", default="mlp:1024,1024", help="the network; default: %(default)s")
     parser.add_argument("--data", default="mnist", metavar="NAME",
                         help="the data set whose shape the inputs have; default: %(default)s")
-    parser.add_argument("--rule", default="bp", help="the learning rule; default: %(default)s")
+    parser.add_argument("--rule", type=rule, default="bp", help="the learning rule; default: %(default)s")
     parser.add_argument("--batch-size", type=count, default=64, metavar="N",
                         help="samples in a step; default: %(default)s")
     parser.add_argument("--optimizer", default="adam", metavar="NAME",

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from .options import Parser, count
+from .options import Parser, count, rule
 from .output import say, tell
 
 SUMMARY = "count and measure what a step stores under backpropagation and under sharing"
@@ -23,7 +23,8 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--model", default="resnet18", help="the network; default: %(default)s")
     parser.add_argument("--data", default="cifar-10", metavar="NAME",
                         help="the data set whose shape the inputs have; default: %(default)s")
-    parser.add_argument("--rule", default="asap", help="the rule that shares, as or asap; default: %(default)s")
+    parser.add_argument("--rule", type=rule, default="asap",
+                        help="the rule that shares, as or asap; default: %(default)s")
     parser.add_argument("--k", type=count, metavar="N", help="the number of layers that share, in addition to 2 and 4")
     parser.add_argument("--batch-size", type=count, default=128, metavar="N",
                         help="samples in a step; default: %(default)s")

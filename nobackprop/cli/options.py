@@ -29,11 +29,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **kwargs: Any):
         self.options: list[str] = []
+        self.lists: dict[str, str] = {}  # what stands between the values of an option that takes several
         super().__init__(allow_abbrev=False, **kwargs)
 
     def add_argument(self, *names: str, **kwargs: Any) -> Any:
         """Add an option, as argparse does, and keep its name for the sentence about unknown options."""
         self.options += [name for name in names if name.startswith("--")]
+        if str(kwargs.get("metavar")).endswith("..."):
+            self.lists[names[0]] = {",": "commas", ";": "semicolons"}[kwargs["metavar"][-4]]
         return super().add_argument(*names, **kwargs)
 
     def error(self, message: str) -> Any:
@@ -46,12 +49,25 @@ class Parser(argparse.ArgumentParser):
         say(message, end="")
 
     def parse(self, argv: list[str]) -> argparse.Namespace:
-        """Return the arguments; exit with 2 if one of them is not known."""
+        """Return the arguments; exit with 2 if one of them is not known, or if a list is given in two parts.
+
+        Of any other option that is there twice the last value holds, as scripts rely on it.
+        """
         args, rest = self.parse_known_args(argv)
-        if rest and rest[0].startswith("--"):
-            self.error(str(unknown("option", rest[0].partition("=")[0], self.options)))
-        elif rest:
-            self.error(f"unexpected argument '{rest[0]}'")
+        typed = [word.partition("=")[0] for word in argv]
+        if rest and rest[0].startswith("--") and rest[0] != "--":
+            name = rest[0].partition("=")[0]
+            # --help, which every command has, would be the nearest of a list of one
+            self.error(str(unknown("option", name, self.options)) if len(self.options) > 1
+                       else f"unknown option '{name}': this command has no options")
+        if rest:
+            hints = [f": the values of {option} are one word, with {self.lists[option]} between them"
+                     for option, word in zip(argv, argv[2:]) if option in self.lists and word == rest[0]]
+            self.error(f"unexpected argument '{rest[0]}'{''.join(hints[:1])}")
+        for name in self.lists:
+            if typed.count(name) > 1:
+                self.error(f"the option {name} is there {typed.count(name)} times, expected it once, with "
+                           "all its values")
         return args
 
 
@@ -183,6 +199,23 @@ def once(values: list[Any], text: str, what: str) -> list[Any]:
         if value in values[:i]:
             raise argparse.ArgumentTypeError(f"got '{text}', expected every {what} once, not {value} again")
     return values
+
+
+def rule(text: str) -> str:
+    """Read the name of one rule.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if there are several.
+
+    Examples
+    --------
+    >>> rule("asap:k=3")
+    'asap:k=3'
+    """
+    if "," in text:
+        several = ",".join(part.strip() for part in text.split(",") if part.strip())
+        raise argparse.ArgumentTypeError(f"got '{text}', expected one rule; this trains under several: "
+                                         f"nobackprop compare --rules {several}")
+    return text
 
 
 def rules(text: str) -> list[str]:

@@ -53,7 +53,14 @@ def run(args: argparse.Namespace) -> int:
     from ..experiments import papers
     from ..experiments.folder import claim, reopen
 
+    if args.action != "run":
+        ignored = [key for key in ("only", "seeds", "data_dir", "out") if getattr(args, key) is not None]
+        ignored += ["download"] * args.download
+        if ignored:
+            raise InputError(f"papers {args.action} runs nothing: expected no --{ignored[0].replace('_', '-')}")
     if args.action == "list":
+        if args.name is not None:
+            raise InputError(f"papers list shows all of them: expected no name, or papers show {args.name}")
         return show_list({name: exhibit.title for name, exhibit in papers.EXHIBITS.items()})
     if args.action == "run" and args.resume is not None:
         check_typed(args)

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from .. import figures
     from ..experiments import papers, results
 
-    out = Path(args.results).parent / "figure.png" if args.out is None else Path(args.out)
+    out = Path(args.results).parent / "figure.png" if args.out is None else args.out
     figures.check_ending(out)
     found = results.read(args.results)
     figures.write(papers.draw(found), out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 
 from .compare import compare, training_options
-from .options import Parser
+from .options import Parser, rule
 
 SUMMARY = "train a network under one rule"
 
@@ -19,7 +19,7 @@ def add_options(parser: Parser) -> None:
     >>> parser.parse(["--rule", "fa"]).rules
     ['fa']
     """
-    parser.add_argument("--rule", dest="rules", type=lambda name: [name], default=["las"], metavar="RULE",
+    parser.add_argument("--rule", dest="rules", type=lambda text: [rule(text)], default=["las"], metavar="RULE",
                         help="see nobackprop rules; default: las")
     training_options(parser)
 

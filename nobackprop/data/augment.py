@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 
-from ..errors import InputError, unknown
+from ..errors import InputError, brief, check_name, integer, number
 from .randaugment import randaugment
 
 NUMBER = re.compile("[0-9]{1,4000}")
@@ -53,8 +52,9 @@ def flip(rng: np.random.Generator, x: np.ndarray, p: float = 0.5) -> np.ndarray:
     [3, 2, 1]
     """
     _check(x)
-    if not 0 <= p <= 1:
-        raise InputError(f"flip has the probability {p}, expected a number from 0 to 1")
+    p = number("the probability of flip", p, "non-negative")
+    if p > 1:
+        raise InputError(f"the probability of flip must be at most 1, got {p}")
     mirrored = rng.random(len(x)) < p
     return np.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
 
@@ -90,7 +90,7 @@ def crop(rng: np.random.Generator, x: np.ndarray, pad: int = 4) -> np.ndarray:
     ((100, 4, 4, 1), [9, 12, 16])
     """
     _check(x)
-    _within("crop", pad, 0)
+    pad = integer("the number of crop", pad, 0, LARGEST)
     n, height, width, _ = x.shape
     framed = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     top, left = rng.integers(0, 2 * pad + 1, (2, n, 1, 1))
@@ -131,7 +131,7 @@ def jitter(rng: np.random.Generator, x: np.ndarray, reach: int = 2) -> np.ndarra
     True
     """
     _check(x)
-    _within("jitter", reach, 0)
+    reach = integer("the number of jitter", reach, 0, LARGEST)
     n, height, width, _ = x.shape
     down, right = rng.integers(-reach, reach + 1, (2, n, 1, 1))
     rows = np.clip(np.arange(height)[:, None] - down, 0, height - 1)
@@ -175,7 +175,7 @@ def cutout(rng: np.random.Generator, x: np.ndarray, size: int = 8) -> np.ndarray
     [15.0, 15.0]
     """
     _check(x)
-    _within("cutout", size, 1)
+    size = integer("the number of cutout", size, 1, LARGEST)
     n, height, width, _ = x.shape
     top = rng.integers(0, height, (n, 1, 1)) - size // 2
     left = rng.integers(0, width, (n, 1, 1)) - size // 2
@@ -237,7 +237,7 @@ def parse(text: str) -> Augment:
     Raises
     ------
     InputError
-        If a name is unknown, or if the numbers after a name are wrong.
+        If it is no text, if a name is unknown, or if the numbers after a name are wrong.
 
     Examples
     --------
@@ -247,6 +247,8 @@ def parse(text: str) -> Augment:
     >>> parse("flip,cutout:1")(np.random.default_rng(0), x).sum(axis=(1, 2, 3))
     array([15., 15.], dtype=float32)
     """
+    if not isinstance(text, str):
+        raise InputError(f"augment is {brief(text)}, expected a text such as 'flip,crop:4'")
     steps = [_step(part.strip()) for part in text.split(",")] if text else []
 
     def augment(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
@@ -260,8 +262,7 @@ def parse(text: str) -> Augment:
 def _step(part: str) -> tuple[Callable[..., np.ndarray], tuple[int, ...]]:
     """The function that one part of the text names, and its numbers."""
     name, *texts = part.split(":")
-    if name not in AUGMENTATIONS:
-        raise unknown("augmentation", name, AUGMENTATIONS)
+    check_name("augmentation", name, AUGMENTATIONS)
     chosen = AUGMENTATIONS[name]
     if len(texts) > len(chosen.numbers) or not all(map(NUMBER.fullmatch, texts)):
         wanted = ":".join((name, *chosen.numbers)) + (" with whole numbers" if chosen.numbers else " alone")
@@ -276,9 +277,3 @@ def _check(x: np.ndarray) -> None:
     """Raise InputError if x is not a batch of images."""
     if np.ndim(x) != 4:
         raise InputError(f"only images (N, H, W, C) can be augmented, got an array of shape {np.shape(x)}")
-
-
-def _within(name: str, value: int, low: int) -> None:
-    """Raise InputError if the number of an augmentation is not an integer from `low` to LARGEST."""
-    if not isinstance(value, Integral) or not low <= value <= LARGEST:
-        raise InputError(f"{name} has the number {value}, expected one from {low} to {LARGEST}")

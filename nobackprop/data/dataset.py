@@ -14,9 +14,10 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..errors import InputError
+from ..errors import InputError, brief
 
 CHUNK = 2**22  # numbers that are copied to float64 at a time
+SEEDS = 2**32  # the number of seeds that scikit-learn knows
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,9 @@ class Dataset:
     scale: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        # it is the title of figures, and stands in a results.json
+        if not isinstance(self.name, str) or not self.name.isprintable():
+            raise InputError(f"name is {brief(self.name)}, expected a printable text")
         for part in ("train", "validation", "test"):
             x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
             for array, at in ((x, f"x_{part}"), (y, f"y_{part}")):
@@ -179,7 +183,7 @@ def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = "float32") -> np
     Raises
     ------
     InputError
-        If the labels are not integers from 0 to classes - 1.
+        If the labels are not integers from 0 to classes - 1, or if the dtype is none of numbers.
 
     Examples
     --------
@@ -189,9 +193,51 @@ def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = "float32") -> np
            [1., 0., 0.]], dtype=float32)
     """
     y = _labels("labels", labels, classes)
-    rows = np.zeros((len(y), classes), dtype)
+    try:
+        kind = np.dtype(dtype)
+    except (TypeError, ValueError, SyntaxError) as error:  # a text with commas is read as a tuple
+        raise InputError(f"dtype is {brief(dtype)}, expected one of numbers, such as float32") from error
+    if kind.kind not in "iufc":
+        raise InputError(f"dtype is {brief(dtype)}, expected one of numbers, such as float32")
+    try:
+        rows = np.zeros((len(y), classes), kind)
+    except (MemoryError, ValueError) as error:
+        raise InputError(f"classes is {brief(classes)}, expected rows that fit in memory") from error
     rows[np.arange(len(y)), y] = 1
     return rows
+
+
+def flag(name: str, value: object) -> bool:
+    """Return a value that is True or False; raise InputError if it is another one, such as the text "no".
+
+    Parameters
+    ----------
+    name : str
+        What the message calls the value.
+    value : object
+        What the user gave; a bool of NumPy's will do.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    InputError
+        If it is neither True nor False.
+
+    Examples
+    --------
+    >>> from nobackprop.data.dataset import flag
+    >>> flag("download", True)
+    True
+    >>> flag("download", "no")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: download must be True or False, got 'no'
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} must be True or False, got {brief(value)}")
+    return bool(value)
 
 
 def from_arrays(
@@ -237,8 +283,9 @@ def from_arrays(
     Raises
     ------
     InputError
-        If an array is not as described here, if the arrays do not fit each other, or if a class has fewer than two
-        training rows.
+        If an argument is not as described here, if the arrays do not fit each other, if a class has fewer than two
+        training rows, or if nothing but zeros would be left of a channel or feature, as float32 holds no numbers that
+        are as small as its own.
 
     Examples
     --------
@@ -260,6 +307,9 @@ def from_arrays(
     _as_many("test", x_test, y_test)
     train, held_out = _split(y, validation, seed)
     parts = {"x_train": x[train], "x_validation": x[held_out], "x_test": x_test}
+    if not flag("standardise", standardise):
+        _not_too_small("x_train", x)
+        _not_too_small("x_test", x_test)
     mean, scale = _statistics(parts["x_train"]) if standardise else (None, None)
     ready = {part: _standardised(part, inputs, 0.0 if mean is None else mean, 1.0 if scale is None else scale)
              for part, inputs in parts.items()}
@@ -269,7 +319,7 @@ def from_arrays(
 
 def _inputs(name: str, x: ArrayLike, least: int = 1) -> np.ndarray:
     """x as an array of the same dtype; InputError unless it is (N, F) or (N, H, W, C) with finite real numbers."""
-    x = _array(name, x)
+    x = as_array(name, x)
     if x.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {x.dtype}, expected real numbers")
     if least or len(x):
@@ -279,7 +329,7 @@ def _inputs(name: str, x: ArrayLike, least: int = 1) -> np.ndarray:
 
 def _shaped(name: str, x: np.ndarray) -> np.ndarray:
     """x as an array; InputError unless it is (N, F) or (N, H, W, C) with at least one number."""
-    x = _array(name, x)
+    x = as_array(name, x)
     if x.ndim not in (2, 4):
         raise InputError(f"{name} has shape {x.shape}, expected vectors (N, F) or images (N, H, W, C)")
     if x.size == 0:
@@ -295,9 +345,10 @@ def _as_many(part: str, x: np.ndarray, y: np.ndarray) -> None:
 
 def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
     """y in int64; InputError unless it is (N,) with integers from 0 to classes - 1, or from 0 on without classes."""
-    if classes is not None and (not isinstance(classes, Integral) or classes < 2):
-        raise InputError(f"classes is {classes!r}, expected an integer from 2 on")
-    y = _array(name, y)
+    if classes is not None and (not _whole(classes) or not 2 <= classes < 2**63):
+        wanted = "an integer from 2 on" if not _whole(classes) or classes < 2 else "fewer than 2**63"
+        raise InputError(f"classes is {brief(classes)}, expected {wanted}")
+    y = as_array(name, y)
     if y.ndim != 1 or len(y) == 0:
         raise InputError(f"{name} has shape {y.shape}, expected (N,) with at least one label")
     if y.dtype.kind not in "iu":
@@ -310,8 +361,21 @@ def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def _array(name: str, values: ArrayLike) -> np.ndarray:
-    """The values as an array; InputError if they are masked, or rows of different shapes."""
+def _whole(value: object) -> bool:
+    """Whether a value is an integer; True and False are none here."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def as_array(name: str, values: ArrayLike) -> np.ndarray:
+    """Return values as an array; raise InputError if they are masked, or rows of different shapes.
+
+    Examples
+    --------
+    >>> from nobackprop.data.dataset import as_array
+    >>> as_array("x", [[1, 2], [3]])
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: x has rows of different shapes, expected an array
+    """
     # NumPy would drop the mask, and the network would be trained on the masked numbers
     if any(isinstance(a, np.ma.MaskedArray) for a in (values, *(values if isinstance(values, list | tuple) else ()))):
         raise InputError(f"{name} is a masked array, expected one without a mask")
@@ -319,6 +383,8 @@ def _array(name: str, values: ArrayLike) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise InputError(f"{name} has rows of different shapes, expected an array") from error
+    except (TypeError, RuntimeError) as error:  # an array on another device, or one with gradients
+        raise InputError(f"{name} is of type {type(values).__name__}, expected an array of NumPy's") from error
 
 
 def _count(y: np.ndarray) -> int:
@@ -353,13 +419,13 @@ def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.
     from sklearn.model_selection import train_test_split  # imported here, because the import takes a second
 
     share = isinstance(validation, Real) and 0 < validation < 1
-    if not share and not (isinstance(validation, Integral) and 0 < validation < len(y)):
+    if not share and not (_whole(validation) and 0 < validation < len(y)):
         raise InputError(
-            f"validation is {validation!r}, expected a share between 0 and 1 "
+            f"validation is {brief(validation)}, expected a share between 0 and 1 "
             f"or a number of rows below {len(y)}"
         )
-    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
-        raise InputError(f"seed is {seed!r}, expected an integer from 0 to 2**32 - 1")
+    if not _whole(seed) or not 0 <= seed < SEEDS:
+        raise InputError(f"seed is {brief(seed)}, expected an integer from 0 to 2**32 - 1")
     rows = round(len(y) * validation) if share else int(validation)
     seen, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
@@ -399,12 +465,29 @@ def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     axes = tuple(range(x.ndim - 1))
     count = x.size // x.shape[-1]
     mean = x.mean(axes, dtype=np.float64)
-    squares = sum(np.square(np.subtract(x[rows], mean, dtype=np.float64)).sum(axes) for rows in _chunks(x))
-    deviation = np.sqrt(squares / count)
+    # small deviations are enlarged by a power of two, which rounds nothing: the squares of 1e-200 would all be 0
+    unit = np.ldexp(1.0, np.minimum(-np.frexp(_largest(x))[1], 1000))
+    squares = sum(np.square(np.subtract(x[rows], mean, dtype=np.float64) * unit).sum(axes) for rows in _chunks(x))
+    deviation = np.sqrt(squares / count) / unit
     # the mean is rounded `count` times in float64, and each value once in its own type; a deviation that is no larger
     # than these rounding errors is one itself, and dividing by it would make them large
     rounding = max(count * np.finfo(np.float64).eps, np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0)
     return mean, np.where(deviation > rounding * np.abs(mean), deviation, 1.0)
+
+
+def _largest(x: np.ndarray) -> np.ndarray:
+    """The largest size of a number in each channel or feature, in float64."""
+    axes = tuple(range(x.ndim - 1))
+    return np.maximum(np.abs(x.max(axes).astype(np.float64)), np.abs(x.min(axes).astype(np.float64)))
+
+
+def _not_too_small(name: str, x: np.ndarray) -> None:
+    """Raise InputError if a channel or feature has numbers other than 0, but none that float32 holds in full."""
+    largest = _largest(x)
+    small = np.flatnonzero((largest > 0) & (largest < np.finfo(np.float32).tiny))
+    if len(small):
+        raise InputError(f"{name} holds no number beyond {largest[small[0]]:.2g} in channel or feature {small[0]}, "
+                         "expected what float32 can hold, or standardise=True")
 
 
 def _standardised(name: str, x: np.ndarray, mean: ArrayLike, scale: ArrayLike) -> np.ndarray:

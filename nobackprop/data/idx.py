@@ -6,12 +6,13 @@ import math
 import os
 import struct
 import zlib
-from pathlib import Path
+from numbers import Real
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import DEFLATE, Stream, atomic, numbers
+from ..errors import InputError, brief
+from ..files import DEFLATE, Stream, named, numbers, writing
+from .dataset import as_array
 
 GZIP = b"\x1f\x8b"
 FRAME = 2**16  # bytes that a gzip file may have in addition to its data: a name, a comment, checksums
@@ -37,7 +38,8 @@ def read_idx(path: str | os.PathLike[str], largest: float = math.inf) -> np.ndar
     Raises
     ------
     InputError
-        If there is no such file, if it is damaged, cut short, too long or not IDX, or if the array is too large.
+        If `largest` is no number, if there is no such file, if it is damaged, cut short, too long or not IDX, or if the
+        array is too large.
 
     Examples
     --------
@@ -49,8 +51,10 @@ def read_idx(path: str | os.PathLike[str], largest: float = math.inf) -> np.ndar
     ...     read_idx(f"{folder}/mine.gz").tolist()
     [[0, 1, 2], [3, 4, 5]]
     """
+    if not isinstance(largest, Real) or isinstance(largest, bool):
+        raise InputError(f"largest is {brief(largest)}, expected a number of bytes")
     try:
-        with Path(path).open("rb") as file:
+        with named(path).open("rb") as file:
             # the name does not tell: browsers and torchvision unpack some files and keep the name, or change it
             packed = file.read(2) == GZIP
             file.seek(0)
@@ -133,7 +137,7 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
     ...     Path(f"{folder}/mine").read_bytes().hex(" ")
     '00 00 08 01 00 00 00 02 07 08'
     """
-    path, array = Path(path), np.asarray(array)
+    path, array = named(path), as_array("the array", array)
     code = CODES.get(f"{array.dtype.kind}{array.dtype.itemsize}")
     if code is None:
         names = ", ".join(str(np.dtype(kind)) for kind in CODES)
@@ -146,8 +150,5 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
     raw = header + array.astype(array.dtype.newbyteorder(">")).tobytes()
     if path.suffix == ".gz":
         raw = gzip.compress(raw, mtime=0)  # without the date, so that equal arrays give equal files
-    try:
-        with atomic(path) as partial:
-            partial.write_bytes(raw)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    with writing(path) as partial:
+        partial.write_bytes(raw)

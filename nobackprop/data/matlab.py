@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from ..errors import InputError
-from ..files import DEFLATE, Inflated, Stream, numbers
+from ..files import DEFLATE, Inflated, Stream, named, numbers
 
 HEADER = 128  # bytes: a text, a version and the order of bytes
 ORDERS: dict[bytes, Literal["<", ">"]] = {b"\0\1IM": "<", b"\1\0MI": ">"}
@@ -138,7 +138,7 @@ def arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
     ...     [(name, str(array.dtype), array.shape) for name, array in arrays(f"{folder}/mine.mat").items()]
     [('X', 'uint8', (4, 5))]
     """
-    path, held = Path(path), {}
+    path, held = named(path), {}
     with _told(path), path.open("rb") as file:
         header, end = file.read(HEADER), os.fstat(file.fileno()).st_size
         if header[124:] not in ORDERS:

@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
 from ..errors import InputError
-from ..files import Stream
+from ..files import Stream, named
+from .dataset import flag
 
 # the largest file has 250 MB; an archive unpacks to little more than its size, because images hardly pack
 LARGEST = 2**29  # bytes that a download may have, and that an archive may unpack to
@@ -83,7 +84,7 @@ class Origin:
         ['data/mine', 'data']
         """
         # Path.expanduser raises an exception if it does not know the user, as in ~nobody/data
-        root = Path(os.path.expanduser(data_dir))  # noqa: PTH111
+        root = Path(os.path.expanduser(named(data_dir)))  # noqa: PTH111
         return [*(root / folder for folder in self.folders), root]
 
     def complete(self, folders: Iterable[Path]) -> list[Path] | None:
@@ -150,7 +151,7 @@ def find(origin: Origin, data_dir: str | os.PathLike[str] | None = None, downloa
     Raises
     ------
     InputError
-        If files are missing, or if they cannot be downloaded.
+        If files are missing, if they cannot be downloaded, or if data_dir is no path.
 
     Examples
     --------
@@ -163,6 +164,7 @@ def find(origin: Origin, data_dir: str | os.PathLike[str] | None = None, downloa
     ...     [path.name for path in find(mine, folder)]
     ['a.bin']
     """
+    flag("download", download)
     # if the user names a folder, files of another folder must not be used instead
     if data_dir is not None:
         folders = origin.folders_in(data_dir)

@@ -14,11 +14,10 @@ The sign of the strength is a direction, such as brighter or darker.
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, integer
 
 STRONGEST = 30  # the magnitude at which the strength of an operation is 1 or -1
 
@@ -440,9 +439,8 @@ def randaugment(rng: np.random.Generator, x: np.ndarray, n: int = 2, m: int = 9)
     if np.ndim(x) != 4 or x.dtype.kind != "f":
         raise InputError("randaugment works on standardised images (N, H, W, C), got an array of shape "
                          f"{np.shape(x)} and type {np.asarray(x).dtype}")
-    if not (isinstance(n, Integral) and 0 <= n <= len(OPERATIONS) and 0 <= m <= STRONGEST):
-        raise InputError(f"randaugment has the numbers {n} and {m}, expected from 0 to {len(OPERATIONS)} operations "
-                         f"and a magnitude from 0 to {STRONGEST}")
+    n = integer("the number of operations of randaugment", n, 0, len(OPERATIONS))
+    m = integer("the magnitude of randaugment", m, 0, STRONGEST)
     out = x.copy()
     for _ in range(n):
         which = rng.integers(0, len(OPERATIONS), len(x))

@@ -11,9 +11,10 @@ from itertools import product
 
 import numpy as np
 
-from ..errors import InputError, unknown
+from ..errors import InputError, check_name, integer
+from ..files import named
 from .cifar import cifar10, cifar100
-from .dataset import Dataset, from_arrays
+from .dataset import SEEDS, Dataset, flag, from_arrays
 from .mnist import fashion_mnist, mnist
 from .svhn import svhn
 from .tiny_imagenet import CLASSES, tiny_imagenet, tiny_imagenet_32
@@ -96,12 +97,17 @@ def xor(seed: int = 0) -> Dataset:
     Parameters
     ----------
     seed : int
-        All that is drawn at random comes from it.
+        All that is drawn at random comes from it, from 0 to 2**32 - 1.
 
     Returns
     -------
     Dataset
         6,000 vectors of 30 features with four classes.
+
+    Raises
+    ------
+    InputError
+        If the seed is no such integer.
 
     Examples
     --------
@@ -110,6 +116,7 @@ def xor(seed: int = 0) -> Dataset:
     """
     from sklearn.model_selection import train_test_split
 
+    seed = integer("seed", seed, 0, SEEDS - 1)
     generator = np.random.default_rng(seed)
     signs = np.repeat(list(product((-1.0, 1.0), repeat=4)), XOR_REPEATS, axis=0)
     labels = 2 * (signs[:, 0] != signs[:, 1]) + (signs[:, 2] != signs[:, 3])
@@ -145,7 +152,7 @@ PHOTOS = {**WIDE, "model": "conv3:0.25"}
 DATASETS: dict[str, Source] = {
     "digits": Source(_made(digits), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
                      {**COMMON, "model": "mlp:128,128", "activation": "relu"}, (8, 8, 1), 10),
-    "xor": Source(_made(xor), "6,000 vectors of 30 features that hide two noisy XORs, computed",
+    "xor": Source(_made(xor), "6,000 vectors of 30 features in which two noisy XORs are hidden, computed and not read",
                   {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"}, (XOR_FEATURES,), 4),
     "mnist": Source(mnist, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE, (28, 28, 1), 10),
     "fashion-mnist": Source(fashion_mnist, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE,
@@ -158,7 +165,7 @@ DATASETS: dict[str, Source] = {
                    (32, 32, 3), 10),
     "tiny-imagenet": Source(tiny_imagenet, "110,000 photographs of 64 x 64 pixels, from JPEG files", PHOTOS,
                             (64, 64, 3), CLASSES),
-    "tiny-imagenet-32": Source(tiny_imagenet_32, "the same averaged down to 32 x 32 pixels", PHOTOS,
+    "tiny-imagenet-32": Source(tiny_imagenet_32, "tiny-imagenet averaged down to 32 x 32 pixels", PHOTOS,
                                (32, 32, 3), CLASSES),
 }
 
@@ -183,13 +190,15 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bo
     Raises
     ------
     InputError
-        If there is no data set of that name, or if its files are missing or wrong.
+        If there is no data set of that name, if its files are missing or wrong, or if data_dir is no path.
 
     Examples
     --------
     >>> load("xor").classes
     4
     """
-    if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
+    check_name("data set", name, DATASETS)
+    if data_dir is not None:
+        named(data_dir)
+    flag("download", download)
     return DATASETS[name].load(data_dir=data_dir, download=download)

@@ -18,7 +18,7 @@ from ..learn import Run
 from ..settings import NAMES, NetworkSettings, Settings, choose
 from . import RULES, SEEDS
 from .folder import Folder
-from .loop import MINUTE, Every, Job, Trial, fingerprint, take_over, train
+from .loop import MINUTE, Every, Job, Trial, take_over, train
 from .results import FORMAT, Number, check
 
 TRAINING = NAMES
@@ -261,4 +261,4 @@ def environment(xp: ModuleType, threads: int, data: Dataset) -> dict[str, Any]:
         device = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
     return {"nobackprop": __version__, "numpy": np.__version__, "python": platform.python_version(),
             "platform": platform.platform(), "device": device, "threads": threads,
-            "dataset": data.name, "fingerprint": fingerprint(data)}
+            "dataset": data.name, "fingerprint": data.fingerprint}

@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
-from .. import __version__, figures
+from .. import __version__
 from ..errors import InputError, brief
+from ..files import named
 from ..learn import Run
 from . import results as files
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOCK = ".lock"
 RESULTS, FIGURE, CHECKPOINTS = "results.json", "figure.png", "checkpoints"
@@ -109,6 +111,8 @@ class Folder:
 
     def draw(self, figure: Figure) -> None:
         """Write the figure to figure.png."""
+        from .. import figures  # matplotlib takes longer to come than most commands to run
+
         self._keep(lambda path: figures.write(figure, path / FIGURE))
 
     def checkpoint(self, key: tuple[str, int], run: Run) -> None:
@@ -211,7 +215,7 @@ def claim(out: str | None, name: str) -> Iterator[Folder]:
     ...     there, Path(place, "new").exists()
     (True, False)
     """
-    paths = [Path(out)] if out is not None else (Path("runs", f"{name}-{n:03}") for n in count(1))
+    paths = [named(out)] if out is not None else (Path("runs", f"{name}-{n:03}") for n in count(1))
     with ExitStack() as stack:
         for path in paths:
             made = [place for place in (path, *path.parents) if not os.path.lexists(place)]
@@ -270,7 +274,7 @@ def reopen(path: str | os.PathLike[str], command: str) -> Iterator[Folder]:
     Traceback (most recent call last):
     nobackprop.errors.InputError: cannot go on in nowhere: expected a folder with a results.json of nobackprop compare
     """
-    path = Path(path)
+    path = named(path)
     if not os.path.lexists(path / RESULTS):
         raise InputError(f"cannot go on in {path}: expected a folder with a {RESULTS} of nobackprop {command}")
     with ExitStack() as stack:

@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import json
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from .. import metrics, workers
 from ..data import Dataset
@@ -336,21 +333,3 @@ def take_over(results: dict[str, Any], stored: dict[str, Any]) -> None:
         raise InputError(f"the results were made with other settings: '{different}' is not what this nobackprop would "
                          "run")
     results["environment"], results["runs"] = stored["environment"], stored["runs"]
-
-
-def fingerprint(data: Dataset) -> str:
-    """Return a checksum of all samples and labels, by which results know their data again.
-
-    Examples
-    --------
-    >>> from nobackprop.data import load
-    >>> fingerprint(load("xor")) == fingerprint(load("xor"))
-    True
-    """
-    found = 0
-    for part in fields(data):
-        value = getattr(data, part.name)
-        if isinstance(value, np.ndarray):
-            found = zlib.crc32(f"{part.name} {value.dtype} {value.shape}".encode(), found)
-            found = zlib.crc32(np.ascontiguousarray(value).reshape(-1).view("uint8").data, found)
-    return f"{found:08x}"

@@ -9,7 +9,8 @@
 numbers were no longer finite has "diverged" with a sentence, and its history is as long as it came, perhaps empty.
 "config" has "interrupted": true as long as not all runs have ended, and "command" says which one can go on with them.
 Files without "format" are of format 1, in which "diverged" stands in "config", as such a run ended the others too.
-There may be other keys, such as further metrics in a record; table and figure read the keys that they know.
+There may be other keys, such as further metrics in a record or settings that an older version did not have.  Table and
+figure read the keys that FORM names, and no other: all that they read is checked, and any other key may hold anything.
 """
 from __future__ import annotations
 
@@ -20,11 +21,10 @@ import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, brief
-from ..files import writing
+from ..files import contents, writing
 
 FORMAT = 2  # which `read` refuses to exceed, so that a newer file is not misread
 LARGEST = 1e300  # of a number: differences of what is larger are beyond float64, and so beyond a figure
@@ -76,23 +76,24 @@ class Maybe:
     form: Any
 
 
-NUMBER, NUMBER_OR_NULL, INTEGER = Number(), Number(null=True), Number(-math.inf, math.inf, whole=True)
+NUMBER, NUMBER_OR_NULL, COUNT = Number(), Number(null=True), Number(0, math.inf, whole=True)
 SHARE, COSINE = Number(0, 1), Number(-1, 1, null=True)
 # What a reader relies on.  A dict is an object that has at least these keys, a list with one form stands for any number
-# of values of that form, a tuple for a list of exactly these, and str for a text of one line.
+# of values of that form, a tuple for a list of exactly these, str for a text of one line, and bool for true or false.
 FORM: Any = {
     "format": Maybe(Number(1, FORMAT, whole=True)),
     "command": Maybe(str),
-    "config": {"data": str, "model": str, "exhibit": Maybe(str)},
+    "config": {"data": str, "model": str, "exhibit": Maybe(str), "scale": Maybe(str), "printed": Maybe({}),
+               "interrupted": Maybe(bool), "diverged": Maybe(str)},
     "environment": Maybe({"dataset": Maybe(str)}),
     "runs": [{
         "rule": str,
-        "seed": INTEGER,
-        "seconds": NUMBER,
+        "seed": COUNT,
+        "seconds": Number(0, LARGEST),
         "test_accuracy": replace(SHARE, null=True),
         "diverged": Maybe(str),
         "history": [{
-            "epoch": INTEGER,
+            "epoch": COUNT,
             "train_loss": NUMBER,
             "validation_accuracy": SHARE,
             "alignment": [COSINE],
@@ -163,41 +164,77 @@ def read(path: str | os.PathLike[str], begun: bool = False) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the file cannot be read, or if a key is missing or has a value of another form; the message names the key.
+        If the file cannot be read, if a key is missing or has a value of another form, if the epochs of a run are not
+        1, 2, 3, ..., or if two runs have the same rule and seed; the message names the key.
 
     Examples
     --------
     >>> read("nowhere/results.json")
     Traceback (most recent call last):
-    nobackprop.errors.InputError: cannot read nowhere/results.json (No such file or directory): expected a results.json
+    nobackprop.errors.InputError: cannot read nowhere/results.json: No such file or directory, expected a results.json
     """
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(BYTES + 1)
-        if len(content) > BYTES:
-            raise InputError(f"{path} holds more than {BYTES:,} bytes, expected a results.json")
-        results: dict[str, Any] = json.loads(content.decode(), parse_constant=_no_number)
-    except OSError as error:
-        raise InputError(f"cannot read {path} ({error.strerror}): expected a results.json") from None
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON, expected a results.json: {error}") from None
+    results: dict[str, Any] = _parsed(path, contents(path, BYTES, "a results.json"))
     newer = results.get("format") if isinstance(results, dict) else None
     if isinstance(newer, int) and newer > FORMAT:
         raise InputError(f"{path} has format {brief(newer)}, expected {FORMAT} at most: a newer nobackprop wrote it")
     check(path, results, FORM)
+    if not results["runs"] and not begun and not results.get("search"):  # a sweep begins with a search
+        raise InputError(f"{path}: 'runs' is empty, expected at least one run")
+    seen: dict[tuple[str, int], int] = {}
     for i, run in enumerate(results["runs"]):
         if not run["history"] and "diverged" not in run:
             raise InputError(f"{path}: 'runs[{i}].history' is empty, expected at least one epoch")
-    if not results["runs"] and not begun and not results.get("search"):  # a sweep begins with a search
-        raise InputError(f"{path}: 'runs' is empty, expected at least one run")
+        # the figure draws records by their places
+        for j, record in enumerate(run["history"]):
+            if record["epoch"] != j + 1:
+                came = f"'runs[{i}].history[{j}].epoch' is {brief(record['epoch'])}"
+                raise InputError(f"{path}: {came}, expected {j + 1}")
+        # means would count one run twice
+        first = seen.setdefault((run["rule"], run["seed"]), i)
+        if first != i:
+            raise InputError(f"{path}: 'runs[{i}]' has the rule and the seed of 'runs[{first}]', "
+                             "expected each pair once")
     return results
+
+
+def _parsed(path: str | os.PathLike[str], content: bytes) -> Any:
+    """What the JSON in a file says; InputError, in words of our own, if it is not JSON or too large for Python."""
+    try:
+        # some editors put a mark of UTF-8 at the beginning
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_number, parse_int=_integer,
+                          object_pairs_hook=_object)
+    except UnicodeDecodeError as error:
+        wrong = f"byte {error.start} is not UTF-8"
+    except json.JSONDecodeError as error:
+        wrong = f"it goes wrong at line {error.lineno}, column {error.colno}"
+    except RecursionError:
+        wrong = "its lists or objects are nested too deeply"
+    except _Unfit as error:
+        wrong = str(error)
+    raise InputError(f"{path} is not JSON, expected a results.json: {wrong}")
+
+
+class _Unfit(Exception):
+    """Something in a file that Python's reader of JSON would take, or refuse in its own words."""
 
 
 def _no_number(constant: str) -> None:
     """Refuse NaN and infinities, which Python's reader of JSON would take."""
-    raise ValueError(f"strict JSON has no {constant}")
+    raise _Unfit(f"strict JSON has no {constant}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its keys and values; Python's reader of JSON would drop one of two equal keys."""
+    if len(found := dict(pairs)) < len(pairs):
+        raise _Unfit("an object has one of its keys twice")
+    return found
+
+
+def _integer(text: str) -> int:
+    """Read an integer; Python converts no more than 4300 digits."""
+    if len(text) > 1000:
+        raise _Unfit(f"it holds an integer of {len(text)} digits")
+    return int(text)
 
 
 def check(source: Any, value: Any, form: Any, at: str = "") -> None:
@@ -216,7 +253,7 @@ def check(source: Any, value: Any, form: Any, at: str = "") -> None:
 
     Examples
     --------
-    >>> check("a.json", {"runs": [{"seed": "0"}]}, {"runs": [{"seed": INTEGER}]})
+    >>> check("a.json", {"runs": [{"seed": "0"}]}, {"runs": [{"seed": COUNT}]})
     Traceback (most recent call last):
     nobackprop.errors.InputError: a.json: 'runs[0].seed' is "0", expected an integer
     """
@@ -243,10 +280,14 @@ def _wanted(value: Any, form: Any) -> str:
             return ""
         if isinstance(value, bool) or not isinstance(value, int if form.whole else int | float):
             return name
-        if not form.low - ROUNDING <= value <= form.high + ROUNDING:
+        off = 0 if form.whole else ROUNDING
+        if not form.low - off <= value <= form.high + off:
             finite = abs(value) <= sys.float_info.max
-            return f"{name} from {form.low:g} to {form.high:g}" if finite else name
+            to = f" to {form.high:g}" if form.high < math.inf else " on"
+            return f"{name} from {form.low:g}{to}" if finite else name
         return ""
+    if form is bool:
+        return "" if isinstance(value, bool) else "true or false"
     if form is str:
         return "a text" if not isinstance(value, str) else "a printable text" if not value.isprintable() else ""
     if isinstance(form, dict):

@@ -9,14 +9,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
 from typing import Any
 
-from ..errors import InputError, unknown
+from ..errors import InputError, brief, integer, unknown
 from ..kernels.activation import ACTIVATIONS
 from ..kernels.loss import DEFAULT_LOSS
 from ..layers import Shape
-from ..network import Network
+from ..network import Network, a_shape
 from ..room import check_room
 from . import alexnet, cnn, conv3, conv_small, folded, resnet, vgg
 from .dense import mlp, mlp_bn, sizes
@@ -86,7 +85,8 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
         argument of a model of images is a factor on the widths of its hidden layers, as in "conv3:0.25"; without an
         argument the factor is 1.
     shape : sequence of int
-        The shape of one sample, such as (784,) or (28, 28, 1).
+        The shape of one sample, such as (784,) or (28, 28, 1).  It decides whether the model takes such samples, and
+        whether its first block flattens them; a network has no input shape of its own.
     classes : int
         The number of classes.
     activation : str
@@ -110,37 +110,25 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     >>> len(build("mlp:128,128", (784,), 10)), len(build("conv3:0.25", (32, 32, 3), 10, "gelu"))
     (3, 6)
     """
-    name, _, argument = _text("model", spec).partition(":")
+    if not isinstance(spec, str):
+        raise InputError(f"model is {brief(spec)}, expected a name")
+    name, _, argument = spec.partition(":")
     _known("model", name, MODELS)
-    for one in halves(_text("activation", activation)):
+    for one in halves(activation):
         _known("activation", one, ACTIVATIONS)
     if "," in activation and not MODELS[name].folds:
         raise InputError(f"model '{name}' has no two halves: expected one activation, got '{activation}'")
-    if not isinstance(shape, Sequence) or not shape or not all(_counts(side) for side in shape):
-        raise InputError(f"shape is {shape!r}, expected that of one sample, such as (784,) or (28, 28, 1)")
-    if not _counts(classes):
-        raise InputError(f"classes is {classes!r}, expected an integer from 1 on")
-    shape = tuple(map(int, shape))
-    net = MODELS[name].build(argument, shape, int(classes), activation, loss)
+    shape = a_shape(shape)
+    net = MODELS[name].build(argument, shape, integer("classes", classes, 1), activation, loss)
     counter: Any = _Counter(f"model '{spec}'")
     for block in net:
         _, shape = block.init(counter, shape)
     return net
 
 
-def _text(what: str, came: Any) -> str:
-    if not isinstance(came, str):
-        raise InputError(f"{what} is {came!r}, expected a name")
-    return came
-
-
 def _known(what: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
         raise unknown(what, name, known)
-
-
-def _counts(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
 
 
 class _Counter:

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import re
 
-from ..errors import InputError
+from ..errors import InputError, brief
 from ..kernels.loss import DEFAULT_LOSS
 from ..layers import Activation, Dense, Flatten, Layer, Sequential, Shape
-from ..network import Network
+from ..network import Network, a_shape
 from .parts import dense_block, gain, halves
 
 # a size with more digits is refused at once; the count of parameters refuses other sizes that are too large
@@ -38,7 +38,8 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
     Raises
     ------
     InputError
-        If there is no activation or loss of that name.
+        If there is no activation or loss of that name, if two activations came for fewer than two hidden layers, or if
+        a shape or a size is none.
 
     Notes
     -----
@@ -49,7 +50,13 @@ def mlp(shape: Shape, classes: int, sizes: tuple[int, ...], activation: str = "r
     >>> len(mlp((784,), 10, (128, 128)))
     3
     """
+    shape = a_shape(shape)
+    if not isinstance(sizes, tuple | list):
+        raise InputError(f"sizes is {brief(sizes)}, expected those of the hidden layers, such as (128, 128)")
     below, above = halves(activation)
+    if "," in activation and len(sizes) < 2:
+        raise InputError(f"a fully connected network of {len(sizes)} hidden layer(s) has no two halves: expected one "
+                         f"activation, got '{activation}'")
     names = [below if i < len(sizes) // 2 else above for i in range(len(sizes))]
     hidden = [Sequential((Dense(size, gain(name)), Activation(name))) for size, name in zip(sizes, names)]
     blocks: list[Layer] = [*hidden, Dense(classes, gain=1.0)]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import InputError, check_name
+from ..errors import InputError, brief, check_name
 from ..kernels.activation import ACTIVATIONS
 from ..layers import Activation, BatchNorm, Conv, Dense, Flatten, Layer, MaxPool, Sequential, Shape
 
@@ -77,11 +77,18 @@ def halves(activation: str) -> tuple[str, str]:
     -------
     tuple of str
 
+    Raises
+    ------
+    InputError
+        If it is no text.
+
     Examples
     --------
     >>> halves("elu,sigmoid"), halves("elu")
     (('elu', 'sigmoid'), ('elu', 'elu'))
     """
+    if not isinstance(activation, str):
+        raise InputError(f"activation is {brief(activation)}, expected a name")
     below, comma, above = activation.partition(",")
     return below, above if comma else below
 

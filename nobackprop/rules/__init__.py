@@ -207,13 +207,20 @@ def summary(name: str) -> str:
     Examples
     --------
     >>> from nobackprop import rules
-    >>> rules.summary("bdfa").endswith("(Nokland 2016). Here: draw binary.")
-    True
+    >>> rules.summary("dfa-lowrank").partition("(Nokland 2016). ")[2]
+    'Here draw=low_rank: a matrix of low rank: a product of two gaussian factors, with the variance 1 / fan-in.'
     """
     rule = get(name)
-    own = [f"{field.name} {getattr(value, '__name__', value)}" for field in fields(rule)  # type: ignore[arg-type]
+    own = [f"Here {field.name}={_in_words(value)}" for field in fields(rule)  # type: ignore[arg-type]
            if (value := getattr(rule, field.name)) != field.default]
-    return " ".join([(inspect.getdoc(rule) or "").partition("\n")[0], *(f"Here: {text}." for text in own)])
+    return " ".join([(inspect.getdoc(rule) or "").partition("\n")[0], *own])
+
+
+def _in_words(value: object) -> str:
+    """Return an option's value and a full stop; of a function its name, and what it draws by its docstring."""
+    if not inspect.isfunction(value):
+        return f"{value}."
+    return f"{value.__name__}: {(inspect.getdoc(value) or '').partition(chr(10))[0].removeprefix('Draw ')}"
 
 
 __all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "PHSIC", "RULES", "SPSA",

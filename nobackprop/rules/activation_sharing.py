@@ -148,7 +148,9 @@ class ActivationSharing(Rule):
             return []
         inputs: dict[int, Array] = {}
         recorder = Keep(before=lambda index, h: inputs.setdefault(index, h))
-        like = next(array for _, array in leaves(params))
+        like = next((array for _, array in leaves(params)), None)
+        if like is None:  # no weights learn, and nothing need fit
+            return [[]]
         sample = array_module(like).zeros((1, *shape), like.dtype)
         network.forward(net, params, sample, False, lambda i: recorder)
         return [[None if inputs[j].shape == inputs[source].shape

@@ -14,7 +14,7 @@ from .direct_feedback import DFA
 
 @dataclass(frozen=True)
 class AdaptiveDFA(DFA):
-    """Adaptive direct feedback moves B towards the product of the weights above (Baldi, Sadowski, Lu 2018).
+    """Adaptive direct feedback moves matrices B towards the product of the weights above (Baldi, Sadowski, Lu 2018).
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ class AdaptiveDFA(DFA):
     the signals are exactly those of backpropagation if B equals this product.  The rule reads every weight above: it
     transports weights, only with a delay.
 
-    Source: Baldi, Sadowski, Lu 2018, as described in Yang, Lee, Park 2024 (the LAS paper), sections II-C and III-D,
-    equation (28).
+    Source: Baldi, Sadowski, Lu 2018, as described in Yang, Lee, Park 2024 (the LAS paper), section II-C.  The product
+    is that of its equations (28) and (29), see `feedback.products`.
 
     Examples
     --------
@@ -57,4 +57,4 @@ class AdaptiveDFA(DFA):
     def align(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
         """Compute the gradients B[i] - W_L ... W_{i+1}, which move B towards the products; see `Rule.align`."""
-        return [b - P for b, P in zip(B, products(params), strict=True)]                              # LAS (28)
+        return [b - P for b, P in zip(B, products(params), strict=True)]

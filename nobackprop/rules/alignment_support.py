@@ -21,7 +21,7 @@ from .base import Credit, Rule
 
 @dataclass(frozen=True)
 class LAS(Rule):
-    """Local alignment support lets each local module learn to predict the network's output (Yang, Lee, Park 2024).
+    """Local alignment support: next to each block a module learns to predict the output (Yang, Lee, Park 2024).
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class LAS(Rule):
 
 @dataclass(frozen=True)
 class LTAS(LAS):
-    """Local target alignment support lets each local module learn to predict the target (Yang, Lee, Park 2024).
+    """Local target alignment support: next to each block a module learns to predict the target (Yang, Lee, Park 2024).
 
     Parameters
     ----------

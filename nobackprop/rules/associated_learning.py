@@ -17,6 +17,7 @@ from ..backend import Array
 from ..errors import InputError
 from ..kernels.loss import d_squared, squared
 from ..layers import Activation, Dense, Flatten, GlobalPool, Layer, Sequential
+from ..leaf_names import leaf_name
 from ..network import Network, Tape, backward, forward
 from ..options import one_of
 from ..tree import Tree, leaves
@@ -24,6 +25,7 @@ from .base import Credit, Rule
 
 SIGMOID = Activation("sigmoid")
 ERRORS = ("mean", "sum")
+NEED = "associated learning needs a network that folds"
 
 
 @dataclass(frozen=True)
@@ -269,16 +271,16 @@ def check(shapes: list[tuple[int, ...]]) -> None:
     Traceback (most recent call last):
     nobackprop.errors.InputError: associated learning needs a network that folds: at least two hidden blocks, got 1
     """
-    hidden, need = shapes[1:-1], "associated learning needs a network that folds"
+    hidden = shapes[1:-1]
     if len(hidden) < 2:
-        raise InputError(f"{need}: at least two hidden blocks, got {len(hidden)}")
+        raise InputError(f"{NEED}: at least two hidden blocks, got {len(hidden)}")
     for i in range(len(hidden) // 2):
         s, t = hidden[i], hidden[-1 - i]
         if len(t) != 1:
-            raise InputError(f"{need}: hidden block {len(hidden) - i} must make vectors, as t_{i + 1}, got {t}; "
+            raise InputError(f"{NEED}: hidden block {len(hidden) - i} must make vectors, as t_{i + 1}, got {t}; "
                              "of image models those named folded-... do")
         if len(s) == 1 and s != t:
-            raise InputError(f"{need}: hidden sizes that read the same backwards, such as mlp:20,10,20, got "
+            raise InputError(f"{NEED}: hidden sizes that read the same backwards, such as mlp:20,10,20, got "
                              f"{s[0]} in block {i + 1} and {t[0]} in block {len(hidden) - i}")
 
 
@@ -332,7 +334,7 @@ def lower_bridge(b: Tree, s: Array) -> tuple[Network, list[Tree]]:
 
 
 def first_weights(params: Tree) -> Array:
-    """Return the first W, counted from below, of the parameters of a block.
+    """Return the first W, counted from below, of the parameters of a block; raise InputError if it has none.
 
     Examples
     --------
@@ -344,4 +346,7 @@ def first_weights(params: Tree) -> Array:
     >>> first_weights(params[1]).shape
     (4, 5)
     """
-    return next(array for path, array in leaves(params) if path.rpartition("/")[2] == "W")
+    found = next((array for path, array in leaves(params) if leaf_name(path) == "W"), None)
+    if found is None:
+        raise InputError(f"{NEED}: the block above the lower half must have weights, got one without any")
+    return found

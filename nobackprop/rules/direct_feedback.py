@@ -55,7 +55,7 @@ class DFA(Rule):
         """Send the error to every hidden block, and compute each block's gradients there; see `Rule.credit`."""
         e = net.error(tape.output, y)                                              # LAS (15)
         sent = self.sent(e, y)
-        signals = {i: DenseHead().send(b, sent, h.shape)                           # LAS (16)
+        signals = {i: DenseHead().send(b, sent, h.shape)                           # LAS (16), ASAP (2.5)
                    for i, (b, h) in enumerate(zip(self.matrices(B, tape), tape.h[1:-1], strict=True))}
         return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (16)-(18)
 

@@ -15,7 +15,7 @@ from .direct_feedback import DFA
 
 @dataclass(frozen=True)
 class FDFA(DFA):
-    """Forward direct feedback moves B towards the Jacobian of the network above its block (Bacho and Chu 2024).
+    """Forward direct feedback moves a block's B towards the Jacobian of what is above it (Bacho and Chu 2024).
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ KERNELS = ("cosine", "gaussian")
 
 @dataclass(frozen=True)
 class PHSIC(LocalLoss):
-    """PHSIC makes every hidden block minimise pHSIC(h_i, h_i) - gamma pHSIC(y*, h_i) (Pogodin and Latham 2020).
+    """PHSIC makes hidden blocks keep what depends on the target, and drop the rest (Pogodin and Latham 2020).
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from .local_loss import Classified
 
 @dataclass(frozen=True)
 class LocalClassifier(Classified):
-    """Local errors train every hidden block for a fixed random classifier (Mostafa, Ramesh, Cauwenberghs 2018).
+    """Local errors train each hidden block by a fixed random classifier on it (Mostafa, Ramesh, Cauwenberghs 2018).
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from .base import Credit, Rule
 
 @dataclass(frozen=True)
 class FrSF(Rule):
-    """FrSF carries the error through weights of W's signs and fixed random magnitudes (Liao, Leibo, Poggio 2016).
+    """FrSF carries the error through weights with W's signs and fixed random magnitudes (Liao, Leibo, Poggio 2016).
 
     Parameters
     ----------

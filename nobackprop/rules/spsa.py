@@ -18,7 +18,7 @@ from .base import Credit, Rule
 
 @dataclass(frozen=True)
 class SPSA(Rule):
-    """Simultaneous perturbation estimates the gradient from two losses on both sides of the weights (Spall 1992).
+    """Simultaneous perturbation estimates the gradient from the losses at two shifted weights (Spall 1992).
 
     Parameters
     ----------

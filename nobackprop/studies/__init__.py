@@ -1,1 +1,1 @@
-"""Studies of the learning rules: equations, locality, memory, code quality, flows, pipelines, no gradients, speed."""
+"""Studies of the rules: equations, theorems, locality, memory, code quality, flows, pipelines, no gradients, speed."""

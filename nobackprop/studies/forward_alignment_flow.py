@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from ..errors import InputError, unknown
+from ..errors import InputError, brief, number, unknown
 
 # through which W_2 the first layer hears the error: the old one, the mean of both, the new one
 ORDERS = {"simultaneous": 0.0, "midpoint": 0.5, "sequential": 1.0}
@@ -39,7 +39,8 @@ class Task:
     Raises
     ------
     InputError
-        If the shapes do not fit.
+        If the shapes do not fit, if an entry is not finite, or if Sigma is no second moment: if it is not symmetric, or
+        has a negative eigenvalue.
 
     Examples
     --------
@@ -53,11 +54,21 @@ class Task:
     Sigma: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        n_x = self.C.shape[-1]
-        if self.T.ndim != 2 or self.C.ndim != 2 or self.T.shape[1] != n_x:
+        n_x = self.C.shape[-1] if self.C.ndim else 0
+        if self.T.ndim != 2 or self.C.ndim != 2 or self.T.shape[1] != n_x or not n_x:
             raise InputError(f"T {self.T.shape} and C {self.C.shape} must be matrices with one column per input")
         if self.Sigma is not None and self.Sigma.shape != (n_x, n_x):
             raise InputError(f"Sigma must be of shape {(n_x, n_x)} for {n_x} inputs, got {self.Sigma.shape}")
+        for name, matrix in (("T", self.T), ("C", self.C), ("Sigma", self.Sigma)):
+            if matrix is not None and not np.isfinite(matrix).all():
+                raise InputError(f"{name} must be finite")
+        if self.Sigma is not None:
+            # what rounding may leave of a product such as x.T @ x
+            slack = 2**12 * float(np.finfo(np.result_type(self.Sigma, np.float16)).eps * np.abs(self.Sigma).max())
+            if np.abs(self.Sigma - self.Sigma.T).max() > slack:
+                raise InputError("Sigma must be symmetric: it is a second moment, E[x x^T]")
+            if (least := float(np.linalg.eigvalsh(self.Sigma)[0])) < -slack:
+                raise InputError(f"Sigma must have no negative eigenvalue: it is a second moment, got {least:g}")
 
     def moved(self, E: np.ndarray) -> np.ndarray:
         """Return E Sigma, shape (n_o, n_x), for an error E of that shape; E itself if the inputs are white."""
@@ -237,8 +248,8 @@ def integrate(task: Task, W1: np.ndarray, W2: np.ndarray, times: np.ndarray, rto
     ((3, 2, 2), True)
     """
     times = np.asarray(times, float)
-    if times.ndim != 1 or len(times) < 2 or times[0] != 0 or np.any(np.diff(times) <= 0):
-        raise InputError("times must begin at 0, rise, and be at least two")
+    if times.ndim != 1 or len(times) < 2 or times[0] != 0 or not np.all(np.diff(times) > 0) or times[-1] == math.inf:
+        raise InputError("times must begin at 0, rise, be finite, and be at least two")
     cut = W1.size
 
     def points(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -484,12 +495,17 @@ def mode(mu: np.ndarray, t: float) -> np.ndarray:
     mu : numpy.ndarray, shape (...)
         Numbers of at least 0.
     t : float
-        The time, at least 0.
+        The time, at least 0; it may be infinite, and then p is the limit, infinite for mu = 0.
 
     Returns
     -------
     numpy.ndarray, shape (...)
         p(t) for each mu.
+
+    Raises
+    ------
+    InputError
+        If t or a mu is negative or no number, or if a mu is infinite.
 
     Notes
     -----
@@ -504,8 +520,13 @@ def mode(mu: np.ndarray, t: float) -> np.ndarray:
     >>> mode(np.array([0.0, 2.0, 16.0]), t=50.0).round(6).tolist()
     [50.0, 1.0, 0.5]
     """
-    rate = np.cbrt(np.asarray(mu, float) / 2)
-    s = rate * t
+    mu = np.asarray(mu, float)
+    if not t >= 0 or not (np.isfinite(mu) & (mu >= 0)).all():
+        raise InputError(f"t and mu must be numbers of at least 0, and mu finite, got t = {brief(t)}, mu = {brief(mu)}")
+    rate = np.cbrt(mu / 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # from s = 20 on, 1 - q is less than the last digit
+        s = np.where(rate > 0, np.minimum(rate * t, 20), 0)
     w, q = s, -np.expm1(-s)
     for _ in range(40):
         q = -np.expm1(-w)
@@ -524,7 +545,7 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
     task : Task
         What is to be learnt, from white inputs; C may be any matrix.
     t : float
-        The time, at least 0.
+        The time, at least 0 and finite: a mode that learns nothing grows with t for ever.
 
     Returns
     -------
@@ -534,7 +555,7 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     InputError
-        If the inputs are not white.
+        If the inputs are not white, or if t is no such number.
 
     Notes
     -----
@@ -552,13 +573,13 @@ def from_zero(task: Task, t: float) -> tuple[np.ndarray, np.ndarray]:
     if task.Sigma is not None:
         raise InputError("the closed form is for white inputs: give no Sigma")
     U, s, Vt = np.linalg.svd(task.T @ task.C.T, full_matrices=False)
-    p = mode(s**2, t)
+    p = mode(s**2, number("t", t, "non-negative"))
     return Vt.T * (s * p**2 / 2) @ U.T @ task.T, U * (s * p) @ Vt
 
 
 # Bounds that need no flow
 
-def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float:
+def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0, s: float | None = None) -> float:
     """Return a bound that u never exceeds from this point on, without following the flow.
 
     Parameters
@@ -569,22 +590,24 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
         The weights.
     eta : float
         The learning rate of the steps; 0 stands for the flow.
+    s : float, optional
+        The largest eigenvalue of the second moment of any mini-batch.  None stands for that of Sigma: full batches.
 
     Returns
     -------
     float
-        The bound: under the flow if `eta` is 0, else under full-batch steps of size eta.
+        The bound: under the flow if `eta` is 0, else under steps of size eta.
 
     Raises
     ------
     InputError
-        If C has no full column rank; without it no such bound is known.
+        If C has no full column rank; without it no such bound is known.  If eta or s is no number of at least 0, or if
+        the bound is larger than every number.
 
     Notes
     -----
-    docs/theory/forward-alignment.md, Theorems 1 and 2.
-    The steps must also satisfy eta lambda_max(Sigma) bound <= 1; those of
-    `safe_rate` do.
+    docs/theory/forward-alignment.md, Theorems 1, 2 and 2b.  The steps must also satisfy eta s bound <= 1; those of
+    `safe_rate` do.  Nothing but s has to be known of the batches, if the targets of all are T x.
 
     Examples
     --------
@@ -600,7 +623,7 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
                          "one for every input")
     C, tau = float(np.linalg.norm(task.C)), float(np.linalg.norm(task.T @ np.linalg.pinv(task.C)))
     start, trace = H(task, W1, W2), float(np.trace(K(task, W1, W2)))
-    pace = 2 * eta * largest(task) * float(np.linalg.norm(task.C, 2))**2
+    pace = 2 * number("eta", eta, "non-negative") * _fastest(task, s) * float(np.linalg.norm(task.C, 2))**2
 
     def above(v: float) -> float:
         room = max(0.0, start + tau * math.sqrt(v))
@@ -611,13 +634,15 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0) -> float
     v = 2 * max(1.0, u(task, W1, W2))
     while above(v) >= v:
         v *= 2
+        if v == math.inf:
+            raise InputError("the weights or eta are too large: the bound is larger than every number")
     for _ in range(200):
         v = max(above(v), 0.0)
     return v
 
 
-def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
-    """Return a learning rate under which full-batch steps from this point are proven to bring E to 0.
+def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray, s: float | None = None) -> float:
+    """Return a learning rate under which steps from this point are proven to bring E to 0.
 
     Parameters
     ----------
@@ -625,6 +650,8 @@ def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
         What is to be learnt.
     W1, W2 : numpy.ndarray, shapes (n_h, n_x) and (n_o, n_h)
         The weights.
+    s : float, optional
+        The largest eigenvalue of the second moment of any mini-batch.  None stands for that of Sigma: full batches.
 
     Returns
     -------
@@ -634,24 +661,32 @@ def safe_rate(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
     Raises
     ------
     InputError
-        If C has no full column rank.
+        If C has no full column rank, or if s is no number of at least 0.
 
     Notes
     -----
-    docs/theory/forward-alignment.md, Theorem 2.
+    docs/theory/forward-alignment.md, Theorem 2, and Theorem 2b for mini-batches, which must together see all inputs
+    again and again.  If Sigma is singular, the steps bring the loss to 0, and of E what the inputs see.  If it is 0,
+    nothing moves and every rate is safe.
 
     Examples
     --------
     >>> import numpy as np
     >>> task = Task(T=np.eye(2), C=np.eye(2))
     >>> W1, W2 = np.zeros((2, 2)), np.zeros((2, 2))
-    >>> 0 < safe_rate(task, W1, W2) < 1
+    >>> 0 < safe_rate(task, W1, W2, s=2.0) < safe_rate(task, W1, W2) < 1
     True
     """
-    eta = 1 / (largest(task) * max(bound(task, W1, W2), 1e-12))
-    while eta * largest(task) * bound(task, W1, W2, eta) > 1:
+    s = _fastest(task, s)
+    eta = 1 / max(s * bound(task, W1, W2), 1e-12)
+    while eta * s * bound(task, W1, W2, eta, s) > 1:
         eta /= 2
     return eta
+
+
+def _fastest(task: Task, s: float | None) -> float:
+    """Return s, or the largest eigenvalue of Sigma if it is None."""
+    return largest(task) if s is None else number("s", s, "non-negative")
 
 
 def largest(task: Task) -> float:
@@ -673,4 +708,4 @@ def largest(task: Task) -> float:
     >>> largest(Task(np.eye(2), np.eye(2), Sigma=np.diag([3.0, 1.0])))
     3.0
     """
-    return 1.0 if task.Sigma is None else float(np.linalg.eigvalsh(task.Sigma)[-1])
+    return 1.0 if task.Sigma is None else max(0.0, float(np.linalg.eigvalsh(task.Sigma)[-1]))

@@ -174,6 +174,59 @@ def test_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, white, 
         assert flow.H(task, W1, W2) <= H - eta / 2 * miss + 1e-12 * scale(W1, W2)
 
 
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, samples=st.integers(1, 3), start=st.floats(0, 3))
+def test_on_mini_batches_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, samples, start):
+    """Batches of any inputs in any order: u stays below its bound, H falls by half of what the loss of the batch says,
+    and the sum of these losses is bounded."""
+    task, W1, W2 = point(seed, n_x, n_x + more, n_o, start=start)
+    rng = np.random.default_rng([seed, 2])
+    x = rng.uniform(-2, 2, (50, samples, n_x)) + rng.uniform(-2, 2, n_x)
+    batches = [Task(task.T, task.C, one.T @ one / samples) for one in x]
+    s = max(map(flow.largest, batches))
+    eta = flow.safe_rate(task, W1, W2, s)
+    ceiling, tau, first = flow.bound(task, W1, W2, eta, s), norm(task.T @ np.linalg.pinv(task.C)), flow.H(task, W1, W2)
+    assert eta * s * ceiling <= 1
+    losses = 0.0
+    for batch in batches:
+        H, miss = flow.H(task, W1, W2), flow.loss(batch, W1, W2)
+        dW1, dW2 = flow.step(batch, W1, W2, eta)
+        W1, W2, losses = W1 + dW1, W2 + dW2, losses + miss
+        assert flow.u(task, W1, W2) <= ceiling * (1 + 1e-12)
+        assert flow.H(task, W1, W2) <= H - eta / 2 * miss + 1e-12 * scale(W1, W2)
+        assert losses <= 2 / eta * (first + tau * np.sqrt(ceiling)) * (1 + 1e-12) + 1e-12
+
+
+def test_the_bound_on_mini_batches_counts_with_the_largest_and_not_with_the_mean():
+    """Of two orthogonal batches the mean second moment is half as large; its rate is too large for the batches."""
+    task, W1, W2 = Task(np.eye(2), np.eye(2), np.diag([0.5, 0.5])), np.eye(2), np.zeros((2, 2))
+    assert flow.bound(task, W1, W2, 0.01, 0.5) == flow.bound(task, W1, W2, 0.01)
+    assert flow.bound(task, W1, W2, 0.01, 1.0) > flow.bound(task, W1, W2, 0.01)
+    for seed in range(20):
+        white, W1, W2 = point(seed, 2, 2, 2, white=True)
+        slow = Task(white.T, white.C, 1e-3 * np.eye(2))
+        assert_close(flow.bound(slow, W1, W2, 0.1, 1.0), flow.bound(white, W1, W2, 0.1))
+        assert_close(flow.safe_rate(slow, W1, W2, 1.0), flow.safe_rate(white, W1, W2))
+    # by hand, one weight a layer: F_eta(v) = 2 sqrt(2 / 2) - 2 + 2 eta s / 2 = eta s, so eta s U <= 1 for eta <= 1 / s
+    one, zero = np.ones((1, 1)), np.zeros((1, 1))
+    assert_close(flow.bound(Task(zero, one), one, zero, 0.1, 4.0), 0.4)
+    assert 1 / 8 < flow.safe_rate(Task(zero, one), one, zero, 4.0) <= 1 / 4
+
+
+def test_mini_batches_that_never_show_an_input_or_contradict_each_other_end_elsewhere():
+    task, one = Task(np.eye(2), np.eye(2), np.diag([1.0, 0.0])), np.ones((1, 1))
+    W1, W2 = np.full((2, 2), 0.1), np.full((2, 2), 0.1)
+    eta = flow.safe_rate(task, W1, W2)
+    for _ in range(2000):
+        dW1, dW2 = flow.step(task, W1, W2, eta)
+        W1, W2 = W1 + dW1, W2 + dW2
+    left = error(task, W1, W2)
+    assert norm(left[:, 0]) < 1e-9 and norm(left[:, 1]) > 0.5 and flow.loss(task, W1, W2) < 1e-9
+    # two batches with x = 1 and the targets 1 and -1: whatever the weights, one of them moves the second layer
+    for W1, W2 in np.random.default_rng(0).uniform(-2, 2, (20, 2)):
+        moved = [flow.step(Task(sign * one, one), W1 * one, W2 * one, 1.0)[1].item() for sign in (1, -1)]
+        assert max(map(abs, moved)) >= 1
+
+
 def ceiling_of_theorem_2(task, W1, W2, eta, v):
     """F_eta(v) of docs/theory/forward-alignment.md, written once more."""
     inverse = np.linalg.inv(task.C.T @ task.C) @ task.C.T
@@ -303,6 +356,30 @@ def test_the_mode_is_where_the_integral_has_come_to(q, mu):
 def test_the_mode_keeps_its_digits_near_its_start(s, t):
     """Here p is t (1 - s^3 / 4 + 3 s^6 / 28), and it is less than the last digit; s = t (mu / 2)^(1/3)."""
     assert_close(flow.mode(2 * (s / t)**3, t), t * (1 - s**3 / 4 + 3 * s**6 / 28), slack=2.0**14)
+
+
+@pytest.mark.parametrize("t", [1e3, 1e300, np.inf])
+def test_in_the_end_the_mode_is_at_rest(t):
+    """p goes to (2 / mu)^(1/3), and to infinity for mu = 0; no step of the way overflows."""
+    mu = np.array([0.0, 1e-3, 5.0, 1e300])
+    assert_close(flow.mode(mu[1:], t), np.cbrt(2 / mu[1:]))
+    assert flow.mode(mu, t)[0] == flow.mode(0, t) == t
+    assert_close(float(flow.mode(5, t)), 0.4**(1 / 3))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_a_second_moment_of_zero_moves_nothing_and_every_rate_is_safe(dtype):
+    """A second moment may be singular, and rounding may leave it a little asymmetric, in either precision."""
+    task, W1, W2 = point(0, 2, 3, 2)
+    still = Task(task.T, task.C, np.zeros((2, 2), dtype))
+    assert flow.largest(still) == flow.loss(still, W1, W2) == 0 < flow.safe_rate(still, W1, W2) < np.inf
+    assert flow.u(still, W1, W2) <= flow.bound(still, W1, W2)
+    assert all(not change.any() for change in flow.step(still, W1, W2, flow.safe_rate(still, W1, W2)))
+    x = np.array([[3, 1], [6, 2]], dtype)
+    Sigma = x.T @ x
+    if dtype != "int64":
+        Sigma = Sigma * (1 + np.finfo(dtype).eps * np.array([[0, 1], [-1, 0]], dtype))
+    assert flow.largest(Task(task.T, task.C, Sigma)) == pytest.approx(50)
 
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eps=st.floats(0.05, 0.6))
@@ -578,9 +655,32 @@ def test_under_the_rule_k_changes_by_the_square_of_a_step(loss, seed, n_x, n_h, 
         np.testing.assert_allclose(flow.K(task, *net.W), K - dW2.T @ dW2, rtol=0, atol=1e-12 * size)
 
 
+@pytest.mark.parametrize("loss", ["squared", "cross_entropy"])
+@given(seed=seeds, name=st.sampled_from(["foa", "fa"]), n_x=sizes, n_h=sizes, n_o=sizes, eta=rates)
+def test_with_biases_k_has_one_more_term(loss, seed, name, n_x, n_h, n_o, eta):
+    """K + b b^T under Forward Alignment and K - b b^T under feedback alignment change by the squares of the steps."""
+    case = Case(RULES[name], seed, sizes=(n_h,), inputs=n_x, classes=n_o, activation="identity", loss=loss)
+    low, up = case.params[0][0], case.params[1]
+    B = case.state[0][0]["W"].T if name == "foa" else case.state[1]["W"]
+
+    def conserved():
+        """W_1 C^T or V_2^T B, its transpose, less the square of the layer that learns from a fixed matrix."""
+        S, squares = (low["W"] @ B, up["W"].T @ up["W"]) if name == "foa" else (up["W"].T @ B, low["W"] @ low["W"].T)
+        return S + S.T - squares + (1 if name == "foa" else -1) * np.outer(low["b"], low["b"])
+
+    for _ in range(3):
+        before, old = conserved(), {name: array.copy() for name, array in [*low.items(), ("up", up["W"])]}
+        SGD(case.params, lr=eta)(case.grads())
+        dW1, db, dW2 = low["W"] - old["W"], low["b"] - old["b"], up["W"] - old["up"]
+        change = np.outer(db, db) - dW2.T @ dW2 if name == "foa" else -np.outer(db, db) - dW1 @ dW1.T
+        size = scale(*low.values(), up["W"], *old.values())
+        assert_close(conserved(), before + change, of=size)
+
+
 @pytest.mark.parametrize("biases, optimizer", [(True, "sgd"), (False, "adam"), (False, "momentum")])
 def test_with_biases_or_another_optimizer_k_changes_by_more(biases, optimizer):
-    """The path through C has the network's own biases, and no other optimiser's step is a multiple of the gradient."""
+    """K itself: the path through C has the network's own biases, and no other optimiser's steps are one multiple of
+    the two gradients."""
     case = Case(RULES["foa"], 0, sizes=(4,), activation="identity", loss="squared", biases=biases)
     W, C = [case.params[0][0]["W"], case.params[1]["W"]], case.state[0][0]["W"]
     task = Task(np.zeros((3, 5)), C)
@@ -627,6 +727,23 @@ def test_the_rule_learns_from_mini_batches_of_any_inputs(seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
+def test_the_rule_learns_from_mini_batches_at_the_proven_rate(seed):
+    """Batches of one sample, as they come: no two of them are orthogonal."""
+    net = Learner("foa", seed, (2, 3, 2), samples=4)
+    x, T = net.case.x, spectrum(net.case.rng, 2, 2, 0.5, 1)
+    net.state[0][...] = spectrum(net.case.rng, 3, 2, 0.5, 1)
+    eta = flow.safe_rate(net.task(T), *net.W, s=float((x**2).sum(1).max()))
+    for step in range(40000):
+        net.case.x = x[step % 4:][:1]
+        net.case.y = net.case.x @ T.T
+        net.step(eta)
+        if norm(T - net.W[1] @ net.W[0]) < 1e-2:
+            return
+    pytest.fail(f"|E| is still {norm(T - net.W[1] @ net.W[0])}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 def test_with_noisy_targets_the_rule_ends_at_least_squares(seed):
     net = Learner("foa", seed, (3, 4, 2), samples=8)
     net.state[0][...] = spectrum(net.case.rng, 4, 3, 0.5, 2)
@@ -642,7 +759,7 @@ def test_with_noisy_targets_the_rule_ends_at_least_squares(seed):
 
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))
 def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
-    """Both rules as they are, with T and T^T, C and B = C^T, W_1 and W_2^T, on white inputs, for a hundred steps."""
+    """Both rules as they are, with T and T^T, C and B = C^T, W_1 and W_2^T, on white inputs, step by step."""
     foa, fa = Learner("foa", seed, (n_x, n_h, n_o)), Learner("fa", seed, (n_o, n_h, n_x))
     T = foa.case.rng.uniform(-1, 1, (n_o, n_x))
     for net, target in ((foa, T), (fa, T.T)):
@@ -651,7 +768,7 @@ def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
         net.case.x = np.sqrt(len(q)) * q
         net.case.y = net.case.x @ target.T
     fa.state[1][...], fa.W[0][...], fa.W[1][...] = foa.state[0].T, foa.W[1].T, foa.W[0].T
-    for _ in range(100):
+    for _ in range(25):
         foa.step(eta)
         fa.step(eta)
     for ours, theirs in zip(foa.W, reversed(fa.W), strict=True):
@@ -667,7 +784,26 @@ def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
      "unknown order 'first'"),
     (lambda: integrate(Task(np.ones((1, 1)), np.ones((1, 1))), np.ones((1, 1)), np.ones((1, 1)), np.array([1.0, 2.0])),
      "must begin at 0"),
+    (lambda: integrate(Task(np.ones((1, 1)), np.ones((1, 1))), np.ones((1, 1)), np.ones((1, 1)), np.array([0, np.nan])),
+     "must begin at 0, rise, be finite"),
+    (lambda: integrate(Task(np.ones((1, 1)), np.ones((1, 1))), np.ones((1, 1)), np.ones((1, 1)), np.array([0, np.inf])),
+     "must begin at 0, rise, be finite"),
+    *((lambda eta=eta: flow.bound(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), eta), "eta must be a non-negative")
+      for eta in (np.nan, np.inf, -1.0)),
+    (lambda: flow.safe_rate(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), s=-1.0), "s must be a non-negative"),
+    (lambda: flow.bound(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), 1e300, 1e10), "larger than every number"),
     (lambda: flow.from_zero(Task(np.ones((1, 1)), np.ones((1, 1)), np.eye(1)), 1.0), "white inputs"),
+    (lambda: Task(np.ones((2, 0)), np.ones((3, 0))), "one column per input"),
+    (lambda: Task(np.ones((2, 2)), np.array(1.0)), "one column per input"),
+    (lambda: Task(np.eye(2), np.eye(2), np.array([[2.0, 1.0], [0.0, 2.0]])), "Sigma must be symmetric"),
+    (lambda: Task(np.eye(2), np.eye(2), np.array([[1.0, 2.0], [2.0, 1.0]])), "no negative eigenvalue.*got -1"),
+    (lambda: Task(np.eye(2), np.eye(2), np.diag([1.0, np.nan])), "Sigma must be finite"),
+    (lambda: Task(np.eye(2), np.diag([1.0, np.inf])), "C must be finite"),
+    (lambda: flow.mode(-1.0, 1.0), "at least 0"),
+    (lambda: flow.mode(np.array([1.0, np.nan]), 1.0), "at least 0"),
+    (lambda: flow.mode(np.inf, 1.0), "mu finite"),
+    (lambda: flow.mode(1.0, np.nan), "at least 0"),
+    (lambda: flow.from_zero(Task(np.ones((1, 1)), np.ones((1, 1))), np.inf), "t must be a non-negative number"),
 ])
 def test_mistakes_are_said_in_one_sentence(wrong, said):
     with pytest.raises(InputError, match=said):

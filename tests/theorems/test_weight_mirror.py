@@ -4,6 +4,8 @@ Noise of an exact second moment takes the place of drawn noise, so that nothing 
 """
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,6 +23,7 @@ from nobackprop.tree import leaves
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 6)
 sigmas = st.floats(0.1, 3.0)
+norm = np.linalg.norm
 
 
 class Whitened(np.random.Generator):
@@ -108,6 +111,205 @@ def test_its_engage_mode_is_feedback_alignment(seed):
     fa = RULES["fa"].credit(case.net, case.params, case.state, case.tape(), case.y)
     for (_, u), (_, v) in zip(leaves(case.grads()), leaves(fa.grads), strict=True):
         np.testing.assert_array_equal(u, v)
+
+
+# Theorems WM1 and WM2: how far from W the mirror rests
+
+# one entry of the noise, as points and their weights: mean 0, variance 1, and this kurtosis.  Three-point
+# Gauss-Hermite has the moments of a Gaussian up to the fifth, which is all that a covariance asks for
+LAWS = {"gaussian": (np.sqrt(3) * np.array([-1.0, 0, 1]), np.array([1, 4, 1]) / 6, 3),
+        "signs": (np.array([-1.0, 1]), np.array([1, 1]) / 2, 1),
+        "sparse": (np.array([-3.0, 0, 3]), np.array([1, 16, 1]) / 18, 9),
+        "skewed": (np.array([-0.5, 2]), np.array([4, 1]) / 5, 3.25)}
+laws = st.sampled_from(sorted(LAWS))
+steps_to_rest = st.floats(0.05, 1.95)
+
+
+def every_noise(law: str, samples: int, n: int):
+    """All noise matrices of a law, and their probabilities."""
+    points, weights, _ = LAWS[law]
+    for picked in itertools.product(range(len(points)), repeat=samples * n):
+        yield points[list(picked)].reshape(samples, n), weights[list(picked)].prod()
+
+
+def moments(rows, p) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the covariance of arrays that have these probabilities."""
+    rows, p = np.array([row.ravel() for row in rows]), np.array(p)
+    assert_close(p.sum(), 1)
+    apart = rows - p @ rows
+    return p @ rows, (apart * p[:, None]).T @ apart
+
+
+def stepped(rule: WeightMirror, b, W, noise, eta: float) -> np.ndarray:
+    """B after a step of plain descent along what the library's mirror says."""
+    tree = {"W": b.copy()}
+    SGD(tree, lr=eta)({"W": rule.mirror(b, W, Given(noise))})
+    return tree["W"]
+
+
+def spread(W, c: float, kurtosis: float) -> np.ndarray:
+    """Cov(B_aj, B_bk) = c [(W W^T)_ab 1_jk + W_ak W_bj + (kurtosis - 3) W_aj W_bj 1_jk], as a matrix over (aj, bk)."""
+    n = W.shape[1]
+    eye = np.eye(n)
+    found = (np.einsum("ab,jk->ajbk", W @ W.T, eye) + np.einsum("ak,bj->ajbk", W, W)
+             + (kurtosis - 3) * np.einsum("aj,bj,jk->ajbk", W, W, eye))
+    return c * found.reshape(W.size, W.size)
+
+
+few = st.sampled_from([(1, 1, 1), (2, 1, 2), (1, 3, 1), (2, 2, 1), (3, 2, 2), (2, 3, 1)])  # rows, n, samples
+
+
+@given(seed=seeds, law=laws, size=few, eta=steps_to_rest, sigma=sigmas)
+def test_one_step_of_the_mirror_has_the_mean_and_the_covariance_of_the_theorem(seed, law, size, eta, sigma):
+    """From any B: the mean is (1 - eta) B + eta W, the covariance that of the noise through W, free of B and sigma."""
+    rows, n, N = size
+    _, W, b = pair(seed, rows, n)
+    rule = WeightMirror(sigma=sigma, samples=N)
+    found, p = zip(*[(stepped(rule, b, W, noise, eta), p) for noise, p in every_noise(law, N, n)], strict=True)
+    mean, covariance = moments(found, p)
+    assert_close(mean, ((1 - eta) * b + eta * W).ravel(), of=[9 * W, b])
+    assert_close(covariance, spread(W, eta**2 / N, LAWS[law][2]), of=(9 * norm(W) + norm(b))**2)
+
+
+@given(seed=seeds, law=laws, size=few, eta=steps_to_rest)
+def test_a_b_that_has_the_mean_and_the_covariance_of_the_theorem_keeps_both(seed, law, size, eta):
+    """At rest: mean W, c = eta / ((2 - eta) N).  B before the step takes values that have just these moments."""
+    rows, n, N = size
+    _, W, _ = pair(seed, rows, n)
+    c, kurtosis = eta / ((2 - eta) * N), LAWS[law][2]
+    rest = spread(W, c, kurtosis)
+    values, vectors = np.linalg.eigh(rest)
+    assert values[0] >= -1e-10 * values[-1]
+    roots = np.sqrt(W.size * np.maximum(values, 0)) * vectors
+    starts = [W + sign * root.reshape(W.shape) for root in roots.T for sign in (-1, 1)]
+    rule, found, p = WeightMirror(samples=N), [], []
+    for b in starts:
+        for noise, q in every_noise(law, N, n):
+            found.append(stepped(rule, b, W, noise, eta))
+            p.append(q / len(starts))
+    mean, covariance = moments(found, p)
+    assert_close(mean, W.ravel(), of=found)
+    assert_close(covariance, rest, of=size_of(found)**2)
+    assert_close(np.trace(covariance), c * (n + kurtosis - 2) * norm(W)**2, of=size_of(found)**2 * W.size)
+
+
+def size_of(arrays) -> float:
+    return float(np.abs(np.array(arrays)).max())
+
+
+@given(seed=seeds, law=laws, eta=steps_to_rest)
+def test_after_two_steps_the_covariance_is_the_fraction_of_the_theorem(seed, law, eta):
+    """Cov(B_t) = (1 - (1 - eta)^2t) times that at rest, if B_0 is given."""
+    _, W, b = pair(seed, 2, 2)
+    rule = WeightMirror(samples=1)
+    found, p = [], []
+    for first, q in every_noise(law, 1, 2):
+        for second, r in every_noise(law, 1, 2):
+            found.append(stepped(rule, stepped(rule, b, W, first, eta), W, second, eta))
+            p.append(q * r)
+    mean, covariance = moments(found, p)
+    assert_close(mean - W.ravel(), (1 - eta)**2 * (b - W).ravel(), of=found)
+    rest = spread(W, eta / (2 - eta), LAWS[law][2])
+    assert_close(covariance, (1 - (1 - eta)**4) * rest, of=size_of(found)**2)
+
+
+@pytest.mark.parametrize("eta", [0.0, 2.0, 2.1])
+def test_outside_of_its_steps_the_mirror_has_no_rest(eta):
+    """eta = 0 stays, 2 turns round for ever, and beyond it grows: even if the noise is white to the last digit."""
+    _, W, b = pair(3, 2, 3)
+    rule, at = WeightMirror(samples=6), b
+    for _ in range(20):
+        at = stepped(rule, at, W, axes(3), eta)
+    assert_close(at - W, (1 - eta)**20 * (b - W), of=[30 * b, 30 * W])
+    assert norm(at - W) > 0.99 * norm(b - W)
+
+
+def test_the_figures_of_a_layer_of_10_by_40():
+    """16 samples, eta = 0.2: E|B - W|^2 = 0.2847 |W|^2, and a cosine of 0.882; the library's mirror comes near both."""
+    n, N, eta = 40, 16, 0.2
+    c = eta / ((2 - eta) * N)
+    assert c * (n + 1) == pytest.approx(0.2847, abs=5e-5)
+    assert (1 + c * (n + 1))**-0.5 == pytest.approx(0.882, abs=5e-4)
+    rng, W, b = pair(0, 10, n)
+    rule, tree, apart, cosines = WeightMirror(samples=N), {"W": b}, [], []
+    opt = SGD(tree, lr=eta)
+    for t in range(2100):
+        opt({"W": rule.mirror(tree["W"], W, rng)})
+        if t >= 100:
+            apart.append(norm(tree["W"] - W)**2 / norm(W)**2)
+            cosines.append(cos(tree["W"], W))
+    # 200 independent stretches of 10 steps would spread these means by about 0.002 and 0.0005
+    assert np.mean(apart) == pytest.approx(0.2847, abs=0.01)
+    assert np.mean(cosines) == pytest.approx(0.882, abs=0.005)
+
+
+@given(seed=seeds, law=laws, size=few, eta=steps_to_rest)
+def test_the_ratio_of_means_of_the_cosine_is_free_of_w(seed, law, size, eta):
+    """<E B, W> / (|W| sqrt(E|B|^2)) = 1 / sqrt(1 + c (n + kurtosis - 2)), also from B = 0 after one step of eta = 1."""
+    rows, n, N = size
+    _, W, _ = pair(seed, rows, n)
+    rule = WeightMirror(samples=N)
+    found, p = zip(*[(stepped(rule, np.zeros_like(W), W, noise, 1.0), p) for noise, p in every_noise(law, N, n)],
+                   strict=True)
+    length = sum(q * norm(b)**2 for b, q in zip(found, p, strict=True))
+    mean = sum(q * (b * W).sum() for b, q in zip(found, p, strict=True))
+    assert_close(mean / (norm(W) * np.sqrt(length)), (1 + (n + LAWS[law][2] - 2) / N)**-0.5)
+
+
+@given(seed=seeds, eta=st.floats(0.05, 1.9), steps=st.integers(1, 30), size=st.floats(0, 2), straight=st.booleans())
+def test_behind_weights_that_learn_the_mirror_is_never_further_than_their_step_allows(seed, eta, steps, size, straight):
+    """|E B - W| <= q^t |D_0| + size (1 - q^t) / (1 - q), q = |1 - eta|; equal if the steps of W keep to one line."""
+    rng, W, b = pair(seed, 3, 4)
+    q, rule, noise = abs(1 - eta), WeightMirror(samples=8), axes(4)
+    line = rng.standard_normal(W.shape)
+    line /= norm(line)
+    b = W + 3 * line if straight else b
+    most = norm(b - W)
+    for _ in range(steps):
+        b = stepped(rule, b, W, noise, eta)
+        move = line if straight else rng.standard_normal(W.shape)
+        # against the mirror, so that what is left and what is added are of one sign
+        away = np.sign((1 - eta) * ((b - W) * line).sum()) if straight and eta < 1 else 1
+        W = W - size * away * move / norm(move)
+        most = q * most + size
+        assert norm(b - W) <= most * (1 + 1e-12) + 1e-12
+    if straight and eta < 1:
+        assert_close(norm(b - W), most, of=[W, b, 30])
+
+
+@given(seed=seeds, law=st.sampled_from(["signs", "skewed"]), eta=st.floats(0.05, 1.9), size=st.floats(0, 1))
+def test_the_mean_squared_distance_stays_in_its_bound_even_if_w_moves_against_the_mirror(seed, law, eta, size):
+    """x^+ = sqrt(q^2 x^2 + s^2) + size, where every W steps away from its own B; equal if W stands still."""
+    _, W, b = pair(seed, 2, 2)
+    rule, q, kurtosis = WeightMirror(samples=1), abs(1 - eta), LAWS[law][2]
+    paths, most, longest = [(1.0, W, b)], norm(b - W), norm(W)
+    for _ in range(3):
+        after = []
+        for p, W, b in paths:
+            for noise, r in every_noise(law, 1, 2):
+                moved = stepped(rule, b, W, noise, eta)
+                away = moved - W
+                after.append((p * r, W - size * away / max(norm(away), 1e-300), moved))
+        paths = after
+        most = np.sqrt(q**2 * most**2 + eta**2 * (2 + kurtosis - 2) * longest**2) + size
+        longest = max(norm(W) for _, W, _ in paths)
+        found = np.sqrt(sum(p * norm(b - W)**2 for p, W, b in paths))
+        assert found <= most * (1 + 1e-9)
+        if size == 0:
+            assert_close(found, most, of=[b for _, _, b in paths])
+        assert norm(sum(p * (b - W) for p, W, b in paths)) <= found * (1 + 1e-9)
+
+
+@given(eta=st.floats(0.05, 1.9), s=st.floats(0, 3), size=st.floats(0, 3), start=st.floats(0, 30))
+def test_that_recursion_ends_where_the_theorem_says(eta, s, size, start):
+    """The map is a contraction by q, with the fixed point (size + sqrt(q^2 size^2 + (1 - q^2) s^2)) / (1 - q^2)."""
+    q = abs(1 - eta)
+    end = (size + np.sqrt(q**2 * size**2 + (1 - q**2) * s**2)) / (1 - q**2)
+    assert_close(np.hypot(q * end, s) + size, end, of=1 / (1 - q))
+    x = start
+    for t in range(20):
+        assert x <= end + q**t * max(0, start - end) + 1e-9
+        x = np.hypot(q * x, s) + size
 
 
 # The cases in which it fails

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ...errors import InputError, unknown
+from ...errors import InputError, check_name
 from .. import plots
 from ..loop import take_over
 from ..results import Number, check
@@ -30,8 +30,7 @@ def get(name: str) -> Exhibit:
     >>> len(get("al:table-2").arms)
     5
     """
-    if name not in EXHIBITS:
-        raise unknown("table or figure", name, EXHIBITS)
+    check_name("table or figure", name, EXHIBITS)
     return EXHIBITS[name]
 
 

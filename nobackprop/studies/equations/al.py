@@ -16,7 +16,7 @@ EQUATIONS = (
         "L_i(s_i, t_i) = |s_i - t_i|^2, i = 1, ..., l/2",
         r"L_i(s_i, t_i) = \|s_i - t_i\|^2, \quad i = 1, \dots, \ell/2",
         "The associated loss without bridges.",
-        kind="property",
+        kind="definition",
         note="This loss is not computed, because (4.3) takes its place. It needs s_i and t_i of the same size; they "
              "are so if the hidden sizes read the same backwards. The paper does not say that t_0 = y, one-hot.",
     ),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from textwrap import fill
 
 from ...errors import unknown
-from .paper import Equation, Paper
+from .paper import KINDS, Equation, Paper
 from .papers import PAPERS
 from .tags import Place, collect, in_checkout
 
@@ -138,6 +138,7 @@ def _block(paper: Paper, equation: Equation, places: list[Place]) -> str:
     lines = [f"({equation.number}) ".ljust(6) + (equation.corrected or equation.text)]
     lines += [f"      printed wrongly: {equation.text}"] if equation.corrected else []
     lines.append(_wrap(equation.meaning))
+    lines += [] if found["code"] or not KINDS[equation.kind] else [_wrap(KINDS[equation.kind])]
     lines += [_wrap(f"not in scope: {equation.later}")] if equation.later else []
     lines += [f"      {describe(place)}" for place in found["code"]]
     counts = [f"{len(names)} {what}{'s' * (len(names) > 1)}" for what, names in
@@ -153,6 +154,8 @@ def _full(paper: Paper, equation: Equation, places: list[Place]) -> str:
     if equation.corrected:
         lines += ["  computed".ljust(12) + equation.corrected, _wrap(equation.reason, " " * 12)]
     lines += ["", _wrap(equation.meaning, "  ")]
+    if KINDS[equation.kind] and not places_of(paper, equation, places)["code"]:
+        lines += ["", _wrap(KINDS[equation.kind], "  ")]
     lines += ["", _wrap(equation.note, "  ")] if equation.note else []
     lines += ["", f"  Not in scope: {equation.later}."] if equation.later else []
     for kind, title in (("code", "code"), ("test", "tests"), ("cell", "notebooks")):
@@ -222,6 +225,8 @@ def _section(paper: Paper, equation: Equation, places: list[Place]) -> str:
     if equation.later:
         parts.append(f"*Not in scope: {equation.later}.*\n")
     found = places_of(paper, equation, places)
+    if KINDS[equation.kind] and not found["code"]:
+        parts.append(f"*{KINDS[equation.kind]}*\n")
     items = [f"- {_link(place, f'{place.path}:{place.line}')} in `{place.name}`: `{place.source}`"
              for place in found["code"]]
     for kind, title in (("test", "Tests"), ("cell", "Notebooks")):

@@ -4,6 +4,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+KINDS = {
+    "code": "",
+    "definition": "It is a definition or a special case: no line of code is for it alone, and tests check it.",
+    "property": "It is a property of what other equations compute: no line of code computes it, and tests check it.",
+}
+
 
 @dataclass(frozen=True)
 class Equation:
@@ -20,7 +26,8 @@ class Equation:
     meaning : str
         What the equation says, in one sentence.
     kind : str
-        'code' if lines of code compute it; 'property' if only tests can check it.
+        'code' if lines of code compute it; otherwise 'definition' if it only names a quantity, or is a special case of
+        another equation, and 'property' if it says what is true of other equations.  Tests check both.
     corrected, corrected_tex, reason : str
         If the printed form is wrong: the form that is computed, and why.
     note : str
@@ -41,7 +48,7 @@ class Equation:
     text: str
     tex: str
     meaning: str
-    kind: Literal["code", "property"] = "code"
+    kind: Literal["code", "definition", "property"] = "code"
     corrected: str = ""
     corrected_tex: str = ""
     reason: str = ""

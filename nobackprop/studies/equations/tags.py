@@ -1,6 +1,7 @@
 """Tags: comments at the ends of lines that say which equation a line computes, collected by reading files.
 
-A tag is the key of a paper and one or more of its numbers: `(24)`, a range `(7)-(9)`, or a list `(21), (27)`.
+A tag is the key of a paper and one or more of its numbers: `(24)`, a range `(7)-(9)`, or a list `(21), (27)`.  If a
+line computes equations of several papers, their tags follow each other: `# LAS (8), ASAP (2.3)`.
 """
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ...errors import InputError
@@ -18,7 +20,8 @@ from ...errors import InputError
 ROOT = Path(__file__).resolve().parents[3]
 NUMBER = r"\(((?:[A-Z]\.)?\d+(?:\.\d+)*[a-z]?)\)"
 SPAN = rf"{NUMBER}(?:-{NUMBER})?"
-TAG = re.compile(rf"#\s*([A-Z]{{2,}}) ({SPAN}(?:, {SPAN})*)\s*$")
+OF_PAPER = rf"([A-Z]{{2,}}) ({SPAN}(?:, {SPAN})*)"
+TAG = re.compile(rf"#\s*({OF_PAPER}(?:, {OF_PAPER})*)\s*$")
 ALMOST = re.compile(r"#\s*([A-Z]{2,}) ?\((\d.*)$")
 MENTION = re.compile(r"#\s*[A-Z]{2,} ?\(")
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
@@ -116,16 +119,20 @@ def parse(comment: str) -> list[tuple[str, str]]:
     --------
     >>> parse("# LAS (21), (27)"), parse("# LAS (7)-(9)"), parse("# as in LAS (24)")
     ([('LAS', '21'), ('LAS', '27')], [('LAS', '7'), ('LAS', '8'), ('LAS', '9')], [])
+    >>> parse("# LAS (8), ASAP (2.3)")
+    [('LAS', '8'), ('ASAP', '2.3')]
     >>> parse("# LAS (9)-(7)"), parse("# LAS (24) and (25)")
     ([('LAS', '9)-(7')], [('LAS', '24) and (25)')])
     """
     tag = TAG.search(comment)
     if not tag:
         return [(almost[1], almost[2]) for almost in ALMOST.finditer(comment)]
-    numbers: list[str] = []
-    for first, last in re.findall(SPAN, tag[2]):
-        numbers += (span(first, last) or [f"{first})-({last}"]) if last else [first]
-    return [(tag[1], number) for number in dict.fromkeys(numbers)]
+    pairs: list[tuple[str, str]] = []
+    for one in re.finditer(OF_PAPER, tag[1]):
+        for first, last in re.findall(SPAN, one[2]):
+            numbers = (span(first, last) or [f"{first})-({last}"]) if last else [first]
+            pairs += [(one[1], number) for number in numbers]
+    return list(dict.fromkeys(pairs))
 
 
 def collect(root: Path = ROOT) -> list[Place]:
@@ -220,8 +227,7 @@ def python_places(path: Path, shown: str) -> Iterator[Place]:
             text = file.read()
         if not MENTION.search(text):
             return
-        functions = list(_functions(ast.parse(text)))
-        tags = list(_tags(text))
+        functions, tags = _parsed(text)
     except (SyntaxError, tokenize.TokenError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the tags of {shown}: it is not Python ({error})") from None
     for paper, number, line, source in tags:
@@ -274,6 +280,12 @@ def notebook_places(path: Path, shown: str) -> Iterator[Place]:
                              f"code cell {i} is not Python ({error})") from None
         for paper, number, line, source in tags:
             yield Place(paper, number, shown, line, i, "", source, bool(source))
+
+
+@cache
+def _parsed(text: str) -> tuple[list[tuple[range, str]], list[tuple[str, str, int, str]]]:
+    """The functions and the tags of a Python file; a file whose text has not changed is parsed once."""
+    return list(_functions(ast.parse(text))), list(_tags(text))
 
 
 def _tags(text: str) -> Iterator[tuple[str, str, int, str]]:

@@ -127,15 +127,17 @@ def _rows(rows: Mapping[str, Locality]) -> tuple[list[tuple[str, ...]], list[tup
 
 def _idle(rows: Mapping[str, Locality]) -> list[str]:
     """Return a sentence for every rule under which some hidden blocks do not learn."""
-    return [f"{name}: hidden blocks {condense(EVERY - row.hidden.learns)} do not learn at all."
-            for name, row in rows.items() if row.hidden.learns != EVERY]
+    return [f"{name}: hidden block{'s' if len(idle) > 1 else ''} {condense(idle)} "
+            f"{'do' if len(idle) > 1 else 'does'} not learn at all."
+            for name, row in rows.items() if (idle := EVERY - row.hidden.learns)]
 
 
 # ---------------------------------------------------------------- for a terminal
 
 
 LEGEND = f"""\
-Measured with NaN on {len(HIDDEN)} hidden blocks, h_1 to h_{len(HIDDEN)}; an entry names those whose gradients change.
+Measured on a network of {len(HIDDEN)} hidden blocks, h_1 to h_{len(HIDDEN)}: NaN takes the place of one thing, and an
+entry names the blocks whose gradients then change.
 weight transport       they read the W of another block
 waits for the error    they read a_L, so nothing moves before the network has answered
 backward locking       they read what hidden blocks above recorded, so those come first
