@@ -138,7 +138,8 @@ def write(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
     ...     write(f"{place}/results.json", {"config": {}, "runs": []})
-    ...     json.loads(Path(place, "results.json").read_text())
+    ...     with open(f"{place}/results.json") as file:
+    ...         json.load(file)
     {'config': {}, 'runs': []}
     """
     text = json.dumps(strict(results), indent=1, allow_nan=False)

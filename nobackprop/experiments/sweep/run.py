@@ -527,7 +527,7 @@ def status(path: str | os.PathLike[str]) -> str:
     --------
     >>> status("nowhere")
     Traceback (most recent call last):
-    nobackprop.errors.InputError: cannot read nowhere/results.json (No such file or directory): expected a results.json
+    nobackprop.errors.InputError: cannot read nowhere/results.json: No such file or directory, expected a results.json
     """
     stored = read(Path(path) / RESULTS, begun=True)
     if stored.get("command") != "sweep":
