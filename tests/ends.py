@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,24 +104,32 @@ class Trials:
             except subprocess.TimeoutExpired:
                 process.send_signal(number)
             shown, told = process.communicate()
-        code = process.returncode
+        code, begun = process.returncode, (out / "results.json").exists()
+        if not begun and code != 0 and "KeyboardInterrupt" in told:  # Python was still importing
+            told = ""
         if code not in (0, CODES.get(number, -number), -number) or "Traceback" in told:
             return self.fail(number.name, out, f"{code} {told}")
         there = epochs(out)
         if code == CODES.get(number) and there and "rule" not in shown:
             return self.fail(f"{number.name}: no table", out, shown + told)
+        if self.goes_on(out, number.name):
+            self.counts["epochs on disk at the end"] += there
+        return None
+
+    def goes_on(self, out: Path, what: str) -> bool:
+        """Run what was ended to its end, and compare."""
         if (out / "results.json").exists():
             arguments = [*RESUME[self.name], "--resume", str(out)]
-        else:  # it had not begun
+        else:  # nothing had been measured
             arguments = [*self.command, "--out", str(out)]
         with start(arguments) as process:
             _, told = process.communicate()
         if process.returncode or "Traceback" in told or bits(out) != self.whole:
-            return self.fail(f"{number.name}, going on", out, told)
-        self.counts[number.name] += 1
-        self.counts["epochs on disk at the end"] += there
+            self.fail(f"{what}, going on", out, told)
+            return False
+        self.counts[what] += 1
         shutil.rmtree(out)
-        return None
+        return True
 
     def pipe(self) -> None:
         """Close the reading end of what it prints."""
@@ -133,18 +142,15 @@ class Trials:
             except subprocess.TimeoutExpired:
                 process.stdout.close()
             process.wait()
-        with start([*RESUME[self.name], "--resume", str(out)]) as process:
-            _, told = process.communicate()
-        if process.returncode or bits(out) != self.whole:
-            return self.fail("a closed pipe", out, told)
-        self.counts["a closed pipe"] += 1
-        return None
+        self.goes_on(out, "a closed pipe")
 
     def elsewhere(self, what: str, out: Path, end: Any) -> None:
         """Take the folder away from the command, by `end`; its results must be where it says."""
         with start([*self.command, "--out", str(out)]) as process:
+            while process.poll() is None and not (out / "results.json").exists():
+                time.sleep(0.01)  # before that there is nothing that could be lost
             try:
-                process.wait(self.moment())
+                process.wait(self.moment() * 0.6)
                 self.counts[f"{what}: came too late"] += 1
                 process.communicate()
                 return None
@@ -167,13 +173,9 @@ class Trials:
     def full(self, disk: Path) -> None:
         """Fill the disk up while the command runs; `disk` is a small one of its own."""
         def fill(_: Path) -> None:
-            with (disk / "ballast").open("wb") as file:
-                try:
-                    while True:
-                        file.write(bytes(2**12))
-                        file.flush()
-                except OSError:
-                    pass
+            with suppress(OSError), (disk / "ballast").open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(2**12))
         try:
             self.elsewhere("the disk is full", disk / "out", fill)
         finally:
