@@ -340,7 +340,7 @@ def test_without_stderr_or_stdin_all_is_done_quietly(stored, place, how):
     codes, code, out, err = redirected(how, LIST, HELP, MISTAKE, RUN, PLOT, BENCH, ["papers"])
     assert codes == [0, 0, 2, 0, 0, 0, 0] and code == 0
     assert out.count("wrote o/results.json and o/figure.png\n") == 1 and "usage: " in out and "GFLOP" in out
-    told = "nobackprop rules: error: unexpected argument 'bp'\nlas seed 0: 0."
+    told = "nobackprop rules: error: unexpected argument 'bp'\nlas seed 0 (1 of 1) ... 0."
     assert err == "" if "2" in how else err.startswith(told) and err.count("\n") == 2
     results.read("o/results.json")
     assert Path("o/figure.png").read_bytes()[:4] == Path("figure.png").read_bytes()[:4] == b"\x89PNG"
@@ -419,14 +419,15 @@ def test_compare_prints_settings_table_and_paths_and_draws(command):
     assert bp.split()[0] == "bp" and bp.split()[5:7] == ["1.000", "1.000"]
     assert las.split()[0] == "las" and re.fullmatch(r"0\.\d{4}", las.split()[1])
     assert paths == "wrote runs/digits-001/results.json and runs/digits-001/figure.png\n"
-    assert re.fullmatch(r"bp seed 0: 0\.\d{4}\nlas seed 0: 0\.\d{4}\n", err)
+    assert re.fullmatch(r"bp seed 0 \(1 of 2\) \.\.\. 0\.\d{4}, loss \S+ in \d+\.\d s, \d\d:\d\d left\n"
+                        r"las seed 0 \(2 of 2\) \.\.\. 0\.\d{4}, loss \S+ in \d+\.\d s\n", err)
     assert Path("runs/digits-001/figure.png").read_bytes().startswith(b"\x89PNG")
     assert everything(Path("runs/digits-001")) == ["figure.png", "results.json"]
 
 
 def test_train_is_a_comparison_of_one_rule(command):
     code, _, err = command("train", *TINY, "--out", "here")
-    assert code == 0 and err.startswith("las seed 0: ")
+    assert code == 0 and err.startswith("las seed 0 (1 of 1) ... ")
     assert command("train", *TINY, "--rule", "fa", "--out", "there")[0] == 0
     here, there = (json.loads(Path(out, "results.json").read_text()) for out in ("here", "there"))
     assert here["config"]["rules"] == ["las"] and [run["rule"] for run in here["runs"]] == ["las"]
@@ -484,10 +485,11 @@ SHORT = ["compare", "--rules", "bp,fa", "--model", "mlp:8", "--epochs", "2", "--
 
 def test_ctrl_c_keeps_what_was_measured(command, monkeypatch):
     stopping(monkeypatch, 3, KeyboardInterrupt())
-    code, out, _ = command(*SHORT)
-    assert code == 1
-    assert out.endswith("\ninterrupted after epoch 1 of bp, seed 1; wrote runs/digits-001/results.json and "
-                        "runs/digits-001/figure.png\n")
+    code, out, err = command(*SHORT, "--order", "rules")
+    assert code == 130 and err.splitlines()[-1] == "bp seed 1 (2 of 4) ... stopped"
+    assert out.endswith("\nwrote runs/digits-001/results.json and runs/digits-001/figure.png\n"
+                        "interrupted: 1 of 4 runs ended, bp seed 1 at epoch 1; go on with: "
+                        "nobackprop compare --resume runs/digits-001\n")
     results = json.loads(Path("runs/digits-001/results.json").read_text())
     assert results["config"]["interrupted"] is True
     whole, part = results["runs"]
@@ -499,9 +501,10 @@ def test_ctrl_c_keeps_what_was_measured(command, monkeypatch):
 def test_ctrl_c_before_the_first_epoch_leaves_nothing(command, monkeypatch, place):
     stopping(monkeypatch, 0, KeyboardInterrupt())
     code, out, err = command(*SHORT)
-    assert (code, err) == (1, "") and out.endswith("\ninterrupted after less than one epoch; wrote nothing\n")
+    assert (code, err) == (130, "bp seed 0 (1 of 4) ... stopped\n")
+    assert out.endswith("\ninterrupted after less than one epoch; wrote nothing\n")
     (place / "empty").mkdir()
-    assert command(*SHORT, "--out", "empty")[0] == 1
+    assert command(*SHORT, "--out", "empty")[0] == 130
     assert everything(place) == ["empty"]
 
 
@@ -509,23 +512,42 @@ def test_ctrl_c_before_the_run_is_said(command, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
     monkeypatch.setattr("nobackprop.experiments.compare.load", stop)
-    assert command(*SHORT) == (1, "", "nobackprop: interrupted\n")
+    assert command(*SHORT) == (130, "", "nobackprop: interrupted\n")
 
 
 def test_a_diverged_run_costs_no_other(command, monkeypatch):
-    stopping(monkeypatch, 3, learn.Diverged("the loss left"))
+    """It is that of fa with the first seed, after its first epoch."""
+    epoch = learn.Run.epoch
+
+    def leave(run):
+        if (run.name, run.seed, len(run.history)) == ("fa", 0, 1):
+            raise learn.Diverged("the loss left")
+        return epoch(run)
+
+    monkeypatch.setattr(learn.Run, "epoch", leave)
     code, out, err = command(*SHORT)
     assert code == 2 and err.splitlines()[-1] == "nobackprop: the loss left"
-    assert out.endswith("\nwrote runs/digits-001/results.json and runs/digits-001/figure.png\n")
-    results = json.loads(Path("runs/digits-001/results.json").read_text())
-    assert [(run["rule"], run["seed"]) for run in results["runs"]] == [("bp", 0)]
-    assert results["config"]["diverged"] == "the loss left"
+    assert "\n\ndiverged, and in no mean: the loss left\n\nwrote runs/digits-001/results.json and " in out
+    found = results.read("runs/digits-001/results.json")
+    assert [(run["rule"], run["seed"], len(run["history"]), run.get("diverged")) for run in found["runs"]] == [
+        ("bp", 0, 2, None), ("bp", 1, 2, None), ("fa", 0, 1, "the loss left"), ("fa", 1, 2, None)]
+    assert not {"diverged", "interrupted"} & set(found["config"]) and found["runs"][2]["test_accuracy"] is None
+    # it has ended: it is not run again, and the exit code stays what it was
+    assert command("compare", "--resume", "runs/digits-001")[0] == 2
+    assert results.read("runs/digits-001/results.json") == found
 
 
 def test_a_run_that_really_diverges_is_one_sentence(command, place):
-    code, _, err = command("compare", *TINY, "--optimizer", "sgd", "--lr", "1e30")
-    assert code == 2 and err.startswith("nobackprop: rule bp, seed 0: the training loss became ")
-    assert err.count("\n") == 1 and everything(place) == []
+    code, out, err = command("compare", *TINY, "--rules", "bp,fa", "--optimizer", "sgd", "--lr", "1e30", "--out", "o")
+    bp, fa, last = err.splitlines()
+    assert bp.startswith("bp seed 0 (1 of 2) ... diverged in ") and fa.startswith("fa seed 0 (2 of 2) ... diverged in ")
+    assert last.startswith("nobackprop: rule bp, seed 0: the training loss became ") and code == 2
+    assert last.endswith(" (and 1 more of the runs diverged)") and everything(place) == ["o", "o/results.json"]
+    assert [line.split() for line in out.splitlines() if line.startswith(("bp", "fa"))] == [
+        [rule, "diverged", "-", "-"] for rule in ("bp", "fa")]
+    assert out.count("diverged, and in no mean: rule ") == 2 and out.endswith("\nwrote o/results.json\n")
+    assert command("plot", "o/results.json") == (
+        2, "", "nobackprop: there is no run to draw: expected one at least that did not diverge\n")
 
 
 @pytest.mark.slow
@@ -550,7 +572,7 @@ def test_a_real_ctrl_c_in_a_terminal(place):
         except OSError:
             pass
         out = child.stdout.read()
-        assert child.wait() == 1
+        assert child.wait() == 130
     finally:
         child.kill()
         child.stdout.close()
@@ -560,8 +582,8 @@ def test_a_real_ctrl_c_in_a_terminal(place):
     run, = results["runs"]
     assert results["config"]["interrupted"] is True and run["test_accuracy"] is None
     assert [record["epoch"] for record in run["history"]] == list(range(1, len(run["history"]) + 1))
-    assert out.endswith(f"interrupted after epoch {len(run['history'])} of bp, seed 0; "
-                        "wrote o/results.json and o/figure.png\n")
+    assert out.endswith(f"wrote o/results.json and o/figure.png\ninterrupted: 0 of 1 runs ended, bp seed 0 at epoch "
+                        f"{len(run['history'])}; go on with: nobackprop compare --resume o\n")
     assert everything(place / "o") == ["figure.png", "results.json"]
 
 
@@ -572,11 +594,12 @@ def test_a_real_ctrl_c_without_a_terminal(place):
     first = child.stderr.readline()
     child.send_signal(signal.SIGINT)
     out, err = child.communicate()
-    assert re.fullmatch(r"bp seed 0: 0\.\d{4}\n", first) and "Traceback" not in err
-    assert child.returncode == 1 and "interrupted after epoch 1 of bp, seed " in out
+    told = re.fullmatch(r"bp seed 0 \(1 of 5000\) \.\.\. (0\.\d{4}), loss .* left\n", first)
+    assert told and "Traceback" not in err
+    assert child.returncode == 130 and re.search(r"\ninterrupted: \d+ of 5000 runs ended", out)
     results = json.loads((place / "o" / "results.json").read_text())
     assert results["config"]["interrupted"] is True
-    assert results["runs"][0]["test_accuracy"] == pytest.approx(float(first.split()[-1]), abs=1e-4)
+    assert results["runs"][0]["test_accuracy"] == pytest.approx(float(told[1]), abs=1e-4)
 
 
 # ---------------------------------------------------------------- commands that others answer

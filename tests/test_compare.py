@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import copy
-import io
 import itertools
 import json
 import os
+import re
 import statistics
-from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -22,10 +21,11 @@ from nobackprop.cli.options import READERS
 from nobackprop.data import DATASETS, from_arrays, load
 from nobackprop.data.sources import Source
 from nobackprop.errors import InputError
-from nobackprop.experiments import compare, results
+from nobackprop.experiments import compare, loop, results
 from nobackprop.experiments.compare import RULES, TRAINING, Comparison, resolve
+from nobackprop.experiments.folder import claim
 from nobackprop.kernels.loss import LOSSES
-from nobackprop.learn import Diverged, Run, fit
+from nobackprop.learn import Run, fit
 from nobackprop.metrics import size
 from nobackprop.models import MODELS, build
 from nobackprop.rules import FA
@@ -207,7 +207,7 @@ def test_threads_are_limited_and_recorded(monkeypatch, threads):
             counts.append(workers.count(self.x))
             return super().epoch()
 
-    monkeypatch.setattr(compare, "Run", Counted)
+    monkeypatch.setattr(loop, "Run", Counted)
     comparison = Comparison(resolve("digits", ["bp"], [0], TINY, threads=threads))
     comparison.run()
     assert set(counts) == {threads} and comparison.results["environment"]["threads"] == threads
@@ -226,8 +226,8 @@ def test_a_device_is_recorded_by_its_name():
                            Device=lambda: SimpleNamespace(id=1))
     cupy = ModuleType("cupy")
     vars(cupy)["cuda"] = cuda
-    assert compare.environment(cupy, 1)["device"] == "GPU 1"
-    assert compare.environment(np, 1)["device"] == "cpu"
+    assert compare.environment(cupy, 1, load("xor"))["device"] == "GPU 1"
+    assert compare.environment(np, 1, load("xor"))["device"] == "cpu"
 
 
 # ---------------------------------------------------------------- what is measured
@@ -238,8 +238,10 @@ def without_seconds(runs):
 
 
 def test_results_have_the_agreed_keys(done):
-    assert list(done) == ["config", "environment", "runs"]
-    assert list(done["environment"]) == ["nobackprop", "numpy", "python", "platform", "device", "threads", "dataset"]
+    assert list(done) == ["format", "command", "config", "environment", "runs"]
+    assert (done["format"], done["command"]) == (2, "compare")
+    assert list(done["environment"]) == ["nobackprop", "numpy", "python", "platform", "device", "threads", "dataset",
+                                         "fingerprint"]
     assert [(run["rule"], run["seed"]) for run in done["runs"]] == [
         (rule, seed) for rule in ("bp", "shallow", "las") for seed in (0, 1)]
     for one in done["runs"]:
@@ -271,9 +273,10 @@ def test_a_run_that_its_last_update_broke_does_not_count(rule):
     """Two steps of an absurd size: both losses are numbers, and then there are none."""
     comparison = Comparison(resolve("digits", [rule], [0], {
         "lr": 1e8, "optimizer": "sgd", "epochs": 1, "batch_size": 800}))
-    with pytest.raises(Diverged, match=rf"^rule {rule}, seed 0: .* at epoch 1's end; try a learning rate below 1e\+08"):
-        comparison.run()
-    assert comparison.results["runs"] == comparison.finished() == []
+    comparison.run()
+    one, = comparison.results["runs"]
+    assert re.match(rf"rule {rule}, seed 0: .* at epoch 1's end; try a learning rate below 1e\+08", one["diverged"])
+    assert one["history"] == comparison.finished() == [] and one["test_accuracy"] is None
 
 
 def test_files_may_hold_fewer_classes_than_the_publishers(monkeypatch):
@@ -287,24 +290,8 @@ def test_files_may_hold_fewer_classes_than_the_publishers(monkeypatch):
     assert found.results["runs"][0]["parameters"] == 4 * 5 + 4 + 3 * 4 + 3
 
 
-def test_the_bar_is_as_long_as_all_epochs(monkeypatch):
-    class Bar(io.StringIO):
-        disable, epochs = True, 0
-
-        def update(self):
-            self.epochs += 1
-
-        def set_description(self, text):
-            self.write(text)
-
-    bar, lengths = Bar(), []
-    monkeypatch.setattr(compare.progress, "bar", lambda epochs: lengths.append(epochs) or nullcontext(bar))
-    run(("bp", "shallow", "fa"), seeds=(0, 1))
-    assert lengths == [bar.epochs] == [3 * 2 * 2]
-
-
 def test_finished_are_the_runs_that_reached_their_end(monkeypatch):
-    """The third one stops after its first epoch."""
+    """The third one stops after its first epoch: it is that of bp with the second seed."""
     comparison = Comparison(resolve("digits", ("bp", "shallow"), (0, 1), TINY))
     epoch, count = Run.epoch, itertools.count(1)
 
@@ -317,8 +304,10 @@ def test_finished_are_the_runs_that_reached_their_end(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         comparison.run()
     runs = comparison.results["runs"]
-    assert [len(run["history"]) for run in runs] == [2, 2, 1]
-    assert comparison.finished() == runs[:2] and runs[2]["test_accuracy"] is None
+    assert [(run["rule"], run["seed"], len(run["history"])) for run in runs] == [
+        ("bp", 0, 2), ("bp", 1, 1), ("shallow", 0, 2)]
+    assert comparison.finished() == [runs[0], runs[2]] and runs[1]["test_accuracy"] is None
+    assert comparison.results["config"]["interrupted"] is True
 
 
 def test_seeds_differ(done):
@@ -345,14 +334,14 @@ def place(tmp_path, monkeypatch):
 
 def test_the_first_free_folder(place):
     for expected in ("digits-001", "digits-002"):
-        with results.folder(None, "digits") as path:
-            assert path == Path("runs", expected) and path.is_dir()
-            (path / "kept").touch()
+        with claim(None, "digits") as folder:
+            assert folder.path == Path("runs", expected) and folder.path.is_dir()
+            (folder.path / "kept").touch()
     Path("runs", "digits-003").touch()
-    with results.folder(None, "digits") as path:
-        assert path == Path("runs", "digits-004")
-    with results.folder(None, "xor") as path:
-        assert path == Path("runs", "xor-001")
+    with claim(None, "digits") as folder:
+        assert folder.path == Path("runs", "digits-004")
+    with claim(None, "xor") as folder:
+        assert folder.path == Path("runs", "xor-001")
 
 
 def test_a_folder_taken_in_the_same_moment_is_passed_over(place, monkeypatch):
@@ -365,27 +354,27 @@ def test_a_folder_taken_in_the_same_moment_is_passed_over(place, monkeypatch):
         return mkdir(path, *args, **kwargs)
 
     monkeypatch.setattr(Path, "mkdir", late)
-    with results.folder(None, "digits") as path:
-        assert path == Path("runs/digits-002") and path.is_dir()
+    with claim(None, "digits") as folder:
+        assert folder.path == Path("runs/digits-002") and folder.path.is_dir()
 
 
 def test_folders_that_stay_empty_go_again_with_the_parents_made_for_them(place):
     (place / "there").mkdir()
-    with pytest.raises(ZeroDivisionError), results.folder("there/a/b", "digits") as path:
-        assert path.is_dir()
+    with pytest.raises(ZeroDivisionError), claim("there/a/b", "digits") as folder:
+        assert folder.path.is_dir()
         _ = 1 / 0
     assert [str(path) for path in place.rglob("*")] == [str(place / "there")]
-    with results.folder("there", "digits"):
+    with claim("there", "digits"):
         pass
     assert (place / "there").is_dir()
 
 
 def test_an_empty_folder_may_be_used_and_a_full_one_not(place):
     (place / "out").mkdir()
-    with results.folder("out", "digits") as path:
-        (path / "results.json").touch()
+    with claim("out", "digits") as folder:
+        (folder.path / "results.json").touch()
     assert (place / "out" / "results.json").exists()
-    with pytest.raises(InputError, match="already used"), results.folder("out", "digits"):
+    with pytest.raises(InputError, match="already used"), claim("out", "digits"):
         pass
 
 
@@ -395,7 +384,7 @@ def test_a_folder_that_cannot_be_written_to(place, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with (pytest.raises(InputError, match=r"^cannot write to the folder a/b \(Permission denied\)"),
-          results.folder("a/b", "digits")):
+          claim("a/b", "digits")):
         pass
     assert list(place.iterdir()) == []
 
@@ -403,12 +392,12 @@ def test_a_folder_that_cannot_be_written_to(place, monkeypatch):
 def test_the_runs_folder_may_be_a_file(place):
     Path("runs").touch()
     with (pytest.raises(InputError, match=r"^cannot write to the folder runs/digits-001"),
-          results.folder(None, "digits")):
+          claim(None, "digits")):
         pass
 
 
 def test_an_error_inside_is_not_taken_for_one_of_the_folder(place):
-    with pytest.raises(BrokenPipeError), results.folder("out", "digits"):
+    with pytest.raises(BrokenPipeError), claim("out", "digits"):
         raise BrokenPipeError
 
 
@@ -501,6 +490,31 @@ def test_a_malformed_file_is_told_by_its_key(done, tmp_path, at, value, sentence
     assert str(caught.value) == f"{path}: {sentence}"
 
 
+@pytest.mark.parametrize("form, sentence", [
+    (3, "{} has format 3, expected 2 at most: a newer nobackprop wrote it"),
+    (10**40, "{} has format an integer of 133 bits, expected 2 at most: a newer nobackprop wrote it"),
+    ("2", "{}: 'format' is \"2\", expected an integer"), (0, "{}: 'format' is 0, expected an integer from 1 to 2"),
+    (None, "{}: 'format' is null, expected an integer"), (1, None), (2, None)])
+def test_a_file_of_a_newer_format_is_not_misread(done, tmp_path, form, sentence):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(done | {"format": form}))
+    if sentence is None:
+        assert results.read(path)["runs"] == done["runs"]
+    else:
+        with pytest.raises(InputError) as told:
+            results.read(path)
+        assert str(told.value).startswith(sentence.format(path).partition(", expected an integer")[0])
+
+
+def test_a_file_may_begin_without_runs_and_a_diverged_run_without_epochs(done, tmp_path):
+    path = tmp_path / "results.json"
+    gone = done["runs"][0] | {"history": [], "test_accuracy": None, "diverged": "the loss left"}
+    results.write(path, done | {"runs": []})
+    assert results.read(path, begun=True)["runs"] == []
+    results.write(path, done | {"runs": [gone]})
+    assert results.read(path)["runs"] == [gone]
+
+
 @pytest.mark.parametrize("content, why", [
     (b"", "it goes wrong at line 1, column 1"),
     (b'{"a":\n 1,', "it goes wrong at line 2, column 4"),
@@ -533,7 +547,7 @@ def test_what_is_no_name_of_a_file_or_folder_is_one_sentence(path):
         with pytest.raises(InputError, match="expected the name of a file or a folder"):
             use(path)
     if path is not None:
-        with pytest.raises(InputError, match="expected the name of a file or a folder"), results.folder(path, "x"):
+        with pytest.raises(InputError, match="expected the name of a file or a folder"), claim(path, "x"):
             pass
 
 
@@ -569,6 +583,17 @@ def test_the_table_holds_means_and_the_sample_deviation():
     assert shallow.split() == ["shallow", "-", "1.0000", "-", "1.000", "1.0"]
     assert head.split()[-3:] == ["delta_1", "delta_2", "s/run"]
     assert len({len(line) for line in (head, las, shallow)}) == 1
+
+
+def test_a_diverged_run_is_in_no_mean_and_is_said_below():
+    gone = a_run("las", 1, None, 77.0, [0.9]) | {"diverged": "rule las, seed 1: the loss became inf at epoch 3"}
+    never = {"rule": "fa", "seed": 0, "seconds": 0.0, "test_accuracy": None, "history": [], "diverged": "rule fa, ..."}
+    text = results.table({"runs": [a_run("las", 0, 0.5, 1.0, [0.25]), gone, never]}).splitlines()
+    assert [line.split() for line in text[4:6]] == [["las", "0.5000", "±", "-", "1.0000", "0.250", "1.0"],
+                                                    ["fa", "diverged", "-", "-", "-"]]
+    assert text[6:] == ["", f"diverged, and in no mean: {gone['diverged']}", "diverged, and in no mean: rule fa, ..."]
+    alone = results.table({"runs": [never]}).splitlines()
+    assert alone[3].split()[-2:] == ["loss", "s/run"] and alone[4].split() == ["fa", "diverged", "-", "-"]
 
 
 def test_one_seed_has_no_spread_and_columns_stay_in_line():

@@ -12,10 +12,10 @@ from tolerance import assert_close, assert_zero
 from nobackprop import cli, metrics, models, network, rules
 from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
-from nobackprop.experiments import compare, papers, results
+from nobackprop.experiments import loop, papers, results
 from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit
 from nobackprop.experiments.papers.asap import angle
-from nobackprop.learn import Run, Settings
+from nobackprop.learn import Diverged, Run, Settings
 from nobackprop.tree import leaves, tree_map
 
 every = pytest.mark.parametrize("name", EXHIBITS)
@@ -382,7 +382,7 @@ def watched(monkeypatch):
             self.start = tree_map(np.copy, self.params)
             made.append(self)
 
-    monkeypatch.setattr(compare, "Run", Watched)
+    monkeypatch.setattr(loop, "Run", Watched)
     return made
 
 
@@ -601,3 +601,79 @@ def test_an_arms_own_settings_come_before_the_scales(marked, name, scale, key, e
     plan = EXHIBITS[name].check(scale)
     assert [getattr(trial.settings, key) for trial in plan.trials] == expected
     assert [told[key] for told in plan.config["rule_settings"].values()] == expected
+
+
+# ---------------------------------------------------------------- runs that are interrupted
+
+
+def stopped(monkeypatch, label: str, seed: int, epochs: int, error: BaseException):
+    """Make a run raise in place of its next epoch after so many."""
+    epoch = Run.epoch
+
+    def stop(run):
+        if (run.name, run.seed, len(run.history)) == (label, seed, epochs):
+            raise error
+        return epoch(run)
+
+    monkeypatch.setattr(Run, "epoch", stop)
+
+
+def timeless(path):
+    found = results.read(path / "results.json")
+    return found | {"runs": [run | {"seconds": 0} for run in found["runs"]]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, label, epochs", [("asap:table-3.1", "foa, nonlinear", 1), ("al:figure-5", "al, mlp", 0),
+                                                 ("al:table-7", "al, mlp", 1)])
+def test_what_was_interrupted_is_kept_and_goes_on(few, tmp_path, capsys, monkeypatch, name, label, epochs):
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    assert cli.main(["papers", "run", name, "--seeds", "0,1", "--out", str(whole)]) == 0
+    with monkeypatch.context() as patch:
+        stopped(patch, label, 1, epochs, KeyboardInterrupt())
+        argv = ["papers", "run", name, "--seeds", "0,1", "--checkpoint-every", "never", "--out", str(part)]
+        assert cli.main(argv) == 130
+    out = capsys.readouterr().out
+    assert f"\nwrote {part}/results.json and {part}/figure.png\n" in out
+    assert out.endswith(f"; go on with: nobackprop papers run --resume {part}\n") and " runs ended" in out
+    left = timeless(part)
+    assert left["config"].pop("interrupted") is True
+    assert all(run in timeless(whole)["runs"] for run in left["runs"] if run["test_accuracy"] is not None)
+    assert cli.main(["plot", str(part / "results.json")]) == 0
+    assert cli.main(["papers", "run", "--resume", str(part)]) == 0
+    assert timeless(part) == timeless(whole)
+    assert cli.main(["papers", "run", name, "--resume", str(part)]) == 0 and timeless(part) == timeless(whole)
+    capsys.readouterr()
+    assert cli.main(["papers", "run", "al:table-2", "--resume", str(part)]) == 2
+    assert capsys.readouterr().err == f"nobackprop: {part} holds results of {name}, expected those of al:table-2\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["asap:table-3.1", "al:table-5", "al:table-7", "al:figure-5"])
+def test_an_arm_that_diverges_does_not_end_the_others(name, few, tmp_path, capsys, monkeypatch):
+    label = EXHIBITS[name].arms[0].label
+    stopped(monkeypatch, label, 0, 0, Diverged(f"rule {label}, seed 0: the loss left"))
+    code = cli.main(["papers", "run", name, "--out", str(tmp_path / "o")])
+    out, err = capsys.readouterr()
+    found = results.read(tmp_path / "o" / "results.json")
+    assert code == 2 and err.splitlines()[-1] == f"nobackprop: rule {label}, seed 0: the loss left"
+    first, *others = found["runs"]
+    assert first["history"] == [] and first["diverged"] and all(run["test_accuracy"] is not None for run in others)
+    assert f"\ndiverged, and in no mean: rule {label}, seed 0: the loss left\n" in out
+    assert (tmp_path / "o" / "figure.png").exists() == bool(others)
+
+
+def test_settings_of_an_exhibit_that_are_edited_are_refused(few, tmp_path, capsys):
+    place = tmp_path / "o"
+    assert cli.main(["papers", "run", "asap:table-3.1", "--out", str(place)]) == 0
+    found = results.read(place / "results.json")
+    found["config"]["rule_settings"]["bp, linear"]["lr"] = 3.0
+    results.write(place / "results.json", found)
+    capsys.readouterr()
+    assert cli.main(["papers", "run", "--resume", str(place)]) == 2
+    assert capsys.readouterr().err == ("nobackprop: the results were made with other settings: 'rule_settings' is not "
+                                       "what this nobackprop would run\n")
+    del found["config"]["scale"]
+    results.write(place / "results.json", found)
+    assert cli.main(["papers", "run", "--resume", str(place)]) == 2
+    assert capsys.readouterr().err == "nobackprop: results.json: the key 'config.scale' is missing\n"

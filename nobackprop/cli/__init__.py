@@ -1,7 +1,8 @@
 """The `nobackprop` command: one file for each of its commands, options.py and output.py for what they share.
 
-The exit code is 0 if all is done, 2 after wrong use, which is told in one sentence, and 1 after anything else.  What a
-command needs is imported when it runs, so that `nobackprop rules` does not wait for matplotlib.
+The exit code is 0 if all is done, 2 after wrong use, which is told in one sentence, or if a run has diverged, 128 and
+the number of the signal if one has ended the command (130 after Ctrl-C), and 1 after anything else.  What a command
+needs is imported when it runs, so that `nobackprop rules` does not wait for matplotlib.
 """
 from __future__ import annotations
 
@@ -9,12 +10,14 @@ import sys
 
 from .. import __version__
 from ..errors import InputError, unknown
-from . import bench, compare, datasets, equations, locality, memory, models, papers, plot, rules, theorems, train
+from . import bench, compare, datasets, equations, locality, memory, models, papers, plot, rules, sweep, theorems, train
+from .ends import exit_code
 from .options import Parser
 from .output import drop_what_is_buffered, one_line, open_descriptors, say, tell
 
-COMMANDS = {"compare": compare, "train": train, "plot": plot, "rules": rules, "models": models, "datasets": datasets,
-            "equations": equations, "theorems": theorems, "locality": locality, "papers": papers, "memory": memory,
+COMMANDS = {"compare": compare, "train": train, "sweep": sweep, "plot": plot, "rules": rules, "models": models,
+            "datasets": datasets, "equations": equations, "theorems": theorems, "locality": locality, "papers": papers,
+            "memory": memory,
             "bench": bench}
 
 
@@ -29,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all is done, 2 after wrong use, 1 after anything else.
+        0 if all is done, 2 after wrong use, 128 and the number of a signal that ended it, 1 after anything else.
 
     Examples
     --------
@@ -47,9 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     except InputError as error:
         tell(f"nobackprop: {one_line(str(error))}")
         return 2
-    except KeyboardInterrupt:
-        tell("nobackprop: interrupted")
-        return 1
+    except KeyboardInterrupt as stop:
+        tell(f"nobackprop: {str(stop) or 'interrupted'}")
+        return exit_code(stop)
     except MemoryError as error:
         tell(f"nobackprop: out of memory: {one_line(str(error) or 'no more is to be had')}")
         return 1
@@ -65,6 +68,7 @@ def _run(argv: list[str]) -> int:
     try:
         if argv and argv[0] in commands:
             args = commands[argv[0]].parse(argv[1:])
+            args.typed = [word.partition("=")[0] for word in argv[1:] if word.startswith("--")]
             return int(args.handler(args))
         if argv and not argv[0].startswith("-"):
             raise unknown("command", argv[0], commands)

@@ -4,12 +4,18 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..experiments import RULES, SEEDS
 from ..settings import NAMES, NetworkSettings, Settings
+from .ends import listening
 from .options import READERS, Parser, data_options, machine_options, rules, seeds
 from .output import say
+from .running import carry_out, check_typed, running_options
+
+if TYPE_CHECKING:
+    from ..experiments.compare import Comparison
+    from ..experiments.folder import Folder
 
 SUMMARY = "train the same networks under several rules and compare them"
 
@@ -51,8 +57,7 @@ def training_options(parser: Parser) -> None:
                         help=f"one run of every rule with each; default: {','.join(map(str, SEEDS))}")
     machine_options(parser, "what suits the data set")
     data_options(parser)
-    parser.add_argument("--out", metavar="DIR",
-                        help="a new or empty folder; default: the first free one of runs/DATA-001, ...")
+    running_options(parser, "the first free one of runs/DATA-001, ...")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,42 +69,40 @@ def run(args: argparse.Namespace) -> int:
     >>> main(["compare", "--data", "digit"])
     2
     """
-    from ..experiments import plots, results
+    return compare(args, "compare")
+
+
+def compare(args: argparse.Namespace, command: str) -> int:
+    """Run a comparison for a command of that name, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["train", "--data", "digit"])
+    2
+    """
     from ..experiments.compare import Comparison, resolve
-    from ..learn import Diverged
+    from ..experiments.folder import claim, reopen
 
-    overrides = {key: getattr(args, key) for key in NAMES if getattr(args, key) is not None}
-    config = resolve(args.data, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
-    comparison = Comparison(config, args.data_dir, args.download)
-    with results.folder(args.out, args.data) as folder:
-        say(settings_in_words(config, folder))
-        diverged, broken = None, None
-        try:
-            comparison.run()
-        # if the reader of stdout went away, what was measured is written, too
-        except (KeyboardInterrupt, BrokenPipeError) as error:
-            config["interrupted"], broken = True, error
-        except Diverged as error:
-            config["diverged"], diverged = str(error), error
-            comparison.results["runs"] = comparison.finished()
-        runs = comparison.results["runs"]
-        where = f"wrote {folder / 'results.json'} and {folder / 'figure.png'}" if runs else "wrote nothing"
-        if runs:
-            # written before it is shown: showing may fail, with a pipe that is closed
-            results.write(folder / "results.json", comparison.results)
-            plots.save(comparison.results, folder / "figure.png")
-            say(f"\n{results.table(comparison.results)}\n")
-        if broken:
-            say(f"interrupted after {reached(runs)}; {where}")
-            return 1
-        if runs:
-            say(where)
-        if diverged:
-            raise diverged
-        return 0
+    with listening():
+        if args.resume is not None:
+            check_typed(args)
+            with reopen(args.resume, command) as folder:
+                return _show(Comparison.resumed(folder.stored, args.data_dir, args.download), folder, args, command)
+        overrides = {key: getattr(args, key) for key in NAMES if getattr(args, key) is not None}
+        config = resolve(args.data, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
+        comparison = Comparison(config, args.data_dir, args.download, command)
+        with claim(args.out, args.data) as folder:
+            return _show(comparison, folder, args, command)
 
 
-def settings_in_words(config: dict[str, Any], folder: Path) -> str:
+def _show(comparison: Comparison, folder: Folder, args: argparse.Namespace, command: str) -> int:
+    """Print the settings of a comparison and carry it out."""
+    say(settings_in_words(comparison.config, folder.path))
+    return carry_out(comparison, folder, args, command)
+
+
+def settings_in_words(config: dict[str, Any], folder: Path | None) -> str:
     """Return the settings as text, a line for each; what holds for one rule only comes after the rule's name.
 
     Examples
@@ -114,17 +117,3 @@ def settings_in_words(config: dict[str, Any], folder: Path) -> str:
     lines += [(f"of {rule}", ", ".join(f"{key} {value}" for key, value in settings.items()))
               for rule, settings in config["rule_settings"].items()]
     return "\n".join(f"{key.replace('_', ' '):14}{value}" for key, value in [*lines, ("out", str(folder))])
-
-
-def reached(runs: list[dict[str, Any]]) -> str:
-    """Say how far runs came that were interrupted.
-
-    Examples
-    --------
-    >>> reached([{"rule": "bp", "seed": 0, "history": [{}, {}]}])
-    'epoch 2 of bp, seed 0'
-    """
-    if not runs:
-        return "less than one epoch"
-    run = runs[-1]
-    return f"epoch {len(run['history'])} of {run['rule']}, seed {run['seed']}"

@@ -2,10 +2,13 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ..errors import InputError
+from .ends import listening
 from .options import Parser, data_options, machine_options, names, seeds
 from .output import say, show_list
+from .running import carry_out, check_typed, running_options
 
 SUMMARY = "list the papers' tables and figures, or run one again"
 
@@ -33,8 +36,7 @@ def add_options(parser: Parser) -> None:
     machine_options(parser, "1")
     parser.set_defaults(threads=1)
     data_options(parser)
-    parser.add_argument("--out", metavar="DIR", help="a new or empty folder; default: the first free one of "
-                                                     "runs/NAME-001, ...")
+    running_options(parser, "the first free one of runs/NAME-001, ...")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     ...
     0
     """
-    from .. import figures
-    from ..experiments import papers, results
+    from ..experiments import papers
+    from ..experiments.folder import claim, reopen
 
     if args.action != "run":
         ignored = [key for key in ("only", "seeds", "data_dir", "out") if getattr(args, key) is not None]
@@ -60,17 +62,29 @@ def run(args: argparse.Namespace) -> int:
         if args.name is not None:
             raise InputError(f"papers list shows all of them: expected no name, or papers show {args.name}")
         return show_list({name: exhibit.title for name, exhibit in papers.EXHIBITS.items()})
+    if args.action == "run" and args.resume is not None:
+        check_typed(args)
+        with listening(), reopen(args.resume, "papers") as folder:
+            plan = papers.resumed(folder.stored, args.data_dir, args.download)
+            if args.name not in (None, plan.config["exhibit"]):
+                raise InputError(f"{args.resume} holds results of {plan.config['exhibit']}, expected those of "
+                                 f"{args.name}")
+            return carry_out(plan, folder, args, "papers run", _heading)
     if args.name is None:
         raise InputError(f"papers {args.action}: expected the name of a table or figure, see nobackprop papers")
     exhibit = papers.get(args.name)
     if args.action == "show":
         say(exhibit.describe())
         return 0
-    found = exhibit.check(args.scale, args.seeds, args.data_dir, args.download, args.threads, args.device, args.only)
-    with results.folder(args.out, args.name.replace(":", "-")) as folder:
-        done = found.run()
-        results.write(folder / "results.json", done)
-        figures.write(exhibit.draw(done), folder / "figure.png")
-        say(f"{exhibit.title} ({exhibit.name}, scale {args.scale})\n\n{papers.compare(done)}\n\n"
-              f"{results.table(done)}\n\nwrote {folder / 'results.json'} and {folder / 'figure.png'}")
-    return 0
+    with listening():
+        plan = exhibit.check(args.scale, args.seeds, args.data_dir, args.download, args.threads, args.device, args.only)
+        with claim(args.out, args.name.replace(":", "-")) as folder:
+            return carry_out(plan, folder, args, "papers run", _heading)
+
+
+def _heading(found: dict[str, Any]) -> str:
+    """What was run, and what was found next to what was printed."""
+    from ..experiments import papers
+
+    exhibit = papers.get(found["config"]["exhibit"])
+    return f"{exhibit.title} ({exhibit.name}, scale {found['config']['scale']})\n\n{papers.compare(found)}\n\n"

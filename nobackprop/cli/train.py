@@ -1,11 +1,10 @@
 """`nobackprop train` trains a network under one rule."""
 from __future__ import annotations
 
-from .compare import run, training_options
+import argparse
+
+from .compare import compare, training_options
 from .options import Parser, rule
-
-__all__ = ["SUMMARY", "add_options", "run"]
-
 
 SUMMARY = "train a network under one rule"
 
@@ -25,3 +24,13 @@ def add_options(parser: Parser) -> None:
     training_options(parser)
 
 
+def run(args: argparse.Namespace) -> int:
+    """Do what the command line asks for, and return the exit code.
+
+    Examples
+    --------
+    >>> from nobackprop.cli import main
+    >>> main(["train", "--rule", "lass"])
+    2
+    """
+    return compare(args, "train")

@@ -1,26 +1,31 @@
 """Comparing rules: the same data, networks, batches and seeds under every one of them."""
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .. import __version__, checks, metrics, models, rules, workers
+from .. import __version__, checks, models, rules, workers
 from ..backend import open_device
 from ..data import DATASETS, Dataset, load
 from ..errors import InputError, check_name, integer
 from ..learn import Run
-from ..network import Network
-from ..rules import Rule
 from ..settings import NAMES, NetworkSettings, Settings, choose
-from . import RULES, SEEDS, progress
+from . import RULES, SEEDS
+from .folder import Folder
+from .loop import MINUTE, Every, Job, Trial, take_over, train
+from .results import FORMAT, Number, check
 
 TRAINING = NAMES
 # samples in place of those of a data set whose shape is not known yet: one number, and an image
+# what `Comparison.resumed` relies on in a stored config; the settings are checked when they are used
+CONFIG = {"data": str, "rules": [str], "seeds": [Number(0, math.inf, whole=True)], "device": str,
+          "threads": Number(1, 1024, whole=True), "rule_settings": {}}
 STAND_INS = ((1,), (64, 64, 3))
 
 
@@ -78,33 +83,6 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
             "rule_settings": {name: settings for name, settings in own.items() if settings}}
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One rule, under the name that results give it, with its network and its settings.
-
-    Parameters
-    ----------
-    name : str
-        What results call it.
-    rule : Rule
-        The learning rule.
-    net : Network
-        The network that it trains.
-    settings : Settings
-        How it trains.
-
-    Examples
-    --------
-    >>> trial(resolve("xor", ["bp"]), "bp", (30,), 4).settings.epochs
-    30
-    """
-
-    name: str
-    rule: Rule
-    net: Network
-    settings: Settings
-
-
 def trial(config: dict[str, Any], name: str, shape: tuple[int, ...], classes: int) -> Trial:
     """Make the trial of one rule of a config, for samples of that shape.
 
@@ -140,57 +118,6 @@ def trial(config: dict[str, Any], name: str, shape: tuple[int, ...], classes: in
     return Trial(name, rules.get(name), net, choose(Settings, chosen))
 
 
-def train(jobs: Sequence[tuple[Trial, int]], data: Dataset, config: dict[str, Any], runs: list[dict[str, Any]],
-          measure: Callable[[Run], dict[str, Any]] = lambda run: {}) -> None:
-    """Train every trial with its seed, and show a bar of epochs on stderr, or a line for each run if it is no terminal.
-
-    Parameters
-    ----------
-    jobs : sequence of (Trial, int)
-        The trials with their seeds, in the order in which they are run.
-    data : Dataset
-        What all of them learn from.
-    config : dict
-        Its "device" and "threads" are used.
-    runs : list of dict
-        A record of each run is put here after the run's first epoch, of the form in results.py.  From then on the
-        record holds all that was measured, so that an exception, such as that of Ctrl-C, loses nothing.
-    measure : callable, optional
-        What else is recorded after an epoch: a function of the run that gives a dict.
-
-    Raises
-    ------
-    Diverged
-        If a run's numbers are no longer finite.
-
-    Examples
-    --------
-    >>> import contextlib, io
-    >>> from nobackprop.data import load
-    >>> config, data, runs = resolve("xor", ["bp"], overrides={"epochs": 1}), load("xor"), []
-    >>> with contextlib.redirect_stderr(io.StringIO()):
-    ...     train([(trial(config, "bp", data.shape, data.classes), 0)], data, config, runs)
-    >>> runs[0]["rule"], len(runs[0]["history"])
-    ('bp', 1)
-    """
-    convolutional = any(trial.net.convolutional for trial, _ in jobs)
-    with (workers.limit(config["threads"], convolutional),
-          progress.bar(sum(trial.settings.epochs for trial, _ in jobs)) as bar):
-        for trial, seed in jobs:
-            bar.set_description(f"{trial.name} seed {seed}")
-            run = Run(trial.net, trial.rule, data, trial.settings, seed, config["device"], trial.name)
-            record: dict[str, Any] = {"rule": run.name, "seed": run.seed, "parameters": metrics.size(run.params),
-                                      "seconds": 0.0, "test_accuracy": None, "history": run.history}
-            for _ in range(run.settings.epochs):
-                run.epoch().update(measure(run))
-                record["seconds"] = run.seconds
-                if len(run.history) == 1:
-                    runs.append(record)
-                bar.update()
-            record["test_accuracy"] = run.test_accuracy()
-            progress.line(bar, f"{trial.name} seed {seed}: {record['test_accuracy']:.4f}")
-
-
 class Comparison:
     """A comparison of rules: all of it is checked when it is made, and `run` does it.
 
@@ -202,6 +129,8 @@ class Comparison:
         The folder with the data set's files.
     download : bool
         Whether files that are missing may be fetched.
+    command : str
+        The command of nobackprop that can go on with the results.
 
     Attributes
     ----------
@@ -225,8 +154,9 @@ class Comparison:
     (['bp', 'las'], [])
     """
 
-    def __init__(self, config: dict[str, Any], data_dir: str | None = None, download: bool = False):
-        self.config = config
+    def __init__(self, config: dict[str, Any], data_dir: str | None = None, download: bool = False,
+                 command: str = "compare"):
+        self.config = config = dict(config)
         for name in config["rules"]:  # so that mistakes are said before anything is read
             _check_before_loading(config, name)
         xp = open_device(config["device"])
@@ -236,16 +166,54 @@ class Comparison:
         for one in self.trials:
             Run(one.net, one.rule, self.data, one.settings, config["seeds"][0], config["device"], one.name)
         self.results: dict[str, Any] = {
-            "config": config, "environment": environment(xp, config["threads"]) | {"dataset": self.data.name},
-            "runs": []}
+            "format": FORMAT, "command": command, "config": config,
+            "environment": environment(xp, config["threads"], self.data), "runs": []}
 
-    def run(self) -> None:
-        """Train every rule with every seed.
+    @classmethod
+    def resumed(cls, stored: dict[str, Any], data_dir: str | None = None, download: bool = False) -> Comparison:
+        """Return the comparison that an earlier process has begun; its `run` goes on.
 
-        After each epoch `results` holds all that was measured, so that an exception loses nothing.
+        Parameters
+        ----------
+        stored : dict
+            The results that it has left, as `folder.reopen` reads them.
+        data_dir, download
+            As for a new comparison.
+
+        Returns
+        -------
+        Comparison
+
+        Raises
+        ------
+        InputError
+            If the stored settings are damaged, or if the results were made on other data.
         """
-        train([(one, seed) for one in self.trials for seed in self.config["seeds"]], self.data, self.config,
-              self.results["runs"])
+        check("results.json", stored, {"config": CONFIG, "environment": {}})
+        config = {key: value for key, value in stored["config"].items() if key != "interrupted"}
+        made = cls(config, data_dir, download, stored["command"])
+        take_over(made.results, stored)
+        return made
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Every rule with every seed."""
+        return [Job(one, self.data, seed, self.config["device"]) for one in self.trials
+                for seed in self.config["seeds"]]
+
+    def run(self, folder: Folder | None = None, order: str = "seeds", checkpoint: Every = MINUTE,
+            log_every: int | None = None) -> None:
+        """Train every rule with every seed, as `loop.train` does.
+
+        After each epoch `results` holds all that was measured, so that an exception loses nothing.  A run that diverges
+        has a record that says so.
+
+        Parameters
+        ----------
+        folder, order, checkpoint, log_every
+            As `loop.train` takes them.  Without a folder nothing is written.
+        """
+        train(self.jobs, self.results, folder, order, checkpoint, log_every)
 
     def finished(self) -> list[dict[str, Any]]:
         """Return the records of the runs that reached their end."""
@@ -265,7 +233,7 @@ def _check_before_loading(config: dict[str, Any], name: str) -> None:
                 raise
 
 
-def environment(xp: ModuleType, threads: int) -> dict[str, Any]:
+def environment(xp: ModuleType, threads: int, data: Dataset) -> dict[str, Any]:
     """Say on which versions and which machine a run is made: its numbers may depend on them.
 
     Parameters
@@ -274,6 +242,8 @@ def environment(xp: ModuleType, threads: int) -> dict[str, Any]:
         NumPy or CuPy.
     threads : int
         The number of workers.
+    data : Dataset
+        What is learnt from.
 
     Returns
     -------
@@ -283,11 +253,12 @@ def environment(xp: ModuleType, threads: int) -> dict[str, Any]:
     Examples
     --------
     >>> import numpy as np
-    >>> environment(np, 1)["device"]
+    >>> environment(np, 1, load("xor"))["device"]
     'cpu'
     """
     device = "cpu"
     if xp is not np:
         device = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
     return {"nobackprop": __version__, "numpy": np.__version__, "python": platform.python_version(),
-            "platform": platform.platform(), "device": device, "threads": threads}
+            "platform": platform.platform(), "device": device, "threads": threads,
+            "dataset": data.name, "fingerprint": data.fingerprint}

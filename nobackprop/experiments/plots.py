@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from .. import figures
 from ..errors import InputError
-from .results import by_rule, column, cosine, mean, seeds
+from .results import by_rule, column, cosine, mean, seeds, sound
 
 Line = str | tuple[int, tuple[int, ...]]  # of a curve, as matplotlib names it
 # One colour for a family of rules (most are those of Okabe and Ito, which colour-blind readers tell apart), and a line
@@ -87,7 +87,7 @@ def draw(results: dict[str, Any]) -> Figure:
     Raises
     ------
     InputError
-        If there are more rules than a legend can show.
+        If there are more rules than a legend can show, or if every run diverged.
 
     Examples
     --------
@@ -97,6 +97,9 @@ def draw(results: dict[str, Any]) -> Figure:
     >>> len(draw({"config": {"data": "xor", "model": "mlp:8"}, "runs": [run]}).axes)
     2
     """
+    results = sound(results)
+    if not results["runs"]:
+        raise InputError("there is no run to draw: expected one at least that did not diverge")
     rules = by_rule(results)
     if len(rules) > MOST_RULES:
         raise InputError(f"got results of {len(rules)} rules, expected at most {MOST_RULES} in a figure")

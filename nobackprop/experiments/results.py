@@ -1,12 +1,14 @@
-"""results.json, the one contract between running and showing: its folder, its file, its table.
+"""results.json, the one contract between running and showing: its file, its table.
 
-    {"config": {...}, "environment": {...},
+    {"format": 2, "command": "compare", "config": {...}, "environment": {...},
      "runs": [{"rule", "seed", "parameters", "seconds", "test_accuracy",
                "history": [{"epoch", "train_loss", "validation_accuracy",
                             "alignment": [one cosine per hidden block], "alignment_at_a": [...]}]}]}
 
-`test_accuracy` is null if the run did not reach its end, and a cosine is null if the rule sends no signal.  "config"
-has "interrupted": true if Ctrl-C ended the comparison, and "diverged" with a sentence if a run that diverged ended it.
+`test_accuracy` is null if the run did not reach its end, and a cosine is null if the rule sends no signal.  A run whose
+numbers were no longer finite has "diverged" with a sentence, and its history is as long as it came, perhaps empty.
+"config" has "interrupted": true as long as not all runs have ended, and "command" says which one can go on with them.
+Files without "format" are of format 1, in which "diverged" stands in "config", as such a run ended the others too.
 There may be other keys, such as further metrics in a record or settings that an older version did not have.  Table and
 figure read the keys that FORM names, and no other: all that they read is checked, and any other key may hold anything.
 """
@@ -17,17 +19,14 @@ import math
 import os
 import statistics
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, brief
-from ..files import contents, named, writing
+from ..files import contents, writing
 
+FORMAT = 2  # which `read` refuses to exceed, so that a newer file is not misread
 LARGEST = 1e300  # of a number: differences of what is larger are beyond float64, and so beyond a figure
 ROUNDING = 1e-6  # by which a share or a cosine may be off
 BYTES = 2**28  # of a file
@@ -82,6 +81,8 @@ SHARE, COSINE = Number(0, 1), Number(-1, 1, null=True)
 # What a reader relies on.  A dict is an object that has at least these keys, a list with one form stands for any number
 # of values of that form, a tuple for a list of exactly these, str for a text of one line, and bool for true or false.
 FORM: Any = {
+    "format": Maybe(Number(1, FORMAT, whole=True)),
+    "command": Maybe(str),
     "config": {"data": str, "model": str, "exhibit": Maybe(str), "scale": Maybe(str), "printed": Maybe({}),
                "interrupted": Maybe(bool), "diverged": Maybe(str)},
     "environment": Maybe({"dataset": Maybe(str)}),
@@ -90,6 +91,7 @@ FORM: Any = {
         "seed": COUNT,
         "seconds": Number(0, LARGEST),
         "test_accuracy": replace(SHARE, null=True),
+        "diverged": Maybe(str),
         "history": [{
             "epoch": COUNT,
             "train_loss": NUMBER,
@@ -99,69 +101,6 @@ FORM: Any = {
         }],
     }],
 }
-
-
-@contextmanager
-def folder(out: str | None, name: str) -> Iterator[Path]:
-    """Make a folder to write to, for the length of a `with` block.
-
-    If the folder is still empty at the end, it is removed, together with the parents that were made for it.
-
-    Parameters
-    ----------
-    out : str or None
-        The folder, new or empty; if None, the first free one of runs/NAME-001, runs/NAME-002, ...
-    name : str
-        NAME in these.
-
-    Yields
-    ------
-    pathlib.Path
-        The folder.
-
-    Raises
-    ------
-    InputError
-        If `out` is in use, or if the folder cannot be made or written to.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as place:
-    ...     with folder(f"{place}/new", "digits") as made:
-    ...         there = made.is_dir()
-    ...     there, made.exists()
-    (True, False)
-    """
-    paths = [named(out)] if out is not None else (Path("runs", f"{name}-{n:03}") for n in count(1))
-    for path in paths:
-        made = [place for place in (path, *path.parents) if not os.path.lexists(place)]
-        if out is None and path not in made:
-            continue
-        try:
-            if path not in made and any(path.iterdir()):
-                raise InputError(f"the folder {path} is already used, expected a new or an empty one")
-            path.mkdir(parents=True, exist_ok=out is not None)
-            tempfile.TemporaryFile(dir=path).close()
-            break
-        except FileExistsError:
-            # another process was faster
-            continue
-        except OSError as error:
-            _remove(made)
-            raise InputError(f"cannot write to the folder {path} ({error.strerror}): "
-                             "name another one with --out DIR") from None
-    try:
-        yield path
-    finally:
-        _remove(made)
-
-
-def _remove(folders: list[Path]) -> None:
-    """Remove those folders that are empty, from the innermost out."""
-    for place in folders:
-        with suppress(OSError):
-            place.rmdir()
 
 
 def strict(value: Any) -> Any:
@@ -199,7 +138,8 @@ def write(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place:
     ...     write(f"{place}/results.json", {"config": {}, "runs": []})
-    ...     json.loads(Path(place, "results.json").read_text())
+    ...     with open(f"{place}/results.json") as file:
+    ...         json.load(file)
     {'config': {}, 'runs': []}
     """
     text = json.dumps(strict(results), indent=1, allow_nan=False)
@@ -207,13 +147,15 @@ def write(path: str | os.PathLike[str], results: dict[str, Any]) -> None:
         partial.write_text(f"{text}\n", encoding="utf-8")
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read(path: str | os.PathLike[str], begun: bool = False) -> dict[str, Any]:
     """Read what `write` wrote.
 
     Parameters
     ----------
     path : path
         The file.
+    begun : bool
+        Whether it may hold no run, as at the start of the first one.
 
     Returns
     -------
@@ -233,12 +175,15 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     nobackprop.errors.InputError: cannot read nowhere/results.json: No such file or directory, expected a results.json
     """
     results: dict[str, Any] = _parsed(path, contents(path, BYTES, "a results.json"))
+    newer = results.get("format") if isinstance(results, dict) else None
+    if isinstance(newer, int) and newer > FORMAT:
+        raise InputError(f"{path} has format {brief(newer)}, expected {FORMAT} at most: a newer nobackprop wrote it")
     check(path, results, FORM)
-    if not results["runs"]:
+    if not results["runs"] and not begun and not results.get("search"):  # a sweep begins with a search
         raise InputError(f"{path}: 'runs' is empty, expected at least one run")
     seen: dict[tuple[str, int], int] = {}
     for i, run in enumerate(results["runs"]):
-        if not run["history"]:
+        if not run["history"] and "diverged" not in run:
             raise InputError(f"{path}: 'runs[{i}].history' is empty, expected at least one epoch")
         # the figure draws records by their places
         for j, record in enumerate(run["history"]):
@@ -374,6 +319,17 @@ def by_rule(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return rules
 
 
+def sound(results: dict[str, Any]) -> dict[str, Any]:
+    """Return the same results without the runs that diverged, which no mean and no curve may hold.
+
+    Examples
+    --------
+    >>> sound({"runs": [{"rule": "bp"}, {"rule": "fa", "diverged": "the loss became inf"}]})
+    {'runs': [{'rule': 'bp'}]}
+    """
+    return results | {"runs": [run for run in results["runs"] if "diverged" not in run]}
+
+
 def seeds(results: dict[str, Any]) -> int:
     """Count the different seeds of the runs.
 
@@ -459,7 +415,7 @@ def table(results: dict[str, Any]) -> str:
     Returns
     -------
     str
-        Two lines that say what the columns are, and the table.
+        Two lines that say what the columns are, the table, and a line for each run that diverged.
 
     Examples
     --------
@@ -470,14 +426,16 @@ def table(results: dict[str, Any]) -> str:
     bp    0.9000 ± -              0.5000    1.000    2.0
     """
     rules = by_rule(results)
-    number = max(len(run["history"][-1]["alignment"]) for run in results["runs"])
+    of = {rule: sound({"runs": runs})["runs"] for rule, runs in rules.items()}
+    last = {rule: [run["history"][-1] for run in runs] for rule, runs in of.items()}
+    number = max((len(record["alignment"]) for records in last.values() for record in records), default=0)
     # of a deep network five, the first and the last among them: more would not fit a terminal
     blocks = sorted({round(i * (number - 1) / 4) for i in range(5)}) if number > 5 else list(range(number))
     heads = ["rule", "test accuracy", "training loss", *(f"delta_{i + 1}" for i in blocks), "s/run"]
-    rows = [[rule, _accuracy(runs),
-             _text(mean([run["history"][-1]["train_loss"] for run in runs]), ".4f"),
-             *(_text(mean([cosine(run["history"][-1], i) for run in runs]), ".3f") for i in blocks),
-             _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in rules.items()]
+    rows = [[rule, _accuracy(runs) if runs else "diverged",
+             _text(mean([record["train_loss"] for record in last[rule]]), ".4f"),
+             *(_text(mean([cosine(record, i) for record in last[rule]]), ".3f") for i in blocks),
+             _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in of.items()]
     widths = [max(map(len, cells)) for cells in zip(heads, *rows, strict=True)]
     lines = ["  ".join([cells[0].ljust(widths[0]),
                         *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))])
@@ -486,7 +444,19 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([
         f"test accuracy: mean ± sample standard deviation over {number} seed{'s' * (number != 1)}",
         "training loss, and cosine of delta_i with that of bp at hidden block i: mean at the last epoch",
-        "", *lines])
+        "", *lines, *diverged(results)])
+
+
+def diverged(results: dict[str, Any]) -> list[str]:
+    """Return a line for each run that diverged, which says so, and that no mean holds it.
+
+    Examples
+    --------
+    >>> diverged({"runs": [{"rule": "fa", "seed": 1, "diverged": "rule fa, seed 1: the loss became inf at epoch 2"}]})
+    ['', 'diverged, and in no mean: rule fa, seed 1: the loss became inf at epoch 2']
+    """
+    told = [f"diverged, and in no mean: {run['diverged']}" for run in results["runs"] if "diverged" in run]
+    return ["", *told] if told else []
 
 
 def _accuracy(runs: list[dict[str, Any]]) -> str:

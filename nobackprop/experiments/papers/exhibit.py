@@ -4,6 +4,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -17,8 +18,10 @@ from ...learn import Run
 from ...models.parts import scaled
 from ...settings import Settings
 from .. import plots
-from ..compare import Trial, environment, train
-from ..results import NUMBER_OR_NULL, by_rule, mean
+from ..compare import environment
+from ..folder import Folder
+from ..loop import MINUTE, Every, Job, Trial, nothing, train
+from ..results import FORMAT, NUMBER_OR_NULL, by_rule, mean
 from ..results import check as check_form
 
 
@@ -89,19 +92,6 @@ class Scale:
     reduce: int = 1
 
 
-def nothing(run: Run) -> dict[str, Any]:
-    """Measure nothing further.
-
-    Examples
-    --------
-    >>> import nobackprop as nb
-    >>> data = nb.data.load("xor")
-    >>> nothing(nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data))
-    {}
-    """
-    return {}
-
-
 @dataclass(frozen=True)
 class Exhibit:
     """A table or figure of a paper: `nobackprop papers run NAME` runs it again.
@@ -150,7 +140,7 @@ class Exhibit:
             if run["rule"] not in [arm.label for arm in self.arms]:
                 raise unknown(f"arm of {self.name}", run["rule"], [arm.label for arm in self.arms])
             for j, record in enumerate(run["history"]):
-                last = j == len(run["history"]) - 1
+                last = j == len(run["history"]) - 1 and run["test_accuracy"] is not None
                 check_form(source, record, {key: form for key, form in self.form.items() if last or key in record},
                            f"runs[{i}].history[{j}]")
 
@@ -220,7 +210,7 @@ class Exhibit:
                   "rule_settings": {arm.label: {"rule": arm.rule, "model": _model(arm, chosen),
                                                 "activation": arm.activation, **asdict(trial.settings)}
                                     for arm, trial in zip(arms, trials, strict=True)}}
-        return Plan(trials, data, self.measure, config, environment(xp, threads) | {"dataset": data.name})
+        return Plan(trials, data, self.measure, config, environment(xp, threads, data))
 
 
 @dataclass(frozen=True)
@@ -250,19 +240,34 @@ class Plan:
     config: dict[str, Any]
     environment: dict[str, Any]
 
-    def run(self) -> dict[str, Any]:
-        """Train every arm with every seed, see `compare.train`, and return the results.
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """Of the form in nobackprop/experiments/results.py; "rule" is the label of an arm.  `run` fills it."""
+        return {"format": FORMAT, "command": "papers", "config": dict(self.config), "environment": self.environment,
+                "runs": []}
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Every arm with every seed."""
+        return [Job(trial, self.data, seed, self.config["device"], self.measure) for trial in self.trials
+                for seed in self.config["seeds"]]
+
+    def run(self, folder: Folder | None = None, order: str = "seeds", checkpoint: Every = MINUTE,
+            log_every: int | None = None) -> dict[str, Any]:
+        """Train every arm with every seed, and return the results.
+
+        Parameters
+        ----------
+        folder, order, checkpoint, log_every
+            As `loop.train` takes them.  Without a folder nothing is written.
 
         Returns
         -------
         dict
-            Of the form in nobackprop/experiments/results.py; "rule" is the label of an arm.
+            `results`.
         """
-        runs: list[dict[str, Any]] = []
-        train([(trial, seed) for seed in self.config["seeds"] for trial in self.trials], self.data, self.config, runs,
-              self.measure)
-        runs.sort(key=lambda run: self.config["rules"].index(run["rule"]))
-        return {"config": self.config, "environment": self.environment, "runs": runs}
+        train(self.jobs, self.results, folder, order, checkpoint, log_every)
+        return self.results
 
 
 def _model(arm: Arm, scale: Scale) -> str:

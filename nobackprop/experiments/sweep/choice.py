@@ -1,0 +1,119 @@
+"""Which setting of a rule is the best: decided by validation accuracy alone, over the seeds of the search."""
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .spec import Point
+
+Record = Mapping[str, Any]
+
+
+def found(results: Record) -> dict[str, Any]:
+    """Return what a search keeps of one run: nothing of the test set, which the search never reads.
+
+    Parameters
+    ----------
+    results : mapping
+        The results of a single run, of the form in nobackprop/experiments/results.py.
+
+    Returns
+    -------
+    dict
+        "seed", "validation_accuracy" and "train_loss" at the last epoch, "epochs", "seconds", and "diverged" if it did.
+        The accuracy of a run that diverged is 0.
+
+    Examples
+    --------
+    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 0.75}
+    >>> found({"runs": [{"seed": 3, "seconds": 1.0, "history": [record]}]})["validation_accuracy"]
+    0.75
+    """
+    run, = results["runs"]
+    last = run["history"][-1] if run["history"] else {}
+    kept = {"seed": run["seed"], "epochs": len(run["history"]), "seconds": run["seconds"],
+            "validation_accuracy": last.get("validation_accuracy", 0.0), "train_loss": last.get("train_loss")}
+    if "diverged" in run:
+        kept |= {"validation_accuracy": 0.0, "diverged": run["diverged"]}
+    return kept
+
+
+def score(runs: Sequence[Record]) -> float:
+    """Return the mean validation accuracy of the runs of one point; that of a run that diverged is 0.
+
+    Examples
+    --------
+    >>> score([{"validation_accuracy": 0.5}, {"validation_accuracy": 1.0}])
+    0.75
+    """
+    return statistics.fmean(run["validation_accuracy"] for run in runs)
+
+
+def best(points: Sequence[Point], runs: Mapping[Point, Sequence[Record]]) -> list[Point]:
+    """Return for every group, which is a rule with its data set and model, the point with the highest score.
+
+    Of two points with the same score the one that the sweep names first is taken.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        All that was tried.
+    runs : mapping of Point to sequence of mapping
+        What `found` gives, for every seed of every point.
+
+    Returns
+    -------
+    list of Point
+        In the order in which the groups come.
+
+    Examples
+    --------
+    >>> points = [Point("xor", "bp", {"lr": lr}) for lr in (0.1, 0.2, 0.3)]
+    >>> accuracies = dict(zip(points, (0.5, 0.9, 0.9), strict=True))
+    >>> runs = {point: [{"validation_accuracy": accuracy}] for point, accuracy in accuracies.items()}
+    >>> [point.settings for point in best(points, runs)]
+    [{'lr': 0.2}]
+    """
+    chosen: dict[tuple[str, str, str], Point] = {}
+    for point in points:
+        if point.group not in chosen or score(runs[point]) > score(runs[chosen[point.group]]):
+            chosen[point.group] = point
+    return list(chosen.values())
+
+
+def varied(settings: Sequence[Record]) -> list[str]:
+    """Return the names of the settings that have several values, which tell the points apart.
+
+    Examples
+    --------
+    >>> varied([{"lr": 0.1, "epochs": 3}, {"lr": 0.2, "epochs": 3}])
+    ['lr']
+    """
+    names = dict.fromkeys(name for one in settings for name in one)
+    return [name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)]
+
+
+def in_words(settings: Record, names: Sequence[str]) -> str:
+    """Return the settings of these names in a few words.
+
+    Examples
+    --------
+    >>> in_words({"lr": 0.001, "optimizer": "sgd", "epochs": 3}, ["lr", "optimizer"]), in_words({}, ["lr"])
+    ('lr 0.001, optimizer sgd', 'defaults')
+    """
+    return ", ".join(f"{name.replace('_', ' ')} {settings[name]:g}" if isinstance(settings[name], float) else
+                     f"{name.replace('_', ' ')} {settings[name]}" for name in names if name in settings) or "defaults"
+
+
+def label(point: Point, points: Sequence[Point]) -> str:
+    """Return what results call a point's group: the rule, and the data set and the model if there are several.
+
+    Examples
+    --------
+    >>> points = [Point("xor", "bp", {}), Point("digits", "bp", {})]
+    >>> label(points[0], points), label(points[0], points[:1])
+    ('bp, xor', 'bp')
+    """
+    several = [len({other.group[i] for other in points}) > 1 for i in range(2)]
+    return ", ".join([point.rule, *(point.group[i] for i in range(2) if several[i])])

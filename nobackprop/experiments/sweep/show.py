@@ -1,0 +1,153 @@
+"""What a sweep has found, as a table and as a figure: validation accuracy against the learning rate."""
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ... import figures
+from ...errors import InputError
+from .. import plots
+from .. import results as files
+from .choice import in_words, score, varied
+
+Results = Mapping[str, Any]
+# what a figure relies on, as results.FORM says it
+FORM: Any = {
+    "config": {"data": str, "model": str},
+    "search": [{"label": str, "settings": {}, "runs": [{"validation_accuracy": files.SHARE}]}],
+}
+
+
+def table(results: Results) -> str:
+    """Return what a sweep has found as text: the best setting of each rule, and its test accuracy on fresh seeds.
+
+    Parameters
+    ----------
+    results : mapping
+        The contents of a sweep's results.json.
+
+    Returns
+    -------
+    str
+        A line for each rule, and after the last run the table of `results.table`.
+
+    Examples
+    --------
+    >>> run = {"seed": 0, "validation_accuracy": 0.5}
+    >>> print(table({"search": [{"label": "bp", "settings": {"lr": 0.1}, "runs": [run]}], "runs": []}))
+    validation accuracy of the best setting: mean ± sample standard deviation over the seeds of the search
+    <BLANKLINE>
+    rule  setting  validation accuracy  tried
+    bp    lr 0.1       0.5000 ± -           1
+    """
+    names = varied([entry["settings"] for entry in results["search"]]) or list(results["search"][0]["settings"])
+    rows = [["rule", "setting", "validation accuracy", "tried"]]
+    for label, tried in _by_label(results).items():
+        top = max(tried, key=lambda entry: score(entry["runs"]))
+        values = [run["validation_accuracy"] for run in top["runs"]]
+        spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-     "
+        rows.append([label, in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",
+                     str(len(tried))])
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]),
+                        row[3].rjust(widths[3])]).rstrip() for row in rows]
+    text = "\n".join(["validation accuracy of the best setting: mean ± sample standard deviation over the seeds of the "
+                      "search", "", *lines])
+    return f"{text}\n\nthe best settings on fresh seeds\n{files.table(dict(results))}" if results["runs"] else text
+
+
+def draw(results: Results) -> Figure:
+    """Draw validation accuracy against the learning rate, a curve for each rule.
+
+    A point is the mean over the seeds of the best setting with that learning rate, the band is the range of the seeds,
+    and a ring is the best setting of the rule.  If the learning rate has one value only, the first other setting with
+    several numbers takes its place; if there is none, the settings stand side by side.
+
+    Parameters
+    ----------
+    results : mapping
+        The contents of a sweep's results.json.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If nothing was found yet.
+
+    Examples
+    --------
+    >>> runs = [{"seed": 0, "validation_accuracy": 0.5}]
+    >>> search = [{"label": "bp", "settings": {"lr": lr}, "runs": runs} for lr in (0.1, 0.2)]
+    >>> draw({"config": {"data": "xor", "model": "mlp:4"}, "search": search}).axes[0].get_xlabel()
+    'learning rate'
+    """
+    files.check("results of a sweep", results, FORM)
+    by_label = _by_label(results)
+    if not by_label:
+        raise InputError("the sweep has found nothing yet, expected one run at least that has ended")
+    figure = Figure(figsize=(7, 4.8), layout="constrained")
+    axes = figure.subplots()
+    name = _axis(results)
+    names = varied([entry["settings"] for entry in results["search"]])
+    ticks = list(dict.fromkeys(in_words(entry["settings"], names) for entry in results["search"]))
+    looks = plots.looks(list(by_label))
+    for tried, look in zip(by_label.values(), looks, strict=True):
+        at = {}
+        for entry in sorted(tried, key=lambda entry: score(entry["runs"])):  # of several at one place the best stays
+            at[entry["settings"][name] if name else ticks.index(in_words(entry["settings"], names))] = entry["runs"]
+        places = sorted(at)
+        values = [[run["validation_accuracy"] for run in at[place]] for place in places]
+        means = [statistics.fmean(of) for of in values]
+        line = {key: value for key, value in look.items() if key in ("color", "linestyle", "label")}
+        axes.plot(places, means, marker="o", markersize=4, **line)
+        if len(by_label) <= plots.MOST_BANDS:
+            axes.fill_between(places, list(map(min, values)), list(map(max, values)), alpha=0.15, linewidth=0,
+                              color=look["color"])
+        top = max(range(len(places)), key=means.__getitem__)
+        axes.plot(places[top], means[top], "o", markersize=11, markerfacecolor="none", color=look["color"])
+    _finish(axes, name, ticks)
+    figures.title(figure, f"{results['config']['data']}, {results['config']['model']}: mean and range over the seeds, "
+                          "and the best setting (ring)")
+    figures.legend(figure, axes.lines[::2], [look["label"] for look in looks])
+    return figure
+
+
+def _by_label(results: Results) -> dict[str, list[Any]]:
+    """The points of the search by the label of their group."""
+    found: dict[str, list[Any]] = {}
+    for entry in results["search"]:
+        found.setdefault(entry["label"], []).append(entry)
+    return found
+
+
+def _axis(results: Results) -> str | None:
+    """The setting that the x axis shows."""
+    values: dict[str, set[Any]] = {"lr": set()}
+    for entry in results["search"]:
+        for key, value in entry["settings"].items():
+            values.setdefault(key, set()).add(value)
+    for key, found in values.items():
+        everywhere = all(key in entry["settings"] for entry in results["search"])
+        if everywhere and len(found) > 1 and all(isinstance(value, int | float) and value > 0 for value in found):
+            return key
+    return None
+
+
+def _finish(axes: Axes, name: str | None, ticks: list[str]) -> None:
+    """Name the axes, and draw the grid."""
+    axes.set_ylabel("validation accuracy")
+    if name:
+        axes.set_xscale("log")
+        axes.set_xlabel("learning rate" if name == "lr" else name.replace("_", " "))
+    else:
+        axes.set_xticks(range(len(ticks)), ticks, rotation=20, ha="right")
+    axes.grid(color="#E6E6E6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    figures.open_frame(axes)

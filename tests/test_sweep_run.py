@@ -1,0 +1,222 @@
+"""Sweeps that run: in real processes, killed on the way, on a real Dask cluster; nothing is lost or done twice."""
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nobackprop.cli import main
+from nobackprop.errors import InputError
+from nobackprop.experiments import papers
+from nobackprop.experiments.folder import Folder
+from nobackprop.experiments.sweep import choice, run, show
+from nobackprop.experiments.sweep.spec import parse
+
+ASKED = {"data": "xor", "rules": ["bp", "shallow"], "model": "mlp:6,6", "batch_size": 500, "epochs": 2,
+         "lr": [1e-4, 1e-2], "seeds": [0, 1], "fresh_seeds": [7]}
+TOML = """
+data = "xor"
+rules = ["bp", "shallow"]
+model = "mlp:6,6"
+batch_size = 500
+epochs = 2
+lr = [1e-4, 1e-2]
+seeds = [0, 1]
+fresh_seeds = [7]
+"""
+
+
+def done(folder: Path, **changes: Any) -> dict[str, Any]:
+    """A sweep's results after all of it was run into that folder."""
+    sweep = parse(ASKED)
+    results = run.begin(sweep)
+    folder.mkdir(exist_ok=True)
+    run.run(sweep, results, Folder(folder), **{"processes": 2, **changes})
+    return results
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Path, dict[str, Any]]:
+    """A sweep that nobody interrupted: its folder and its results."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, done(folder)
+
+
+def bits(results: dict[str, Any]) -> str:
+    """Results without what no two runs have in common, the time that they took."""
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: without(child) for key, child in value.items() if key != "seconds"}
+        return [without(child) for child in value] if isinstance(value, list) else value
+    return json.dumps(without(results), sort_keys=True)
+
+
+def test_the_best_settings_are_run_on_fresh_seeds(whole):
+    folder, results = whole
+    stored = json.loads((folder / "results.json").read_text())
+    assert bits(stored) == bits(results) and "interrupted" not in results["config"]
+    assert [(entry["label"], entry["settings"]["lr"], len(entry["runs"])) for entry in results["search"]] == [
+        ("bp", 1e-4, 2), ("bp", 1e-2, 2), ("shallow", 1e-4, 2), ("shallow", 1e-2, 2)]
+    means = [sum(one["validation_accuracy"] for one in entry["runs"]) / 2 for entry in results["search"]]
+    best = [(1e-4, 1e-2)[means[i] < means[i + 1]] for i in (0, 2)]
+    assert [entry["settings"]["lr"] for entry in results["best"]] == best
+    assert [(one["rule"], one["seed"], one["settings"]["lr"]) for one in results["runs"]] == [
+        ("bp", 7, best[0]), ("shallow", 7, best[1])]
+
+
+def test_a_run_of_a_sweep_is_the_run_that_compare_would_do(whole):
+    from nobackprop.experiments.compare import Comparison, resolve
+    config = resolve("xor", ["bp"], [7], dict(whole[1]["best"][0]["settings"]), threads=1)
+    comparison = Comparison(config)
+    comparison.run()
+    one, = comparison.results["runs"]
+    ours = whole[1]["runs"][0]
+    assert bits({key: ours[key] for key in one}) == bits(one)
+
+
+def test_the_search_never_reads_the_test_set(whole):
+    """Its runs measure the validation samples in the place of the test samples."""
+    folder, _ = whole
+    point, = {one for one in parse(ASKED).points if one.rule == "bp"
+              and one.settings["lr"] == whole[1]["best"][0]["settings"]["lr"]}
+    searched, = json.loads((folder / "runs" / point.key(0) / "results.json").read_text())["runs"]
+    assert searched["test_accuracy"] == searched["history"][-1]["validation_accuracy"]
+    last, = json.loads((folder / "runs" / point.key(7) / "results.json").read_text())["runs"]
+    assert last["test_accuracy"] != last["history"][-1]["validation_accuracy"]
+
+
+def test_nothing_is_run_twice(whole, monkeypatch):
+    folder, results = whole
+
+    def never(*_: object) -> None:
+        raise AssertionError("a run was done again")
+    monkeypatch.setattr(run.Processes, "run", never)
+    again = run.begin(parse(ASKED))
+    run.run(parse(ASKED), again, Folder(folder))
+    assert bits(again) == bits(results)
+
+
+def test_a_process_that_dies_is_replaced(tmp_path, whole):
+    killed = []
+
+    def kill(text: str, ended: int, of: int) -> None:
+        if ended == 2:
+            child = multiprocessing.active_children()[0]
+            os.kill(child.pid or 0, signal.SIGKILL)
+            killed.append(child.pid)
+    assert bits(done(tmp_path, tell=kill)) == bits(whole[1]) and killed
+
+
+def test_processes_that_always_die_end_the_sweep_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_begin", os.abort)
+    with pytest.raises(InputError, match="died 3 times"):
+        done(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_goes_on_and_its_processes_end_with_it(tmp_path, whole, capsys):
+    (tmp_path / "a.toml").write_text(TOML)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "nobackprop", "sweep", str(tmp_path / "a.toml"), "--out", str(out)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("3 of 10"):
+                break
+        children = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        handles = [os.pidfd_open(pid) for pid in children]
+        process.kill()
+    for handle in handles:  # of a process that has ended it can be read
+        assert select.select([handle], [], [], 60)[0]
+        os.close(handle)
+    assert main(["sweep", "--status", str(out)]) == 0
+    assert "of 8 runs have ended" in capsys.readouterr().out
+    assert main(["sweep", "--resume", str(out)]) == 0
+    assert bits(json.loads((out / "results.json").read_text())) == bits(whole[1])
+    assert (out / "figure.png").stat().st_size > 10_000
+
+
+@pytest.fixture
+def distributed() -> Any:
+    """Dask, which draws from Python's global generator; afterwards it stands where it stood."""
+    found, state = pytest.importorskip("distributed"), random.getstate()
+    yield found
+    random.setstate(state)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_does_the_same_though_a_worker_of_it_is_killed(tmp_path, whole, distributed):
+    killed = []
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+                                  silence_logs=50) as cluster:
+        def kill(text: str, ended: int, of: int) -> None:
+            if ended == 2:
+                killed.append(next(iter(cluster.workers.values())).pid)
+                os.kill(killed[0], signal.SIGKILL)
+        found = done(tmp_path, scheduler=cluster.scheduler_address, tell=kill)
+    assert bits(found) == bits(whole[1]) and killed
+    assert bits(json.loads((tmp_path / "results.json").read_text())) == bits(found)
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    ([], "expected FILE.toml"), (["a.toml", "--status", "b"], "got 2 of them"), (["nowhere.toml"], "cannot read"),
+    (["--status", "nowhere"], "cannot read"), (["--resume", "nowhere"], "cannot go on"),
+    (["--resume", "nowhere", "--out", "b"], "--out cannot be given"), (["x", "--processes", "0"], "from 1 on")])
+def test_wrong_use_is_said_in_one_sentence(arguments, sentence, capsys):
+    assert main(["sweep", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told and told.count("\n") == 1
+
+
+def test_an_unreachable_scheduler_is_said_in_one_sentence(monkeypatch, distributed):
+    monkeypatch.setattr(run, "CONNECT", 0.2)
+    for address in ("tcp://127.0.0.1:1", "nonsense://a", ""):
+        with pytest.raises(InputError, match="cannot reach the Dask scheduler"):
+            run.on_cluster([], lambda task, results: None, address)
+
+
+def test_the_folder_of_something_else_is_no_sweep(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps({"config": {"data": "xor", "model": "mlp:4"}, "runs": []}))
+    with pytest.raises(InputError, match="holds no sweep"):
+        run.status(tmp_path)
+
+
+# what is shown
+
+
+def test_the_table_names_what_was_varied(whole):
+    text = show.table(whole[1])
+    assert "bp       lr 0.0" in text and "batch size" not in text and "the best settings on fresh seeds" in text
+
+
+def test_the_figure_shows_a_curve_and_a_ring_for_each_rule(whole, tmp_path):
+    figure = papers.draw(whole[1])
+    axes, = figure.axes
+    assert axes.get_xscale() == "log" and axes.get_xlabel() == "learning rate" and len(axes.lines) == 4
+    curve, ring = axes.lines[:2]
+    means = [choice.score(entry["runs"]) for entry in whole[1]["search"][:2]]
+    assert list(curve.get_ydata()) == means and list(ring.get_ydata()) == [max(means)]
+    assert list(ring.get_xdata()) == [whole[1]["best"][0]["settings"]["lr"]]
+    (tmp_path / "a.json").write_text(json.dumps(whole[1]))
+    assert main(["plot", str(tmp_path / "a.json"), "--out", str(tmp_path / "a.png")]) == 0
+
+
+def test_without_several_learning_rates_another_setting_or_the_names_take_their_place(whole):
+    def axis(settings: list[dict[str, Any]]) -> str:
+        runs = [{"validation_accuracy": 0.5}]
+        search = [{"label": "bp", "settings": one, "runs": runs} for one in settings]
+        return show.draw({"config": {"data": "xor", "model": "mlp:4"}, "search": search}).axes[0].get_xlabel()
+    assert axis([{"lr": 0.1, "batch_size": 1}, {"lr": 0.1, "batch_size": 2}]) == "batch size"
+    assert axis([{"optimizer": "sgd"}, {"optimizer": "adam"}]) == ""
+    assert axis([{}]) == ""
+    with pytest.raises(InputError, match="has found nothing yet"):
+        axis([])
