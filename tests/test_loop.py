@@ -635,10 +635,19 @@ def test_the_library_installs_no_handler(monkeypatch):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_is_an_exception_once(name):
     number = getattr(signal, name)
-    with listening():
-        with pytest.raises(Ended, match=f"^ended by {name}$"):
+    before = signal.signal(number, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    try:
+        with listening():
+            with pytest.raises(Ended, match=f"^ended by {name}$"):
+                signal.raise_signal(number)
             signal.raise_signal(number)
-        signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        signal.signal(number, signal.SIG_IGN)
+        with listening():
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
 
 
 def test_the_signals_name_is_said_before_the_run(command, monkeypatch):
