@@ -171,7 +171,7 @@ def test_a_run_looks_at_no_targets_again(monkeypatch):
 
 
 @every_rule
-@pytest.mark.parametrize("rng", [0, None, np.random.RandomState(0), np.random, "x"], ids=repr)
+@pytest.mark.parametrize("rng", [0, None, np.random.RandomState(0), np.random, "x"], ids=lambda rng: type(rng).__name__)
 def test_a_step_draws_from_a_generator_alone(name, rng):
     """Under every rule, or the mistake would show with the next rule that is tried."""
     case = Stepped(name)

@@ -296,7 +296,8 @@ def test_a_block_with_a_signal_listens_to_nobody_above():
 # What `init`, `forward` and `backward` take
 
 
-@pytest.mark.parametrize("rng", [0, None, np.random.RandomState(0), np.random, "x", np.random.PCG64(0)], ids=lambda rng: type(rng).__name__)
+@pytest.mark.parametrize("rng", [0, None, np.random.RandomState(0), np.random, "x", np.random.PCG64(0)],
+                         ids=lambda rng: type(rng).__name__)
 def test_init_draws_from_a_generator_alone(rng):
     assert refused(lambda: network.init(models.build("mlp:5", (6,), 3), rng, (6,))).startswith("rng is ")
 
