@@ -63,8 +63,11 @@ def write(path: str | os.PathLike[str], kind: str, header: Mapping[str, Any], tr
             if at in arrays:
                 raise InputError(f"two arrays of a saved tree have the name {at}")
             arrays[at] = np.asarray(leaf, order="C")
-    text = json.dumps({"format": FORMAT, "kind": kind, "trees": {name: outline(tree) for name, tree in trees.items()},
-                       "header": header}, allow_nan=False)
+    form = {name: outline(tree) for name, tree in trees.items()}
+    try:
+        text = json.dumps({"format": FORMAT, "kind": kind, "trees": form, "header": header}, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the header of this {kind} cannot be written: {error}") from None
     with writing(path) as partial:
         partial.write_bytes(save(arrays, {"nobackprop": text, "sha256": _checksum(text, arrays)}))
 

@@ -288,8 +288,31 @@ MUTANTS: dict[str, list[Mutant]] = {
             pass""", "tests/test_loop.py"),
         Mutant("a checkpoint of other settings is taken", "(run.name, run.seed, run.settings) == (*job.key, "
                "job.trial.settings)", "(run.name, run.seed) == job.key", "tests/test_loop.py"),
-        Mutant("the last labels are no part of the fingerprint", "for part in fields(data):",
-               "for part in fields(data)[:5]:", "tests/test_loop.py"),
+    ],
+    "nobackprop/data/dataset.py": [
+        Mutant("mean and scale are no part of the fingerprint", "for part in fields(self)[2:]:",
+               "for part in fields(self)[2:-2]:", "tests/test_saving.py"),
+        Mutant("raw samples are scaled first and shifted then", "part /= scale", "part *= scale",
+               "tests/test_saving.py"),
+    ],
+    "nobackprop/saving.py": [
+        Mutant("an edited array is taken", "if checksum != _checksum(text, arrays):", "if checksum is None:",
+               "tests/test_saving.py"),
+        Mutant("a model is taken for a checkpoint", 'if about["kind"] != kind:', 'if about["kind"] is None:',
+               "tests/test_saving.py"),
+    ],
+    "nobackprop/experiments/sweep/choice.py": [
+        Mutant("the worst setting is chosen", "score(runs[point]) > score(runs[chosen[point.group]])",
+               "score(runs[point]) < score(runs[chosen[point.group]])", "tests/test_sweep.py"),
+        Mutant("the last of two equal settings is chosen", "score(runs[point]) > score(", "score(runs[point]) >= score(",
+               "tests/test_sweep.py"),
+        Mutant("a run that diverged counts with what it had", 'kept |= {"validation_accuracy": 0.0, "diverged"',
+               'kept |= {"diverged"', "tests/test_sweep.py"),
+    ],
+    "nobackprop/experiments/sweep/run.py": [
+        Mutant("the search reads the test set", "    if task.searching:", "    if not task:", "tests/test_sweep_run.py"),
+        Mutant("the best settings are run on the seeds of the search", "do(tasks(chosen, sweep.fresh_seeds,",
+               "do(tasks(chosen, sweep.seeds,", "tests/test_sweep_run.py"),
     ],
     "nobackprop/experiments/folder.py": [
         Mutant("a folder in use is written to", "if any(entry.name != LOCK for entry in path.iterdir()):",

@@ -245,6 +245,13 @@ def test_what_would_be_read_back_as_something_else_is_not_written(tree, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("value", [float("nan"), np.float32(1), {1, 2}])
+def test_a_header_that_json_cannot_hold_is_not_written(value, tmp_path):
+    with pytest.raises(InputError, match="the header of this example cannot be written"):
+        saving.write(tmp_path / "a", "example", {"history": value}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_scalar_and_an_empty_array_keep_their_shapes(tmp_path):
     tree = [np.array(2.5), np.zeros((0, 3), "float32")]
     saving.write(tmp_path / "a", "example", {}, {"params": tree})

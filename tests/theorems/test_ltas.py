@@ -174,7 +174,10 @@ def test_with_two_classes_the_signals_lie_at_least_as_close_as_the_matrices(seed
     SGD(case.state, lr=1.0)(case.align())
     ours, true = (signals(case.net, rule, case.params, case.state, case.x, case.y)[0] for rule in (case.rule, BP()))
     whole = cos(case.state[0], P)
-    for u, v in zip(ours, true, strict=True):
+    errors = np.abs(len(case.x) * case.net.error(case.tape().output, case.y)).max(1)
+    for u, v, error in zip(ours, true, errors, strict=True):
+        if error < 1e-6:  # one minus a probability that is nearly one: what is left of it are rounding errors
+            continue
         assert cos(u, v) >= whole - 1e-9
         assert not opposite or cos(u, v) == pytest.approx(whole, rel=0, abs=1e-9)
 
