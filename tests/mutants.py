@@ -304,13 +304,14 @@ MUTANTS: dict[str, list[Mutant]] = {
     "nobackprop/experiments/sweep/choice.py": [
         Mutant("the worst setting is chosen", "score(runs[point]) > score(runs[chosen[point.group]])",
                "score(runs[point]) < score(runs[chosen[point.group]])", "tests/test_sweep.py"),
-        Mutant("the last of two equal settings is chosen", "score(runs[point]) > score(", "score(runs[point]) >= score(",
-               "tests/test_sweep.py"),
+        Mutant("the last of two equal settings is chosen", "score(runs[point]) > score(",
+               "score(runs[point]) >= score(", "tests/test_sweep.py"),
         Mutant("a run that diverged counts with what it had", 'kept |= {"validation_accuracy": 0.0, "diverged"',
                'kept |= {"diverged"', "tests/test_sweep.py"),
     ],
     "nobackprop/experiments/sweep/run.py": [
-        Mutant("the search reads the test set", "    if task.searching:", "    if not task:", "tests/test_sweep_run.py"),
+        Mutant("the search reads the test set", "    if task.searching:", "    if not task:",
+               "tests/test_sweep_run.py"),
         Mutant("the best settings are run on the seeds of the search", "do(tasks(chosen, sweep.fresh_seeds,",
                "do(tasks(chosen, sweep.seeds,", "tests/test_sweep_run.py"),
     ],

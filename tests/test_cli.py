@@ -274,6 +274,7 @@ def test_too_little_memory_is_a_sentence(command, monkeypatch):
     assert command("train", *TINY) == (1, "", "nobackprop: out of memory: Unable to allocate 1 TiB\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv, expected", [
     ([], 0),
     (["models"], 0),
@@ -333,6 +334,7 @@ def stored(place):
     (place / "stored.json").write_text(json.dumps({"config": {"data": "digits", "model": "mlp"}, "runs": [run]}))
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("how", ["2>/dev/full", "<&- 2>&-", *(
     pytest.param(how, marks=pytest.mark.slow) for how in ("2>&-", "<&-"))])
@@ -347,6 +349,7 @@ def test_without_stderr_or_stdin_all_is_done_quietly(stored, place, how):
     assert everything(place) == ["codes", "figure.png", "o", "o/figure.png", "o/results.json", "stored.json"]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("how", [">&-", ">&- 2>&-", ">&- <&-"])
 def test_without_stdout_nothing_is_begun(stored, place, how):
@@ -356,6 +359,7 @@ def test_without_stdout_nothing_is_begun(stored, place, how):
     assert everything(place) == ["codes", "stored.json"]
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("argv, errors, unbuffered, made", [
     (LIST, "", "", []), (LIST, "", "1", []), (LIST, "2>/dev/full", "", []), (HELP, "", "", []),
@@ -450,6 +454,7 @@ def test_everything_typed_arrives(command):
     assert config.keys() - typed.keys() <= set(NAMES)
 
 
+@pytest.mark.slow
 def test_plot_draws_again_from_the_file_alone(command):
     assert command("train", *TINY, "--out", "o")[0] == 0
     first = Path("o/figure.png").read_bytes()

@@ -189,6 +189,7 @@ def test_pooling_and_its_adjoints_are_the_plain_ones(xp, case, data):
                  to_numpy(pool.plain_d_avg_pool(delta, h.shape, *how)), of=16 * np.abs(to_numpy(delta)).max(initial=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [15, 16, 17, 257])
 def test_windows_of_any_size_know_the_place_of_the_largest(xp, size):
     """The last place and one in the middle: more than a byte can tell from 17 x 17 on, two bytes from 257 x 257 on."""

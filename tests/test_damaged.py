@@ -103,6 +103,7 @@ def test_damaged_results_are_drawn_or_refused(path, tree, render):
     shown_or_refused(tree, path, render)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", BASES, ids=[*(file.stem for file in STORED), *EXHIBITS])
 def test_undamaged_results_are_drawn(path, base):
     assert shown_or_refused(base, path, render=True)
@@ -214,6 +215,7 @@ def test_what_is_refused(path, name, place, value, sentence):
     assert str(told.value).endswith(sentence)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["$", "$$", "a$b$c", r"\$\frac{$", "_x", "\u65e5\u672c", "\U0001f600", "W" * 2000, ""])
 def test_every_printable_text_is_drawn(path, text):
     digits, = (file for file in STORED if file.stem == "digits")

@@ -100,6 +100,7 @@ def test_the_page_counts_its_files(title):
     assert row and int(row[1]) == len(FILES[title])
 
 
+@pytest.mark.slow
 def test_all_of_it_works_from_the_command_line(checkout):
     (done, _, told), (_, said, _), (_, listed, _) = commands(
         checkout, (*TRAIN, "--loss", "pseudo_huber", "--smoothing", "0.1", "--out", "out"), ("train", "--help"),

@@ -124,8 +124,8 @@ def interrupt() -> None:
 # ---------------------------------------------------------------- going on
 
 
-@pytest.mark.parametrize("order", ["seeds", "rules"])
-@pytest.mark.parametrize("every", ["1", "2", "0.0001s", "never"])
+@pytest.mark.slow
+@pytest.mark.parametrize("every, order", [("1", "seeds"), ("2", "rules"), ("0.0001s", "rules"), ("never", "seeds")])
 @pytest.mark.parametrize("after", range(12))
 def test_what_was_interrupted_goes_on_bit_for_bit(command, monkeypatch, whole, after, every, order):
     how = ["--checkpoint-every", every, "--order", order]
@@ -418,6 +418,7 @@ class Disk:
         return how
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", range(17))
 def test_a_disk_that_fills_up_at_any_write_costs_nothing(command, monkeypatch, place, whole, last):
     """A comparison writes results at the start, after 4 runs and at the end, two checkpoints a run, and a figure."""
@@ -588,6 +589,7 @@ def test_a_second_signal_breaks_nothing(command, monkeypatch, whole):
     assert command("compare", "--resume", "o")[0] == 0 and without_seconds(stored()) == whole
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("writing", range(7))
 def test_a_signal_while_results_are_written_loses_nothing(command, monkeypatch, whole, writing):

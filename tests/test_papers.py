@@ -348,6 +348,7 @@ def marked(monkeypatch):
     return load
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["asap:table-3.1", "al:table-2", "asap:table-5.2", "al:table-3"])
 @pytest.mark.parametrize("scale", ["smoke", "small", "full"])
 @pytest.mark.parametrize("train, held, reduce", [(100, 30, 1), (None, None, 1), (100, 30, 2), (None, None, 2),
@@ -568,6 +569,7 @@ def test_an_arm_without_test_accuracy_is_compared_by_a_dash():
     assert papers.compare(found).splitlines()[1:] == ["a     1.00  -", "b        -  100.00"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["al:table-5", "al:table-6", "al:table-7", "al:figure-5"])
 def test_what_was_measured_is_drawn_from_the_file_alone(name, few, tmp_path):
     assert cli.main(["papers", "run", name, "--out", str(tmp_path / "out")]) == 0

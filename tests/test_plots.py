@@ -175,6 +175,7 @@ def of_length(length, count, letters="asap:k=4:plan=published:match=random"):
     return [f"{i}:{letters * length}"[:length] for i in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", [
     *(of_length(length, count) for length in (30, 60) for count in (1, 2, 6, 7)), of_length(45, 5), of_length(45, 13),
     of_length(60, 40),
@@ -207,6 +208,7 @@ def test_a_legend_has_as_many_columns_as_fit():
     assert 1 < columns(of_length(30, 6)) < 6 and columns(of_length(90, 6, "W")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp:" + ",".join(["1024"] * count) for count in (1, 20, 40, 100, 1000)] + [
     "W" * 30, "W" * 500, "two words " * 20, "x" * 10**6])
 def test_a_title_is_inside_the_figure_whatever_the_model_is_called(model):
@@ -227,6 +229,7 @@ def test_what_is_too_long_keeps_its_start_and_its_end():
     assert first.startswith("startW") and last.endswith("Wend") and len(first) > len(last) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", [["$"], ["$a$", "$b$"], [r"\$x$", "$\\frac{$"], ["_hidden", "__"], ["a b", " "],
                                    [f"${i}$ {'x' * 50}" for i in range(7)]])
 def test_names_are_shown_as_they_stand(rules):
@@ -245,6 +248,7 @@ def test_a_sign_that_the_font_lacks_is_shown_by_its_number():
         r"\u65e5\u672c", "\u00e9\u03b4", r"a\nb\x00\ud800"]
 
 
+@pytest.mark.slow
 def test_more_rules_than_a_legend_can_show_are_refused():
     runs = [a_run(f"rule {i}", 0, [0.1], [0.1]) for i in range(plots.MOST_RULES + 1)]
     with pytest.raises(InputError, match="^got results of 201 rules, expected at most 200 in a figure$"):
@@ -252,6 +256,7 @@ def test_more_rules_than_a_legend_can_show_are_refused():
     check_texts(draw(some_results(*runs[1:])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXHIBITS)
 def test_no_text_of_an_exhibit_leaves_its_figure(name):
     found = exhibit_results(name, seeds=(0, 1))
@@ -260,6 +265,7 @@ def test_no_text_of_an_exhibit_leaves_its_figure(name):
     check_texts(papers.draw(found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["asap", "asap:plan=published:match=random", "as"])
 @pytest.mark.parametrize("model", ["mlp:8,8", "mlp:" + ",".join(["8"] * 60)])
 def test_no_text_of_the_memory_leaves_its_figure(rule, model):

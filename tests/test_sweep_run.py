@@ -105,6 +105,7 @@ def test_nothing_is_run_twice(whole, monkeypatch):
     assert bits(again) == bits(results)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_replaced(tmp_path, whole):
     killed = []
 

@@ -60,6 +60,7 @@ def test_the_description_says_the_numbers():
         assert part in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
 def test_it_is_drawn(result, ending, tmp_path):
     file = tmp_path / f"figure.{ending}"

@@ -352,6 +352,7 @@ if not mine:
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("where", FORKS)
 def test_a_forked_child_has_one_worker_and_waits_for_no_other(where):

@@ -114,6 +114,7 @@ def test_every_update_is_its_delta_times_what_the_plan_shares(seed, k, name):
 
 # Kolen-Pollack, for every plan of sharing
 
+@pytest.mark.slow
 @pytest.mark.parametrize("match", sorted(MATCHES))
 @pytest.mark.parametrize("name", sorted(PLANS))
 @given(seed=seeds, k=st.integers(1, 5), optimizer=st.sampled_from(["sgd", "adamw"]), forgets=st.floats(1e-3, 0.5),
@@ -183,6 +184,7 @@ def test_under_asfp_the_difference_follows_that_of_the_updates_and_so_is_bounded
         assert norm(D) <= left * norm(first[path]) + largest * (1 - left) / forgets + 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_under_asfp_w_and_b_need_not_meet(seed):
     """Under ASAP almost nothing is left of W - B after these steps; under ASFP it stays."""
@@ -842,6 +844,7 @@ def test_under_activation_sharing_k_does_so_with_biases_and_any_loss_and_batch(s
                          slack=2.0**18)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("layers", [2, 3, 4])
 @pytest.mark.parametrize("rule", ["as", "foa"])

@@ -264,6 +264,7 @@ def test_that_is_the_derivative_of_the_printed_4_7(seed):
     assert_close(inner(gradients(case), direction), expected, of=terms(gradients(case), direction))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_without_the_stop_the_codes_fall_together(seed):
     """On random labels the bridge predicts only the mean code, and the encoders move towards it."""

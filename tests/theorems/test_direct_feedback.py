@@ -94,6 +94,7 @@ def test_what_hidden_blocks_hear_under_drtp_is_minus_the_projected_target(seed):
         assert_close(signal, -case.y @ b / len(case.y), of=b)
 
 
+@pytest.mark.slow
 def test_drtp_learns_digits_at_its_defaults():
     """With relu units, at the data set's own learning rate, the accuracy is only 0.85."""
     assert {"activation", "lr"} <= set(RULES["drtp"].defaults)
