@@ -487,12 +487,12 @@ def loss(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 
 # From zero weights, on white inputs
 
-def mode(mu: np.ndarray, t: float) -> np.ndarray:
+def mode(mu: np.ndarray | float, t: float) -> np.ndarray:
     """Return p(t), the solution of p' = 1 - mu p^3 / 2 with p(0) = 0.
 
     Parameters
     ----------
-    mu : numpy.ndarray, shape (...)
+    mu : numpy.ndarray, shape (...), or float
         Numbers of at least 0.
     t : float
         The time, at least 0; it may be infinite, and then p is the limit, infinite for mu = 0.
