@@ -792,6 +792,12 @@ def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
       for eta in (np.nan, np.inf, -1.0)),
     (lambda: flow.safe_rate(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), s=-1.0), "s must be a non-negative"),
     (lambda: flow.bound(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), 1e300, 1e10), "larger than every number"),
+    (lambda: flow.bound(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), 1e160, 1e140), "larger than every number"),
+    *((lambda v=v: flow.safe_rate(Task(np.eye(2), np.eye(2)), v * np.ones((2, 2)), np.eye(2)), said)
+      for v, said in ((1e200, "larger than every number"), (np.nan, "weights must be finite"),
+                      (-np.inf, "weights must be finite"))),
+    *((lambda v=v: flow.bound(Task(np.eye(2), np.eye(2)), np.eye(2), v * np.ones((2, 2))), said)
+      for v, said in ((1e200, "larger than every number"), (np.nan, "weights must be finite"))),
     (lambda: flow.from_zero(Task(np.ones((1, 1)), np.ones((1, 1)), np.eye(1)), 1.0), "white inputs"),
     (lambda: Task(np.ones((2, 0)), np.ones((3, 0))), "one column per input"),
     (lambda: Task(np.ones((2, 2)), np.array(1.0)), "one column per input"),
