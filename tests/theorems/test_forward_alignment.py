@@ -757,6 +757,21 @@ def test_with_noisy_targets_the_rule_ends_at_least_squares(seed):
     pytest.fail(f"|E| is still {norm(T - net.W[1] @ net.W[0])}")
 
 
+@given(seed=seeds, n_x=st.integers(2, 5), n_h=sizes, n_o=sizes, samples=st.integers(1, 2), rank=st.integers(1, 2))
+def test_a_batch_of_fewer_samples_than_inputs_is_a_task_of_its_own(seed, n_x, n_h, n_o, samples, rank):
+    """Sigma is singular, and targets are any: T = E[y* x^T] Sigma^+, and the loss less its least value is f."""
+    net = Learner("foa", seed, (n_x, n_h, n_o), samples=samples)
+    x = net.case.x = spectrum(net.case.rng, samples, n_x, 0.5, 2, min(rank, samples))
+    y = net.case.y = net.case.rng.uniform(-1, 1, (samples, n_o))
+    task = net.task(y.T @ x / samples @ np.linalg.pinv(x.T @ x / samples, 1e-9))
+    least = ((y - x @ np.linalg.lstsq(x, y, 1e-9)[0])**2).sum() / samples
+    expected = flow.step(task, *net.W, 0.1)
+    assert_close(flow.loss(task, *net.W) + least, ((y - x @ net.W[0].T @ net.W[1].T)**2).sum() / samples,
+                 of=scale(*net.W, x, y, task.T), slack=2.0**12)
+    for found, change in zip(net.step(0.1), expected, strict=True):
+        assert_close(found, change, of=scale(*net.W, *net.state, x, y, task.T), slack=2.0**12)
+
+
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))
 def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
     """Both rules as they are, with T and T^T, C and B = C^T, W_1 and W_2^T, on white inputs, step by step."""
