@@ -731,12 +731,12 @@ def follows(rule: str, seed: int, eta: float, steps: int = 200) -> tuple[float, 
     """The first and the last loss of a linear network with three layers over the shared activity, under decay 0.002."""
     trial = Trial(rule, seed, linear_net(4, 3, 2), (3,), 9)
     trial.y = trial.x @ (trial.rng.standard_normal((2, 3)) @ trial.params[0]["W"]).T
-    first = trial.net.value(trial.tape().output, trial.y)
+    first = float(trial.net.value(trial.tape().output, trial.y))
     for _ in range(steps // 2):
         trial.train(2, "sgd", eta, 0.002)
         if max(np.abs(W).max() for _, W in leaves(weights(trial.params))) > 1e6:
             return first, np.inf
-    return first, trial.net.value(trial.tape().output, trial.y)
+    return first, float(trial.net.value(trial.tape().output, trial.y))
 
 
 @pytest.mark.slow

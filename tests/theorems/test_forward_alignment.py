@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import Case
-from scipy.integrate import quad
+from scipy.integrate import quad, solve_ivp
 from tolerance import assert_close, assert_zero
 
 from nobackprop import InputError
@@ -20,6 +20,7 @@ from nobackprop.optim import SGD, bind
 from nobackprop.rules import RULES
 from nobackprop.studies import forward_alignment_flow as flow
 from nobackprop.studies.forward_alignment_flow import Task, error, integrate, velocity
+from nobackprop.tree import leaves
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 5)
@@ -675,6 +676,51 @@ def test_with_biases_k_has_one_more_term(loss, seed, name, n_x, n_h, n_o, eta):
         change = np.outer(db, db) - dW2.T @ dW2 if name == "foa" else -np.outer(db, db) - dW1 @ dW1.T
         size = scale(*low.values(), up["W"], *old.values())
         assert_close(conserved(), before + change, of=size)
+
+
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes)
+def test_with_biases_h_moves_by_the_loss_and_one_more_term(seed, n_x, more, n_o):
+    """H + |b_1|^2/2 + |b_2 - t|^2/2 is quadratic or linear in each array, so a central difference derives it exactly."""
+    case = Case(RULES["foa"], seed, sizes=(n_x + more,), inputs=n_x, classes=n_o, activation="identity", loss="squared")
+    C = case.state[0][0]["W"]
+    C[...] = spectrum(case.rng, n_x + more, n_x, 0.5, 2)
+    T, t = case.rng.uniform(-1, 1, (n_o, n_x)), case.rng.uniform(-1, 1, n_o)
+    case.y = case.x @ T.T + t
+    low, up, task = case.params[0][0], case.params[1], Task(T, C)
+    moves = [-g for _, g in leaves(case.grads())]
+    e, b = case.tape().output - case.y, low["b"].copy()
+    found = []
+    for step in (1, -2):
+        for (_, array), move in zip(leaves(case.params), moves, strict=True):
+            array += step * move
+        found.append(flow.H(task, low["W"], up["W"]) + (low["b"]**2).sum() / 2 + ((up["b"] - t)**2).sum() / 2)
+    assert_close((found[0] - found[1]) / 2, -(e**2).sum() / len(e) + T @ np.linalg.pinv(C) @ b @ e.mean(0),
+                 of=scale(*low.values(), *up.values(), *moves, e, np.linalg.pinv(C)), slack=2.0**12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_biases_forward_alignment_has_learnt_from_these_starts(seed):
+    """Measured, as no proof is known: the flow of the rule with all biases, from weights of three sizes."""
+    case = Case(RULES["foa"], seed, sizes=(3,), inputs=2, classes=2, activation="identity", loss="squared")
+    arrays = [array for _, array in leaves(case.params)]
+    for array in arrays:
+        array[...] = (0.3, 1, 3)[seed % 3] * case.rng.standard_normal(array.shape)
+    case.state[0][0]["W"][...] = spectrum(case.rng, 3, 2, 0.5, 2)
+    case.x = case.x + 1                                                            # inputs with a mean
+    case.y = case.x @ case.rng.standard_normal((2, 2)) + case.rng.standard_normal(2)
+
+    def put(row):
+        for array, part in zip(arrays, np.split(row, np.cumsum([array.size for array in arrays])[:-1]), strict=True):
+            array[...] = part.reshape(array.shape)
+
+    def slope(t, row):
+        put(row)
+        return -np.concatenate([g.ravel() for _, g in leaves(case.grads())])
+
+    start = np.concatenate([array.ravel() for array in arrays])
+    path = solve_ivp(slope, (0, 500), start, "LSODA", rtol=1e-7, atol=1e-9)
+    put(path.y[:, -1])
+    assert np.abs(case.tape().output - case.y).max() < 1e-4
 
 
 @pytest.mark.parametrize("biases, optimizer", [(True, "sgd"), (False, "adam"), (False, "momentum")])
