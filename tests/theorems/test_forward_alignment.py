@@ -680,7 +680,7 @@ def test_with_biases_k_has_one_more_term(loss, seed, name, n_x, n_h, n_o, eta):
 
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes)
 def test_with_biases_h_moves_by_the_loss_and_one_more_term(seed, n_x, more, n_o):
-    """H + |b_1|^2/2 + |b_2 - t|^2/2 is quadratic or linear in each array, so a central difference derives it exactly."""
+    """H + |b_1|^2/2 + |b_2 - t|^2/2 is quadratic or linear in each array, so a central difference is exact."""
     case = Case(RULES["foa"], seed, sizes=(n_x + more,), inputs=n_x, classes=n_o, activation="identity", loss="squared")
     C = case.state[0][0]["W"]
     C[...] = spectrum(case.rng, n_x + more, n_x, 0.5, 2)
