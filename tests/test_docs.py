@@ -15,7 +15,7 @@ from nobackprop.rules import RULES
 from nobackprop.rules.alignment_support import LAS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "theory").glob("*.md"))]
 README = PAGES[0].read_text(encoding="utf-8")
 
 
@@ -35,7 +35,7 @@ def test_the_readme_shows_las_as_it_is():
     assert methods in README
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     text = re.sub(r"(```.*?```|`[^`\n]*`)", "code", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):

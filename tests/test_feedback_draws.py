@@ -56,7 +56,7 @@ def test_a_rule_says_so_too():
     params, shapes = network.init(net, np.random.default_rng(0), (3,))
     for draw in (gaussian, sparse):
         with pytest.raises(InputError, match="^rng is 0"):
-            DFA(draw=draw).init(0, net, params, shapes)  # type: ignore[arg-type]
+            DFA(draw=draw).init(0, net, params, shapes)
 
 
 @pytest.mark.parametrize("params", [None, [], 3, "x", [None], [{"b": np.ones(3)}]], ids=repr)

@@ -250,8 +250,10 @@ def test_a_rate_that_cannot_be_is_refused_whenever_it_comes(name, wrong):
 
 
 @pytest.mark.parametrize("make, sentence", [
-    (lambda: SGD(drawn(0), LR, decoupled=1), "^decoupled must be True or False, got 1$"),
-    (lambda: Momentum(drawn(0), LR, nesterov="no"), "^nesterov must be True or False, got 'no'$"),
+    (lambda: SGD(drawn(0), LR, decoupled=1),  # type: ignore[arg-type]
+     "^decoupled must be True or False, got 1$"),
+    (lambda: Momentum(drawn(0), LR, nesterov="no"),  # type: ignore[arg-type]
+     "^nesterov must be True or False, got 'no'$"),
     (lambda: bind("sgd", [1.0], LR), "^the leaf 0 is 1.0, expected an array of floats$"),
     (lambda: bind("sgd", "params", LR), "^the leaf of the tree is 'params', expected an array of floats$"),
     (lambda: bind("sgd", {"W": np.ones(3, int)}, LR), r"^the leaf W is array.*, expected an array of floats$"),

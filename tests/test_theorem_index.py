@@ -36,9 +36,9 @@ def incomplete(found: list[Statement]) -> list[str]:
 def missing(found: list[Statement]) -> list[str]:
     """Tests that are not there."""
     named = sorted({test for one in found for test in one.tests})
-    known = {path: names_in(ROOT / path) if (ROOT / path).is_file() else set() for path in
-             {test.partition("::")[0] for test in named}}
-    return [test for test in named if test.partition("::")[2] not in known[test.partition("::")[0]]]
+    files = {test: ROOT / test.partition("::")[0] for test in named}
+    return [test for test, file in files.items() if not file.is_file()
+            or test.partition("::")[2] not in names_in(file.read_text(encoding="utf-8"), file.suffix)]
 
 
 def homeless(page: str) -> list[str]:

@@ -487,12 +487,12 @@ def loss(task: Task, W1: np.ndarray, W2: np.ndarray) -> float:
 
 # From zero weights, on white inputs
 
-def mode(mu: np.ndarray, t: float) -> np.ndarray:
+def mode(mu: np.ndarray | float, t: float) -> np.ndarray:
     """Return p(t), the solution of p' = 1 - mu p^3 / 2 with p(0) = 0.
 
     Parameters
     ----------
-    mu : numpy.ndarray, shape (...)
+    mu : numpy.ndarray, shape (...), or float
         Numbers of at least 0.
     t : float
         The time, at least 0; it may be infinite, and then p is the limit, infinite for mu = 0.
@@ -601,8 +601,8 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0, s: float
     Raises
     ------
     InputError
-        If C has no full column rank; without it no such bound is known.  If eta or s is no number of at least 0, or if
-        the bound is larger than every number.
+        If C has no full column rank; without it no such bound is known.  If a weight is not finite, if eta or s is no
+        number of at least 0, or if the bound is larger than every number.
 
     Notes
     -----
@@ -621,8 +621,11 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0, s: float
     if np.linalg.matrix_rank(task.C) < task.C.shape[1]:
         raise InputError(f"C {task.C.shape} has rank {np.linalg.matrix_rank(task.C)}, expected {task.C.shape[1]}: "
                          "one for every input")
+    if not all(np.isfinite(w).all() for w in (W1, W2)):
+        raise InputError("the weights must be finite")
     C, tau = float(np.linalg.norm(task.C)), float(np.linalg.norm(task.T @ np.linalg.pinv(task.C)))
-    start, trace = H(task, W1, W2), float(np.trace(K(task, W1, W2)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        start, trace, v = H(task, W1, W2), float(np.trace(K(task, W1, W2))), 2 * max(1.0, u(task, W1, W2))
     pace = 2 * number("eta", eta, "non-negative") * _fastest(task, s) * float(np.linalg.norm(task.C, 2))**2
 
     def above(v: float) -> float:
@@ -631,11 +634,10 @@ def bound(task: Task, W1: np.ndarray, W2: np.ndarray, eta: float = 0.0, s: float
 
     # above is concave and u <= above(u): a larger v with above(v) < v lies beyond the last v with v <= above(v);
     # from there the iteration falls to that last v, and every point on the way is a bound
-    v = 2 * max(1.0, u(task, W1, W2))
-    while above(v) >= v:
+    while above(v) >= v < math.inf:
         v *= 2
-        if v == math.inf:
-            raise InputError("the weights or eta are too large: the bound is larger than every number")
+    if not math.isfinite(start + trace + v):
+        raise InputError("the weights or eta are too large: the bound is larger than every number")
     for _ in range(200):
         v = max(above(v), 0.0)
     return v

@@ -18,7 +18,7 @@ from functools import reduce
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from ..errors import InputError
+from ..errors import InputError, number
 
 Weights = Sequence[np.ndarray]
 
@@ -77,7 +77,7 @@ def dfa(T: np.ndarray, B: Weights, Sigma: np.ndarray | None = None) -> Task:
     Raises
     ------
     InputError
-        If the shapes do not fit, or if Sigma is not symmetric or has a negative eigenvalue.
+        If the shapes do not fit, if an entry is not finite, or if Sigma is not symmetric or has a negative eigenvalue.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def fa(T: np.ndarray, B: Weights, Sigma: np.ndarray | None = None) -> Task:
     Raises
     ------
     InputError
-        If the shapes do not fit, or if Sigma is not symmetric or has a negative eigenvalue.
+        If the shapes do not fit, if an entry is not finite, or if Sigma is not symmetric or has a negative eigenvalue.
 
     Examples
     --------
@@ -139,6 +139,9 @@ def _checked(T: np.ndarray, B: Weights, Sigma: np.ndarray | None) -> tuple[np.nd
     S = np.eye(n) if Sigma is None else Sigma
     if S.shape != (n, n):
         raise InputError(f"Sigma must be of shape {(n, n)} for {n} inputs, got {S.shape}")
+    for name, arrays in (("T", [T]), ("B", B), ("Sigma", [S])):
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise InputError(f"{name} must be finite")
     if np.abs(S - S.T).max() > 1e-9 * np.abs(S).max() or np.linalg.eigvalsh(S)[0] < -1e-9 * np.abs(S).max():
         raise InputError("Sigma must be symmetric without negative eigenvalues, as every second moment is")
     return T, S
@@ -285,7 +288,7 @@ def integrate(task: Task, W: Weights, times: np.ndarray, rtol: float = 1e-9) -> 
     W : sequence of numpy.ndarray
         The weights at time 0.
     times : numpy.ndarray, shape (S,)
-        At least two times that begin at 0 and rise.
+        At least two finite times that begin at 0 and rise.
     rtol : float
         The relative error of one step of the solver, about.
 
@@ -297,7 +300,7 @@ def integrate(task: Task, W: Weights, times: np.ndarray, rtol: float = 1e-9) -> 
     Raises
     ------
     InputError
-        If the times do not begin at 0 and rise, or if the solver gives up.
+        If the times do not begin at 0 and rise, if one is infinite, or if the solver gives up.
 
     Notes
     -----
@@ -313,8 +316,8 @@ def integrate(task: Task, W: Weights, times: np.ndarray, rtol: float = 1e-9) -> 
     True
     """
     times = np.asarray(times, float)
-    if times.ndim != 1 or len(times) < 2 or times[0] != 0 or not np.all(np.diff(times) > 0):
-        raise InputError("times must begin at 0, rise, and be at least two")
+    if times.ndim != 1 or len(times) < 2 or times[0] != 0 or not np.all(np.diff(times) > 0) or times[-1] == math.inf:
+        raise InputError("times must begin at 0, rise, be finite, and be at least two")
     cuts = np.cumsum([w.size for w in W])[:-1]
 
     def layers(z: np.ndarray) -> list[np.ndarray]:
@@ -411,7 +414,8 @@ def bound(task: Task, W: Weights) -> list[float]:
     Raises
     ------
     InputError
-        If some D_l has no full row rank; without it no such bound is known.
+        If some D_l has no full row rank; without it no such bound is known.  If a weight is not finite, or if the bound
+        is larger than every number.
 
     Notes
     -----
@@ -429,7 +433,11 @@ def bound(task: Task, W: Weights) -> list[float]:
         if np.linalg.matrix_rank(d) < outputs:
             raise InputError(f"D_{i} {d.shape} has rank {np.linalg.matrix_rank(d)}, expected {outputs}: "
                              "one for each output")
-    room, tau, traces = max(0.0, H(task, W)), _reach(task), [float(np.trace(k)) for k in K(task, W)]
+    if not all(np.isfinite(w).all() for w in W):
+        raise InputError("the weights must be finite")
+    with np.errstate(over="ignore", invalid="ignore"):
+        start, tau, traces = H(task, W), _reach(task), [float(np.trace(k)) for k in K(task, W)]
+    room = max(0.0, start)
 
     def chain(v: float) -> list[float]:
         w = [math.sqrt(2 * (room + tau * v))]
@@ -442,6 +450,8 @@ def bound(task: Task, W: Weights) -> list[float]:
     v = 1.0
     while chain(v)[0] > v:
         v *= 2
+    if not math.isfinite(start + sum(traces) + v):
+        raise InputError("the weights are too large: the bound is larger than every number")
     for _ in range(60):
         v = chain(v)[0]
     return chain(v)
@@ -465,7 +475,7 @@ def safe_rate(task: Task, W: Weights) -> float:
     Raises
     ------
     InputError
-        If some D_l has no full row rank.
+        As `bound`.
 
     Notes
     -----
@@ -501,7 +511,7 @@ def from_zero(task: Task, t: float) -> list[np.ndarray]:
     task : Task
         What is to be learnt, from white inputs, with D_l D_l^T = c_l I for every hidden layer.
     t : float
-        The time, at least 0.
+        The time, at least 0 and finite.
 
     Returns
     -------
@@ -511,7 +521,8 @@ def from_zero(task: Task, t: float) -> list[np.ndarray]:
     Raises
     ------
     InputError
-        If the inputs are not white, or if some D_l D_l^T is no positive multiple of the identity.
+        If the inputs are not white, if some D_l D_l^T is no positive multiple of the identity, or if t is no finite
+        number of at least 0.
 
     Notes
     -----
@@ -527,6 +538,7 @@ def from_zero(task: Task, t: float) -> list[np.ndarray]:
     """
     if not task.white:
         raise InputError("the closed form is for white inputs: give no Sigma")
+    t = number("t", t, "non-negative")
     c = [float(np.trace(d @ d.T)) / len(d) for d in task.D]
     if any(v <= 0 or np.abs(d @ d.T - v * np.eye(len(d))).max() > 1e-9 * v for v, d in zip(c, task.D, strict=True)):
         raise InputError("the closed form needs rows of D_l that are orthogonal and of one norm, in every hidden layer")

@@ -492,7 +492,7 @@ def test_shortcuts_whose_angles_add_up_to_a_right_angle_never_let_the_loss_rise(
     for r in R:
         Z = Z + r @ Z
     low, u = lowest(Z)
-    assert low >= least - 1e-12
+    assert low >= (least if len(angles) > 1 else 1 - np.sin(total)) - 1e-12
     set_error(shared, np.sqrt(n) * np.outer(u, np.eye(n)[0]))                      # E[delta h~^T] = e_1 u^T
     found = descents(shared)
     assert_close(found[-1], low, of=4)
@@ -514,6 +514,15 @@ def test_beyond_a_right_angle_shortcuts_let_the_loss_rise(k):
         set_error(shared, np.sqrt(2) * np.eye(2))
         assert sign * descents(shared)[-1] > 0
     assert np.sin(np.pi / (2 * k)) >= 2**(1 / k) - 1                               # the condition by norms alone
+
+
+@given(seed=seeds, r=st.lists(st.floats(-1, 1), min_size=1, max_size=5))
+def test_in_layers_of_one_unit_shortcuts_up_to_1_suffice(seed, r):
+    """Z is a product of numbers 1 + R_j >= 0, also if the arcsines add up to more than a right angle."""
+    shared = Trial("as:k=9", seed, linear_net(len(r) + 2, 1, 1, shortcuts=True), (1,), 3)
+    fill(shared, [[[1.0]], *([[R]] for R in r)])
+    shared.y = shared.rng.standard_normal((3, 1))
+    assert min(descents(shared)) >= 0
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -708,6 +717,44 @@ def test_beyond_a_right_angle_some_error_ascends(seed, n, a, excess):
     assert descents(shared)[1] < 0 and low < 0
 
 
+@given(seed=seeds, n=st.integers(1, 4))
+def test_a_symmetric_path_that_is_negative_lies_in_no_sector(seed, n):
+    """P P_B^T = -I has u^T A v = v^T A u for all u and v, as a sector of 0 needs, and every error ascends."""
+    shared = Trial("asap:k=9", seed, linear_net(4, n, n), (n,), n)
+    above = with_values(shared.rng, n, n)
+    fill(shared, [np.eye(n), np.eye(n), np.eye(n), above], [np.eye(n), np.eye(n), -np.linalg.inv(above).T])
+    e = shared.rng.uniform(0.5, 1, (n, n))
+    set_error(shared, e)
+    M = e.T @ shared.x / n
+    assert_close(descents(shared)[1], -norm(M)**2, of=norm(e)**2 * norm(shared.x)**2, slack=2.0**18)
+
+
+def follows(rule: str, seed: int, eta: float, steps: int = 200) -> tuple[float, float]:
+    """The first and the last loss of a linear network with three layers over the shared activity, under decay 0.002."""
+    trial = Trial(rule, seed, linear_net(4, 3, 2), (3,), 9)
+    trial.y = trial.x @ (trial.rng.standard_normal((2, 3)) @ trial.params[0]["W"]).T
+    first = float(trial.net.value(trial.tape().output, trial.y))
+    for _ in range(steps // 2):
+        trial.train(2, "sgd", eta, 0.002)
+        if max(np.abs(W).max() for _, W in leaves(weights(trial.params))) > 1e6:
+            return first, np.inf
+    return first, float(trial.net.value(trial.tape().output, trial.y))
+
+
+@pytest.mark.slow
+def test_in_steps_asap_diverges_from_more_starts_than_kolen_pollack():
+    """Measured: at 0.05 16 of 20 diverge; of 10, 4 at 0.01 and 1 at 0.002, and under Kolen-Pollack 1 and 0."""
+    ends = {(rule, eta): sum(np.isinf(follows(rule, seed, eta)[1]) for seed in range(starts))
+            for rule in ("asap:k=9", "kp") for eta, starts in ((0.05, 20), (0.01, 10), (0.002, 10))}
+    # a start next to the border may change its side with the rounding of another processor
+    for (rule, eta), found in {("asap:k=9", 0.05): 16, ("asap:k=9", 0.01): 4, ("asap:k=9", 0.002): 1,
+                               ("kp", 0.01): 1, ("kp", 0.002): 0}.items():
+        assert abs(ends[rule, eta] - found) <= 1, (rule, eta, ends)
+    assert ends["asap:k=9", 0.05] > ends["kp", 0.05] and ends["asap:k=9", 0.01] > ends["kp", 0.01]
+    first, last = follows("asap:k=9", 2, 0.001, 4000)
+    assert last < 0.01 * first
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_the_flow_of_asap_lowers_the_loss_of_small_linear_networks(seed):
@@ -879,6 +926,38 @@ def test_at_the_step_size_of_the_theorem_h_falls_by_half_the_loss_and_no_layer_o
             W += eta * step
         assert net.H() <= H - eta * F / 2 + 1e-11 * (abs(H) + norm(net.W[0])**2 + net.tau * norm(net.W[-1]))
         assert all(norm(W) <= most for W, most in zip(net.W, w, strict=True))
+
+
+@pytest.mark.parametrize("rule", ["as", "foa"])
+@given(seed=seeds, layers=st.integers(2, 4))
+def test_on_mini_batches_of_linear_targets_sharing_keeps_every_promise(rule, seed, layers):
+    """Batches of one sample, of different sizes, at the step size for the largest of them."""
+    net = Linear(rule, seed, layers, 2, 2)
+    x = net.rng.uniform(-2, 2, (4, 2))
+    net.S = (x**2).sum(1).max() * np.eye(2)
+    eta, w = net.safe_rate()
+    for k in range(16):
+        net.trial.x = x[k % 4:k % 4 + 1]
+        net.trial.y = net.trial.x @ net.T.T
+        H, F = net.H(), net.F()
+        for W, step in zip(net.W, net.step(), strict=True):
+            W += eta * step
+        assert net.H() <= H - eta * F / 2 + 1e-11 * (abs(H) + norm(net.W[0])**2 + net.tau * norm(net.W[-1]))
+        assert all(norm(W) <= most for W, most in zip(net.W, w, strict=True))
+
+
+@pytest.mark.parametrize("rule", ["as", "foa"])
+def test_sharing_learns_from_mini_batches_of_one_sample(rule):
+    """Three layers; no second moment of a batch has full rank, and two batches in a row see all inputs."""
+    net = Linear(rule, 3, 3, 2, 2)
+    x, y = net.x, net.trial.y
+    first = net.F()
+    for k in range(4000):
+        net.trial.x, net.trial.y = x[k % 2:k % 2 + 1], y[k % 2:k % 2 + 1]
+        for W, step in zip(net.W, net.step(), strict=True):
+            W += 0.02 * step
+    net.trial.x, net.trial.y = x, y
+    assert net.F() < 1e-10 * first
 
 
 def test_steps_of_ten_times_that_size_may_diverge():

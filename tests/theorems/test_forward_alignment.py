@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import Case
-from scipy.integrate import quad
+from scipy.integrate import quad, solve_ivp
 from tolerance import assert_close, assert_zero
 
 from nobackprop import InputError
@@ -20,6 +20,7 @@ from nobackprop.optim import SGD, bind
 from nobackprop.rules import RULES
 from nobackprop.studies import forward_alignment_flow as flow
 from nobackprop.studies.forward_alignment_flow import Task, error, integrate, velocity
+from nobackprop.tree import leaves
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 5)
@@ -677,6 +678,51 @@ def test_with_biases_k_has_one_more_term(loss, seed, name, n_x, n_h, n_o, eta):
         assert_close(conserved(), before + change, of=size)
 
 
+@given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes)
+def test_with_biases_h_moves_by_the_loss_and_one_more_term(seed, n_x, more, n_o):
+    """H + |b_1|^2/2 + |b_2 - t|^2/2 is quadratic or linear in each array, so a central difference is exact."""
+    case = Case(RULES["foa"], seed, sizes=(n_x + more,), inputs=n_x, classes=n_o, activation="identity", loss="squared")
+    C = case.state[0][0]["W"]
+    C[...] = spectrum(case.rng, n_x + more, n_x, 0.5, 2)
+    T, t = case.rng.uniform(-1, 1, (n_o, n_x)), case.rng.uniform(-1, 1, n_o)
+    case.y = case.x @ T.T + t
+    low, up, task = case.params[0][0], case.params[1], Task(T, C)
+    moves = [-g for _, g in leaves(case.grads())]
+    e, b = case.tape().output - case.y, low["b"].copy()
+    found = []
+    for step in (1, -2):
+        for (_, array), move in zip(leaves(case.params), moves, strict=True):
+            array += step * move
+        found.append(flow.H(task, low["W"], up["W"]) + (low["b"]**2).sum() / 2 + ((up["b"] - t)**2).sum() / 2)
+    assert_close((found[0] - found[1]) / 2, -(e**2).sum() / len(e) + T @ np.linalg.pinv(C) @ b @ e.mean(0),
+                 of=scale(*low.values(), *up.values(), *moves, e, np.linalg.pinv(C)), slack=2.0**12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_biases_forward_alignment_has_learnt_from_these_starts(seed):
+    """Measured, as no proof is known: the flow of the rule with all biases, from weights of three sizes."""
+    case = Case(RULES["foa"], seed, sizes=(3,), inputs=2, classes=2, activation="identity", loss="squared")
+    arrays = [array for _, array in leaves(case.params)]
+    for array in arrays:
+        array[...] = (0.3, 1, 3)[seed % 3] * case.rng.standard_normal(array.shape)
+    case.state[0][0]["W"][...] = spectrum(case.rng, 3, 2, 0.5, 2)
+    case.x = case.x + 1                                                            # inputs with a mean
+    case.y = case.x @ case.rng.standard_normal((2, 2)) + case.rng.standard_normal(2)
+
+    def put(row):
+        for array, part in zip(arrays, np.split(row, np.cumsum([array.size for array in arrays])[:-1]), strict=True):
+            array[...] = part.reshape(array.shape)
+
+    def slope(t, row):
+        put(row)
+        return -np.concatenate([g.ravel() for _, g in leaves(case.grads())])
+
+    start = np.concatenate([array.ravel() for array in arrays])
+    path = solve_ivp(slope, (0, 500), start, "LSODA", rtol=1e-7, atol=1e-9)
+    put(path.y[:, -1])
+    assert np.abs(case.tape().output - case.y).max() < 1e-4
+
+
 @pytest.mark.parametrize("biases, optimizer", [(True, "sgd"), (False, "adam"), (False, "momentum")])
 def test_with_biases_or_another_optimizer_k_changes_by_more(biases, optimizer):
     """K itself: the path through C has the network's own biases, and no other optimiser's steps are one multiple of
@@ -757,6 +803,21 @@ def test_with_noisy_targets_the_rule_ends_at_least_squares(seed):
     pytest.fail(f"|E| is still {norm(T - net.W[1] @ net.W[0])}")
 
 
+@given(seed=seeds, n_x=st.integers(2, 5), n_h=sizes, n_o=sizes, samples=st.integers(1, 2), rank=st.integers(1, 2))
+def test_a_batch_of_fewer_samples_than_inputs_is_a_task_of_its_own(seed, n_x, n_h, n_o, samples, rank):
+    """Sigma is singular, and targets are any: T = E[y* x^T] Sigma^+, and the loss less its least value is f."""
+    net = Learner("foa", seed, (n_x, n_h, n_o), samples=samples)
+    x = net.case.x = spectrum(net.case.rng, samples, n_x, 0.5, 2, min(rank, samples))
+    y = net.case.y = net.case.rng.uniform(-1, 1, (samples, n_o))
+    task = net.task(y.T @ x / samples @ np.linalg.pinv(x.T @ x / samples, 1e-9))
+    least = ((y - x @ np.linalg.lstsq(x, y, 1e-9)[0])**2).sum() / samples
+    expected = flow.step(task, *net.W, 0.1)
+    assert_close(flow.loss(task, *net.W) + least, ((y - x @ net.W[0].T @ net.W[1].T)**2).sum() / samples,
+                 of=scale(*net.W, x, y, task.T), slack=2.0**12)
+    for found, change in zip(net.step(0.1), expected, strict=True):
+        assert_close(found, change, of=scale(*net.W, *net.state, x, y, task.T), slack=2.0**12)
+
+
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eta=st.floats(1e-3, 0.05))
 def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
     """Both rules as they are, with T and T^T, C and B = C^T, W_1 and W_2^T, on white inputs, step by step."""
@@ -792,6 +853,12 @@ def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
       for eta in (np.nan, np.inf, -1.0)),
     (lambda: flow.safe_rate(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), s=-1.0), "s must be a non-negative"),
     (lambda: flow.bound(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), 1e300, 1e10), "larger than every number"),
+    (lambda: flow.bound(Task(np.eye(2), np.eye(2)), np.eye(2), np.eye(2), 1e160, 1e140), "larger than every number"),
+    *((lambda v=v: flow.safe_rate(Task(np.eye(2), np.eye(2)), v * np.ones((2, 2)), np.eye(2)), said)
+      for v, said in ((1e200, "larger than every number"), (np.nan, "weights must be finite"),
+                      (-np.inf, "weights must be finite"))),
+    *((lambda v=v: flow.bound(Task(np.eye(2), np.eye(2)), np.eye(2), v * np.ones((2, 2))), said)
+      for v, said in ((1e200, "larger than every number"), (np.nan, "weights must be finite"))),
     (lambda: flow.from_zero(Task(np.ones((1, 1)), np.ones((1, 1)), np.eye(1)), 1.0), "white inputs"),
     (lambda: Task(np.ones((2, 0)), np.ones((3, 0))), "one column per input"),
     (lambda: Task(np.ones((2, 2)), np.array(1.0)), "one column per input"),

@@ -721,6 +721,18 @@ def test_a_point_without_loss_may_be_unstable():
     (lambda: dfa(np.eye(2), [np.eye(2)], np.array([[1.0, 1.0], [0.0, 1.0]])), "symmetric"),
     (lambda: dfa(np.eye(2), [np.eye(2)], -np.eye(2)), "without negative eigenvalues"),
     (lambda: integrate(dfa(one, [one]), [one, one], np.array([1.0, 2.0])), "begin at 0"),
+    (lambda: integrate(dfa(one, [one]), [one, one], np.array([0, np.inf])), "rise, be finite"),
+    (lambda: integrate(dfa(one, [one]), [one, one], np.array([0, np.nan])), "rise, be finite"),
+    *((lambda v=v: dfa(v * one, [one]), "^T must be finite$") for v in (np.nan, np.inf)),
+    *((lambda v=v: dfa(one, [v * one]), "^B must be finite$") for v in (np.nan, np.inf)),
+    *((lambda v=v: fa(one, [one, v * one]), "^B must be finite$") for v in (np.nan, np.inf)),
+    *((lambda v=v: fa(one, [one], v * one), "^Sigma must be finite$") for v in (np.nan, np.inf)),
+    *((lambda v=v: flow.bound(dfa(one, [one]), [one, v * one]), "^the weights must be finite$")
+      for v in (np.nan, -np.inf)),
+    (lambda: flow.safe_rate(dfa(one, [one]), [np.nan * one, one]), "^the weights must be finite$"),
+    (lambda: flow.bound(dfa(one, [one]), [one, 1e200 * one]), "larger than every number"),
+    *((lambda t=t: flow.from_zero(dfa(one, [one]), t), "^t must be a non-negative number")
+      for t in (np.nan, np.inf, -1.0)),
 ])
 def test_what_does_not_fit_is_said(ask, sentence):
     with pytest.raises(InputError, match=sentence):
