@@ -7,6 +7,7 @@ import os
 import random
 import select
 import signal
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -192,6 +193,25 @@ def test_the_folder_of_something_else_is_no_sweep(tmp_path):
 
 
 # what is shown
+
+
+def test_the_page_shows_what_was_found():
+    """The table of docs/runs.md, computed again from the stored results."""
+    docs = Path(__file__).parent.parent / "docs"
+    stored = json.loads((docs / "results" / "sweep-digits.json").read_text())
+    shown = {label: cells for label, *cells in (
+        [cell.strip() for cell in line.strip("|").split("|")] for line in (docs / "runs.md").read_text().splitlines()
+        if line.startswith("|") and "±" in line)}
+
+    def spread(values: list[float]) -> str:
+        return f"{statistics.fmean(values):.4f} ± {statistics.stdev(values):.4f}"
+    assert list(shown) == [entry["label"] for entry in stored["best"]] and len(stored["runs"]) == 18
+    for entry in stored["best"]:
+        searched, = (one["runs"] for one in stored["search"]
+                     if (one["label"], one["settings"]) == (entry["label"], entry["settings"]))
+        fresh = [one["test_accuracy"] for one in stored["runs"] if one["rule"] == entry["label"]]
+        assert shown[entry["label"]] == [f"{entry['settings']['lr']:g}", spread(
+            [one["validation_accuracy"] for one in searched]), spread(fresh)]
 
 
 def test_the_table_names_what_was_varied(whole):

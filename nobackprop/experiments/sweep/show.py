@@ -113,8 +113,7 @@ def draw(results: Results) -> Figure:
         top = max(range(len(places)), key=means.__getitem__)
         axes.plot(places[top], means[top], "o", markersize=11, markerfacecolor="none", color=look["color"])
     _finish(axes, name, ticks)
-    figures.title(figure, f"{results['config']['data']}, {results['config']['model']}: mean and range over the seeds, "
-                          "and the best setting (ring)")
+    figures.title(figure, f"{results['config']['data']}, {results['config']['model']} (ring: the best setting)")
     figures.legend(figure, axes.lines[::2], [look["label"] for look in looks])
     return figure
 
