@@ -198,7 +198,7 @@ def test_the_folder_of_something_else_is_no_sweep(tmp_path):
 def test_the_page_shows_what_was_found():
     """The table of docs/runs.md, computed again from the stored results."""
     docs = Path(__file__).parent.parent / "docs"
-    stored = json.loads((docs / "results" / "sweep-digits.json").read_text())
+    stored = json.loads((docs / "results" / "sweeps" / "digits.json").read_text())
     shown = {label: cells for label, *cells in (
         [cell.strip() for cell in line.strip("|").split("|")] for line in (docs / "runs.md").read_text().splitlines()
         if line.startswith("|") and "±" in line)}
