@@ -6,7 +6,7 @@ what the rule sends in place of it.  At the end of the file stands the list of w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,6 +104,10 @@ class Listener(Layer):
         """Do what the block does."""
         return self.block.weighted()
 
+    def with_activations(self, other: Callable[[Activation], Layer]) -> Layer:
+        """Do what the block does; what stands for the new block notes into the same list."""
+        return replace(self, block=self.block.with_activations(other))
+
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         """Do what the block does."""
         return self.block.keep(cache, what, index)
@@ -142,7 +146,7 @@ def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Ar
     listeners = tuple(Listener(block) for block in net)
     listening = Network(listeners, net.loss)
     tape = rule.forward(listening, params, state, x, np.random.default_rng(0))
-    rule.credit(listening, params, state, tape, y)
+    rule.credit(listening, params, state, tape, y, np.random.default_rng(0))
     return [listener.heard[0] if listener.heard else None for listener in listeners]
 
 

@@ -98,8 +98,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "samples - begins[-1] > least", "tests/test_learn.py"),
         Mutant("B carries the error before it moves",
                "    opt_state(rule.align(net, params, state, tape, y, rng))\n"
-               "    credit = rule.credit(net, params, state, tape, y)\n",
-               "    credit = rule.credit(net, params, state, tape, y)\n"
+               "    credit = rule.credit(net, params, state, tape, y, rng)\n",
+               "    credit = rule.credit(net, params, state, tape, y, rng)\n"
                "    opt_state(rule.align(net, params, state, tape, y, rng))\n", "tests/test_rules.py"),
         Mutant("a step remembers no running statistics", "    network.remember(net, params, tape)\n", "",
                "tests/test_gradient_free.py"),

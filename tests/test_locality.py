@@ -302,7 +302,7 @@ class Forged(Rule):
                 "record": lambda: tape.h[1].sum(), "cache": lambda: tape.caches[1][0].sum(),
                 "own output": lambda: tape.h[2].sum() + tape.caches[1][1].sum()}[self.leak]()
 
-    def credit(self, net, params, state, tape, y):
+    def credit(self, net, params, state, tape, y, rng=None):
         grads = tree_map(np.ones_like, params)
         grads[1][0]["b"] = grads[1][0]["b"] + self.reading(net, params, state, tape, y)
         return Credit(grads)

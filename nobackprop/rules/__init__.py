@@ -1,8 +1,9 @@
 """The learning rules, and the names by which a user chooses them: ``rules.get("las")``.
 
 Each file holds the rules of one idea.  `rules.base` says what a rule is.  A rule takes backpropagation and substitutes
-up to three things: the weights that carry errors down, the activity in the weight update (the tape), and the places
-where errors enter the network (the signals).  Each class says which, under "What is substituted".
+up to four things: the weights that carry errors down, the activity in the weight update (the tape), the places where
+errors enter the network (the signals), and the network that is walked, which may have other activations or none.  Each
+class says which, under "What is substituted".
 
 The methods of all rules take some of these arguments:
 

@@ -116,7 +116,8 @@ class DifferenceTargetPropagation(Rule):
         tape = forward(g, params[1:], forward(f, params[:1], u, seeds=seeds).output)
         return backward(g, params[1:], tape, {0: d_squared(tape.output, u)})[0]
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Send the targets down, and let every hidden block descend its distance to its target; see `Rule.credit`."""
         last = len(net) - 1
         e = net.error(tape.output, y)

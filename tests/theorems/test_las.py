@@ -274,7 +274,7 @@ def test_the_printed_sign_of_the_module_update_diverges(seed):
 class PrintedError(LAS):
     """(22) in the printed form: e = y* - y, which is then descended."""
 
-    def credit(self, net, params, B, tape, y):
+    def credit(self, net, params, B, tape, y, rng=None):
         e = -net.error(tape.output, y)
         hears = {i: head.send(b, e, h.shape)
                  for i, (head, b, h) in enumerate(zip(self.heads(net), B, tape.h[1:], strict=False))}
