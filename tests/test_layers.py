@@ -36,6 +36,7 @@ from nobackprop.layers import (
 )
 from nobackprop.leaf_names import LOCAL, RUNNING, TRANSPORTED, leaf_name
 from nobackprop.metrics import Listener
+from nobackprop.rules.dual_propagation import Dyad
 from nobackprop.studies.memory import buffers
 from nobackprop.studies.pipeline import SilentTop
 from nobackprop.tape import NOTHING, materialise
@@ -120,6 +121,7 @@ def subclasses(kind: type) -> set[type]:
 OTHERS: dict[str, tuple[Layer, Shape]] = {
     "listener": (Listener(Sequential((Dense(4), LayerNorm(), Activation("gelu")))), (5,)),
     "silent top": (SilentTop(3), (5,)),
+    "dyad": (Dyad(Activation("tanh"), 1.0), (5,)),
 }
 
 

@@ -494,4 +494,5 @@ def test_a_listener_hears_a_straight_walk_too():
     params, tape, signals = mixed()
     listeners = [Listener(block) for block in MIXED]
     network.backward(network.straight(Network(tuple(listeners))), params, tape, signals)
-    equal([listener.heard[0] for listener in listeners], list(signals.values()))
+    equal([listener.heard[0].delta for listener in listeners], list(signals.values()))
+    assert [listener.heard[0].at_a for listener in listeners] == [True, True, True, False]

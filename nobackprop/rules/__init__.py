@@ -33,12 +33,15 @@ from .backprop import BP, Shallow
 from .base import Credit, Rule
 from .direct_feedback import DFA, DRTP, SharedDFA
 from .direct_kolen_pollack import DKP
+from .dual_propagation import DualPropagation
+from .equilibrium_propagation import EquilibriumPropagation
 from .feedback_alignment import FA
 from .forward_direct_feedback import FDFA
 from .hsic_bottleneck import PHSIC
 from .kolen_pollack import KolenPollack
 from .local_classifier import LocalClassifier
 from .local_loss import LocalLoss, LocalPrediction, LocalSimilarity, PredSim
+from .predictive_coding import ZIL, CentredPredictiveCoding, FixedPrediction, PredictiveCoding
 from .sign_symmetry import USF, BrSF, FrSF
 from .spsa import SPSA
 from .target_propagation import DifferenceTargetPropagation
@@ -77,6 +80,12 @@ RULES: dict[str, Rule] = {
     "spsa": SPSA(),
     "al": AssociatedLearning(),
     "dtp": DifferenceTargetPropagation(),
+    "zil": ZIL(),
+    "pc": PredictiveCoding(),
+    "pc-fixed": FixedPrediction(),
+    "pc-centred": CentredPredictiveCoding(),
+    "dp": DualPropagation(),
+    "ep": EquilibriumPropagation(),
 }
 
 
@@ -218,7 +227,8 @@ def summary(name: str) -> str:
 
 
 __all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "PHSIC", "RULES", "SPSA",
-           "USF", "ActivationSharing", "AdaptiveDFA", "AssociatedLearning", "BrSF", "Credit",
-           "DifferenceTargetPropagation", "FoA", "FrSF", "KolenPollack", "LocalClassifier", "LocalLoss",
-           "LocalPrediction", "LocalSimilarity", "PredSim", "Rule", "Shallow", "SharedDFA", "WeightMirror", "describe",
-           "get", "summary"]
+           "USF", "ZIL", "ActivationSharing", "AdaptiveDFA", "AssociatedLearning", "BrSF", "CentredPredictiveCoding",
+           "Credit", "DifferenceTargetPropagation", "DualPropagation", "EquilibriumPropagation", "FixedPrediction",
+           "FoA", "FrSF", "KolenPollack", "LocalClassifier", "LocalLoss", "LocalPrediction", "LocalSimilarity",
+           "PredSim", "PredictiveCoding", "Rule", "Shallow", "SharedDFA", "WeightMirror", "describe", "get",
+           "summary"]

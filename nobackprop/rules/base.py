@@ -18,7 +18,6 @@ from ..network import Network, Tape
 from ..options import checked
 from ..tree import Tree
 
-
 OutputLearns = Literal["from the error", "from another activity", "otherwise"]
 
 
@@ -54,6 +53,9 @@ class Rule:
         How the output block learns.  *From the error*: its gradients are those of backpropagation, bit for bit.  *From
         another activity*: those of its biases are, and its weights are updated with another activity than their input.
         Tests hold every rule to what it says here.
+    sends_errors : bool
+        Whether what blocks are sent are error signals, which can be compared with those of backpropagation; False for
+        a rule that compares states.
 
     Raises
     ------
@@ -79,6 +81,7 @@ class Rule:
 
     defaults: ClassVar[Mapping[str, object]] = {}
     output_learns: ClassVar[OutputLearns] = "from the error"
+    sends_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the options, and turn NumPy's scalars into Python's; see options.py."""
