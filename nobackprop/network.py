@@ -570,8 +570,7 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
     return grads
 
 
-def local(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> tuple[list[Array | None],
-                                                                                           list[Tree]]:
+def local(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> tuple[list[Any], list[Tree]]:
     """Ask every block that has a signal for what it sends down and for its gradients; no block listens to another.
 
     Parameters
@@ -601,7 +600,7 @@ def local(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]
     >>> [None if sent is None else sent.tolist() for sent in down]
     [None, [[1.0, 1.0]], None]
     """
-    down: list[Array | None] = [None] * len(net)
+    down: list[Any] = [None] * len(net)
     grads: list[Tree] = [None] * len(net)
     for i, delta in signals.items():
         sent, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta, want_down=i > 0)

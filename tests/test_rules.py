@@ -53,6 +53,7 @@ def test_fa_with_its_own_weights_for_B_is_bp_bit_for_bit(seed, activation):
 # hidden blocks, counted from 0, that hear and see what they would under backpropagation, and should
 AS_UNDER_BP = {
     "bp": {0, 1, 2, 3},
+    "zil": {0, 1, 2, 3},   # Theorem PC1
     "shallow": {3},        # by its definition
     "las": {3},            # W_L itself carries e to the last hidden block
     "ltas": {3},
@@ -60,6 +61,9 @@ AS_UNDER_BP = {
     "foa": {0},            # errors come down through W, and the first block's input is x
     "as": {1},             # the same, and the first block that learns has its own input
 }
+
+
+NEAR_BP = ("dp",)  # the chord of tanh is nearly its tangent
 
 
 @every_rule
@@ -70,11 +74,11 @@ def test_no_rule_is_bp_in_disguise(name):
             and np.abs(ours[i][0]["W"] - true[i][0]["W"]).max() <= bound(ours[i][0]["W"], true[i][0]["W"])}
     off = [np.abs(ours[i][0]["W"] - true[i][0]["W"]).max() / np.abs(true[i][0]["W"]).max()
            for i in set(range(HIDDEN)) - same if ours[i] is not None]
-    assert same == AS_UNDER_BP.get(name, set()) and min(off, default=1) > 0.1
+    assert same == AS_UNDER_BP.get(name, set()) and min(off, default=1) > (1e-3 if name in NEAR_BP else 0.1)
 
 
 def test_no_rule_is_another_in_disguise():
-    """After three steps from one start no two rules have the same weights."""
+    """After three steps from one start no two rules have the same weights, but bp and zil (Theorem PC1)."""
     after = {}
     for name, rule in RULES.items():
         case = Case(rule, 0, sizes=(5, 5, 5, 5))
@@ -84,7 +88,7 @@ def test_no_rule_is_another_in_disguise():
         after[name] = np.concatenate([array.ravel() for array in arrays(case.params)])
     alike = [(a, b) for a, b in itertools.combinations(after, 2)
              if np.abs(after[a] - after[b]).max() <= 1e-6 * np.abs(after[a]).max()]
-    assert not alike
+    assert alike == [("bp", "zil")]
 
 
 @pytest.mark.parametrize("rule", [LAS(), LTAS(), LAS(draw=binary)])
@@ -120,9 +124,17 @@ def test_the_output_layer_learns_as_the_rule_says(name, seed):
                      "otherwise": {"W": False, "b": False}}[rule.output_learns]
 
 
+UNBOUNDED = ("ep",)  # if f has no bound, the states of this rule grow without end
+
+
 @every_rule
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 def test_every_weight_that_should_learn_moves(name, activation):
+    if name in UNBOUNDED and activation == "relu":
+        case = Case(replace(RULES[name], free=3000), 1, activation="relu")
+        with pytest.warns(RuntimeWarning, match="overflow"):
+            case.tape()
+        return
     case = Case(RULES[name], 1, samples=64, activation=activation)
     before = tree_map(np.copy, case.params)
     opts = SGD(case.params, lr=0.1), SGD(case.state, lr=0.1)
@@ -245,7 +257,7 @@ def options(kind):
 def test_there_are_options_of_every_kind():
     assert {option for kind in (int, float, bool, str) for _, option, _ in options(kind)} == {
         "k", "train_first", "plan", "match", "sigma", "samples", "period", "epsilon", "window", "most", "beta", "gamma",
-        "kernel", "c", "error", "step", "inverse"}
+        "kernel", "c", "error", "step", "inverse", "steps", "free", "nudged"}
 
 
 @pytest.mark.parametrize("name, option, value, scalar", [

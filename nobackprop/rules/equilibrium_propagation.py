@@ -44,6 +44,8 @@ class EquilibriumPropagation(Rule):
     The output block only reads the last hidden block.  In a nudged phase -beta N W_L^T e is added to what the last
     hidden block hears.  Weights learn from the products of the states on both sides, with +beta less with -beta.
 
+    f should be bounded: with relu and weights of usual size the states grow without end.
+
     Prediction is what the output block reads of the free equilibrium, and not the network's own pass.
 
     State: none.
@@ -123,7 +125,7 @@ class EquilibriumPropagation(Rule):
 
     def forward(self, net: Network, params: Tree, state: Tree, x: Array,
                 rng: np.random.Generator | None = None) -> Tape:
-        """Let the network settle freely; the tape has the states and what the output block reads; see `Rule.forward`."""
+        """Let the network settle freely; the tape has the states, and a_L as it is then; see `Rule.forward`."""
         s = self.settle(net, params, network.forward(net, params, x, rng=rng).h[:-1], self.free)
         own = apart(straight(net), params, s)
         return replace(own, h=[*s, own.output])

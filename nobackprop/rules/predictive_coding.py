@@ -17,7 +17,6 @@ import numpy as np
 
 from ..backend import Array
 from ..network import Network, Tape, apart, local
-from ..options import number
 from ..tree import Tree, tree_map
 from .base import Credit, OutputLearns, Rule
 
@@ -203,7 +202,7 @@ class FixedPrediction(Rule):
     steps : int
         The number of steps in which the errors settle.
     gamma : float
-        The length of each of these steps, above 0 and at most 1.
+        The length of each of these steps; above 1 the errors may grow.
 
     Notes
     -----
@@ -233,7 +232,7 @@ class FixedPrediction(Rule):
     """
 
     steps: int = 20
-    gamma: float = number(0.1, "a number above 0, at most 1", lambda gamma: 0 < gamma <= 1)
+    gamma: float = 0.1
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
                rng: np.random.Generator | None = None) -> Credit:
