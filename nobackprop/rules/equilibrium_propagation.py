@@ -84,7 +84,8 @@ class EquilibriumPropagation(Rule):
         """Check the network; raise InputError if its blocks cannot settle."""
         for i, block in enumerate(net[:-1], start=1):
             layers = block.layers if isinstance(block, Sequential) else (block,)
-            if not all(isinstance(layer, BELOW) for layer in layers[:-1]) or not isinstance(layers[-1], Activation):
+            ends = [isinstance(layer, Activation) for layer in layers[-1:]] == [True]
+            if not ends or not all(isinstance(layer, BELOW) for layer in layers[:-1]):
                 raise InputError("equilibrium propagation needs hidden blocks of dense, convolutional or pooling "
                                  f"layers with one activation at the end, but block {i} is {block}")
         return None
