@@ -120,6 +120,8 @@ class DifferenceTargetPropagation(Rule):
         """Send the targets down, and let every hidden block descend its distance to its target; see `Rule.credit`."""
         last = len(net) - 1
         e = net.error(tape.output, y)
+        if not last:
+            return Credit(backward(net, params, tape, {0: e}))
         sent, _ = local(net, params, tape, {last: e})
         # the factor len(y) removes the mean over the batch from e: the target of one sample depends on no other sample
         target = tape.h[last] - self.step * len(y) * sent[last]
