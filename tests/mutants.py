@@ -208,6 +208,33 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the Jacobian is no mean over the batch", "(self.epsilon * len(y))", "self.epsilon",
                "tests/theorems/test_direct_feedback.py"),
     ],
+    "nobackprop/rules/predictive_coding.py": [
+        Mutant("the input of a block is predicted with other silent units", "own = apart(net, params, x, tape.seeds)\n"
+               "            s = errors(net, own, x, y, 1.0)", "own = apart(net, params, x, [5] * len(net))\n"
+               "            s = errors(net, own, x, y, 1.0)", "tests/theorems/test_predictive_coding.py"),
+        Mutant("an error is what the activity lacks", "(mu - h) / len(y)", "(h - mu) / len(y)",
+               "tests/theorems/test_predictive_coding.py"),
+        Mutant("the loss weighs 1 whatever beta is", "{len(net) - 1: beta * net.error", "{len(net) - 1: net.error",
+               "tests/theorems/test_predictive_coding.py"),
+        Mutant("errors do not fade", "self.gamma * (sent - s[i])", "self.gamma * sent",
+               "tests/theorems/test_predictive_coding.py"),
+        Mutant("both nudges go one way", "for beta in (-self.beta, self.beta))", "for beta in (0.0, 2 * self.beta))",
+               "tests/theorems/test_predictive_coding.py"),
+    ],
+    "nobackprop/rules/dual_propagation.py": [
+        Mutant("the two states are as far apart again", "half = delta * (nudge / 2)", "half = delta * nudge",
+               "tests/theorems/test_dual_propagation.py"),
+        Mutant("one state stays where it is", "(f(a + half) - f(a - half)) / nudge", "2 * (f(a + half) - f(a)) / nudge",
+               "tests/theorems/test_dual_propagation.py"),
+    ],
+    "nobackprop/rules/equilibrium_propagation.py": [
+        Mutant("nothing comes down", "a if sent is None else a + sent", "a",
+               "tests/theorems/test_equilibrium_propagation.py"),
+        Mutant("both nudges go one way", "for beta in (-self.beta, self.beta)", "for beta in (self.beta, self.beta)",
+               "tests/theorems/test_equilibrium_propagation.py"),
+        Mutant("it answers with the forward pass", "return self.forward(net, params, None, x).output",
+               "return network.predict(net, params, x)", "tests/theorems/test_equilibrium_propagation.py"),
+    ],
     "nobackprop/rules/spsa.py": [
         Mutant("all weights of a row have one sign", "2 * rng.integers(2, size=d.shape) - 1)",
                "2 * rng.integers(2, size=(*d.shape[:-1], 1)) - 1 + np.zeros(d.shape))", "tests/test_gradient_free.py"),
