@@ -5,6 +5,7 @@ They are made once, before anything is computed, so that a mistake is told in on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 
 import numpy as np
 
@@ -220,6 +221,11 @@ def network_and_rule(net: Network, rule: object) -> None:
         raise InputError(f"rule is {brief(rule)}, expected a Rule as rules.get makes them")
     if type(rule).credit is Rule.credit:
         raise InputError(f"rule {type(rule).__name__} gives no gradients: it has no method credit")
+    try:
+        signature(rule.credit).bind(*("net", "params", "state", "tape", "y", "rng"))
+    except TypeError:
+        raise InputError(f"the method credit of rule {type(rule).__name__} does not take what a step hands it, "
+                         "expected credit(self, net, params, state, tape, y, rng=None)") from None
 
 
 def seed(value: object) -> int:

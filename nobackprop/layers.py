@@ -30,7 +30,8 @@ Images are (N, H, W, C); vectors are (N, F).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -177,6 +178,15 @@ class Layer:
     def weighted(self) -> tuple[Layer, ...]:
         """Return the layers with weights along the main path, which goes through the bodies of residual blocks."""
         return ()
+
+    def with_activations(self, other: Callable[[Activation], Layer]) -> Layer:
+        """Return the layer with other(f) in the place of every activation f in it; see `network.with_activations`.
+
+        Notes
+        -----
+        A layer that holds other layers has a method of its own, which asks them.
+        """
+        return self
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         """Return what is to be kept of the cache, each array in it handed to the function of `what` for its kind.
@@ -468,6 +478,48 @@ class LayerNorm(Layer):
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         down, gamma, beta = normalize.d_layernorm(delta, materialise(cache), feedback["gamma"], self.eps)
         return down, {"gamma": gamma, "beta": beta}
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        return what.within(cache), index
+
+
+@dataclass(frozen=True)
+class UnitLength(Layer):
+    """Each sample over the root of the mean of its squares, so that its length says nothing to the next layer.
+
+    Parameters
+    ----------
+    eps : float
+        Added to the mean of the squares before the root is taken; at least 0.
+
+    Notes
+    -----
+    Hinton 2022.  All numbers of a sample count together, in an image those of all positions and channels.  There are no
+    parameters, and nothing depends on other samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> UnitLength().forward(None, np.array([[1.0, 7.0], [10.0, 70.0]]))[0].round(2).tolist()
+    [[0.2, 1.4], [0.2, 1.4]]
+    """
+
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _set(self, eps=number(_name(self, "eps"), self.eps, "non-negative"))
+
+    def out_shape(self, shape: Shape, params: Tree = None) -> Shape:
+        _samples(self, shape)
+        return shape
+
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        return normalize.unit_length(h, self.eps), h
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        return normalize.d_unit_length(delta, materialise(cache), self.eps), None
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         return what.within(cache), index
@@ -800,6 +852,9 @@ class Activation(Layer):
         d_f = ACTIVATIONS[self.name].derivative
         return delta * d_f(materialise(cache)), None                               # LAS (7), ASAP (2.2)
 
+    def with_activations(self, other: Callable[[Activation], Layer]) -> Layer:
+        return other(self)
+
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         return what.after(ACTIVATIONS[self.name].takes, cache), index
 
@@ -908,6 +963,9 @@ class Sequential(Layer):
     def weighted(self) -> tuple[Layer, ...]:
         return tuple(leaf for layer in self.layers for leaf in layer.weighted())
 
+    def with_activations(self, other: Callable[[Activation], Layer]) -> Layer:
+        return replace(self, layers=tuple(layer.with_activations(other) for layer in self.layers))
+
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         kept = []
         for layer, c in zip(self.layers, cache, strict=True):
@@ -993,6 +1051,10 @@ class Residual(Layer):
 
     def weighted(self) -> tuple[Layer, ...]:
         return self.body.weighted()
+
+    def with_activations(self, other: Callable[[Activation], Layer]) -> Layer:
+        return replace(self, body=self.body.with_activations(other),
+                       shortcut=None if self.shortcut is None else self.shortcut.with_activations(other))
 
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         body, after = self.body.keep(cache[0], what, index)

@@ -19,7 +19,7 @@ from .data.augment import parse
 from .errors import InputError, brief, integer
 from .network import Network, Tape
 from .optim import SCHEDULES, Optimizer, bind
-from .predictor import Predictor
+from .predictor import PLAIN, Predictor
 from .rules import Rule, describe, get
 from .settings import Settings
 from .tree import Tree, leaves, tree_map
@@ -85,7 +85,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     state = rule.refresh(rng, state)
     tape = rule.forward(net, params, state, x, rng)
     opt_state(rule.align(net, params, state, tape, y, rng))
-    credit = rule.credit(net, params, state, tape, y)
+    credit = rule.credit(net, params, state, tape, y, rng)
     opt_state(credit.state)
     opt(credit.grads)
     network.remember(net, params, tape)
@@ -302,7 +302,7 @@ class Run:
 
     def _measure(self) -> dict[str, Any]:
         """What an epoch's record says besides the training loss."""
-        found = evaluate(self.net, self.params, *self.validation)
+        found = evaluate(self.net, self.params, *self.validation, rule=self.rule)
         if not np.isfinite(found["loss"]):
             raise self._diverged(f"the loss for the validation set became {found['loss']}", "'s end")
         return {"validation_accuracy": found["accuracy"], **metrics.measure(self)}
@@ -310,7 +310,7 @@ class Run:
     def test_accuracy(self) -> float:
         """Return the accuracy on the test set, from 0 to 1; nothing else ever reads this set."""
         test = self._pair(self.data.x_test, self.data.y_test, self.xp)
-        return evaluate(self.net, self.params, *test)["accuracy"]
+        return evaluate(self.net, self.params, *test, rule=self.rule)["accuracy"]
 
     def predictor(self) -> Predictor:
         """Return a copy of the network as it is now, with all that prediction on raw samples needs.
@@ -322,7 +322,7 @@ class Run:
         """
         params = tree_map(lambda array: to_numpy(array).copy(), self.params)
         return Predictor(self.net, params, self.data.shape, tuple(range(self.data.classes)), self.data.mean,
-                         self.data.scale)
+                         self.data.scale, self.rule)
 
     def save_model(self, path: str | os.PathLike[str]) -> None:
         """Write the trained network to a file that `nobackprop.load` reads.
@@ -524,7 +524,8 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
     return run
 
 
-def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 256) -> dict[str, float]:
+def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 256,
+             rule: Rule = PLAIN) -> dict[str, float]:
     """Measure the accuracy and the mean loss of a network on samples, as in prediction.
 
     Parameters
@@ -539,6 +540,8 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
         Targets (N, C): one-hot rows, or any that the network's loss takes.
     batch_size : int
         The number of samples that go through the network at once; the result does not depend on it.
+    rule : Rule
+        The rule whose `predict` says what the network answers; by default the answer is the network's own pass.
 
     Returns
     -------
@@ -560,7 +563,7 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     >>> evaluate(net, [{"W": np.eye(2), "b": np.zeros(2)}], x, np.eye(2)[[0, 0]])
     {'accuracy': 0.5, 'loss': 0.5}
     """
-    network.a_network(net)
+    checks.network_and_rule(net, rule)
     checks.arrays(x, y)
     batch_size = integer("batch_size", batch_size, 1)
     if len(x) != len(y) or not len(x):
@@ -568,7 +571,7 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     right = loss = 0.0
     for i in range(0, len(x), batch_size):
         with np.errstate(over="ignore", invalid="ignore"):
-            a, y_part = network.predict(net, params, x[i:i + batch_size]), y[i:i + batch_size]
+            a, y_part = rule.predict(net, params, x[i:i + batch_size]), y[i:i + batch_size]
             if not i:
                 checks.targets(y, (len(y), *a.shape[1:]))
                 checks.values(net, y)

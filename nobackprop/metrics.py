@@ -6,8 +6,8 @@ what the rule sends in place of it.  At the end of the file stands the list of w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -50,6 +50,29 @@ def cosine(u: Array, v: Array) -> Array:
     return ((u * v).sum(-1)[there] / length[there]).mean()
 
 
+class Heard(NamedTuple):
+    """A signal that arrived at a block.
+
+    Parameters
+    ----------
+    delta : Array
+        The signal, (N, ...).
+    grads : Tree
+        The gradients that the block computed of it.
+    at_a : bool
+        Whether it is a derivative at the input of the block's activation, and not at the block's output.
+
+    Examples
+    --------
+    >>> Heard(np.zeros((2, 3)), None, False).delta.shape
+    (2, 3)
+    """
+
+    delta: Array
+    grads: Tree
+    at_a: bool
+
+
 @dataclass(frozen=True)
 class Listener(Layer):
     """A layer that stands for a block of a network and notes the error signals that arrive at the block's output.
@@ -60,8 +83,10 @@ class Listener(Layer):
     ----------
     block : Layer
         The block that it stands for.
-    heard : list of Array
-        The signals dL/dh (N, ...) that arrived so far.
+    heard : list of Heard
+        What arrived so far.
+    straight : bool
+        Whether the block has lost its activations, so that signals arrive at their input, see `network.straight`.
 
     Examples
     --------
@@ -70,12 +95,13 @@ class Listener(Layer):
     >>> listener = Listener(Activation("identity"))
     >>> _, cache = listener.forward(None, np.zeros((2, 3)))
     >>> _ = listener.backward(None, cache, np.ones((2, 3)))
-    >>> [signal.shape for signal in listener.heard]
+    >>> [signal.delta.shape for signal in listener.heard]
     [(2, 3)]
     """
 
     block: Layer
-    heard: list[Array] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    straight: bool = False
 
     def init(self, rng: np.random.Generator, shape: Shape) -> tuple[Tree, Shape]:
         """Do what the block does."""
@@ -88,9 +114,10 @@ class Listener(Layer):
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
-        """Note the signal, and do what the block does."""
-        self.heard.append(delta)
-        return self.block.backward(feedback, cache, delta, want_down)
+        """Do what the block does, and note the signal."""
+        down, grads = self.block.backward(feedback, cache, delta, want_down)
+        self.heard.append(Heard(delta, grads, self.straight))
+        return down, grads
 
     def draws(self) -> bool:
         """Do what the block does."""
@@ -104,13 +131,18 @@ class Listener(Layer):
         """Do what the block does."""
         return self.block.weighted()
 
+    def with_activations(self, other: Callable[[Activation], Layer]) -> Layer:
+        """Do what the block does; what stands for the new block notes into the same list."""
+        block, bare = (self.block.with_activations(f) for f in (other, lambda f: Activation("identity")))
+        return replace(self, block=block, straight=block == bare != self.block)
+
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         """Do what the block does."""
         return self.block.keep(cache, what, index)
 
 
-def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Array) -> list[Array | None]:
-    """Return the error signal that a rule sends to the output of every block, for one batch.
+def heard(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Array) -> list[Heard | None]:
+    """Return the error signal from which every block learns under a rule, for one batch.
 
     Parameters
     ----------
@@ -126,7 +158,41 @@ def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Ar
     Returns
     -------
     list
-        For each block dL/dh at its output, (N, ...), or None if the rule sends the block no signal.
+        For each block its signal, or None if the rule sends it no error signal.  If a block is asked several times, as
+        under predictive coding, it is the signal that gave its gradients; if these are put together of several, it is
+        the last one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.rules import get
+    >>> net = models.build("mlp:4,5", (3,), 2)
+    >>> params, _ = network.init(net, np.random.default_rng(0), (3,))
+    >>> found = heard(net, get("shallow"), params, None, np.ones((7, 3)), np.eye(2)[[0] * 7])
+    >>> [None if signal is None else signal.delta.shape for signal in found]
+    [None, (7, 5), (7, 2)]
+    """
+    listeners = tuple(Listener(block) for block in net)
+    listening = Network(listeners, net.loss)
+    tape = rule.forward(listening, params, state, x, np.random.default_rng(0))
+    grads = rule.credit(listening, params, state, tape, y, np.random.default_rng(0)).grads
+    return [next((one for one in listener.heard if one.grads is g), [None, *listener.heard][-1])
+            if rule.sends_errors else None for listener, g in zip(listeners, grads, strict=True)]
+
+
+def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Array) -> list[Array | None]:
+    """Return the error signal that a rule sends to the output of every block, for one batch.
+
+    Parameters
+    ----------
+    net, rule, params, state, x, y
+        As in `heard`.
+
+    Returns
+    -------
+    list
+        For each block dL/dh at its output, (N, ...), or None if the rule sends nothing there.
 
     Examples
     --------
@@ -139,11 +205,7 @@ def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Ar
     >>> [None if signal is None else signal.shape for signal in found]
     [None, (7, 5), (7, 2)]
     """
-    listeners = tuple(Listener(block) for block in net)
-    listening = Network(listeners, net.loss)
-    tape = rule.forward(listening, params, state, x, np.random.default_rng(0))
-    rule.credit(listening, params, state, tape, y)
-    return [listener.heard[0] if listener.heard else None for listener in listeners]
+    return [None if one is None or one.at_a else one.delta for one in heard(net, rule, params, state, x, y)]
 
 
 def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
@@ -187,15 +249,16 @@ def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
     {'alignment': [1.0], 'alignment_at_a': [1.0]}
     """
     tape = BP().forward(net, params, None, x, np.random.default_rng(0))
-    ours, true = signals(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
+    ours, true = heard(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
     result: dict[str, list[float | None]] = {"alignment": [], "alignment_at_a": []}
     for last, cache, u, v in zip(net[:-1], tape.caches, ours, true, strict=False):
-        result["alignment"].append(_number(u, v))
+        at_h = None if u is None or u.at_a else u.delta
+        result["alignment"].append(_number(at_h, v))
         while isinstance(last, Sequential) and last.layers:
             last, cache = last.layers[-1], cache[-1]
         if isinstance(last, Activation):
-            u, v = (None if d is None else last.backward(None, cache, d)[0] for d in (u, v))
-            result["alignment_at_a"].append(_number(u, v))
+            ours_at_a, true_at_a = (None if d is None else last.backward(None, cache, d)[0] for d in (at_h, v))
+            result["alignment_at_a"].append(_number(u.delta if u is not None and u.at_a else ours_at_a, true_at_a))
         else:
             result["alignment_at_a"].append(None)
     return result

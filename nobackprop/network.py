@@ -16,7 +16,7 @@ import numpy as np
 from .backend import Array, a_generator, array_module, type_name
 from .errors import InputError, brief, check_name
 from .kernels.loss import DEFAULT_LOSS, LOSSES
-from .layers import Conv, Layer, Sequential, Shape, is_shape, tuple_of_layers
+from .layers import Activation, Conv, Layer, Sequential, Shape, is_shape, tuple_of_layers
 from .tape import ALL, Keep, Kept, generator
 from .tree import Tree, leaves, tree_map
 
@@ -382,6 +382,89 @@ def with_presynaptic(net: Network, tape: Tape, before: Callable[[int, Kept], Kep
     return replace(tape, caches=caches)
 
 
+def with_activations(net: Network, other: Callable[[Activation], Layer]) -> Network:
+    """Return a network in which other layers stand in the places of the activations.
+
+    Parameters
+    ----------
+    net : Network
+        The network; it stays as it is.
+    other : callable
+        other(f) returns what takes the place of the activation f.  It has no parameters.
+
+    Returns
+    -------
+    Network
+        The parameters of `net` are its parameters, too.  A tape of the one fits the other if both activations keep
+        what the other needs.
+
+    Examples
+    --------
+    >>> from nobackprop.layers import Dense
+    >>> with_activations(Network((Dense(2), Activation("tanh"))), lambda f: Activation("relu")).blocks
+    (Dense(units=2, gain=2.0), Activation(name='relu'))
+    """
+    return replace(net, blocks=tuple(block.with_activations(other) for block in net))
+
+
+def straight(net: Network) -> Network:
+    """Return the network without activations: the identity stands in the place of each.
+
+    Parameters
+    ----------
+    net : Network
+        The network; it stays as it is.
+
+    Returns
+    -------
+    Network
+        It takes the tapes of `net`.  In its backward walk no f' is multiplied, so the signals that it is given are
+        those at the input of the activation, dL/da, and not those at the output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> net = Network((Activation("relu"),))
+    >>> _, cache = net[0].forward(None, np.array([[-1.0, 2.0]]))
+    >>> [each[0].backward(None, cache, np.ones((1, 2)))[0].tolist() for each in (net, straight(net))]
+    [[[0.0, 1.0]], [[1.0, 1.0]]]
+    """
+    return with_activations(net, lambda f: Activation("identity"))
+
+
+def apart(net: Network, params: Tree, inputs: Sequence[Array], seeds: Sequence[int | None] = ()) -> Tape:
+    """Run every block on an input of its own, and record what learning needs.
+
+    Parameters
+    ----------
+    net : Network
+    params : list
+        The parameters of each block.
+    inputs : sequence of array (N, ...)
+        The input of each block.
+    seeds : sequence of int or None
+        The seeds of an earlier tape, see `forward`.
+
+    Returns
+    -------
+    Tape
+        Its h[0] is the first input, and its h[i] is what block i - 1 makes of its own input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> net = Network((Activation("relu"), Activation("identity")))
+    >>> [h.tolist() for h in apart(net, [None, None], [np.array([[-1.0]]), np.array([[5.0]])]).h]
+    [[[-1.0]], [[0.0]], [[5.0]]]
+    """
+    outputs, caches, seeds = [inputs[0]], [], seeds or [None] * len(net)
+    for block, p, h, seed in zip(net, params, inputs, seeds, strict=True):
+        out, cache = block.forward(p, h, True, generator(seed))
+        outputs.append(out)
+        caches.append(cache)
+    return Tape(outputs, caches, seeds)
+
+
 def predict(net: Network, params: Tree, x: Array) -> Array:
     """Return the output of the network for a batch, in prediction: nothing is recorded.
 
@@ -485,3 +568,41 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
         down, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta,
                                          want_down=i > 0 and i - 1 not in signals)
     return grads
+
+
+def local(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> tuple[list[Any], list[Tree]]:
+    """Ask every block that has a signal for what it sends down and for its gradients; no block listens to another.
+
+    Parameters
+    ----------
+    net : Network
+    feedback : list
+        The tree that carries errors down, as in `backward`.
+    tape : Tape
+        The tape of a forward pass, or of `apart`.
+    signals : mapping of int to array
+        For some blocks, dL/dh at their output.
+
+    Returns
+    -------
+    down : list of array or None
+        down[i] is dL/dh at the input of block i, (N, ...).  It is None for a block without a signal, and for the first
+        block, below which nobody listens.
+    grads : list
+        The gradients of each block, None for a block without a signal or without parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> net = Network((Activation("relu"), Activation("relu"), Activation("relu")))
+    >>> tape = forward(net, [None] * 3, np.ones((1, 2)))
+    >>> down, _ = local(net, [None] * 3, tape, {1: np.ones((1, 2)), 0: np.zeros((1, 2))})
+    >>> [None if sent is None else sent.tolist() for sent in down]
+    [None, [[1.0, 1.0]], None]
+    """
+    down: list[Any] = [None] * len(net)
+    grads: list[Tree] = [None] * len(net)
+    for i, delta in signals.items():
+        sent, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta, want_down=i > 0)
+        down[i] = sent if i > 0 else None
+    return down, grads

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import blueprint, checks, network, saving
+from . import blueprint, checks, saving
 from .data.dataset import prepared
 from .errors import InputError, integer
 from .kernels.activation import softmax
 from .layers import Shape
 from .network import Network
+from .rules import BP, Rule, describe, get
 from .tree import Tree, leaves
 
 KIND = "model"  # of a file that holds one
 BATCH = 256  # samples that go through the network at once
+PLAIN: Rule = BP()  # a rule whose prediction is the network's own pass, as that of most rules is
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,8 @@ class Predictor:
         The classes, in the order of the network's outputs: all texts or all integers.
     mean, scale : array (F,) or (C,), optional
         What is subtracted from every feature or channel of raw samples, and what they are then divided by.
+    rule : Rule
+        The rule whose `predict` says what the network answers; by default the answer is the network's own pass.
 
     Raises
     ------
@@ -67,9 +71,10 @@ class Predictor:
     classes: Sequence[Any]
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
+    rule: Rule = PLAIN
 
     def __post_init__(self) -> None:
-        checks.a_network(self.net)
+        checks.network_and_rule(self.net, self.rule)
         fresh, shapes = checks.init(self.net, np.random.default_rng(0), self.shape)
         checks.tree("params", self.params, fresh, f"this network with samples of shape {self.shape}")
         if shapes[-1] != (len(self.classes),):
@@ -96,7 +101,7 @@ class Predictor:
         """
         dtype = next((leaf.dtype for _, leaf in leaves(self.params)), np.dtype("float32"))
         ready = prepared(x, self.shape, self.mean, self.scale)
-        parts = [network.predict(self.net, self.params, ready[i:i + BATCH].astype(dtype, copy=False))
+        parts = [self.rule.predict(self.net, self.params, ready[i:i + BATCH].astype(dtype, copy=False))
                  for i in range(0, max(len(ready), 1), BATCH)]
         return np.concatenate(parts)
 
@@ -186,9 +191,17 @@ class Predictor:
         Raises
         ------
         InputError
-            If the file cannot be written, or if the network has layers that a file cannot hold.
+            If the file cannot be written, or if the network has layers that a file cannot hold, or if it answers in
+            the way of a rule that is not in `rules.RULES`.
         """
         header = {"network": blueprint.draw(self.net), "shape": list(self.shape), "classes": list(self.classes)}
+        if type(self.rule).predict is not Rule.predict:
+            header["rule"] = name = describe(self.rule)
+            try:
+                get(name)
+            except InputError:
+                raise InputError(f"the network answers as {name} says, expected a rule of rules.RULES: a file can name "
+                                 "no other") from None
         saving.write(path, KIND, header, {"params": self.params, "mean": self.mean, "scale": self.scale})
 
 
@@ -226,6 +239,6 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     try:
         return Predictor(blueprint.build(header["network"]), trees["params"],
                          tuple(integer("shape", size, 1) for size in header["shape"]), tuple(header["classes"]),
-                         trees["mean"], trees["scale"])
+                         trees["mean"], trees["scale"], get(header["rule"]) if "rule" in header else PLAIN)
     except (KeyError, TypeError, InputError) as error:
         raise InputError(f"cannot use {path}: {error}") from None

@@ -26,7 +26,7 @@ class Case:
     def __init__(self, rule: Rule, seed: int, sizes: tuple[int, ...] = (6, 5, 4), inputs: int = 5, classes: int = 3,
                  samples: int = 7, activation: str = "tanh", loss: str = "cross_entropy", biases: bool = True):
         self.rng = np.random.default_rng(seed)
-        self.rule = rule
+        self.rule, self.seed = rule, seed
         sizes = rule.trial_sizes(sizes)
         self.net: Network = mlp((inputs,), classes, sizes, activation, loss)
         params, self.shapes = network.init(self.net, self.rng, (inputs,), "float64")
@@ -47,7 +47,11 @@ class Case:
         return self.rule.align(self.net, self.params, self.state, self.tape(), self.y, self.rng)
 
     def grads(self) -> Tree:
-        return self.rule.credit(self.net, self.params, self.state, self.tape(), self.y).grads
+        return self.rule.credit(self.net, self.params, self.state, self.tape(), self.y, self.draws()).grads
+
+    def draws(self) -> np.random.Generator:
+        """A generator for `credit`, the same each time: two calls differ in nothing that was drawn."""
+        return np.random.default_rng([self.seed, 2])
 
 
 def chain(rule: Rule, W: list, B: list, x, y, loss: str = "squared") -> Case:

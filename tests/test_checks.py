@@ -104,6 +104,17 @@ def spoilt(y, value):
     return y
 
 
+def test_a_rule_whose_credit_takes_no_generator_is_told_in_one_sentence():
+    class Old(rules.Rule):
+        def credit(self, net, params, state, tape, y):
+            return rules.Credit([None])
+
+    with pytest.raises(InputError) as told:
+        checks.network_and_rule(models.build("mlp:4", (3,), 2), Old())
+    assert str(told.value) == ("the method credit of rule Old does not take what a step hands it, expected "
+                               "credit(self, net, params, state, tape, y, rng=None)")
+
+
 NO_PROBABILITIES = {
     "zeros": lambda y: y * 0, "negative": lambda y: -y, "five": lambda y: y * 5, "half": lambda y: y / 2,
     "NaN": lambda y: y * np.nan, "inf": lambda y: spoilt(y, np.inf), "-inf": lambda y: spoilt(y, -np.inf),

@@ -139,6 +139,8 @@ EXAMPLES: dict[str, Example] = {
                                            1e-5),
     "normalize.layernorm": lambda rng, n: (rng.standard_normal((n, 5, 6, 3)), *rng.standard_normal((2, 3)), 1e-5),
     "normalize.d_layernorm": lambda rng, n: (*rng.standard_normal((2, n, 5, 6, 3)), rng.standard_normal(3), 1e-5),
+    "normalize.unit_length": lambda rng, n: (rng.standard_normal((n, 5, 6, 3)), 1e-5),
+    "normalize.d_unit_length": lambda rng, n: (*rng.standard_normal((2, n, 5, 6, 3)), 1e-5),
     "normalize.d_batchnorm": lambda rng, n: (*rng.standard_normal((2, n, 5, 6, 3)), *rng.standard_normal((2, 3)),
                                              np.ones(3), 1e-5),
 }

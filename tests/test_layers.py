@@ -31,10 +31,12 @@ from nobackprop.layers import (
     Residual,
     Sequential,
     Shape,
+    UnitLength,
     head_beside,
 )
 from nobackprop.leaf_names import LOCAL, RUNNING, TRANSPORTED, leaf_name
 from nobackprop.metrics import Listener
+from nobackprop.rules.dual_propagation import Dyad
 from nobackprop.studies.memory import buffers
 from nobackprop.studies.pipeline import SilentTop
 from nobackprop.tape import NOTHING, materialise
@@ -56,6 +58,8 @@ LAYERS: dict[str, tuple[Layer, Shape]] = {
     "batchnorm of vectors": (BatchNorm(), (4,)),
     "layernorm": (LayerNorm(), (3, 2, 4)),
     "layernorm of vectors": (LayerNorm(eps=0.1), (4,)),
+    "unit length": (UnitLength(), (3, 2, 4)),
+    "unit length of vectors": (UnitLength(eps=0.1), (4,)),
     "dropout": (Dropout(0.3), (3, 2, 4)),
     "dropout of nothing": (Dropout(0.0), (4,)),
     "dropout inside": (Residual(Sequential((Dense(4), Dropout(0.25), Activation("gelu"), Dense(5))), Dropout(0.5)),
@@ -117,6 +121,7 @@ def subclasses(kind: type) -> set[type]:
 OTHERS: dict[str, tuple[Layer, Shape]] = {
     "listener": (Listener(Sequential((Dense(4), LayerNorm(), Activation("gelu")))), (5,)),
     "silent top": (SilentTop(3), (5,)),
+    "dyad": (Dyad(Activation("tanh"), 1.0), (5,)),
 }
 
 
@@ -138,7 +143,7 @@ def test_a_layer_says_of_every_array_in_its_cache_what_it_is(name):
     """Told to keep nothing, it keeps nothing that grows with the batch.  Else activation sharing would save nothing."""
     layer, shape = (LAYERS | OTHERS)[name]
     assert grown(layer, shape, forget=True) == 0
-    if isinstance(layer, Dense | Conv | Activation | BatchNorm | LayerNorm | MaxPool) or name == "dropout":
+    if isinstance(layer, Dense | Conv | Activation | BatchNorm | LayerNorm | UnitLength | MaxPool) or name == "dropout":
         assert grown(layer, shape, forget=False) > 0
 
 
@@ -280,6 +285,22 @@ def test_dense_is_an_affine_map(xp):
     _, grads = layer.backward(to_module(params, xp), cache, xp.asarray(delta))
     assert_close(to_numpy(grads["b"]), delta.sum(0), of=delta)
     assert_close(to_numpy(grads["W"]), np.einsum("nf,nk->fk", delta, x))
+
+
+# Unit length
+
+@pytest.mark.parametrize("shape", [(5,), (3, 2, 4)])
+def test_every_sample_gets_the_mean_square_1_whatever_its_length(xp, shape):
+    x = np.random.default_rng(0).standard_normal((7, *shape))
+    longer = x * np.logspace(-3, 3, 7).reshape(7, *[1] * len(shape))
+    found, again = (to_numpy(UnitLength(eps=0).forward(None, xp.asarray(h))[0]) for h in (x, longer))
+    assert_close((found**2).reshape(7, -1).mean(1), np.ones(7))
+    assert_close(again, found)
+
+
+def test_a_silent_sample_stays_silent():
+    h, cache = UnitLength().forward(None, np.zeros((2, 3)))
+    assert not h.any() and np.isfinite(UnitLength().backward(None, cache, np.ones((2, 3)))[0]).all()
 
 
 # Dropout

@@ -24,8 +24,11 @@ from nobackprop.layers import (
     MaxPool,
     Residual,
     Sequential,
+    UnitLength,
 )
+from nobackprop.metrics import Listener
 from nobackprop.network import Network
+from nobackprop.tree import leaves
 
 # Prediction
 
@@ -149,6 +152,7 @@ def of_no_use() -> list[tuple[Any, dict[str, Any], str]]:
         *((layer, {**given, "gain": gain}, "gain") for gain in NO_GAIN
           for layer, given in ((Dense, {"units": 3}), (Conv, {"planes": 3, "kernel": 3}))),
         *((norm, {"eps": eps}, "eps") for eps in NO_EPS for norm in (BatchNorm, LayerNorm)),
+        *((UnitLength, {"eps": eps}, "eps") for eps in NO_SHARE if eps != 1),
         *((Dropout, {"p": p}, "p") for p in (*NO_SHARE, 1.5, -1)),
         *((BatchNorm, {"momentum": momentum}, "momentum") for momentum in NO_MOMENTUM),
     ]
@@ -205,7 +209,8 @@ def test_layers_may_come_in_a_list():
 @pytest.mark.parametrize("layer, field", [
     (Dense(3, NP.float64(2)), "gain"), (BatchNorm(NP.float64(1e-3)), "eps"),
     (BatchNorm(1e-3, NP.float64(0.5)), "momentum"),
-    (LayerNorm(NP.float64(1e-3)), "eps"), (Dropout(NP.float64(0.5)), "p"), (Dense(NP.int64(3)), "units"),
+    (LayerNorm(NP.float64(1e-3)), "eps"), (UnitLength(NP.float64(1e-3)), "eps"),
+    (Dropout(NP.float64(0.5)), "p"), (Dense(NP.int64(3)), "units"),
     (Conv(2, NP.int8(3), NP.int8(2), NP.int8(1)), "stride"), (MaxPool(NP.int8(2)), "size")])
 def test_numbers_of_numpys_become_pythons_own(layer, field):
     """Or float32 would become float64 in the layer."""
@@ -219,7 +224,7 @@ def test_numbers_of_numpys_become_pythons_own(layer, field):
 
 @pytest.mark.parametrize("layer", [
     Dense(NP.int64(3), NP.float32(1)), Conv(NP.int32(2), 3, 2, 4), MaxPool(2, 1, 1), MaxPool(3, 2, 2), AvgPool(3, 5, 2),
-    MaxPool(8), BatchNorm(1e-30, 1), Conv(1, 1, 9), LayerNorm(1e-30), Dropout(0),
+    MaxPool(8), BatchNorm(1e-30, 1), Conv(1, 1, 9), LayerNorm(1e-30), Dropout(0), UnitLength(0),
     Dropout(NP.float32(0)),
 ])
 def test_a_layer_of_odd_numbers_works(layer):
@@ -231,7 +236,7 @@ def test_a_layer_of_odd_numbers_works(layer):
 
 
 @pytest.mark.parametrize("layer, shape, sentence", [
-    *((norm, shape, "expected at least one number in each") for norm in (BatchNorm(), LayerNorm())
+    *((norm, shape, "expected at least one number in each") for norm in (BatchNorm(), LayerNorm(), UnitLength())
       for shape in ((), (0,), (3, 0), None, 5, "5", (2.0,), (True,), np.ones(2), {5})),
     *((layer, shape, "expected ") for layer in (Dense(3), Conv(2, 3), MaxPool(2), GlobalPool(), Flatten())
       for shape in ((), (0,), (8, 8, 0), None, 5, "5", (2.0,), (8, 8, 1.0), (8, 8, True), np.ones(3), {5})),
@@ -408,3 +413,87 @@ def test_a_block_that_hears_nothing_is_named():
     net, params, x = normed()
     tape = network.forward(net, params, x)
     assert refused(lambda: network.backward(net, params, tape, {})).startswith(f"block {len(net) - 1} hears nothing")
+
+
+# Every block by itself, and a network with other activations
+
+MIXED = Network((Sequential((Conv(2, 3, pad=1), BatchNorm(), Activation("relu"), Dropout(0.5))),
+                 Residual(Sequential((Conv(2, 3, pad=1), Activation("gelu"))), Sequential((Activation("tanh"),))),
+                 Sequential((Flatten(), Dense(4), Activation("sigmoid"))), Dense(3)))
+
+
+def mixed():
+    """The network, its parameters, a tape and a signal for every block."""
+    rng = np.random.default_rng(0)
+    params, _ = network.init(MIXED, rng, (3, 3, 1), "float64")
+    tape = network.forward(MIXED, params, rng.standard_normal((5, 3, 3, 1)), rng=rng)
+    return params, tape, {i: rng.standard_normal(h.shape) for i, h in enumerate(tape.h[1:])}
+
+
+def equal(ours, theirs):
+    for (_, u), (_, v) in zip(leaves(ours), leaves(theirs), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
+def test_blocks_apart_on_the_inputs_of_a_pass_are_that_pass():
+    params, tape, _ = mixed()
+    again = network.apart(MIXED, params, tape.h[:-1], tape.seeds)
+    equal(again.h, tape.h)
+    equal(network.backward(MIXED, params, again, {3: tape.output}),
+          network.backward(MIXED, params, tape, {3: tape.output}))
+    assert list(again.seeds) == list(tape.seeds)
+
+
+def test_no_block_apart_sees_another():
+    params, tape, _ = mixed()
+    for i in range(len(MIXED)):
+        inputs = [h if j == i else np.full_like(h, np.nan) for j, h in enumerate(tape.h[:-1])]
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(network.apart(MIXED, params, inputs, tape.seeds).h[i + 1], tape.h[i + 1])
+
+
+def test_local_is_the_backward_walk_of_each_block():
+    params, tape, signals = mixed()
+    down, grads = network.local(MIXED, params, tape, signals)
+    equal(grads, network.backward(MIXED, params, tape, signals))
+    assert down[0] is None and [sent.shape for sent in down[1:]] == [h.shape for h in tape.h[1:-1]]
+    # hand over by hand, and the walk is backpropagation
+    delta = {3: signals[3]}
+    for i in (3, 2, 1):
+        delta[i - 1] = network.local(MIXED, params, tape, {i: delta[i]})[0][i]
+    equal(network.local(MIXED, params, tape, delta)[1], network.backward(MIXED, params, tape, {3: signals[3]}))
+
+
+def test_a_block_without_a_signal_says_nothing():
+    params, tape, signals = mixed()
+    down, grads = network.local(MIXED, params, tape, {2: signals[2]})
+    assert [i for i in range(4) if down[i] is not None] == [i for i in range(4) if grads[i] is not None] == [2]
+
+
+def test_a_straight_network_has_no_activation_left_and_is_otherwise_the_same():
+    found = []
+    network.with_activations(network.straight(MIXED), lambda f: found.append(f) or f)
+    assert found == [Activation("identity")] * 4
+    before = []
+    assert network.with_activations(MIXED, lambda f: before.append(f) or f) == MIXED
+    assert [f.name for f in before] == ["relu", "gelu", "tanh", "sigmoid"]
+
+
+def test_a_straight_walk_multiplies_no_derivative():
+    """With a chain of dense layers it is the product of the weights, whatever the activations are."""
+    net, rng = models.build("mlp:4,5", (3,), 2, "tanh"), np.random.default_rng(0)
+    params, _ = network.init(net, rng, (3,), "float64")
+    tape = network.forward(net, params, rng.standard_normal((7, 3)))
+    e = rng.standard_normal((7, 2))
+    grads = network.backward(network.straight(net), params, tape, {2: e})
+    at_a = e @ params[2]["W"] @ params[1][0]["W"]
+    assert_close(grads[0][0]["W"], at_a.T @ tape.h[0])
+    assert_close(grads[0][0]["b"], at_a.sum(0), of=at_a)
+
+
+def test_a_listener_hears_a_straight_walk_too():
+    params, tape, signals = mixed()
+    listeners = [Listener(block) for block in MIXED]
+    network.backward(network.straight(Network(tuple(listeners))), params, tape, signals)
+    equal([listener.heard[0].delta for listener in listeners], list(signals.values()))
+    assert [listener.heard[0].at_a for listener in listeners] == [True, True, True, False]

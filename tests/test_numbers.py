@@ -133,9 +133,9 @@ def reported(data):
         "model": "mlp:5,4", "activation": "tanh", "threads": 1}, (PIXELS,), CLASSES))
     patch.setattr(learn, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     def timed(work, takes):
-        def wrapped(*args):
+        def wrapped(*args, **options):
             now[0] += takes
-            return work(*args)
+            return work(*args, **options)
         return wrapped
 
     for name, takes in SECONDS.items():

@@ -53,6 +53,7 @@ def test_fa_with_its_own_weights_for_B_is_bp_bit_for_bit(seed, activation):
 # hidden blocks, counted from 0, that hear and see what they would under backpropagation, and should
 AS_UNDER_BP = {
     "bp": {0, 1, 2, 3},
+    "zil": {0, 1, 2, 3},   # Theorem PC1
     "shallow": {3},        # by its definition
     "las": {3},            # W_L itself carries e to the last hidden block
     "ltas": {3},
@@ -60,6 +61,9 @@ AS_UNDER_BP = {
     "foa": {0},            # errors come down through W, and the first block's input is x
     "as": {1},             # the same, and the first block that learns has its own input
 }
+
+
+NEAR_BP = ("dp",)  # the chord of tanh is nearly its tangent
 
 
 @every_rule
@@ -70,11 +74,11 @@ def test_no_rule_is_bp_in_disguise(name):
             and np.abs(ours[i][0]["W"] - true[i][0]["W"]).max() <= bound(ours[i][0]["W"], true[i][0]["W"])}
     off = [np.abs(ours[i][0]["W"] - true[i][0]["W"]).max() / np.abs(true[i][0]["W"]).max()
            for i in set(range(HIDDEN)) - same if ours[i] is not None]
-    assert same == AS_UNDER_BP.get(name, set()) and min(off, default=1) > 0.1
+    assert same == AS_UNDER_BP.get(name, set()) and min(off, default=1) > (1e-3 if name in NEAR_BP else 0.1)
 
 
 def test_no_rule_is_another_in_disguise():
-    """After three steps from one start no two rules have the same weights."""
+    """After three steps from one start no two rules have the same weights, but bp and zil (Theorem PC1)."""
     after = {}
     for name, rule in RULES.items():
         case = Case(rule, 0, sizes=(5, 5, 5, 5))
@@ -84,7 +88,7 @@ def test_no_rule_is_another_in_disguise():
         after[name] = np.concatenate([array.ravel() for array in arrays(case.params)])
     alike = [(a, b) for a, b in itertools.combinations(after, 2)
              if np.abs(after[a] - after[b]).max() <= 1e-6 * np.abs(after[a]).max()]
-    assert not alike
+    assert alike == [("bp", "zil")]
 
 
 @pytest.mark.parametrize("rule", [LAS(), LTAS(), LAS(draw=binary)])
@@ -110,23 +114,27 @@ def test_state_shares_no_memory_with_the_parameters(name):
     assert not any(np.shares_memory(b, w) for b in arrays(case.state) for w in arrays(case.params))
 
 
-# these replace the activity that updates the output layer, too
-SUBSTITUTES_THE_ACTIVITY = ("foa", "as", "asap")
-# no error goes to the output layer of spsa; the output layer of al has a loss of its own
-OWN_OUTPUT = ("spsa", "al")
-
-
-@pytest.mark.parametrize("name", [name for name in RULES if name not in OWN_OUTPUT])
+@every_rule
 @given(seed=seeds)
-def test_the_output_layer_learns_alike_under_every_rule(name, seed):
-    ours, true = Case(RULES[name], seed).grads()[-1], Case(RULES["bp"], seed).grads()[-1]
-    np.testing.assert_array_equal(ours["b"], true["b"])
-    assert np.array_equal(ours["W"], true["W"]) == (name not in SUBSTITUTES_THE_ACTIVITY)
+def test_the_output_layer_learns_as_the_rule_says(name, seed):
+    rule = RULES[name]
+    ours, true = (Case(r, seed, sizes=rule.trial_sizes(SIZES)).grads()[-1] for r in (rule, RULES["bp"]))
+    alike = {leaf: np.array_equal(ours[leaf], true[leaf]) for leaf in ("W", "b")}
+    assert alike == {"from the error": {"W": True, "b": True}, "from another activity": {"W": False, "b": True},
+                     "otherwise": {"W": False, "b": False}}[rule.output_learns]
+
+
+UNBOUNDED = ("ep",)  # if f has no bound, the states of this rule grow without end
 
 
 @every_rule
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
 def test_every_weight_that_should_learn_moves(name, activation):
+    if name in UNBOUNDED and activation == "relu":
+        case = Case(replace(RULES[name], free=3000), 1, activation="relu")
+        with pytest.warns(RuntimeWarning, match="overflow"):
+            case.tape()
+        return
     case = Case(RULES[name], 1, samples=64, activation=activation)
     before = tree_map(np.copy, case.params)
     opts = SGD(case.params, lr=0.1), SGD(case.state, lr=0.1)
@@ -186,19 +194,15 @@ def test_the_dtype_stays(name, dtype):
 
 
 @every_rule
-def test_one_forward_pass_a_step(name, monkeypatch):
-    case, passes = Case(RULES[name], 0, inputs=11), []
-    once = network.forward
-    monkeypatch.setattr(network, "forward", lambda *a, **k: passes.append(1) or once(*a, **k))
+def test_a_step_has_as_many_forward_passes_as_the_rule_says(name, monkeypatch):
+    case = Case(RULES[name], 0, inputs=11)
     opts = bind("adam", case.params, 1e-3), bind("adam", case.state, 1e-3)
     products = []
     matmul = np.matmul
     monkeypatch.setattr(np, "matmul", lambda a, b: products.append((a.shape, b.shape)) or matmul(a, b))
     learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
-    # the second forward pass of forward alignment goes through C, that of spsa through theta - c delta
-    assert len(passes) == (2 if name in ("foa", "spsa") else 1)
-    through_first_layer = ((len(case.x), 11), (11, 6))
-    assert products.count(through_first_layer) == len(passes)
+    through_first_layer = ((len(case.x), 11), (11, case.params[0][0]["W"].shape[0]))
+    assert products.count(through_first_layer) == case.rule.passes(case.net)
 
 
 @pytest.mark.parametrize("name, transported", [
@@ -253,7 +257,7 @@ def options(kind):
 def test_there_are_options_of_every_kind():
     assert {option for kind in (int, float, bool, str) for _, option, _ in options(kind)} == {
         "k", "train_first", "plan", "match", "sigma", "samples", "period", "epsilon", "window", "most", "beta", "gamma",
-        "kernel", "c", "error", "step", "inverse"}
+        "kernel", "c", "error", "step", "inverse", "steps", "free", "nudged"}
 
 
 @pytest.mark.parametrize("name, option, value, scalar", [

@@ -29,6 +29,7 @@ from nobackprop.layers import (
     MaxPool,
     Residual,
     Sequential,
+    UnitLength,
 )
 from nobackprop.learn import Run
 from nobackprop.network import Network
@@ -56,7 +57,8 @@ IMAGES, VECTORS = images(), vectors()
 DENSE = nb.models.build("mlp:6,6,6,6", VECTORS.shape, 3, "tanh")
 CONV = Network((Sequential((Conv(3, 3, pad=1, bias=False), BatchNorm(), Activation("relu"), MaxPool(2))),
                 Residual(Sequential((Conv(3, 3, pad=1), Activation("silu")))),
-                Sequential((Flatten(), Dense(8), LayerNorm(), Activation("gelu"), Dropout(0.3))), Dense(3)))
+                Sequential((Flatten(), Dense(8), LayerNorm(), Activation("gelu"), UnitLength(), Dropout(0.3))),
+                Dense(3)))
 
 
 def numbers(run: Run) -> dict[str, Any]:
@@ -130,6 +132,35 @@ def test_a_rule_of_your_own_is_given_again(tmp_path):
         run.save(tmp_path / "a.safetensors")
         Run.load(tmp_path / "a.safetensors", VECTORS)
     check_goes_on(run, tmp_path / "run.safetensors", VECTORS, Mine())
+
+
+@dataclass(frozen=True)
+class Contrary(rules.BP):
+    """Backpropagation whose answer is the least likely class."""
+
+    def predict(self, net, params, x):
+        return -super().predict(net, params, x)
+
+
+def test_the_rule_says_what_the_network_answers(tmp_path, monkeypatch):
+    """In the records of a run, in the test accuracy, and in a file."""
+    settings = nb.Settings(epochs=2, batch_size=8)
+    run, plain = (nb.fit(DENSE, rule, VECTORS, settings) for rule in (Contrary(), rules.BP()))
+    (_, u), *_ = leaves(run.params)
+    (_, v), *_ = leaves(plain.params)
+    np.testing.assert_array_equal(u, v)
+    answers = -nb.network.predict(run.net, run.params, run.validation[0])
+    assert run.history[-1]["validation_accuracy"] == (answers.argmax(1) == run.validation[1].argmax(1)).mean()
+    test = (-nb.network.predict(run.net, run.params, VECTORS.x_test.astype("float32"))).argmax(1) == VECTORS.y_test
+    assert run.test_accuracy() == test.mean()
+    x = np.random.default_rng(0).normal(size=(9, 5))
+    np.testing.assert_array_equal(run.predictor().output(x), -plain.predictor().output(x))
+    with pytest.raises(InputError, match=r"^the network answers as .*Contrary\(\) says, expected a rule of"):
+        run.save_model(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setitem(RULES, "contrary", Contrary())
+    run.save_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(nb.load(tmp_path / "model.safetensors").output(x), run.predictor().output(x))
 
 
 def test_a_description_tells_rules_apart():

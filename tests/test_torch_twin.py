@@ -25,6 +25,7 @@ from nobackprop.layers import (
     MaxPool,
     Residual,
     Sequential,
+    UnitLength,
 )
 from nobackprop.leaf_names import RUNNING, leaf_name
 from nobackprop.network import Network
@@ -44,7 +45,7 @@ POOLED = Network((
 NORMED = Network((
     Sequential((Conv(6, 3, pad=1), LayerNorm(eps=1e-3), Activation("gelu"), MaxPool(2))),
     Sequential((Flatten(), Dense(9), LayerNorm(), Activation("silu"), Dropout(0.0))),
-    Sequential((Dense(8), Activation("leaky_relu"))), Dense(4),
+    Sequential((Dense(8), Activation("leaky_relu"), UnitLength(eps=0.1))), Dense(4),
 ))
 FLAT = Network((Sequential((Conv(3, 2), AvgPool(2))), Sequential((Flatten(), Dense(9), Activation("relu"))), Dense(4)),
                "squared")

@@ -34,6 +34,8 @@ FAMILIES: tuple[tuple[str, dict[str, Line]], ...] = (
     ("#C0794A", {"phsic": "-"}),
     ("#B0A020", {"spsa": "-"}),
     ("#2E8B8B", {"al": "-", "dtp": "--"}),
+    ("#1F5F8B", {"zil": ":", "pc": "-", "pc-fixed": "--", "pc-centred": "-."}),
+    ("#6B8E23", {"dp": "-", "ep": "--"}),
     ("#A8327E", {"asap": "-", "asfp": "--", "asfp-lc": ":"}),
 )
 STYLES = {rule: (colour, line) for colour, family in FAMILIES for rule, line in family.items()}

@@ -1,4 +1,4 @@
-"""Batch normalisation and layer normalisation, and their exact adjoints, statistics included.
+"""Batch and layer normalisation and unit length, and their exact adjoints, statistics included.
 
 How to read this file: `plain_batchnorm` and `plain_layernorm`, with their adjoints, say what is computed, as a
 textbook does.  They are the oracles of the tests.  `statistics`, `batchnorm`, `d_batchnorm`, `layernorm` and
@@ -7,7 +7,7 @@ keep nothing of the array's size.  The input, which a tape has anyway, and stati
 adjoint.
 
 Arrays are (..., C).  Batch normalisation takes its statistics over all axes but the last one, layer normalisation over
-the last one alone.
+the last one alone.  `unit_length` takes the root of a sample's mean square over all axes but the first one.
 """
 from __future__ import annotations
 
@@ -345,6 +345,59 @@ def d_layernorm(delta: Array, h: Array, gamma: Array, eps: float) -> tuple[Array
         return sums
     d_gamma, d_beta = sum_over_groups(some, h, math.prod(h.shape[1:]))
     return down, d_gamma, d_beta
+
+
+def unit_length(h: Array, eps: float) -> Array:
+    """Return every sample over the root of the mean of its squares.
+
+    Parameters
+    ----------
+    h : array (N, ...)
+    eps : float
+        Added to the mean of the squares before the root is taken.
+
+    Returns
+    -------
+    array (N, ...)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unit_length(np.array([[3.0, -3.0], [0.0, 0.0]]), 1e-8).round(3).tolist()
+    [[1.0, -1.0], [0.0, 0.0]]
+    """
+    h = floats(h)
+    return h * _inverse_length(h, eps)
+
+
+def d_unit_length(delta: Array, h: Array, eps: float) -> Array:
+    """Return the adjoint of `unit_length` in h.
+
+    Parameters
+    ----------
+    delta, h : array (N, ...)
+        The error signal at the output, and the input.
+    eps : float
+
+    Returns
+    -------
+    array (N, ...)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> d_unit_length(np.array([[3.0, 3.0]]), np.array([[2.0, 2.0]]), 0.0).tolist()        # what is along h goes
+    [[0.0, 0.0]]
+    """
+    delta, h = alike(delta, h)
+    inverse = _inverse_length(h, eps)
+    normal = h * inverse
+    return inverse * (delta - normal * (delta * normal).mean(tuple(range(1, h.ndim)), keepdims=True))
+
+
+def _inverse_length(h: Array, eps: float) -> Array:
+    """Return one over the root of the mean of the squares of every sample, (N, 1, ...)."""
+    return 1 / array_module(h).sqrt((h * h).mean(tuple(range(1, h.ndim)), keepdims=True) + eps)
 
 
 def _normal(h: Array, eps: float) -> tuple[Array, Array]:

@@ -1,8 +1,9 @@
 """The learning rules, and the names by which a user chooses them: ``rules.get("las")``.
 
 Each file holds the rules of one idea.  `rules.base` says what a rule is.  A rule takes backpropagation and substitutes
-up to three things: the weights that carry errors down, the activity in the weight update (the tape), and the places
-where errors enter the network (the signals).  Each class says which, under "What is substituted".
+up to four things: the weights that carry errors down, the activity in the weight update (the tape), the places where
+errors enter the network (the signals), and the network that is walked, which may have other activations or none.  Each
+class says which, under "What is substituted".
 
 The methods of all rules take some of these arguments:
 
@@ -32,12 +33,15 @@ from .backprop import BP, Shallow
 from .base import Credit, Rule
 from .direct_feedback import DFA, DRTP, SharedDFA
 from .direct_kolen_pollack import DKP
+from .dual_propagation import DualPropagation
+from .equilibrium_propagation import EquilibriumPropagation
 from .feedback_alignment import FA
 from .forward_direct_feedback import FDFA
 from .hsic_bottleneck import PHSIC
 from .kolen_pollack import KolenPollack
 from .local_classifier import LocalClassifier
 from .local_loss import LocalLoss, LocalPrediction, LocalSimilarity, PredSim
+from .predictive_coding import ZIL, CentredPredictiveCoding, FixedPrediction, PredictiveCoding
 from .sign_symmetry import USF, BrSF, FrSF
 from .spsa import SPSA
 from .target_propagation import DifferenceTargetPropagation
@@ -76,6 +80,12 @@ RULES: dict[str, Rule] = {
     "spsa": SPSA(),
     "al": AssociatedLearning(),
     "dtp": DifferenceTargetPropagation(),
+    "zil": ZIL(),
+    "pc": PredictiveCoding(),
+    "pc-fixed": FixedPrediction(),
+    "pc-centred": CentredPredictiveCoding(),
+    "dp": DualPropagation(),
+    "ep": EquilibriumPropagation(),
 }
 
 
@@ -224,7 +234,8 @@ def _in_words(value: object) -> str:
 
 
 __all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "PHSIC", "RULES", "SPSA",
-           "USF", "ActivationSharing", "AdaptiveDFA", "AssociatedLearning", "BrSF", "Credit",
-           "DifferenceTargetPropagation", "FoA", "FrSF", "KolenPollack", "LocalClassifier", "LocalLoss",
-           "LocalPrediction", "LocalSimilarity", "PredSim", "Rule", "Shallow", "SharedDFA", "WeightMirror", "describe",
-           "get", "summary"]
+           "USF", "ZIL", "ActivationSharing", "AdaptiveDFA", "AssociatedLearning", "BrSF", "CentredPredictiveCoding",
+           "Credit", "DifferenceTargetPropagation", "DualPropagation", "EquilibriumPropagation", "FixedPrediction",
+           "FoA", "FrSF", "KolenPollack", "LocalClassifier", "LocalLoss", "LocalPrediction", "LocalSimilarity",
+           "PredSim", "PredictiveCoding", "Rule", "Shallow", "SharedDFA", "WeightMirror", "describe", "get",
+           "summary"]

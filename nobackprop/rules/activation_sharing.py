@@ -21,7 +21,7 @@ from ..options import one_of
 from ..sharing import MATCHES, PLANS, Sharing, plan
 from ..tape import NOTHING, Keep, derivative
 from ..tree import Tree, leaves
-from .base import Credit, Rule
+from .base import Credit, OutputLearns, Rule
 from .kolen_pollack import KolenPollack
 
 
@@ -59,12 +59,18 @@ class FoA(Rule):
     """
 
     draw: Draw = gaussian
+    output_learns = "from another activity"
+
+    def passes(self, net: Network) -> int:
+        """Count the pass through W and the one through C; see `Rule.passes`."""
+        return 2
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw C; see `Rule.init`."""
         return draw_like(rng, params, self.draw)
 
-    def credit(self, net: Network, params: Tree, C: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, C: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Run a second forward pass through C, and put its activities into the updates; see `Rule.credit`."""
         tilde: list[Array] = []
         in_turn, recorder = iter(tilde), Keep(before=lambda index, h: tilde.append(h))
@@ -117,6 +123,7 @@ class ActivationSharing(Rule):
     plan: str = one_of(PLANS, "algorithm", "sharing plan")
     match: str = one_of(MATCHES, "max", "way to match dimensions")
     train_first: bool = False
+    output_learns: ClassVar[OutputLearns] = "from another activity"
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the feedback weights and the matrices that make activities fit; see `Rule.init`."""
@@ -180,7 +187,8 @@ class ActivationSharing(Rule):
         """The number of the lowest block that learns, from 0."""
         return 0 if self.train_first else 1
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Walk down the blocks that learn, on the tape with the shared activities; see `Rule.credit`."""
         i, feedback = self.first, with_feedback(params, self.feedback(net, state))
         signals = {block - i: signal for block, signal in self.signals(net, state, tape, y).items()}
@@ -236,9 +244,10 @@ class ASAP(ActivationSharing):
         """Draw B for each block that learns; see `ActivationSharing.carriers`."""
         return [*[None] * self.first, *draw_like(rng, params[self.first:], self.draw)]
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Compute the gradients of activation sharing, and give those of W to B as well; see `Rule.credit`."""
-        grads = super().credit(net, params, state, tape, y).grads
+        grads = super().credit(net, params, state, tape, y, rng).grads
         return Credit(grads, weights(grads))                                                     # ASAP (4.5)-(4.6)
 
 
@@ -277,16 +286,19 @@ class ASFP(ASAP):
     [True, False]
     """
 
+    output_learns = "from the error"
+
     def forward(self, net: Network, params: Tree, state: Tree, x: Array,
                 rng: np.random.Generator | None = None) -> Tape:
         """Run the one forward pass, and keep all of it, because W learns from it; see `Rule.forward`."""
         return network.forward(net, params, x, rng=rng)
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Compute W's gradients from the tape itself, and B's from the shared activities; see `Rule.credit`."""
         shared = with_presynaptic(net, tape, self.sharing(net, state))
-        return Credit(super().credit(net, params, state, tape, y).grads,                         # ASAP (4.7)-(4.8)
-                      super().credit(net, params, state, shared, y).state)                       # ASAP (4.9)-(4.10)
+        return Credit(super().credit(net, params, state, tape, y, rng).grads,                    # ASAP (4.7)-(4.8)
+                      super().credit(net, params, state, shared, y, rng).state)                  # ASAP (4.9)-(4.10)
 
 
 @dataclass(frozen=True)
@@ -353,7 +365,8 @@ class ASFPLC(ASFP):
                  if own["V"] is not None}
         return super().signals(net, state, tape, y) | local
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Compute the gradients of ASFP with the classifiers' errors; see `Rule.credit`."""
-        credit = super().credit(net, params, state, tape, y)
+        credit = super().credit(net, params, state, tape, y, rng)
         return Credit(credit.grads, [{"B": B} for B in credit.state])

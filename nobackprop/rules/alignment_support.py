@@ -84,7 +84,8 @@ class LAS(Rule):
         """Return the error (N, C) of a module's output y_i (N, C), which should equal a_L."""
         return d_squared(y_i, tape.output)                                         # LAS (20)
 
-    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Send the output error through the modules to the hidden blocks, and compute their gradients."""
         e = net.error(tape.output, y)                                              # LAS (22)
         signals = {i: head.send(b, e, h.shape)                                     # LAS (24)

@@ -119,6 +119,7 @@ class AssociatedLearning(Rule):
 
     error: str = one_of(ERRORS, "mean", "error")
     defaults: ClassVar[Mapping[str, object]] = {"activation": "elu,sigmoid", "lr": 2e-3}
+    output_learns = "otherwise"
 
     def trial_sizes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Return sizes that read the same backwards, with the lower half of `sizes`; see `Rule.trial_sizes`."""
@@ -162,7 +163,8 @@ class AssociatedLearning(Rule):
         """
         return network.forward(net, params, x, rng=rng)                            # AL (4.1), (4.8)
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Compute the gradients of all components, from s and t before any component moves; see `Rule.credit`."""
         grads: list[Tree] = [None] * len(net)
         t, learns = y, []

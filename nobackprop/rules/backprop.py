@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from ..backend import Array
 from ..network import Network, Tape, backward
 from ..tree import Tree
@@ -39,7 +41,8 @@ class BP(Rule):
     True
     """
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Walk down the network with its own weights; see `Rule.credit`."""
         e = net.error(tape.output, y)                                              # LAS (6)
         return Credit(backward(net, params, tape, {len(net) - 1: e}))              # LAS (7)-(9)
@@ -69,7 +72,8 @@ class Shallow(Rule):
     [True, False, False]
     """
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Walk down the last two blocks, and give no gradients to the blocks below; see `Rule.credit`."""
         e = net.error(tape.output, y)
         frozen = max(len(net) - 2, 0)

@@ -1,13 +1,13 @@
-"""What a learning rule is: five pure functions, of which most rules need two.
+"""What a learning rule is: six pure functions, of which most rules need two.
 
-A training step (`learn.step`) calls them in this order: refresh, forward, align, credit.  `init` is called once, before
-training.  docs/adding-a-rule.md shows a rule in full.
+A training step (`learn.step`) calls four of them in this order: refresh, forward, align, credit.  `init` is called
+once, before training, and `predict` when the network is used.  docs/adding-a-rule.md shows a rule in full.
 """
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from ..errors import InputError
 from ..network import Network, Tape
 from ..options import checked
 from ..tree import Tree
+
+OutputLearns = Literal["from the error", "from another activity", "otherwise"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class Rule:
     ----------
     defaults : mapping
         Training settings that the rule needs and that differ from those of the data set.
+    output_learns : {"from the error", "from another activity", "otherwise"}
+        How the output block learns.  *From the error*: its gradients are those of backpropagation, bit for bit.  *From
+        another activity*: those of its biases are, and its weights are updated with another activity than their input.
+        Tests hold every rule to what it says here.
+    sends_errors : bool
+        Whether what blocks are sent are error signals, which can be compared with those of backpropagation; False for
+        a rule that compares states.
 
     Raises
     ------
@@ -71,6 +80,8 @@ class Rule:
     """
 
     defaults: ClassVar[Mapping[str, object]] = {}
+    output_learns: ClassVar[OutputLearns] = "from the error"
+    sends_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the options, and turn NumPy's scalars into Python's; see options.py."""
@@ -91,6 +102,20 @@ class Rule:
             `sizes` themselves, unless the rule takes only some networks.
         """
         return sizes
+
+    def passes(self, net: Network) -> int:
+        """Return how often one step runs the first block of a network forwards, which tests hold the rule to.
+
+        Parameters
+        ----------
+        net : Network
+
+        Returns
+        -------
+        int
+            1 for a rule that learns from the one forward pass.
+        """
+        return 1
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the state that training starts from.
@@ -157,6 +182,25 @@ class Rule:
         """
         return network.forward(net, params, x, rng=rng)
 
+    def predict(self, net: Network, params: Tree, x: Array) -> Array:
+        """Return the output of the network for a batch, in prediction.
+
+        Parameters
+        ----------
+        net : Network
+        params : list
+            The parameters of each block.
+        x : array (N, ...)
+            The batch.
+
+        Returns
+        -------
+        array (N, C)
+            a_L.  For most rules it is what `network.predict` computes; a rule whose network settles on its answer has
+            a method of its own.
+        """
+        return network.predict(net, params, x)
+
     def align(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
               rng: np.random.Generator) -> Tree:
         """Return the gradients of the state that need no output error.
@@ -177,7 +221,8 @@ class Rule:
         """
         return None
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Return the gradients that the output error drives.
 
         Parameters
@@ -186,6 +231,9 @@ class Rule:
             As they are at this step; the state has already moved by what `align` returned.
         y : array (N, C)
             The targets.
+        rng : numpy.random.Generator or None
+            The generator of the step, for a rule that draws here.  Such a rule demands one by `backend.a_generator`;
+            all others leave it alone.
 
         Returns
         -------

@@ -51,7 +51,8 @@ class DFA(Rule):
         """Draw one matrix for every hidden block; see `Rule.init`."""
         return [DenseHead().init(rng, shape, shapes[-1][0], self.draw) for shape in shapes[1:-1]]
 
-    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Send the error to every hidden block, and compute each block's gradients there; see `Rule.credit`."""
         e = net.error(tape.output, y)                                              # LAS (15)
         sent = self.sent(e, y)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from ..backend import Array
 from ..heads import DenseHead
 from ..network import Network, Tape
@@ -47,8 +49,9 @@ class DKP(DFA):
 
     defaults: ClassVar[Mapping[str, object]] = {"optimizer": "adamw", "weight_decay": 0.3}
 
-    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Compute the gradients of DFA, and the gradient e h_i^T of each B[i]; see `Rule.credit`."""
         e = net.error(tape.output, y)
-        return Credit(super().credit(net, params, B, tape, y).grads,
+        return Credit(super().credit(net, params, B, tape, y, rng).grads,
                       [DenseHead().grad(b, h, e) for b, h in zip(B, tape.h[1:-1], strict=True)])

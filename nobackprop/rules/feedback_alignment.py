@@ -47,7 +47,8 @@ class FA(Rule):
         """Draw B; see `Rule.init`."""
         return draw_like(rng, params, self.draw)
 
-    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Walk down the network with B in the place of W; see `Rule.credit`."""
         e = net.error(tape.output, y)                                              # LAS (10)
         return Credit(backward(net, with_feedback(params, B), tape, {len(net) - 1: e}))  # LAS (11)-(13), ASAP (2.4)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from ..backend import Array
 from ..feedback import weights
 from ..network import Network, Tape
@@ -50,7 +52,8 @@ class KolenPollack(FA):
 
     defaults: ClassVar[Mapping[str, object]] = {"optimizer": "adamw", "weight_decay": 0.3}
 
-    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Compute the gradients of feedback alignment, and give those of W to B as well; see `Rule.credit`."""
-        grads = super().credit(net, params, B, tape, y).grads
+        grads = super().credit(net, params, B, tape, y, rng).grads
         return Credit(grads, weights(grads))                                             # ASAP (2.7)

@@ -88,7 +88,8 @@ class LocalLoss(Rule):
         """Compute the gradients of every B[i]; see `Rule.align`."""
         return [self.learnt(net, b, h, y) for b, h in zip(B, tape.h[1:-1], strict=True)]
 
-    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Let every hidden block hear dL_i/dh_i, and the output block e; see `Rule.credit`."""
         signals = {i: self.sent(net, b, h, y) for i, (b, h) in enumerate(zip(B, tape.h[1:-1], strict=True))}
         return Credit(backward(net, params, tape, signals | {len(net) - 1: net.error(tape.output, y)}))

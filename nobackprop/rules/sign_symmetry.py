@@ -47,7 +47,8 @@ class FrSF(Rule):
         """Draw the magnitudes M; see `Rule.init`."""
         return tree_map(abs, draw_like(rng, params, self.draw))
 
-    def credit(self, net: Network, params: Tree, M: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, M: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Walk down the network with M sign(W) in the place of W; see `Rule.credit`."""
         e = net.error(tape.output, y)
         B = tree_map(lambda m, W: m * array_module(W).sign(W), M, weights(params))       # LAS (14)

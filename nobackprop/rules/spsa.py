@@ -52,6 +52,11 @@ class SPSA(Rule):
 
     c: float = 1e-3
     defaults: ClassVar[Mapping[str, object]] = {"lr": 3e-3}
+    output_learns = "otherwise"
+
+    def passes(self, net: Network) -> int:
+        """Count the passes at theta + c delta and at theta - c delta; see `Rule.passes`."""
+        return 2
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the first delta; see `Rule.init`."""
@@ -67,7 +72,8 @@ class SPSA(Rule):
         """Run the forward pass at theta + c delta; see `Rule.forward`."""
         return network.forward(net, shifted(params, delta, self.c), x, rng=rng)
 
-    def credit(self, net: Network, params: Tree, delta: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, delta: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Run the forward pass at theta - c delta, and compare the two losses; see `Rule.credit`."""
         below = network.forward(net, shifted(params, delta, -self.c), tape.h[0], keep=lambda i: NOTHING,
                                 seeds=tape.seeds)

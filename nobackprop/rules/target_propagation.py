@@ -9,11 +9,10 @@ import numpy as np
 
 from ..backend import Array, array_module
 from ..errors import InputError
-from ..kernels import linear
 from ..kernels.activation import ACTIVATIONS
 from ..kernels.loss import d_squared
 from ..layers import Activation, Dense, Layer, Sequential
-from ..network import Network, Tape, backward, forward
+from ..network import Network, Tape, backward, forward, local
 from ..options import number, one_of
 from ..tree import Tree, leaves
 from .base import Credit, Rule
@@ -116,12 +115,16 @@ class DifferenceTargetPropagation(Rule):
         tape = forward(g, params[1:], forward(f, params[:1], u, seeds=seeds).output)
         return backward(g, params[1:], tape, {0: d_squared(tape.output, u)})[0]
 
-    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array) -> Credit:
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
+               rng: np.random.Generator | None = None) -> Credit:
         """Send the targets down, and let every hidden block descend its distance to its target; see `Rule.credit`."""
         last = len(net) - 1
         e = net.error(tape.output, y)
+        if not last:
+            return Credit(backward(net, params, tape, {0: e}))
+        sent, _ = local(net, params, tape, {last: e})
         # the factor len(y) removes the mean over the batch from e: the target of one sample depends on no other sample
-        target = tape.h[last] - self.step * len(y) * linear.feedback(params[last]["W"], e)
+        target = tape.h[last] - self.step * len(y) * sent[last]
         signals = {last: e, last - 1: d_squared(tape.h[last], target)}
         for i in range(last - 1, 0, -1):
             g = Network((self.g(len(state[i][0]["b"])),))

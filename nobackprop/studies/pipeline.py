@@ -276,10 +276,12 @@ def waits(rule: Rule) -> str:
     row = locality.locality(rule)
     reasons = [("hidden blocks read the output a_L, and so wait for the error", row.hidden.output),
                ("hidden blocks read what blocks above them recorded", row.hidden.above),
-               ("hidden blocks read the weights of other blocks, which move meanwhile", row.hidden.transport),
+               ("hidden blocks read the weights of other blocks, which move meanwhile",
+                row.hidden.transport | row.hidden.passes),
                ("its feedback weights read the output a_L", row.feedback.output),
                ("its feedback weights read what blocks above recorded", row.feedback.above),
-               ("its feedback weights read the weights of other blocks", row.feedback.transport),
+               ("its feedback weights read the weights of other blocks",
+                row.feedback.transport | row.feedback.passes),
                ("some hidden blocks do not learn", locality.EVERY - row.hidden.learns)]
     return next((said for said, found in reasons if found), "")
 

@@ -286,7 +286,7 @@ def test_the_printed_sign_of_the_module_update_diverges(seed):
 class PrintedError(LAS):
     """(22) in the printed form: e = y* - y, which is then descended."""
 
-    def credit(self, net, params, B, tape, y):
+    def credit(self, net, params, B, tape, y, rng=None):
         e = -net.error(tape.output, y)
         hears = {i: head.send(b, e, h.shape)
                  for i, (head, b, h) in enumerate(zip(self.heads(net), B, tape.h[1:], strict=False))}
@@ -406,12 +406,13 @@ def test_there_b_grows_without_end_as_the_logarithm_of_the_steps():
 def gradients(case: Case) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The gradients of the weights, layer by layer: those of the rule and those of BP."""
     true = BP().credit(case.net, case.params, None, case.tape(), case.y).grads
-    return tuple([w for _, w in leaves(weights(grads))] for grads in (case.grads(), true))
+    ours, exact = ([w for _, w in leaves(weights(grads))] for grads in (case.grads(), true))
+    return ours, exact
 
 
 def ratios(case: Case) -> list[float]:
     """rho of every layer with a module: |D^T M| / |P^T M|, by the rule's own gradients."""
-    return [norm(g - true) / norm(true) for g, true in list(zip(*gradients(case), strict=True))[:len(case.state)]]
+    return [float(norm(g - true) / norm(true)) for g, true in list(zip(*gradients(case), strict=True))[:len(case.state)]]
 
 
 def dot(u, v) -> float:

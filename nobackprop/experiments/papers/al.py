@@ -60,7 +60,7 @@ def training_accuracy(run: Run) -> dict[str, Any]:
     >>> 0 <= training_accuracy(run)["training_accuracy"] <= 1
     True
     """
-    return {"training_accuracy": evaluate(run.net, run.params, run.x, run.y)["accuracy"]}
+    return {"training_accuracy": evaluate(run.net, run.params, run.x, run.y, rule=run.rule)["accuracy"]}
 
 
 def layers(run: Run, blocks: Sequence[int], samples: int) -> list[np.ndarray]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from ... import network
 from ...errors import InputError
 from ...feedback import weights, with_feedback
+from ...metrics import Listener
 from ...models import mlp
 from ...network import Network, Tape
 from ...rules import RULES, Rule
@@ -286,6 +286,107 @@ def _with_tape(given: Given, h: list[Any], caches: list[Any]) -> Given:
     return replace(given, tape=replace(given.tape, h=h, caches=caches))
 
 
+# ---------------------------------------------------------------- blocks that answer one question
+
+
+@dataclass(frozen=True)
+class Upward(Listener):
+    """A block that is healthy upwards: in the place of weights that are NaN it works with its own.
+
+    A rule that runs such a block forwards once more does not meet the poison in its weights.  So whatever NaN still
+    reaches has read the weights in another way: it was sent down through them, or it read them themselves.
+
+    Parameters
+    ----------
+    clean : Tree
+        The block's own parameters.
+
+    Notes
+    -----
+    Nothing goes down where the error is 0: a weight that is multiplied with 0 is not read, although NaN times 0 is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Dense
+    >>> clean, ill = ({"W": np.full((1, 1), w), "b": np.zeros(1)} for w in (2.0, np.nan))
+    >>> block = Upward(Dense(1), clean=clean)
+    >>> h, cache = block.forward(ill, np.ones((2, 1)))
+    >>> h.ravel().tolist(), block.backward(ill, cache, np.array([[0.0], [1.0]]))[0].ravel().tolist()
+    ([2.0, 2.0], [0.0, nan])
+    """
+
+    clean: Tree = None
+
+    def forward(self, params: Tree, h: Any, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Any, Any]:
+        """Do what the block does with healthy weights."""
+        healed = tree_map(lambda own, came: np.where(np.isnan(came), own, came), self.clean, params)
+        return self.block.forward(healed, h, train, rng)
+
+    def backward(self, feedback: Tree, cache: Any, delta: Any, want_down: bool = True) -> tuple[Any, Tree]:
+        """Do what the block does with the given weights, but send 0 where nothing is to be sent."""
+        down, grads = self.block.backward(feedback, cache, delta, want_down)
+        true = self.block.backward(self.clean, cache, delta, want_down)[0]
+        return None if down is None else np.where(np.isnan(down) & (true == 0), 0, down), grads
+
+
+@dataclass(frozen=True)
+class Unanswered(Listener):
+    """An output block that says NaN to the input that it had in the forward pass.
+
+    A rule that computes a_L again from the tape meets the poison here.
+
+    Parameters
+    ----------
+    asked : Array
+        That input, (N, ...).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Activation
+    >>> block = Unanswered(Activation("relu"), asked=np.ones((1, 1)))
+    >>> [block.forward(None, h)[0].tolist() for h in (np.ones((1, 1)), np.full((1, 1), 2.0))]
+    [[[nan]], [[2.0]]]
+    """
+
+    asked: Any = None
+
+    def forward(self, params: Tree, h: Any, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Any, Any]:
+        """Do what the block does, and keep the answer back if it is the one that was given."""
+        out, cache = self.block.forward(params, h, train, rng)
+        return nan(out) if np.array_equal(h, self.asked) else out, cache
+
+
+def upward(net: Network, given: Given, j: int) -> Network:
+    """Return the network with a block that is healthy upwards, see `Upward`.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> upward(net, given, 2)[2].block == net[2]
+    True
+    """
+    return replace(net, blocks=(*net[:j], Upward(net[j], clean=given.params[j]), *net[j + 1:]))
+
+
+def unanswered(net: Network, given: Given) -> Network:
+    """Return the network whose output block gives its answer to the forward pass no second time, see `Unanswered`.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> net, given = trial(get("bp"), seed=0)
+    >>> unanswered(net, given)[-1].asked is given.tape.h[-2]
+    True
+    """
+    asked = given.tape.h[-2]
+    return replace(net, blocks=(*net[:-1], Unanswered(net[-1], asked=None if asked is None else materialise(asked))))
+
+
 # ---------------------------------------------------------------- measurements
 
 
@@ -299,6 +400,9 @@ class Reads:
         The blocks that have gradients.
     weights : frozenset of (int, int)
         Pairs of a block and a block whose W it reads.
+    carried : frozenset of (int, int)
+        Those pairs in which W is not only read by running its block forwards once more: an error is carried down
+        through it, or it is read itself.
     magnitudes : frozenset of (int, int)
         Those pairs in which the block reads more than the signs of W.
     output, target, above, presynaptic : frozenset of int
@@ -306,13 +410,14 @@ class Reads:
 
     Examples
     --------
-    >>> reads = Reads(learns=frozenset({1, 2}), weights=frozenset({(1, 1), (1, 2)}))
-    >>> sorted(reads.of(1)), sorted(reads.transport), reads.signs_alone
-    ([1, 2], [1], True)
+    >>> reads = Reads(frozenset({1, 2}), weights=frozenset({(1, 1), (1, 2), (2, 1)}), carried=frozenset({(1, 2)}))
+    >>> sorted(reads.of(1)), sorted(reads.transport), sorted(reads.passes), reads.signs_alone
+    ([1, 2], [1], [2], True)
     """
 
     learns: frozenset[int] = frozenset()
     weights: frozenset[tuple[int, int]] = frozenset()
+    carried: frozenset[tuple[int, int]] = frozenset()
     magnitudes: frozenset[tuple[int, int]] = frozenset()
     output: frozenset[int] = frozenset()
     target: frozenset[int] = frozenset()
@@ -329,8 +434,13 @@ class Reads:
 
     @property
     def transport(self) -> frozenset[int]:
-        """The blocks that read the W of another block."""
-        return frozenset(i for i, j in self.weights if i != j)
+        """The blocks to which the W of another block is transported."""
+        return frozenset(i for i, j in self.carried if i != j)
+
+    @property
+    def passes(self) -> frozenset[int]:
+        """The blocks that read the W of another block by a further forward pass alone."""
+        return frozenset(i for i, j in self.weights - self.carried if i != j)
 
     @property
     def signs_alone(self) -> bool:
@@ -419,7 +529,12 @@ def gradients(net: Network, rule: Rule, given: Given) -> list[Tree]:
     >>> [grads is None for grads in gradients(net, get("bp"), given)]
     [False, False, False, False, True]
     """
-    return [*rule.credit(net, given.params, given.state, given.tape, given.y).grads[:-1], None]
+    return [*rule.credit(net, given.params, given.state, given.tape, given.y, _draws(0)).grads[:-1], None]
+
+
+def _draws(seed: int) -> np.random.Generator:
+    """Return the generator of a step, the same under every poison."""
+    return np.random.default_rng([seed, 2])
 
 
 def feedback_gradients(net: Network, rule: Rule, given: Given, seed: int = 0) -> list[Tree]:
@@ -453,8 +568,8 @@ def feedback_gradients(net: Network, rule: Rule, given: Given, seed: int = 0) ->
     >>> [align is not None for align, credit in feedback_gradients(net, get("las"), given)]
     [True, True, True, False, False]
     """
-    align = rule.align(net, given.params, given.state, given.tape, given.y, np.random.default_rng([seed, 2]))
-    credit = rule.credit(net, given.params, given.state, given.tape, given.y).state
+    align = rule.align(net, given.params, given.state, given.tape, given.y, _draws(seed))
+    credit = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed)).state
     for tree in (align, credit):
         if not isinstance(tree, list | None):
             raise InputError(f"what {type(rule).__name__} learns in addition to W is no list over blocks, but a "
@@ -485,7 +600,8 @@ def same_bits(u: Tree, v: Tree) -> bool:
     return a == b
 
 
-def measure(net: Network, given: Given, learn: Callable[[Given], list[Tree]], rng: np.random.Generator) -> Reads:
+def measure(net: Network, given: Given, learn: Callable[[Network, Given], list[Tree]],
+            rng: np.random.Generator) -> Reads:
     """Measure what gradients read, by one poison after another.
 
     Parameters
@@ -495,7 +611,7 @@ def measure(net: Network, given: Given, learn: Callable[[Given], list[Tree]], rn
     given : Given
         What a rule is given.
     learn : callable
-        A function that returns the gradients, one tree for each block, from what it is given.
+        A function that returns the gradients, one tree for each block, from a network and what a rule is given.
     rng : numpy.random.Generator
         The generator of `rescale_weights`.
 
@@ -510,27 +626,32 @@ def measure(net: Network, given: Given, learn: Callable[[Given], list[Tree]], rn
     >>> from nobackprop.rules import get
     >>> net, given = trial(get("bp"), seed=0)
     >>> with np.errstate(invalid="ignore"):
-    ...     reads = measure(net, given, lambda given: gradients(net, get("bp"), given), np.random.default_rng(0))
+    ...     reads = measure(net, given, lambda net, given: gradients(net, get("bp"), given), np.random.default_rng(0))
     >>> sorted(reads.above)
     [1, 2, 3]
     """
-    before = learn(given)
+    before = learn(net, given)
 
-    def changed(poisoned: Given) -> set[int]:
-        return {i for i, (u, v) in enumerate(zip(before, learn(poisoned), strict=True)) if not same_bits(u, v)}
+    def changed(poisoned: Given, within: Network = net) -> set[int]:
+        after = learn(within, poisoned)
+        return {i for i, (u, v) in enumerate(zip(before, after, strict=True)) if not same_bits(u, v)}
+
+    def reached(poisoned: Given, within: Network) -> set[int]:
+        return {i for i, tree in enumerate(learn(within, poisoned)) if any(np.isnan(g).any() for _, g in leaves(tree))}
 
     def blocks(found: Iterable[int]) -> frozenset[int]:
         return frozenset(i + 1 for i in found)
 
-    def pairs(poison: Callable[[int], Given]) -> frozenset[tuple[int, int]]:
-        return frozenset((i + 1, j + 1) for j in every for i in changed(poison(j)))
+    def pairs(found: Callable[[int], set[int]]) -> frozenset[tuple[int, int]]:
+        return frozenset((i + 1, j + 1) for j in every for i in found(j))
 
     every = range(len(net))
     return Reads(
         learns=blocks(i for i in every if any(True for _ in leaves(before[i]))),
-        weights=pairs(lambda j: poison_weights(given, j)),
-        magnitudes=pairs(lambda j: rescale_weights(given, j, rng)),
-        output=blocks(changed(poison_output(given))),
+        weights=pairs(lambda j: changed(poison_weights(given, j))),
+        carried=pairs(lambda j: reached(poison_weights(given, j), upward(net, given, j))),
+        magnitudes=pairs(lambda j: changed(rescale_weights(given, j, rng))),
+        output=blocks(changed(poison_output(given)) | changed(given, unanswered(net, given))),
         target=blocks(changed(poison_target(given))),
         above=blocks(i for i in every if i in changed(poison_above(given, i))),
         presynaptic=blocks(i for i in every if i in changed(poison_presynaptic(net, given, i))))
@@ -561,8 +682,9 @@ def locality(rule: Rule) -> Locality:
         # these runs compare with NaN on purpose
         with np.errstate(invalid="ignore"):
             hidden, feedback = (measure(net, given, learn, np.random.default_rng([seed, 3])) for learn in (
-                partial(gradients, net, rule), partial(feedback_gradients, net, rule, seed=seed)))
-        driven = rule.credit(net, given.params, given.state, given.tape, given.y).state is not None
+                lambda net, given: gradients(net, rule, given),
+                lambda net, given, seed=seed: feedback_gradients(net, rule, given, seed)))
+        driven = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed)).state is not None
         result = Locality(result.hidden | hidden, result.feedback | feedback, driven)
     return result
 

@@ -59,7 +59,7 @@ def span(blocks: frozenset[int]) -> str:
     return ", ".join(f"W_{j}" for j in sorted(blocks)) or "-"
 
 
-COLUMNS = ("weight transport", "waits for the error", "backward locking", "bidirectional pairing")
+COLUMNS = ("weight transport", "waits for error", "backward locking", "bidirectional pairing", "by a pass")
 FEEDBACK_COLUMNS = ("learns", "weights", "a_L", "y*", "recorded above")
 
 
@@ -79,11 +79,11 @@ def entries(row: Locality) -> tuple[str, ...]:
     Examples
     --------
     >>> entries(Locality(Reads(output=frozenset({1, 2, 3, 4})), Reads()))
-    ('-', 'all', '-', '-')
+    ('-', 'all', '-', '-', '-')
     """
     reads = row.hidden
     return (condense(reads.transport) + " (signs)" * reads.signs_alone, condense(reads.output),
-            condense(reads.above), condense(reads.presynaptic))
+            condense(reads.above), condense(reads.presynaptic), condense(reads.passes))
 
 
 def feedback_entries(row: Locality) -> tuple[str, ...]:
@@ -138,10 +138,11 @@ def _idle(rows: Mapping[str, Locality]) -> list[str]:
 LEGEND = f"""\
 Measured on a network of {len(HIDDEN)} hidden blocks, h_1 to h_{len(HIDDEN)}: NaN takes the place of one thing, and an
 entry names the blocks whose gradients then change.
-weight transport       they read the W of another block
+weight transport       the W of another block carries errors to them, or they read it themselves
 waits for the error    they read a_L, so nothing moves before the network has answered
 backward locking       they read what hidden blocks above recorded, so those come first
 bidirectional pairing  they read the presynaptic activity of the very synapse
+by a pass              they read the W of another block, only by running it forwards once more
 (signs)                they read only the signs of those weights
 `nobackprop rules` says what each rule is."""
 
@@ -167,7 +168,7 @@ def show(rules: Mapping[str, Rule] = RULES) -> str:
     --------
     >>> from nobackprop.rules import get
     >>> print(show({"dfa": get("dfa")}).splitlines()[1])
-    dfa   -                 all                  -                 all
+    dfa   -                 all              -                 all                    -
     """
     rows = table(rules)
     first, second = _rows(rows)
@@ -190,19 +191,20 @@ it, and a test fails if it is not what the rules do. `nobackprop locality` print
 The network has {hidden} hidden blocks of one dense layer and tanh each, and an output block. Entries name hidden
 blocks, counted **from 1** as the papers count h_1, h_2, ...; block i has the weights W_i, and W_{last} belongs to the
 output block (W_L in the papers). The output block itself is left out, because most rules train it in the same way:
-from its own input and the output error (`foa`, `as`, `asap`, `al` and `spsa` do not). Every entry is over {seeds}
-seeds.
+from its own input and the output error ({own} do not). Every entry is over {seeds} seeds.
 
 {table}
 
 {idle}
 
-## The four columns
+## The five columns
 
-**Weight transport.** The block reads the W of another block, which no known synapse can do: in backpropagation δ_i
-comes down through W_{{i+1}}ᵀ, LAS (7). *Measured:* NaN for the W of one other block at a time, in the parameters that
-`credit` is given after the tape was recorded. *(signs)* means that other magnitudes with the same signs change
-nothing. This table says whose W each hidden block reads:
+**Weight transport.** The W of another block is carried to the block, which no known synapse can do: in
+backpropagation δ_i comes down through W_{{i+1}}ᵀ, LAS (7). *Measured:* NaN for the W of one other block at a time, in
+the parameters that `credit` is given after the tape was recorded. That block itself is healthy upwards: in a further
+forward pass it computes with its own W, and if the error is 0, what it sends down is 0. So whatever NaN reaches has
+read W downwards, or as a number. *(signs)* means that other magnitudes with the same signs change nothing. This table
+says whose W each hidden block reads in this way:
 
 {transport}
 
@@ -211,8 +213,8 @@ W_Lᵀ e, LAS (23).
 
 **Waits for the error.** The block reads the output of the network, so none of its synapses can move before the whole
 network has answered. *Measured:* NaN for a_L on the tape. The target y\\* stays, so a rule that reads only the
-target does not wait. (A rule that computed a_L again by itself would not be seen in this column. It would be seen in
-the column before it and in the column after it.)
+target does not wait. Some rules compute a_L again, as predictive coding does. For them the output block says NaN if it
+is given the input of the forward pass a second time, and this is measured as well.
 
 **Backward locking.** The block reads what hidden blocks above it recorded, so these have to compute their part of the
 error first, one after the other. *Measured:* for block i, NaN for the output and the caches of all hidden blocks above
@@ -221,6 +223,12 @@ i; a_L stays. The last hidden block has no hidden block above it, so it can neve
 **Bidirectional pairing.** The error that reaches a neuron is multiplied with the activity that came in through the
 very same synapse, so forward and feedback neurons have to be paired one to one (ASAP, section 2.4). *Measured:* NaN
 for the input activity of the dense layer of the block. The output of that layer, at which f′ is taken, stays.
+
+**By a pass.** The block reads the W of another block, but only because the rule runs that other block forwards once
+more, as a synapse can do. *Measured:* NaN for W changes the gradients of the block, and no longer reaches them if the
+other block is healthy upwards. `spsa` is in this column and not in the first one: it compares the losses of two
+forward passes, and carries nothing down. The rules whose activities settle are in both columns: errors come down
+through Wᵀ, and activities go up through W again.
 
 ## How the feedback learns
 
@@ -269,6 +277,7 @@ def markdown(rules: Mapping[str, Rule] = RULES) -> str:
                  for name, *rest in first]
     return PAGE.format(
         hidden=len(HIDDEN), last=len(HIDDEN) + 1, seeds=len(SEEDS),
+        own=", ".join(f"`{name}`" for name, rule in rules.items() if rule.output_learns != "from the error") or "none",
         table=_piped(("rule", *COLUMNS, "what it is"), described), idle="\n".join(_idle(rows)),
         transport=_piped(("rules", *(f"h_{i}" for i in sorted(EVERY))), _transported(rows)),
         feedback=_piped(("rule", *FEEDBACK_COLUMNS), [(f"`{name}`", *rest) for name, *rest in second]),
@@ -280,7 +289,7 @@ def _transported(rows: Mapping[str, Locality]) -> list[tuple[str, ...]]:
     groups: dict[tuple[str, ...], list[str]] = {}
     for name, row in rows.items():
         signs = "signs of " * row.hidden.signs_alone
-        read = [row.hidden.of(i) - {i} for i in sorted(EVERY)]
+        read = [frozenset(j for k, j in row.hidden.carried if k == i != j) for i in sorted(EVERY)]
         groups.setdefault(tuple(f"{signs}{span(js)}" if js else "-" for js in read), []).append(f"`{name}`")
     return [(", ".join(names), *read) for read, names in groups.items()]
 
@@ -293,7 +302,7 @@ def _follows(rows: Mapping[str, Locality]) -> str:
         return ", ".join(f"`{name}`" for name, row in full.items() if those(row)) or "none"
 
     def early(reads: Reads) -> bool:
-        return not (reads.output or reads.above or reads.transport)
+        return not (reads.output or reads.above or reads.transport or reads.passes)
 
     return "\n".join([
         "This list has the rules that train every hidden block, and follows from the entries above. (`al` learns by "
@@ -308,7 +317,7 @@ def _follows(rows: Mapping[str, Locality]) -> str:
         "nor anything above, not even weights: "
         f"{names(lambda row: row.feedback.learns and early(row.feedback))}.",
         "- No block and no feedback weight reads the W of another block, directly or through a pass: "
-        f"{names(lambda row: not row.hidden.transport and not row.feedback.transport)}."])
+        f"{names(lambda row: not any(r.transport or r.passes for r in (row.hidden, row.feedback)))}."])
 
 
 def _piped(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -28,6 +28,7 @@ from ...layers import (
     MaxPool,
     Residual,
     Sequential,
+    UnitLength,
 )
 from ...leaf_names import RUNNING
 from ...learn import Run
@@ -188,6 +189,8 @@ def forward(torch: Any, layer: Layer, p: Tree, h: Any) -> Any:
             return h.permute(0, 3, 1, 2) if h.ndim == 4 else h
         case Dropout(p=silent):
             return F.dropout(h, silent)
+        case UnitLength():
+            return F.rms_norm(h, h.shape[1:], eps=layer.eps)
     raise InputError(f"PyTorch's twin of the network has no layer like {layer}")
 
 
