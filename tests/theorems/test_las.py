@@ -412,7 +412,8 @@ def gradients(case: Case) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 def ratios(case: Case) -> list[float]:
     """rho of every layer with a module: |D^T M| / |P^T M|, by the rule's own gradients."""
-    return [float(norm(g - true) / norm(true)) for g, true in list(zip(*gradients(case), strict=True))[:len(case.state)]]
+    pairs = list(zip(*gradients(case), strict=True))[:len(case.state)]
+    return [float(norm(g - true) / norm(true)) for g, true in pairs]
 
 
 def dot(u, v) -> float:
