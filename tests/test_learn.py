@@ -18,6 +18,7 @@ from nobackprop.errors import InputError
 from nobackprop.layers import Activation, Dense, Sequential
 from nobackprop.metrics import alignment, cosine, signals
 from nobackprop.network import Network
+from nobackprop.rules import BP, RULES, Credit, Rule
 from nobackprop.tree import leaves, tree_map
 
 
@@ -574,3 +575,46 @@ def test_a_further_metric_is_recorded_as_numbers_of_pythons_own(small, monkeypat
     assert asked == [run, run]
     assert [record["further"] for record in run.history] == [recorded] * 2
     assert json.loads(json.dumps(run.history)) == run.history
+
+
+# Rules that ask a block several times in a step
+
+def aligned(rule, activation="tanh"):
+    """The alignment of a rule on a small network of three hidden blocks."""
+    case = Case(rule, 0, sizes=(6, 5, 4), activation=activation)
+    return metrics.alignment(case.net, rule, case.params, case.state, case.x, case.y)
+
+
+def test_the_signal_of_a_block_is_the_one_from_which_it_learnt():
+    """Under zil the errors move on after a block has learnt; under pc the first error is 0."""
+    found = aligned(RULES["zil"])
+    assert_close(np.array([found["alignment"], found["alignment_at_a"]]), np.ones((2, 3)))
+    case, settling = Case(RULES["pc"], 0, sizes=(6, 5, 4)), RULES["pc"]
+    x = settling.settle(case.net, case.params, case.tape(), case.y, 1.0)
+    own = network.apart(case.net, case.params, x)
+    true = metrics.signals(case.net, BP(), case.params, None, case.x, case.y)
+    expected = [float(metrics.cosine(mu - h, d)) for mu, h, d in zip(own.h[1:], x[1:], true, strict=False)]
+    assert_close(np.array(aligned(settling)["alignment"]), np.array(expected))
+    assert all(0.3 < cosine < 1 for cosine in aligned(RULES["pc-centred"])["alignment"])
+
+
+def test_a_rule_that_compares_states_has_no_alignment():
+    assert aligned(RULES["ep"]) == {"alignment": [None] * 3, "alignment_at_a": [None] * 3}
+
+
+def test_the_signals_of_a_straight_walk_are_compared_at_a():
+    @dataclass(frozen=True)
+    class AtA(Rule):
+        """Backpropagation, with f' in the signals and none in the walk."""
+
+        def credit(self, net, params, state, tape, y, rng=None):
+            signals, delta = {len(net) - 1: net.error(tape.output, y)}, net.error(tape.output, y)
+            for i in reversed(range(len(net) - 1)):
+                W = params[i + 1][0]["W"] if i + 2 < len(net) else params[i + 1]["W"]
+                delta = delta @ W * (1 - tape.h[i + 1]**2)
+                signals[i] = delta
+            return Credit(network.backward(network.straight(net), params, tape, signals))
+
+    found = aligned(AtA())
+    assert found["alignment"] == [None] * 3
+    assert_close(np.array(found["alignment_at_a"]), np.ones(3))
