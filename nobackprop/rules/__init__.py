@@ -26,6 +26,7 @@ from dataclasses import fields, replace
 from ..errors import InputError, unknown
 from ..feedback import binary, low_rank, sparse
 from .activation_sharing import ASAP, ASFP, ASFPLC, ActivationSharing, FoA
+from .activity_perturbation import ActivityPerturbation
 from .adaptive_feedback import AdaptiveDFA
 from .alignment_support import LAS, LTAS
 from .associated_learning import AssociatedLearning
@@ -35,11 +36,14 @@ from .direct_feedback import DFA, DRTP, SharedDFA
 from .direct_kolen_pollack import DKP
 from .feedback_alignment import FA
 from .forward_direct_feedback import FDFA
+from .forward_forward import ForwardForward
 from .hsic_bottleneck import PHSIC
 from .kolen_pollack import KolenPollack
 from .local_classifier import LocalClassifier
 from .local_loss import LocalLoss, LocalPrediction, LocalSimilarity, PredSim
+from .pepita import Pepita
 from .sign_symmetry import USF, BrSF, FrSF
+from .softhebb import SoftHebb
 from .spsa import SPSA
 from .target_propagation import DifferenceTargetPropagation
 from .weight_mirror import WeightMirror
@@ -77,6 +81,10 @@ RULES: dict[str, Rule] = {
     "spsa": SPSA(),
     "al": AssociatedLearning(),
     "dtp": DifferenceTargetPropagation(),
+    "ff": ForwardForward(),
+    "pepita": Pepita(),
+    "activity": ActivityPerturbation(),
+    "softhebb": SoftHebb(),
 }
 
 
@@ -218,7 +226,7 @@ def summary(name: str) -> str:
 
 
 __all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "PHSIC", "RULES", "SPSA",
-           "USF", "ActivationSharing", "AdaptiveDFA", "AssociatedLearning", "BrSF", "Credit",
-           "DifferenceTargetPropagation", "FoA", "FrSF", "KolenPollack", "LocalClassifier", "LocalLoss",
-           "LocalPrediction", "LocalSimilarity", "PredSim", "Rule", "Shallow", "SharedDFA", "WeightMirror", "describe",
-           "get", "summary"]
+           "USF", "ActivationSharing", "ActivityPerturbation", "AdaptiveDFA", "AssociatedLearning", "BrSF", "Credit",
+           "DifferenceTargetPropagation", "FoA", "ForwardForward", "FrSF", "KolenPollack", "LocalClassifier",
+           "LocalLoss", "LocalPrediction", "LocalSimilarity", "Pepita", "PredSim", "Rule", "Shallow", "SharedDFA",
+           "SoftHebb", "WeightMirror", "describe", "get", "summary"]
