@@ -40,8 +40,8 @@ class ActivityPerturbation(Rule):
     directions are signs, and not normal numbers; there is one loss, that of the network, and not one for each group of
     units.
 
-    If the samples of a batch depend on each other, as under batch-norm, <e, d> of a sample leaves out what its units do to
-    the outputs of other samples, and contains what theirs do to its own output, which is noise.
+    If the samples of a batch depend on each other, as under batch-norm, <e, d> of a sample leaves out what its units do
+    to the outputs of other samples.  It contains what their units do to its own output, which is noise.
 
     Examples
     --------

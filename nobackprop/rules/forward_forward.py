@@ -1,4 +1,4 @@
-"""Forward-Forward: each hidden block tells inputs with their true label from those with a wrong one, by its activity."""
+"""Forward-Forward: each hidden block tells inputs with their true label from others, by its activity."""
 from __future__ import annotations
 
 from collections.abc import Mapping

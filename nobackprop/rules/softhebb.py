@@ -109,8 +109,9 @@ def held(grads: Tree, params: Tree, lost: Array) -> Tree:
     Examples
     --------
     >>> import numpy as np
-    >>> held({"W": np.zeros((2, 1)), "b": np.zeros(2)}, {"W": np.ones((2, 1)), "b": np.zeros(2)}, np.array([3.0, 4.0]))["W"].tolist()
-    [[3.0], [4.0]]
+    >>> grads, params = ({"W": np.full((2, 1), w), "b": np.zeros(2)} for w in (0.0, 1.0))
+    >>> {name: g.ravel().tolist() for name, g in held(grads, params, np.array([3.0, 4.0])).items()}
+    {'W': [3.0, 4.0], 'b': [0.5, 0.5]}
     """
     if isinstance(grads, dict):
         more = {"W": lambda W: lost[:, None] * W, "b": lambda b: array_module(b).exp(b) / len(b)}
