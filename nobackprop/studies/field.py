@@ -216,7 +216,7 @@ def times() -> dict[str, float]:
     """
     with workers.limit(1, False), np.errstate(over="ignore", invalid="ignore"):
         ms = time_in_turns([stepper(random_run(MODEL, DATA, rule, BATCH, "adam")) for rule in RULES], ROUNDS)
-    ratios = np.median(ms / ms[:, [list(RULES).index("bp")]], axis=0)
+    ratios = np.median(ms / ms[list(RULES).index("bp")], axis=1)
     return dict(zip(RULES, map(float, ratios), strict=True))
 
 
