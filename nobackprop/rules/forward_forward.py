@@ -46,8 +46,8 @@ class ForwardForward(Rule):
 
     The wrong label is drawn by the probabilities that the network gives to the labels in its pass without a label.
 
-    State: V (C, n_0), one pattern of the shape of the input for each label.  It learns like the weights of the first
-    block, by the first block's loss.
+    State: [V], which belongs to the first block.  V (C, n_0) has one pattern of the shape of the input for each label,
+    and learns by the first block's loss.
 
     Source: Hinton 2022.
 
@@ -81,21 +81,21 @@ class ForwardForward(Rule):
         classes = shapes[-1][0]
         if classes < 2:
             raise InputError(f"ff needs a wrong label for each sample, expected at least 2 outputs, got {classes}")
-        return self.scale * DenseHead().init(rng, shapes[0], classes, self.draw) if len(net) > 1 else None
+        return [self.scale * DenseHead().init(rng, shapes[0], classes, self.draw)] if len(net) > 1 else None
 
-    def credit(self, net: Network, params: Tree, V: Tree, tape: Tape, y: Array,
+    def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
                rng: np.random.Generator | None = None) -> Credit:
         """Run the hidden blocks with both labels, and let each block compare its two goodnesses; see `Rule.credit`."""
         last, e = len(net) - 1, net.error(tape.output, y)
         output = backward(net[last:], params[last:], tape.above(last), {0: e})
         if not last:
             return Credit(output)
-        (hidden, patterns), wrong = (self.labelled(net[:last], params[:last], V, tape, label, s)
+        (hidden, patterns), wrong = (self.labelled(net[:last], params[:last], state[0], tape, label, s)
                                      for label, s in ((y, 1), (wrong_labels(tape.output, y, rng), -1)))
-        grads, state = tree_map(lambda u, v: u + v, [hidden, patterns], list(wrong))
-        return Credit([*grads, *output], state)
+        grads, d_V = tree_map(lambda u, v: u + v, [hidden, patterns], list(wrong))
+        return Credit([*grads, *output], [d_V])
 
-    def labelled(self, net: Network, params: Tree, V: Tree, tape: Tape, label: Array, s: int) -> tuple[Tree, Tree]:
+    def labelled(self, net: Network, params: Tree, V: Array, tape: Tape, label: Array, s: int) -> tuple[Tree, Tree]:
         """Return the gradients of the blocks and of V in a pass with a label (N, C), which is true if s = 1."""
         head, x = DenseHead(), tape.h[0]
         # a block that does nothing stands below the others, so that the first of them sends a signal down to the input

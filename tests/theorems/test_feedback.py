@@ -31,9 +31,9 @@ class Renumbered(np.random.Generator):
         noise = super().standard_normal(shape)
         return noise[:, self.order] if shape[1] == self.width else noise
 
-    def integers(self, high, size):
-        drawn = super().integers(high, size=size)
-        return drawn[:, self.order] if size[1] == self.width else drawn
+    def integers(self, *which, size=None):
+        drawn = super().integers(*which, size=size)
+        return drawn[:, self.order] if size and size[1] == self.width else drawn
 
 
 def like_params(tree, block: int, order):
@@ -53,7 +53,7 @@ def renumbered_state(case: Case, state, block: int, order):
     """The state with the units of the block in that order: like W, like all parameters, or heads (C, F) by block."""
     if state is None:
         return None
-    if isinstance(state, np.ndarray) and state.shape[1] == INPUTS:   # it stands at the input, where no hidden unit is
+    if all(b.ndim == 2 and b.shape[1] == INPUTS for _, b in leaves(state)):   # it stands at the input
         return state
     if [path for path, _ in leaves(state)] in [[path for path, _ in leaves(tree)]
                                                for tree in (weights(case.params), case.params)]:

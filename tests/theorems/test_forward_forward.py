@@ -27,8 +27,8 @@ def own_loss(rule, block, p, seen, s):
 
 def against_complex_step(rule, net, params, V, x, y, seed):
     """Hold each gradient against the slope of the block's own loss, the inputs of all blocks being held."""
-    tape = rule.forward(net, params, V, x)
-    credit = rule.credit(net, params, V, tape, y, np.random.default_rng(seed))
+    tape = rule.forward(net, params, [V], x)
+    credit = rule.credit(net, params, [V], tape, y, np.random.default_rng(seed))
     labels = ((y, 1), (wrong_labels(tape.output, y, np.random.default_rng(seed)), -1))
     assert not (labels[0][0] * labels[1][0]).any()
 
@@ -44,13 +44,13 @@ def against_complex_step(rule, net, params, V, x, y, seed):
         assert_close(inner(credit.grads[i], v), expected, of=terms(credit.grads[i], v))
     v = like(V, rng)
     expected = slope(lambda V: sum(own_loss(rule, net[0], params[0], shown(V, label), s) for label, s in labels), V, v)
-    assert_close(inner(credit.state, v), expected, of=terms(credit.state, v))
+    assert_close(inner(credit.state, [v]), expected, of=terms(credit.state, [v]))
 
 
 @given(seed=seeds, activation=st.sampled_from(["tanh", "sigmoid", "identity"]), theta=st.sampled_from([0.1, 1.0, 4.0]))
 def test_each_block_descends_its_own_loss(seed, activation, theta):
     case = Case(ForwardForward(theta, scale=1.0), seed, activation=activation)
-    against_complex_step(case.rule, case.net, case.params, case.state, case.x, case.y, seed)
+    against_complex_step(case.rule, case.net, case.params, *case.state, case.x, case.y, seed)
 
 
 @given(seed=seeds)
@@ -59,7 +59,7 @@ def test_each_block_descends_its_own_loss_through_convolutions_and_unit_length(s
                    Sequential((UnitLength(), Flatten(), Dense(5), Activation("tanh"))), Dense(3)))
     rng, rule = np.random.default_rng(seed), ForwardForward(0.5, scale=1.0)
     params, shapes = network.init(net, rng, (4, 4, 1), "float64")
-    V = rule.init(rng, net, params, shapes)
+    V, = rule.init(rng, net, params, shapes)
     x, y = rng.standard_normal((3, 4, 4, 1)), np.eye(3)[rng.integers(3, size=3)]
     against_complex_step(rule, net, params, V, x, y, seed)
 
