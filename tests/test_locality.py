@@ -181,8 +181,8 @@ def test_which_hidden_blocks_learn(table, name):
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_that_learns_reads_the_target_or_the_output(table, name):
-    """Only drtp does so without the output. The target itself reaches every block of every rule."""
-    assert table[name].hidden.target == table[name].hidden.learns
+    """Only drtp does so without the output. The target itself reaches every block of every rule but softhebb's."""
+    assert table[name].hidden.target == (frozenset() if name == "softhebb" else table[name].hidden.learns)
 
 
 @pytest.mark.parametrize("name", ["wm", "fdfa", "adaptive-dfa"])
