@@ -38,7 +38,7 @@ class Pepita(Rule):
     Source: Dellaferrera and Kreiman 2022.
 
     Deviations from print: none is known for fully connected networks.  In a block of several layers the gradients are
-    exact from the block's output down, but without f'.
+    exact from the block's output down, but without f'.  Networks of several convolutional blocks do not learn here.
 
     Examples
     --------
