@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu theorems lint types docs equations locality \
+.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu theorems lint types docs equations locality field \
         notebooks bench golden release-check clean
 
 PYTHON ?= python3
@@ -60,13 +60,16 @@ types: $(STAMP)  ## mypy: strict on the package, and on the tests what they anno
 	$(BIN)/mypy --strict nobackprop
 	$(BIN)/mypy --cache-dir .mypy_cache/tests tests noxfile.py setup.py
 
-docs: equations locality  ## write the generated pages again
+docs: equations locality field  ## write the generated pages again
 
 equations: $(STAMP)  ## docs/equations.md: where each equation stands in code, tests and notebooks
 	$(BIN)/python -m nobackprop.studies.equations docs/equations.md
 
 locality: $(STAMP)  ## docs/locality.md: what each rule reads, measured
 	$(BIN)/python -m nobackprop.studies.locality docs/locality.md
+
+field: $(STAMP)  ## docs/field.md: which rules are equal, and what a step of each costs
+	$(BIN)/python -m nobackprop.studies.field docs/field.md
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
 	$(BIN)/python tests/test_notebooks.py

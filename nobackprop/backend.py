@@ -67,8 +67,8 @@ def _module_of(*kinds: type) -> ModuleType:
     return module
 
 
-def a_generator(rng: object) -> None:
-    """Raise InputError unless this is a generator of NumPy's.
+def a_generator(rng: object) -> np.random.Generator:
+    """Return a generator of NumPy's as it is; raise InputError if it is none.
 
     Examples
     --------
@@ -78,6 +78,7 @@ def a_generator(rng: object) -> None:
     """
     if not isinstance(rng, np.random.Generator):
         raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
+    return rng
 
 
 def type_name(dtype: object) -> str:

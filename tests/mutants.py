@@ -241,6 +241,29 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the difference is divided by one step and not by two", "/ (2 * self.c)", "/ self.c",
                "tests/test_gradient_free.py"),
     ],
+    "nobackprop/rules/forward_forward.py": [
+        Mutant("both labels ask for the same", "sigmoid(-s * (g - self.theta))", "sigmoid(s * (g - self.theta))",
+               "tests/theorems/test_forward_forward.py"),
+        Mutant("the first block learns nothing", "enumerate(seen.h[1:]) if i}", "enumerate(seen.h[1:]) if i > 1}",
+               "tests/theorems/test_forward_forward.py"),
+    ],
+    "nobackprop/rules/pepita.py": [
+        Mutant("f' is multiplied", "backward(straight(net), params, second", "backward(net, params, second",
+               "tests/theorems/test_pepita.py"),
+        Mutant("updates use the first pass", "params, second, signals", "params, tape, signals",
+               "tests/theorems/test_pepita.py"),
+    ],
+    "nobackprop/rules/activity_perturbation.py": [
+        Mutant("directions are added up", "* u_i / self.directions", "* u_i",
+               "tests/theorems/test_activity_perturbation.py"),
+        Mutant("the perturbation has no sign", "h + self.epsilon * u_i", "h + self.epsilon * abs(u_i)",
+               "tests/theorems/test_activity_perturbation.py"),
+    ],
+    "nobackprop/rules/softhebb.py": [
+        Mutant("weights lose a constant", "lost[:, None] * W", "lost[:, None]", "tests/theorems/test_softhebb.py"),
+        Mutant("the competition has no temperature", "softmax(u_i / self.tau)", "softmax(u_i)",
+               "tests/theorems/test_softhebb.py"),
+    ],
     "nobackprop/rules/activation_sharing.py": [
         Mutant("no local classifier stands on the last hidden block", "set(range(self.first, len(net) - 1))",
                "set(range(self.first, len(net) - 2))", "tests/test_sharing.py"),

@@ -251,10 +251,10 @@ def shapes(tree):
 
 @every_rule
 def test_the_state_of_a_deeper_network_is_refused(name):
-    """One matrix for all blocks is the same, whatever the depth."""
+    """One matrix for all blocks is the same, whatever the depth, and so is one for the input."""
     case, deep = Stepped(name), Case(RULES[name], 0, sizes=(6, 5, 5, 5, 4))
     if shapes(deep.state) == shapes(case.state):
-        assert name == "dfa-shared" or not list(leaves(case.state))
+        assert name in ("dfa-shared", "ff", "pepita") or not list(leaves(case.state))
         return
     case.step()
     case.refuses(f"the state that came cannot belong to rule {name} with this network: trees differ at ",

@@ -86,7 +86,8 @@ def test_the_rules_that_run_a_block_twice_do_so_here():
         opts = SGD(case.params, 0.1), SGD(case.state, 0.1)
         learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, np.random.default_rng(3))
         twice |= {name} if len(masks) > len(SIZES) else set()
-    assert twice == {"spsa", "foa", "fdfa", "dtp", "al", "zil", "pc", "pc-centred"}
+    assert twice == {"spsa", "foa", "fdfa", "dtp", "al", "zil", "pc", "pc-centred", "ff", "pepita", "activity",
+                     "softhebb"}
 
 
 def test_a_rule_that_takes_no_units_that_fall_silent_says_so():

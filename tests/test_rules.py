@@ -229,7 +229,7 @@ def test_the_state_learns_where_the_rule_says_so(name):
     opts = SGD(case.params, lr=0.1), SGD(case.state, lr=0.1)
     learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
     moved = [not np.array_equal(u, v) for u, v in zip(before, arrays(case.state), strict=True)]
-    credit = case.rule.credit(case.net, case.params, case.state, case.tape(), case.y)
+    credit = case.rule.credit(case.net, case.params, case.state, case.tape(), case.y, case.draws())
     learns = case.align() is not None or credit.state is not None
     fixed = name == "asfp-lc"  # the R of its classifier, which carries the error of V into the block
     assert sum(moved) == (len(moved) - fixed if learns else 0)
@@ -257,7 +257,8 @@ def options(kind):
 def test_there_are_options_of_every_kind():
     assert {option for kind in (int, float, bool, str) for _, option, _ in options(kind)} == {
         "k", "train_first", "plan", "match", "sigma", "samples", "period", "epsilon", "window", "most", "beta", "gamma",
-        "kernel", "c", "error", "step", "inverse", "steps", "free", "nudged"}
+        "kernel", "c", "error", "step", "inverse", "steps", "free", "nudged",
+        "directions", "scale", "tau", "theta"}
 
 
 @pytest.mark.parametrize("name, option, value, scalar", [

@@ -32,11 +32,14 @@ FAMILIES: tuple[tuple[str, dict[str, Line]], ...] = (
     ("#7A9E3B", {"foa": "-", "as": "--"}),
     ("#4A6FA5", {"mostafa": "-", "pred": "--", "sim": "-.", "predsim": ":"}),
     ("#C0794A", {"phsic": "-"}),
-    ("#B0A020", {"spsa": "-"}),
+    ("#B0A020", {"spsa": "-", "activity": "--"}),
     ("#2E8B8B", {"al": "-", "dtp": "--"}),
     ("#1F5F8B", {"zil": ":", "pc": "-", "pc-fixed": "--", "pc-centred": "-."}),
     ("#6B8E23", {"dp": "-", "ep": "--"}),
     ("#A8327E", {"asap": "-", "asfp": "--", "asfp-lc": ":"}),
+    ("#8A2BE2", {"ff": "-"}),
+    ("#D2691E", {"pepita": "-"}),
+    ("#708090", {"softhebb": "-"}),
 )
 STYLES = {rule: (colour, line) for colour, family in FAMILIES for rule, line in family.items()}
 FURTHER = list(product(("#B22222", "#556B2F", "#4682B4", "#8B4513"), ("-", "--", "-.", ":")))

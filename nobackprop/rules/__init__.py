@@ -26,6 +26,7 @@ from dataclasses import fields, replace
 from ..errors import InputError, unknown
 from ..feedback import binary, low_rank, sparse
 from .activation_sharing import ASAP, ASFP, ASFPLC, ActivationSharing, FoA
+from .activity_perturbation import ActivityPerturbation
 from .adaptive_feedback import AdaptiveDFA
 from .alignment_support import LAS, LTAS
 from .associated_learning import AssociatedLearning
@@ -37,12 +38,15 @@ from .dual_propagation import DualPropagation
 from .equilibrium_propagation import EquilibriumPropagation
 from .feedback_alignment import FA
 from .forward_direct_feedback import FDFA
+from .forward_forward import ForwardForward
 from .hsic_bottleneck import PHSIC
 from .kolen_pollack import KolenPollack
 from .local_classifier import LocalClassifier
 from .local_loss import LocalLoss, LocalPrediction, LocalSimilarity, PredSim
+from .pepita import Pepita
 from .predictive_coding import ZIL, CentredPredictiveCoding, FixedPrediction, PredictiveCoding
 from .sign_symmetry import USF, BrSF, FrSF
+from .softhebb import SoftHebb
 from .spsa import SPSA
 from .target_propagation import DifferenceTargetPropagation
 from .weight_mirror import WeightMirror
@@ -86,6 +90,10 @@ RULES: dict[str, Rule] = {
     "pc-centred": CentredPredictiveCoding(),
     "dp": DualPropagation(),
     "ep": EquilibriumPropagation(),
+    "ff": ForwardForward(),
+    "pepita": Pepita(),
+    "activity": ActivityPerturbation(),
+    "softhebb": SoftHebb(),
 }
 
 
@@ -234,8 +242,8 @@ def _in_words(value: object) -> str:
 
 
 __all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "LAS", "LTAS", "PHSIC", "RULES", "SPSA",
-           "USF", "ZIL", "ActivationSharing", "AdaptiveDFA", "AssociatedLearning", "BrSF", "CentredPredictiveCoding",
-           "Credit", "DifferenceTargetPropagation", "DualPropagation", "EquilibriumPropagation", "FixedPrediction",
-           "FoA", "FrSF", "KolenPollack", "LocalClassifier", "LocalLoss", "LocalPrediction", "LocalSimilarity",
-           "PredSim", "PredictiveCoding", "Rule", "Shallow", "SharedDFA", "WeightMirror", "describe", "get",
-           "summary"]
+           "USF", "ZIL", "ActivationSharing", "ActivityPerturbation", "AdaptiveDFA", "AssociatedLearning", "BrSF",
+           "CentredPredictiveCoding", "Credit", "DifferenceTargetPropagation", "DualPropagation",
+           "EquilibriumPropagation", "FixedPrediction", "FoA", "ForwardForward", "FrSF", "KolenPollack",
+           "LocalClassifier", "LocalLoss", "LocalPrediction", "LocalSimilarity", "Pepita", "PredSim",
+           "PredictiveCoding", "Rule", "Shallow", "SharedDFA", "SoftHebb", "WeightMirror", "describe", "get", "summary"]

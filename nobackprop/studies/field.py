@@ -1,0 +1,400 @@
+"""A map of the field: which rules are equal under which conditions, and what a step of each rule costs.
+
+`python -m nobackprop.studies.field [FILE]` prints the page docs/field.md, or writes it to FILE.  What the page says of
+costs is counted while each rule takes a step; only the times depend on the machine.
+"""
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from .. import workers
+from ..layers import Layer
+from ..network import Network
+from ..rules import RULES
+from ..tree import leaves
+from .speed.bench import count_flops, random_run, stepper, time_in_turns
+from .text import write_page
+
+MODEL, DATA, BATCH = "mlp:128,128,128,128", "digits", 64
+ROUNDS = 30
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Two rules that are equal under a condition.
+
+    Parameters
+    ----------
+    rule, becomes : str
+        The names of the rules: the first is the second if the condition holds.
+    condition : str
+        The condition, in a few words.
+    test : str
+        The file in the folder of tests, '::', and the name of the test that holds it.
+    theory : str
+        The page of theory with its statement, without the ending, a space and the statement's name; empty if the test
+        is all there is.
+
+    Examples
+    --------
+    >>> Edge("fa", "bp", "B = W", "test_rules.py::test_fa").becomes
+    'bp'
+    """
+
+    rule: str
+    becomes: str
+    condition: str
+    test: str
+    theory: str = ""
+
+
+THEOREMS = "theorems/test_"
+EDGES = (
+    Edge("fa", "bp", "B = W", "test_rules.py::test_fa_with_its_own_weights_for_B_is_bp_bit_for_bit"),
+    Edge("frsf", "bp", "the magnitudes are those of W",
+         f"{THEOREMS}sign_symmetry.py::test_with_the_magnitudes_of_w_it_is_backpropagation"),
+    Edge("kp", "bp", "in the limit, as B goes to W",
+         f"{THEOREMS}kolen_pollack.py::test_the_difference_shrinks_by_one_factor_whatever_the_gradients",
+         "kolen-pollack Theorem 5"),
+    Edge("wm", "fa", "between its mirror steps",
+         f"{THEOREMS}weight_mirror.py::test_its_engage_mode_is_feedback_alignment"),
+    Edge("adaptive-dfa", "bp", "linear, B at rest",
+         f"{THEOREMS}direct_feedback.py::test_there_its_signals_are_those_of_bp_in_linear_networks_alone"),
+    Edge("las", "bp", "one hidden layer", f"{THEOREMS}las.py::test_with_one_hidden_layer_it_is_bp"),
+    Edge("ltas", "bp", "one hidden layer", f"{THEOREMS}las.py::test_with_one_hidden_layer_it_is_bp"),
+    Edge("foa", "fa", "two linear layers read backwards, white inputs",
+         f"{THEOREMS}feedback_alignment.py::test_it_is_forward_alignment_read_backwards",
+         "forward-alignment Theorem 4"),
+    Edge("as", "foa", "C is the identity",
+         f"{THEOREMS}activation_sharing.py::test_activation_sharing_is_forward_alignment_through_identities"),
+    Edge("dtp", "bp", "linear, the inverses are transposes",
+         f"{THEOREMS}target_propagation.py::test_with_the_transpose_for_the_inverse_it_is_bp_in_a_linear_network"),
+    Edge("spsa", "bp", "on average",
+         "test_gradient_free.py::test_the_mean_estimate_is_the_gradient_and_its_variance_is_n_minus_1_times_its_square"),
+    Edge("activity", "bp", "m orthogonal directions for m units",
+         f"{THEOREMS}activity_perturbation.py::test_as_many_orthogonal_directions_as_units_are_backpropagation",
+         "activity-perturbation Theorem AP3"),
+    Edge("activity", "bp", "on average",
+         f"{THEOREMS}activity_perturbation.py::test_the_mean_over_all_patterns_is_backpropagation",
+         "activity-perturbation Theorem AP1"),
+    Edge("pepita", "dfa", "linear", f"{THEOREMS}pepita.py::test_in_a_linear_network_it_is_dfa", "pepita Theorem PE1"),
+    Edge("zil", "bp", "step 1", f"{THEOREMS}predictive_coding.py::test_zil_is_backpropagation",
+         "predictive-coding Theorem PC1"),
+    Edge("pc-fixed", "bp", "step 1, as many steps as hidden blocks",
+         f"{THEOREMS}predictive_coding.py::test_fixed_prediction_with_whole_steps_is_backpropagation_bit_for_bit",
+         "predictive-coding Theorem PC2"),
+    Edge("pc-fixed", "fa", "through B in the place of W",
+         f"{THEOREMS}predictive_coding.py::test_fixed_prediction_through_other_weights_is_feedback_alignment",
+         "predictive-coding Theorem PC2"),
+    Edge("pc", "bp", "settled, small nudge: error of the order beta",
+         f"{THEOREMS}predictive_coding.py::test_the_error_of_one_nudge_falls_as_beta_and_that_of_two_as_its_square",
+         "predictive-coding Theorem PC4"),
+    Edge("pc-centred", "bp", "settled, small nudge: error of the order beta^2",
+         f"{THEOREMS}predictive_coding.py::test_the_error_of_one_nudge_falls_as_beta_and_that_of_two_as_its_square",
+         "predictive-coding Theorem PC4"),
+    Edge("dp", "bp", "piecewise linear, nudge below a bound",
+         f"{THEOREMS}dual_propagation.py::test_it_is_backpropagation_up_to_a_finite_nudge",
+         "dual-propagation Theorem DP1"),
+)
+SUBSTITUTIONS = (
+    ("the weights that carry errors down", "fa usf frsf brsf wm kp asap asfp"),
+    ("the activity that an update uses", "foa as asap pepita"),
+    ("the places where errors enter, and what enters there",
+     "dfa sdfa bdfa dfa-lowrank dfa-shared drtp adaptive-dfa dkp fdfa las ltas mostafa pred sim predsim phsic pepita "
+     "activity ff softhebb zil pc pc-fixed pc-centred dp ep"),
+    ("the network that is walked", "pepita softhebb dp ep"),
+    ("everything: there is no backward walk through the whole network", "spsa al dtp"),
+)
+OWN = ("ff", "softhebb", "ep", "al", "phsic", "mostafa", "pred", "sim")  # no known condition makes them another rule
+
+
+def edges() -> list[Edge]:
+    """Return the edges between rules that the library has.
+
+    Examples
+    --------
+    >>> {"bp", "dfa", "fa", "foa"} <= {edge.becomes for edge in edges()} <= set(RULES)
+    True
+    """
+    return [edge for edge in EDGES if {edge.rule, edge.becomes} <= set(RULES)]
+
+
+def mermaid() -> str:
+    """Return the map as a diagram of Mermaid, which GitHub draws.
+
+    Examples
+    --------
+    >>> mermaid().splitlines()[0]
+    'graph LR'
+    """
+    lines = [f'  {_node(edge.rule)} -- "{number}: {edge.condition}" --> {_node(edge.becomes)}'
+             for number, edge in enumerate(edges(), 1)]
+    return "\n".join(["graph LR", *lines, *(f"  {_node(name)}" for name in OWN if name in RULES)])
+
+
+def _node(rule: str) -> str:
+    """A rule in the diagram: a name of letters alone, and the rule's own name in brackets."""
+    return f'{rule.replace("-", "_")}["{rule}"]'
+
+
+def counted(block: Layer, calls: Counter[str]) -> Layer:
+    """Return a block that does what a block does, is of its type, and counts its passes.
+
+    Parameters
+    ----------
+    block : Layer
+    calls : collections.Counter
+        Under "forward" and "backward".
+
+    Returns
+    -------
+    Layer
+
+    Examples
+    --------
+    >>> from nobackprop.layers import Activation
+    >>> calls = Counter()
+    >>> h, cache = counted(Activation("relu"), calls).forward(None, np.ones((1, 2)))
+    >>> dict(calls)
+    {'forward': 1}
+    """
+    kind: Any = type(block)
+
+    class Counted(kind):
+        def forward(self, *args: Any, **how: Any) -> Any:
+            calls["forward"] += 1
+            return super().forward(*args, **how)
+
+        def backward(self, *args: Any, **how: Any) -> Any:
+            calls["backward"] += 1
+            return super().backward(*args, **how)
+
+    made: Layer = Counted(**{field.name: getattr(block, field.name) for field in fields(kind)})
+    return made
+
+
+def cost(rule: str) -> dict[str, float]:
+    """Count what one step of a rule costs, in passes through the whole network.
+
+    Parameters
+    ----------
+    rule : str
+        The name of the rule.
+
+    Returns
+    -------
+    dict
+        "forward" and "backward": how often blocks run forwards and backwards, over the number of blocks.  "products":
+        the multiplications of all products of matrices, over those of one forward pass.
+
+    Examples
+    --------
+    >>> {name: round(value, 2) for name, value in cost("bp").items()}
+    {'forward': 1.0, 'backward': 1.0, 'products': 2.86}
+    """
+    run, calls = random_run(MODEL, DATA, rule, BATCH, "sgd"), Counter[str]()
+    once = sum(2 * BATCH * w.size for path, w in leaves(run.params) if path.endswith("W"))
+    run.net = Network(tuple(counted(block, calls) for block in run.net), run.net.loss)
+    stepper(run)()
+    passes = {name: calls[name] / len(run.net) for name in ("forward", "backward")}
+    return {**passes, "products": count_flops(random_run(MODEL, DATA, rule, BATCH, "sgd"))["matmul"] / once}
+
+
+def times() -> dict[str, float]:
+    """Measure the time of a step of every rule, over that of backpropagation in the same turn.
+
+    Returns
+    -------
+    dict
+        The median ratio for each rule.
+
+    Examples
+    --------
+    It takes several seconds.
+
+    >>> times()["bp"]                                                  # doctest: +SKIP
+    1.0
+    """
+    with workers.limit(1, False), np.errstate(over="ignore", invalid="ignore"):
+        ms = time_in_turns([stepper(random_run(MODEL, DATA, rule, BATCH, "adam")) for rule in RULES], ROUNDS)
+    ratios = np.median(ms / ms[list(RULES).index("bp")], axis=1)
+    return dict(zip(RULES, map(float, ratios), strict=True))
+
+
+def costs(ratios: dict[str, float]) -> str:
+    """Return the table of costs, of which the last column is empty for a rule without a ratio.
+
+    Examples
+    --------
+    >>> costs({"bp": 1.0}).splitlines()[2]
+    '| `bp` | 1 | 1 | 2.86 | 1.0 |'
+    """
+    rows = ["| rule | forward passes | backward passes | products | time |", "|---|---|---|---|---|"]
+    for rule in RULES:
+        found, ratio = cost(rule), ratios.get(rule)
+        rows.append(f"| `{rule}` | {found['forward']:.3g} | {found['backward']:.3g} | {found['products']:.2f} | "
+                    f"{'' if ratio is None else f'{ratio:.1f}'} |")
+    return "\n".join(rows)
+
+
+def substitutions() -> str:
+    """Return the table of what each rule puts in the place of a part of backpropagation.
+
+    Examples
+    --------
+    >>> substitutions().count("`pepita`")
+    3
+    """
+    rows = ["| what is substituted | rules |", "|---|---|"]
+    for what, names in SUBSTITUTIONS:
+        rows.append(f"| {what} | {', '.join(f'`{name}`' for name in names.split() if name in RULES)} |")
+    return "\n".join(rows)
+
+
+def links() -> str:
+    """Return the table of the edges of the map, each with its theorem and its test.
+
+    Examples
+    --------
+    >>> links().splitlines()[2].startswith("| 1 | `fa` is `bp` | B = W | - | [`test_fa_with_its_own")
+    True
+    """
+    rows = ["| edge | equal | if | statement | test |", "|---|---|---|---|---|"]
+    for number, edge in enumerate(edges(), 1):
+        page, _, name = edge.theory.partition(" ")
+        file, _, test = edge.test.partition("::")
+        stated = f"[{name}](theory/{page}.md)" if page else "-"
+        rows.append(f"| {number} | `{edge.rule}` is `{edge.becomes}` | {edge.condition} | {stated} | "
+                    f"[`{test}`](../tests/{file}#{test}) |")
+    return "\n".join(rows)
+
+
+def markdown(ratios: dict[str, float] | None = None) -> str:
+    """Return the page docs/field.md.
+
+    Parameters
+    ----------
+    ratios : dict, optional
+        What `times` returns; it is measured if it is left out.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> markdown({}).splitlines()[0]
+    '# A map of the field'
+    """
+    return PAGE.format(substitutions=substitutions(), map=mermaid(), links=links(), model=MODEL, data=DATA, batch=BATCH,
+                       reached=reached(),
+                       costs=costs(times() if ratios is None else ratios))
+
+
+REACHED = (  # the mean test accuracy of three seeds: nobackprop compare --seeds 0,1,2, on digits and on xor
+    ("bp", 0.974, 0.954, ""),
+    ("shallow", 0.965, 0.588, "hidden blocks below the last one do not learn"),
+    ("dfa", 0.967, 0.871, ""),
+    ("ff", 0.954, 0.737, "the pass that predicts has no label: the output block reads units that learnt to see "
+                       "pairs of an input and a label"),
+    ("pepita", 0.965, 0.587, "feedback through the weights below a block says nothing of those above it"),
+    ("activity", 0.968, 0.922, "the variance is large: with 4 directions XOR is not learnt"),
+    ("softhebb", 0.908, 0.490, "hidden blocks know no target, and on XOR no class has a direction of large "
+                                         "spread"),
+)
+
+
+def reached() -> str:
+    """Return the table of what rules reach with default settings.
+
+    Examples
+    --------
+    >>> reached().splitlines()[2].startswith("| `bp` | 0.9")
+    True
+    """
+    rows = ["| rule | digits | XOR | what it lacks |", "|---|---|---|---|"]
+    rows += [f"| `{rule}` | {digits:.3f} | {xor:.3f} | {lacks} |" for rule, digits, xor, lacks in REACHED]
+    return "\n".join(rows)
+
+
+PAGE = """# A map of the field
+
+Every rule in this library is backpropagation in which something is substituted. This page says what, which rules are
+equal under which conditions, and what a step costs. `python -m nobackprop.studies.field docs/field.md` writes it, and a
+test fails if it is not what the code says. The symbols are in [notation.md](notation.md).
+
+## What is substituted
+
+A rule that substitutes two things stands in two rows.
+
+{substitutions}
+
+## Which rules are equal
+
+An arrow from one rule to another says that the first is the second if what stands at the arrow holds. The numbers are
+those of the table below, in which each arrow has its statement and its test. Rules without an arrow are those for which
+no such condition is known here.
+
+```mermaid
+{map}
+```
+
+{links}
+
+Two more ties are not between whole rules. The Hebbian form of PEPITA is a difference of two goodnesses, as
+Forward-Forward has them ([Theorem PE3](theory/pepita.md)). SPSA and activity perturbation have one law of variance,
+with the number of weights in the one and of units in the other ([Theorem AP2](theory/activity-perturbation.md)).
+
+## What a step costs
+
+Counted during one step of {model} on inputs of the shape of {data}, {batch} samples a batch.
+
+- *Forward passes*, *backward passes*: how often blocks run forwards and backwards, over the number of blocks. A rule
+  that lets only some of its blocks run has a fraction. What a rule has next to the network does not count here.
+- *Products*: the multiplications in all products of matrices, those of feedback weights and local modules too, over
+  those of one forward pass. Backpropagation has a little less than 3: one product on the way up and two on the way
+  down, but none down to the input.
+- *Time*: the median of the time of a step with Adam over that of backpropagation in the same turn, all rules taking
+  turns on one thread of one processor. Only this column depends on the machine. On a network as small as this one most
+  of a step is not products.
+
+{costs}
+
+## What rules without a backward pass reach
+
+The mean test accuracy of three seeds with default settings, `nobackprop compare --data digits --seeds 0,1,2` and the
+same with `--data xor`, next to backpropagation, its floor and direct feedback.
+
+{reached}
+"""
+
+
+def main(argv: list[str]) -> None:
+    """Print the page, or write it to the one file that is named.
+
+    Parameters
+    ----------
+    argv : list of str
+        The arguments of the command: nothing, or the name of a file.
+
+    Raises
+    ------
+    SystemExit
+        If there are other arguments, or if the page cannot be written.
+
+    Examples
+    --------
+    >>> main(["--help"])
+    Traceback (most recent call last):
+    SystemExit: usage: python -m nobackprop.studies.field [FILE]
+    """
+    write_page(argv, "nobackprop.studies.field", markdown)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,80 @@
+"""The map of the field is what the code says: every arrow has its test and its statement, and costs are counted."""
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nobackprop import network
+from nobackprop.models import mlp
+from nobackprop.rules import RULES
+from nobackprop.studies import field
+from nobackprop.studies.field import Edge
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "field.md"
+
+
+def without_times(page: str) -> str:
+    """The page with an empty last column in the table of costs."""
+    return re.sub(r"^(\| `[^`]+` \| [\d.]+ \| [\d.]+ \| [\d.]+ \|) [\d.]* \|$", r"\1  |", page, flags=re.MULTILINE)
+
+
+def test_the_page_is_what_the_code_says():
+    assert without_times(PAGE.read_text(encoding="utf-8")) == field.markdown({}), "run make field"
+
+
+def test_the_page_has_a_time_for_every_rule_and_1_for_backpropagation():
+    found = dict(re.findall(r"^\| `([^`]+)` \|.*\| ([\d.]+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(found) == set(RULES) and found["bp"] == "1.0"
+
+
+@pytest.mark.parametrize("edge", field.edges(), ids=lambda edge: f"{edge.rule} is {edge.becomes}")
+def test_every_arrow_has_a_test_and_a_statement(edge):
+    file, _, name = edge.test.partition("::")
+    assert f"\ndef {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
+    if edge.theory:
+        page, _, statement = edge.theory.partition(" ")
+        text = (ROOT / "docs" / "theory" / f"{page}.md").read_text(encoding="utf-8")
+        assert re.search(rf"\*\*{statement}\b", text), edge
+
+
+def test_every_rule_without_a_backward_walk_is_in_the_table_of_substitutions():
+    named = {name for _, names in field.SUBSTITUTIONS for name in names.split()}
+    variants = {"asfp-lc", "bp", "shallow"}
+    assert set(RULES) - variants <= named
+
+
+def test_no_arrow_is_there_twice_and_rules_that_are_missing_have_none(monkeypatch):
+    arrows = [(edge.rule, edge.becomes, edge.condition) for edge in field.edges()]
+    assert len(arrows) == len(set(arrows))
+    monkeypatch.setattr(field, "EDGES", (Edge("fa", "bp", "B = W", "x::y"), Edge("nobody", "bp", "never", "x::y")))
+    assert [edge.rule for edge in field.edges()] == ["fa"] and "nobody" not in field.mermaid() + field.links()
+
+
+@pytest.mark.parametrize("rule, forward, backward", [
+    ("bp", 5, 5), ("shallow", 5, 2), ("spsa", 10, 0), ("foa", 10, 5),
+    ("ff", 5 + 4 + 4, 4 + 4 + 1), ("pepita", 10, 5), ("activity", 5 + 16 * 4, 5), ("softhebb", 5 + 4, 5)])
+def test_the_passes_of_a_step(rule, forward, backward):
+    found = field.cost(rule)
+    assert (found["forward"], found["backward"]) == (forward / 5, backward / 5)
+
+
+def test_the_products_of_backpropagation():
+    """One product on the way up and two on the way down, of which the first block's down is not asked for."""
+    w = [64 * 128, 128 * 128, 128 * 128, 128 * 128, 128 * 10]
+    assert field.cost("bp")["products"] == (3 * sum(w) - w[0]) / sum(w)
+    # the random paths to the four hidden blocks, but no products down
+    assert field.cost("dfa")["products"] == (2 * sum(w) + 4 * 1280) / sum(w)
+
+
+def test_counting_changes_nothing():
+    net, calls, rng = mlp((4,), 3, (5, 5)), Counter(), np.random.default_rng(0)
+    seen = network.Network(tuple(field.counted(block, calls) for block in net))
+    params, _ = network.init(net, rng, (4,), "float64")
+    x = rng.standard_normal((6, 4))
+    np.testing.assert_array_equal(network.predict(seen, params, x), network.predict(net, params, x))
+    assert calls == {"forward": 3} and all(isinstance(a, type(b)) for a, b in zip(seen, net, strict=True))
