@@ -160,6 +160,9 @@ class Trials:
         places = [Path(found) for found in re.findall(r"wrote (\S+)/results\.json", shown)]
         if process.returncode or not places or "Traceback" in told or "rule" not in shown:
             return self.fail(what, out, f"{process.returncode} {shown} {told}")
+        if places[0] == out and not (out / "results.json").exists():  # it went after all had been written
+            self.counts[f"{what}: came too late"] += 1
+            return None
         if bits(places[0]) != self.whole:
             return self.fail(f"{what}: other results", places[0], told)
         self.counts[what] += 1
