@@ -127,7 +127,8 @@ class Predictor:
         if not np.isfinite(out).all():
             raise InputError(f"the outputs for {int((~np.isfinite(out).all(1)).sum())} of {len(out)} samples are not "
                              "finite: the samples are too large, or the network diverged")
-        return np.asarray(self.classes)[out.argmax(1)]
+        named: np.ndarray = np.asarray(self.classes)[out.argmax(1)]
+        return named
 
     def predict_proba(self, x: ArrayLike) -> np.ndarray:
         """Return the probabilities of all classes for each raw sample.

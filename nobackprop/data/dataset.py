@@ -478,7 +478,8 @@ def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _largest(x: np.ndarray) -> np.ndarray:
     """The largest size of a number in each channel or feature, in float64."""
     axes = tuple(range(x.ndim - 1))
-    return np.maximum(np.abs(x.max(axes).astype(np.float64)), np.abs(x.min(axes).astype(np.float64)))
+    largest: np.ndarray = np.maximum(np.abs(x.max(axes).astype(np.float64)), np.abs(x.min(axes).astype(np.float64)))
+    return largest
 
 
 def _not_too_small(name: str, x: np.ndarray) -> None:

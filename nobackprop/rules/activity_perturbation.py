@@ -77,7 +77,8 @@ class ActivityPerturbation(Rule):
         h = tape.h[1]
         for block, p, seed, u_i in zip(net[1:], params[1:], tape.seeds[1:], u, strict=True):
             h, _ = block.forward(p, h + self.epsilon * u_i, True, generator(seed))
-        return (h - tape.output) / self.epsilon
+        moved: Array = (h - tape.output) / self.epsilon
+        return moved
 
 
 def signs(rng: np.random.Generator | None, h: Array) -> Array:
@@ -106,4 +107,5 @@ def signs(rng: np.random.Generator | None, h: Array) -> Array:
     [-1.0, 1.0]
     """
     rng = a_generator(rng)
-    return array_module(h).asarray((2 * rng.integers(2, size=h.shape) - 1).astype(h.dtype))
+    drawn: Array = array_module(h).asarray((2 * rng.integers(2, size=h.shape) - 1).astype(h.dtype))
+    return drawn

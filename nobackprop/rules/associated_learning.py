@@ -348,7 +348,7 @@ def first_weights(params: Tree) -> Array:
     >>> first_weights(params[1]).shape
     (4, 5)
     """
-    found = next((array for path, array in leaves(params) if leaf_name(path) == "W"), None)
+    found: Array | None = next((array for path, array in leaves(params) if leaf_name(path) == "W"), None)
     if found is None:
         raise InputError(f"{NEED}: the block above the lower half must have weights, got one without any")
     return found

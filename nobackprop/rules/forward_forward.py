@@ -110,8 +110,8 @@ class ForwardForward(Rule):
         """Return the derivative with respect to h (N, ...) of the mean of log(1 + exp(-s (g - theta)))."""
         axes = tuple(range(1, h.ndim))
         g = (h * h).mean(axes, keepdims=True)
-        slope: Array = sigmoid(-s * (g - self.theta)) * (-2 * s / h.size)
-        return slope * h
+        sent: Array = sigmoid(-s * (g - self.theta)) * (-2 * s / h.size) * h
+        return sent
 
 
 def wrong_labels(a: Array, y: Array, rng: np.random.Generator | None) -> Array:

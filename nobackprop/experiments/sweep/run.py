@@ -20,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from importlib import import_module
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -284,8 +285,9 @@ def on_cluster(todo: Sequence[Task], done: Done, address: str, *rest: Any) -> No
         If Dask is not installed, if the scheduler cannot be reached or goes away, or if its workers have another
         version of this library.
     """
+    distributed: Any  # to the type checker, for its functions have no types
     try:
-        import distributed
+        distributed = import_module("distributed")
     except ImportError:
         raise InputError("--scheduler needs Dask: install nobackprop[dask]") from None
     try:
