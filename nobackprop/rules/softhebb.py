@@ -115,7 +115,8 @@ def held(grads: Tree, params: Tree, lost: Array) -> Tree:
     {'W': [3.0, 4.0], 'b': [0.5, 0.5]}
     """
     if isinstance(grads, dict):
-        more: dict[str, Callable[[Array], Array]] = {"W": lambda W: lost[:, None] * W, "b": lambda b: array_module(b).exp(b) / len(b)}
+        more: dict[str, Callable[[Array], Array]] = {"W": lambda W: lost[:, None] * W,
+                                                     "b": lambda b: array_module(b).exp(b) / len(b)}
         return {key: g + more[key](params[key]) if key in more else held(g, params[key], lost)
                 for key, g in grads.items()}
     if isinstance(grads, list | tuple):
