@@ -176,7 +176,7 @@ class Predictor:
         if right.shape != found.shape or not len(right):
             raise InputError(f"y has shape {right.shape}, expected {found.shape}: a class for each sample, and at "
                              "least one sample")
-        strange = [value for value in np.unique(right).tolist() if value not in self.classes]
+        strange = [value for value in right.tolist() if value not in self.classes]
         if strange:
             raise InputError(f"y holds {strange[0]!r}, expected classes: {', '.join(map(str, self.classes))}")
         return float((found == right).mean())

@@ -236,6 +236,18 @@ def test_a_damaged_file_is_refused_in_one_sentence(tmp_path_factory, draw):
         assert repr(found) == repr(({"epoch": 3}, {"params": [{"W": np.arange(6.0).reshape(2, 3)}, None]}))
 
 
+@pytest.mark.parametrize("at", range(1, 49))
+def test_an_edited_array_is_refused(at, tmp_path):
+    """The arrays are the last 48 bytes, and only the checksum can tell."""
+    path = tmp_path / "a.safetensors"
+    saving.write(path, "example", {"epoch": 3}, {"params": [{"W": np.arange(6.0).reshape(2, 3)}, None]})
+    whole = bytearray(path.read_bytes())
+    whole[-at] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="is damaged or was edited"):
+        saving.read(path, "example")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x80\x04.", b"\xff" * 100, b"{}", bytes(8)])
 def test_a_foreign_file_is_refused(content, tmp_path):
     (tmp_path / "a").write_bytes(content)

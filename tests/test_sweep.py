@@ -84,7 +84,8 @@ def test_one_value_has_one_key_however_it_is_spelt():
     ({"rules": "bp", "search": "random", "optimizer": {"from": 1, "to": 2}}, "list of names"),
     ({"rules": "bp", "search": "random", "epochs": {"from": 1.1, "to": 1.9}}, "an integer in it"),
     ({"rules": "bp", "seeds": [0, 1], "fresh_seeds": [1]}, "seed 1 is in seeds and in fresh_seeds"),
-    ({"rules": "bp", "seeds": [-1]}, "seed must be"), ({"rules": "bp", "trials": 0}, "trials must be"),
+    ({"rules": "bp", "seeds": [-1]}, "seed must be"), ({"rules": "bp", "trials": 3}, "trials is a setting of a random"),
+    ({"rules": "bp", "trials": 0, "search": "random"}, "trials must be"),
     ({"rules": "bp", "of": 3}, "expected a table"), ({"rules": "bp", "of": {"fa": {"lr": 1}}}, "rule of this sweep"),
     ({"rules": "bp", "of": {"bp": {"rate": 1}}}, "unknown setting"), ({"rules": "bp", "threads": 0}, "threads must be"),
     ({"rules": "bp", "lr": [0.1 + i / 1000 for i in range(500)], "epochs": list(range(1, 300))}, "at most 100,000")])
@@ -128,5 +129,12 @@ def test_nothing_of_the_test_set_is_kept_and_a_run_that_diverged_counts_as_nothi
 def test_groups_are_named_by_what_tells_them_apart():
     points = [Point(data, rule, {"model": model}) for data in ("xor", "digits") for rule in ("bp", "fa")
               for model in ("mlp:4",)]
-    assert [choice.label(point, points) for point in points] == ["bp, xor", "fa, xor", "bp, digits", "fa, digits"]
-    assert choice.label(points[0], points[:2]) == "bp"
+    assert list(choice.labels(points).values()) == ["bp, xor", "fa, xor", "bp, digits", "fa, digits"]
+    assert list(choice.labels(points[:2]).values()) == ["bp", "fa"]
+
+
+def test_a_rule_that_always_diverges_has_no_best_setting():
+    points = [Point("xor", rule, {"lr": lr}) for rule in ("bp", "fa") for lr in (1, 2)]
+    gone = [{"validation_accuracy": 0.0, "diverged": "the loss became inf"}]
+    found = dict(zip(points, (gone, gone, gone, runs(0.0)), strict=True))
+    assert choice.best(points, found) == [points[3]]

@@ -5,11 +5,14 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import select
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +187,40 @@ def test_an_unreachable_scheduler_is_said_in_one_sentence(monkeypatch, distribut
     for address in ("tcp://127.0.0.1:1", "nonsense://a", ""):
         with pytest.raises(InputError, match="cannot reach the Dask scheduler"):
             run.on_cluster([], lambda task, results: None, address)
+
+
+@pytest.mark.slow
+def test_a_rule_that_always_diverges_is_told(tmp_path, capsys):
+    (tmp_path / "a.toml").write_text(
+        'data = "xor"\nrules = ["bp", "shallow"]\nmodel = "mlp:6"\noptimizer = "sgd"\nepochs = 1\nseeds = [0]\n'
+        'fresh_seeds = [1]\n[of.bp]\nlr = 1e38\n')
+    assert main(["sweep", str(tmp_path / "a.toml"), "--out", str(tmp_path / "out")]) == 2
+    out, err = capsys.readouterr()
+    assert re.search(r"^bp +- +diverged +1$", out, re.M) and "every run of bp diverged, so it has no best setting" in err
+    stored = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [entry["label"] for entry in stored["best"]] == ["shallow"] and "interrupted" not in stored["config"]
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_lost_is_told_once_and_all_goes_elsewhere(tmp_path, whole, monkeypatch, capfd):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "t"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "t").mkdir()
+    lost = tmp_path / "lost"
+
+    def lose(text: str, ended: int, of: int) -> None:
+        if ended == 3:
+            shutil.rmtree(lost)
+            lost.write_text("a file in the place of the folder")
+    sweep = parse(ASKED)
+    results = run.begin(sweep)
+    lost.mkdir()
+    folder = Folder(lost)
+    run.run(sweep, results, folder, processes=2, tell=lose)
+    places = list((tmp_path / "t").glob("nobackprop-*"))
+    assert places == [folder.path] and capfd.readouterr().err.count("from now on all is written to") == 1
+    assert bits(json.loads((places[0] / "results.json").read_text())) == bits(whole[1])
+    assert len(list((places[0] / "runs").iterdir())) == 10
 
 
 def test_the_folder_of_something_else_is_no_sweep(tmp_path):

@@ -94,14 +94,17 @@ class Shown:
     """
 
     def __init__(self) -> None:
-        self.start, self.first = time.monotonic(), 0
+        self.start, self.first = 0.0, 0
 
     def __call__(self, text: str, ended: int, of: int) -> None:
         """Say what a run has come to."""
-        self.first = self.first or ended
-        here = ended - self.first + 1  # those that had ended before say nothing about the time
-        left = (time.monotonic() - self.start) / here * (of - ended)
-        line = f"{ended} of {of}: {text}" + (f", {tqdm.format_interval(left)} left" if ended < of else "")
+        if not self.first:  # the time until now was that of the start of all processes
+            self.first, self.start = ended, time.monotonic()
+        left = ""
+        if self.first < ended < of:
+            seconds = (time.monotonic() - self.start) / (ended - self.first) * (of - ended)
+            left = f", {tqdm.format_interval(seconds)} left"
+        line = f"{ended} of {of}: {text}{left}"
         if sys.stderr is not None and sys.stderr.isatty():
             print(f"\r\033[K{line}", end="" if ended < of else "\n", file=sys.stderr, flush=True)
         else:
@@ -118,12 +121,12 @@ def _carry_out(sweep: Sweep, results: dict[str, Any], folder: Folder, args: argp
     points = sweep.points
     say(f"{len(points)} settings x {len(sweep.seeds)} seeds, then the best of each rule with {len(sweep.fresh_seeds)} "
         f"fresh seeds\nout           {folder.path}")
-    stop: KeyboardInterrupt | BrokenPipeError | None = None
+    stop: KeyboardInterrupt | BrokenPipeError | InputError | None = None
     try:
         running.run(sweep, results, folder, args.processes, args.scheduler, args.data_dir, args.download,
                     args.checkpoint_every or MINUTE, Shown())
     # if the reader of stdout or stderr went away, what was measured is written, too
-    except (KeyboardInterrupt, BrokenPipeError) as error:
+    except (KeyboardInterrupt, BrokenPipeError, InputError) as error:
         stop = error
         folder.write(results)  # once more, as the signal may have come while it was written
     if results["search"]:
@@ -134,14 +137,24 @@ def _carry_out(sweep: Sweep, results: dict[str, Any], folder: Folder, args: argp
             if folder.path is not None:
                 say(f"wrote {folder.path / RESULTS} and {folder.path / FIGURE}")
         if stop is not None:
-            say("interrupted" + (f"; go on with: nobackprop sweep --resume {shlex.quote(str(folder.path))}"
-                                 if folder.path is not None else ""))
+            begun = folder.path is not None and (results["search"] or (folder.path / running.RUNS).exists())
+            say("interrupted" + (f"; go on with: nobackprop sweep --resume {shlex.quote(str(folder.path))}" if begun
+                                 else "; wrote nothing"))
     except (InputError, BrokenPipeError):
         if stop is None:
             raise
+    if isinstance(stop, InputError):
+        raise stop
     if stop is not None:
         return exit_code(stop) if isinstance(stop, KeyboardInterrupt) else 1
     if folder.path is None:
         tell(f"nobackprop: the results are shown and not stored: {one_line(folder.why)}")
         return 1
+    gone = [run["diverged"] for run in results["runs"] if "diverged" in run]
+    lost = set(results["config"]["rules"]) - {entry["label"] for entry in results["best"]}
+    if lost:
+        raise InputError(f"every run of {sorted(lost)[0]} diverged, so it has no best setting: try smaller learning "
+                         "rates")
+    if gone:
+        raise InputError(f"with fresh seeds, {gone[0]}")
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import sys
@@ -19,6 +20,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .. import __version__
 from ..errors import InputError, brief
@@ -53,6 +56,8 @@ class Folder:
         The folder.
     stored : dict, optional
         The results that are already in it.
+    fallback : bool
+        Whether another folder takes its place if it is lost; if not, nothing more is written, and nothing is said.
 
     Attributes
     ----------
@@ -75,14 +80,14 @@ class Folder:
     True
     """
 
-    def __init__(self, path: Path, stored: dict[str, Any] | None = None):
+    def __init__(self, path: Path, stored: dict[str, Any] | None = None, fallback: bool = True):
         self.path: Path | None = path
         self.stored = stored or {}
         self.tell: Callable[[str], None] = _tell
         self.why = ""
         self.results: dict[str, Any] | None = None  # what was written last
         self._last = -PAUSE
-        self._temporary = False
+        self._temporary = not fallback
         self._refused: set[tuple[str, int]] = set()  # those whose run no file can hold, which is said once
 
     def write(self, results: dict[str, Any], soon: bool = False) -> None:
@@ -168,9 +173,11 @@ class Folder:
         if not self._temporary:
             with suppress(OSError):
                 self.path = Path(tempfile.mkdtemp(prefix=f"nobackprop-{left.resolve().name if left else ''}-"))
+        silent = self._temporary and not self.why and self.path is None
         self._temporary, self.why = True, why
-        self.tell(f"{why}; " + ("nothing more is written" if self.path is None else
-                                f"from now on all is written to {self.path}"))
+        if not silent:
+            self.tell(f"{why}; " + ("nothing more is written" if self.path is None else
+                                    f"from now on all is written to {self.path}"))
         if self.results is not None:
             everything = self.results
             self._keep(lambda path: files.write(path / RESULTS, everything))
@@ -276,7 +283,8 @@ def reopen(path: str | os.PathLike[str], command: str) -> Iterator[Folder]:
     """
     path = named(path)
     if not os.path.lexists(path / RESULTS):
-        raise InputError(f"cannot go on in {path}: expected a folder with a {RESULTS} of nobackprop {command}")
+        raise InputError(f"cannot go on in {path}: expected a folder with a {RESULTS} of nobackprop {command}; if one "
+                         "has only just begun, wait for it")
     with ExitStack() as stack:
         try:
             _lock(path, stack)
@@ -290,13 +298,33 @@ def reopen(path: str | os.PathLike[str], command: str) -> Iterator[Folder]:
         if (version := stored.get("environment", {}).get("nobackprop")) != __version__:
             raise InputError(f"{path} holds results of nobackprop {brief(version)}, expected those of {__version__}: "
                              "another version may compute other numbers")
-        for stray in path.glob("tmp????????.*"):  # what a process had half written that was killed
-            if stray.suffix in (".json", ".png"):
-                stray.unlink(missing_ok=True)
+        remove_strays(path)
+        _compare_machines(stored.get("environment", {}))
         folder = Folder(path, stored)
         yield folder
         if folder.path == path and folder.results is not None and not folder.results["config"].get("interrupted"):
             shutil.rmtree(path / CHECKPOINTS, ignore_errors=True)
+
+
+def remove_strays(path: Path) -> None:
+    """Remove from a folder, and from its checkpoints, what a process had half written that was killed.
+
+    Examples
+    --------
+    >>> remove_strays(Path("nowhere"))
+    """
+    for stray in (*path.glob("tmp????????.*"), *path.glob(f"{CHECKPOINTS}/tmp????????.*")):
+        if stray.suffix in (".json", ".png", ".safetensors"):
+            with suppress(OSError):
+                stray.unlink(missing_ok=True)
+
+
+def _compare_machines(environment: dict[str, Any]) -> None:
+    """Say if a run goes on with another NumPy or on another machine: then its last bits may be others."""
+    for what, here in (("numpy", np.__version__), ("platform", platform.platform())):
+        if (there := environment.get(what)) != here:
+            _tell(f"these results were begun with {what} {brief(there)}, and go on with {here}: the last bits of "
+                  "numbers may differ from those of a run in one place")
 
 
 def _is_alone(path: Path) -> bool:

@@ -9,6 +9,7 @@ how it diverged, is not trained again.  One that was interrupted goes on from it
 """
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -192,6 +193,7 @@ def train(jobs: Sequence[Job], results: dict[str, Any], folder: Folder | None = 
     check_name("order", order, ORDERS)
     records = _matched(jobs, results["runs"])
     waiting = [job for job in _in_order(jobs, order) if not has_ended(records.get(job.key))]
+    results.setdefault("environment", {}).setdefault("settings", digest(results["config"]))
     if waiting:
         results["config"]["interrupted"] = True  # until all have ended, however the process ends
     todo = sum(job.trial.settings.epochs for job in waiting)
@@ -299,6 +301,18 @@ def has_ended(record: Mapping[str, Any] | None) -> bool:
     return record is not None and (record["test_accuracy"] is not None or "diverged" in record)
 
 
+def digest(config: Mapping[str, Any]) -> str:
+    """Return a SHA-256 of settings, by which it is noticed if they are edited between two parts of a run.
+
+    Examples
+    --------
+    >>> digest({"lr": 0.1, "interrupted": True}) == digest({"lr": 0.1})
+    True
+    """
+    kept = {key: value for key, value in config.items() if key != "interrupted"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
 def take_over(results: dict[str, Any], stored: dict[str, Any]) -> None:
     """Put the runs that an earlier process has left into the results of the same settings, which then can go on.
 
@@ -327,6 +341,8 @@ def take_over(results: dict[str, Any], stored: dict[str, Any]) -> None:
         raise InputError(f"the results were made on other data: the fingerprint of {results['config']['data']} was "
                          f"{before!r} and is {now!r}")
     config = {key: value for key, value in stored["config"].items() if key != "interrupted"}
+    if stored["environment"].get("settings", "") != digest(config):
+        raise InputError("the settings in results.json were edited: the runs that are there were made with others")
     ours = json.loads(json.dumps(results["config"]))
     if ours != config:
         different = next(key for key in {**config, **ours} if config.get(key, ...) != ours.get(key, ...))

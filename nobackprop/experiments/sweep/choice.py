@@ -53,7 +53,8 @@ def score(runs: Sequence[Record]) -> float:
 def best(points: Sequence[Point], runs: Mapping[Point, Sequence[Record]]) -> list[Point]:
     """Return for every group, which is a rule with its data set and model, the point with the highest score.
 
-    Of two points with the same score the one that the sweep names first is taken.
+    Of two points with the same score the one that the sweep names first is taken.  A group of which every run diverged
+    has no best point.
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ def best(points: Sequence[Point], runs: Mapping[Point, Sequence[Record]]) -> lis
     """
     chosen: dict[tuple[str, str, str], Point] = {}
     for point in points:
+        if all("diverged" in run for run in runs[point]):
+            continue
         if point.group not in chosen or score(runs[point]) > score(runs[chosen[point.group]]):
             chosen[point.group] = point
     return list(chosen.values())
@@ -90,7 +93,7 @@ def varied(settings: Sequence[Record]) -> list[str]:
     >>> varied([{"lr": 0.1, "epochs": 3}, {"lr": 0.2, "epochs": 3}])
     ['lr']
     """
-    names = dict.fromkeys(name for one in settings for name in one)
+    names = dict.fromkeys(name for one in settings for name in one if name != "model")  # labels name the models
     return [name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)]
 
 
@@ -106,14 +109,14 @@ def in_words(settings: Record, names: Sequence[str]) -> str:
                      f"{name.replace('_', ' ')} {settings[name]}" for name in names if name in settings) or "defaults"
 
 
-def label(point: Point, points: Sequence[Point]) -> str:
-    """Return what results call a point's group: the rule, and the data set and the model if there are several.
+def labels(points: Sequence[Point]) -> dict[Point, str]:
+    """Return what results call the group of each point: the rule, and the data set and the model if there are several.
 
     Examples
     --------
     >>> points = [Point("xor", "bp", {}), Point("digits", "bp", {})]
-    >>> label(points[0], points), label(points[0], points[:1])
-    ('bp, xor', 'bp')
+    >>> list(labels(points).values()), list(labels(points[:1]).values())
+    (['bp, xor', 'bp, digits'], ['bp'])
     """
-    several = [len({other.group[i] for other in points}) > 1 for i in range(2)]
-    return ", ".join([point.rule, *(point.group[i] for i in range(2) if several[i])])
+    several = [i for i in range(2) if len({point.group[i] for point in points}) > 1]
+    return {point: ", ".join([point.rule, *(point.group[i] for i in several)]) for point in points}

@@ -8,19 +8,22 @@ The search never reads the test set: a run of it is given its validation samples
 """
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
 import statistics
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib import import_module
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -30,8 +33,8 @@ from ...backend import open_device
 from ...data import Dataset, load
 from ...errors import InputError
 from ..compare import environment, resolve, trial
-from ..folder import RESULTS, Folder
-from ..loop import MINUTE, Every, Job, has_ended, take_over, train
+from ..folder import PAUSE, RESULTS, Folder, remove_strays
+from ..loop import MINUTE, Every, Job, digest, has_ended, take_over, train
 from ..results import FORMAT, check, read
 from . import choice
 from .spec import Point, Sweep, parse
@@ -133,9 +136,11 @@ def work(task: Task, place: str | None, data_dir: str | None = None, download: b
                         "environment": environment(open_device(config["device"]), config["threads"], data)}
     folder = None
     if place is not None:
-        Path(place).mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # if it is lost, the process that runs the sweep says so, and where all goes
+            Path(place).mkdir(parents=True, exist_ok=True)
+        remove_strays(Path(place))
         stored = kept(Path(place))
-        folder = Folder(Path(place), stored)
+        folder = Folder(Path(place), stored, fallback=False)
         if stored:
             take_over(results, stored)
     with _silent():
@@ -197,6 +202,23 @@ def _begin() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, and that have nothing to say about semaphores if they are killed."""
+    name = "PYTHONWARNINGS"
+    before, masks = os.environ.get(name), hasattr(signal, "pthread_sigmask")
+    os.environ[name] = "ignore:resource_tracker:UserWarning" + (f",{before}" if before else "")
+    if masks:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        resource_tracker.ensure_running()
+        yield
+    finally:
+        os.environ.pop(name) if before is None else os.environ.update({name: before})
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 class Processes:
     """Processes of this machine that train tasks; one that dies is replaced, and its run goes on.
 
@@ -252,7 +274,8 @@ class Processes:
         while waiting:
             before = len(waiting)
             try:
-                futures = {self.pool.submit(work, task, place(task), *rest): task for task in waiting}
+                with _quiet_start():
+                    futures = {self.pool.submit(work, task, place(task), *rest): task for task in waiting}
                 for future in as_completed(futures):
                     results = future.result()
                     del waiting[futures[future]]
@@ -295,6 +318,7 @@ def on_cluster(todo: Sequence[Task], done: Done, address: str, *rest: Any) -> No
     except (OSError, ValueError, TypeError) as error:
         why = str(error) or f"no answer in {CONNECT} seconds"
         raise InputError(f"cannot reach the Dask scheduler at {address}: {why}") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said here, in one sentence
     with client:
         futures = {client.submit(work, task, None, *rest, pure=False): task for task in todo}
         try:
@@ -339,20 +363,24 @@ def begin(sweep: Sweep, data_dir: str | None = None, download: bool = False) -> 
     ['bp']
     """
     points = sweep.points
-    models, labels = [], []
+    models: dict[tuple[Any, ...], str] = {}
     for point in points:
-        config = resolve(point.data, [point.rule], sweep.seeds, point.settings, threads=sweep.threads)
-        data = _data(point.data, data_dir, download)
-        trial(config, point.rule, data.shape, data.classes)
-        models.append(config["model"])
-        labels.append(choice.label(point, points))
+        network = (point.data, point.rule, *(point.settings.get(name) for name in ("model", "activation", "loss")))
+        if network not in models:
+            config = resolve(point.data, [point.rule], sweep.seeds, point.settings, threads=sweep.threads)
+            data = _data(point.data, data_dir, download)
+            trial(config, point.rule, data.shape, data.classes)
+            models[network] = config["model"]
+    labels = choice.labels(points).values()
     first = _data(points[0].data, data_dir, download)
-    return {"format": FORMAT, "command": "sweep",
-            "config": {"data": ", ".join(sweep.data), "model": ", ".join(dict.fromkeys(models)),
+    results: Results = {"format": FORMAT, "command": "sweep",
+            "config": {"data": ", ".join(sweep.data), "model": ", ".join(dict.fromkeys(models.values())),
                        "sweep": as_json(sweep), "rules": list(dict.fromkeys(labels)), "seeds": list(sweep.fresh_seeds),
                        "threads": sweep.threads},
             "environment": environment(open_device("cpu"), sweep.threads, first) | {"dataset": ", ".join(sweep.data)},
             "search": [], "best": [], "runs": []}
+    results["environment"]["settings"] = digest(results["config"])
+    return results
 
 
 def asked(stored: Results) -> Sweep:
@@ -393,7 +421,7 @@ def as_json(sweep: Sweep) -> dict[str, Any]:
     def plain(axis: Any) -> Any:
         return list(axis) if isinstance(axis, tuple) else {"from": axis.low, "to": axis.high}
     asked = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(sweep).items()
-             if key not in ("axes", "of")}
+             if key not in ("axes", "of", *(("trials",) if sweep.search == "grid" else ()))}
     asked |= {name: plain(axis) for name, axis in sweep.axes.items()}
     of = {rule: {name: plain(axis) for name, axis in axes.items()} for rule, axes in sweep.of.items()}
     return asked | ({"of": of} if of else {})
@@ -432,10 +460,11 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
     results["config"]["interrupted"] = True  # until all have ended, however the process ends
     total, ended = len(search) + groups * len(sweep.fresh_seeds), 0
     known: dict[str, Results] = {}
-    several = choice.varied([point.settings for point in points])
-    words = {point.key(seed): ", ".join([choice.label(point, points), *([choice.in_words(point.settings, several)]
-                                         if several else []), f"seed {seed}"])
-             for point in points for seed in (*sweep.seeds, *sweep.fresh_seeds)}
+    labels, several = choice.labels(points), choice.varied([point.settings for point in points])
+    words = {point.key(seed): ", ".join([
+        labels[point], *([choice.in_words(point.settings, several)] if several else []), f"seed {seed}"])
+        for point in points for seed in (*sweep.seeds, *sweep.fresh_seeds)}
+    filled, written = 0.0, folder.path
 
     def place(task: Task) -> Path | None:
         return folder.path / RUNS / task.key if folder.path is not None else None
@@ -446,12 +475,19 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
         ended += 1
 
     def done(task: Task, found: Results) -> None:
+        nonlocal filled, written
         put(task, found)
         where = place(task)
         if where is not None and not (where / RESULTS).exists():  # trained on another machine, or the disk is full
             folder.write_below(f"{RUNS}/{task.key}", found)
-        _fill(results, sweep, points, known)
-        folder.write(results, soon=True)
+        if folder.path is not None and folder.path != written:  # the old folder is lost: all goes to the new one
+            written = folder.path
+            for key, one in known.items():
+                folder.write_below(f"{RUNS}/{key}", one)
+        if time.monotonic() - filled > PAUSE:
+            _fill(results, sweep, points, known)
+            folder.write(results)
+            filled = time.monotonic()
         one, = found["runs"]
         outcome = "diverged" if "diverged" in one else f"{one['history'][-1]['validation_accuracy']:.4f}"
         tell(f"{words[task.key]}: {outcome}", ended, total)
@@ -492,15 +528,15 @@ def _found(sweep: Sweep, points: Sequence[Point], known: Mapping[str, Results]) 
 
 def _fill(results: Results, sweep: Sweep, points: Sequence[Point], known: Mapping[str, Results]) -> None:
     """Put all that is known into the results."""
-    found = _found(sweep, points, known)
-    results["search"] = [{"label": choice.label(point, points), "data": point.data, "rule": point.rule,
+    found, labels = _found(sweep, points, known), choice.labels(points)
+    results["search"] = [{"label": labels[point], "data": point.data, "rule": point.rule,
                           "settings": dict(point.settings), "runs": runs} for point, runs in found.items() if runs]
     if any(len(runs) < len(sweep.seeds) for runs in found.values()):
         return  # there is no best one before all have been tried
     chosen = choice.best(points, found)
-    results["best"] = [{"label": choice.label(point, points), "settings": dict(point.settings),
+    results["best"] = [{"label": labels[point], "settings": dict(point.settings),
                         "validation_accuracy": choice.score(found[point])} for point in chosen]
-    results["runs"] = [known[key]["runs"][0] | {"rule": choice.label(point, points), "settings": dict(point.settings)}
+    results["runs"] = [known[key]["runs"][0] | {"rule": labels[point], "settings": dict(point.settings)}
                        for point in chosen for key in map(point.key, sweep.fresh_seeds) if key in known]
 
 
@@ -540,20 +576,20 @@ def status(path: str | os.PathLike[str]) -> str:
     ended = {point: [results for results in runs if has_finished(results)] for point, runs in here.items()}
     total, number = len(points) * len(sweep.seeds), sum(map(len, ended.values()))
     diverged = sum("diverged" in results["runs"][0] for runs in ended.values() for results in runs if results)
-    several = choice.varied([point.settings for point in points])
+    labels, several = choice.labels(points), choice.varied([point.settings for point in points])
 
     def words(point: Point) -> str:
-        return choice.in_words(point.settings, several)
+        return choice.in_words(point.settings, several or list(point.settings))
     lines = [f"search: {number} of {total} runs have ended" + f", {diverged} of them diverged" * bool(diverged)]
     for point, runs in here.items():
         for seed, results in zip(sweep.seeds, runs, strict=True):
             if results and results["runs"] and not has_finished(results):
-                lines.append(f"begun: {choice.label(point, points)}, {words(point)}, seed {seed}: epoch "
+                lines.append(f"begun: {labels[point]}, {words(point)}, seed {seed}: epoch "
                              f"{len(results['runs'][0]['history'])} of {results['config']['epochs']}")
     complete = {point: [choice.found(results) for results in runs if results] for point, runs in ended.items() if runs}
     for point in choice.best(list(complete), complete):
         accuracies = [run["validation_accuracy"] for run in complete[point]]
-        lines.append(f"best of {choice.label(point, points)} so far: {words(point)}, validation accuracy "
+        lines.append(f"best of {labels[point]} so far: {words(point)}, validation accuracy "
                      f"{statistics.fmean(accuracies):.4f} over {len(accuracies)} of {len(sweep.seeds)} seeds")
     if number == total:
         chosen = choice.best(points, {point: complete[point] for point in points})

@@ -47,7 +47,11 @@ def table(results: Results) -> str:
     names = varied([entry["settings"] for entry in results["search"]]) or list(results["search"][0]["settings"])
     rows = [["rule", "setting", "validation accuracy", "tried"]]
     for label, tried in _by_label(results).items():
-        top = max(tried, key=lambda entry: score(entry["runs"]))
+        sound = [entry for entry in tried if not all("diverged" in run for run in entry["runs"])]
+        if not sound:
+            rows.append([label, "-", "diverged", str(len(tried))])
+            continue
+        top = max(sound, key=lambda entry: score(entry["runs"]))
         values = [run["validation_accuracy"] for run in top["runs"]]
         spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-     "
         rows.append([label, in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",

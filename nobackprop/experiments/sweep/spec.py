@@ -253,6 +253,8 @@ def parse(asked: Mapping[str, Any]) -> Sweep:
         raise InputError("the key 'rules' is missing, expected one rule or a list of them")
     search = asked.get("search", "grid")
     check_name("search", search, SEARCHES)
+    if "trials" in asked and search != "random":
+        raise InputError('trials is a setting of a random search, expected search = "random" with it')
     names = _list("rules", asked["rules"])
     for name in names:
         rules.get(name)
