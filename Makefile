@@ -45,6 +45,9 @@ mutants: $(STAMP)  ## break the code in a hundred ways, and see that the tests n
 fuzz: $(STAMP)  ## damaged files for every reader, for an hour (needs: pip install atheris)
 	$(BIN)/python -m tests.fuzz --seconds 400 --seed 1
 
+ends: $(STAMP)  ## end compare, papers and sweep in every way at random moments, and see that nothing is lost (half an hour)
+	$(BIN)/python tests/ends.py
+
 test-gpu: $(STAMP)  ## the tests that need CuPy and a CUDA device
 	$(BIN)/python -m pytest -m gpu
 

@@ -196,7 +196,8 @@ def test_a_rule_that_always_diverges_is_told(tmp_path, capsys):
         'fresh_seeds = [1]\n[of.bp]\nlr = 1e38\n')
     assert main(["sweep", str(tmp_path / "a.toml"), "--out", str(tmp_path / "out")]) == 2
     out, err = capsys.readouterr()
-    assert re.search(r"^bp +- +diverged +1$", out, re.M) and "every run of bp diverged, so it has no best setting" in err
+    assert re.search(r"^bp +- +diverged +1$", out, re.M)
+    assert "every run of bp diverged, so it has no best setting" in err
     stored = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [entry["label"] for entry in stored["best"]] == ["shallow"] and "interrupted" not in stored["config"]
 
