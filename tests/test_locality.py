@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from networks import untrained
 
 from nobackprop import cli, network
 from nobackprop.feedback import weights
@@ -201,7 +200,7 @@ def test_sign_symmetry_reads_the_signs_of_what_bp_reads(table):
 
 @pytest.mark.parametrize("name", RULES)
 def test_which_hidden_blocks_learn(table, name):
-    assert table[name].hidden.learns == EVERY - {i + 1 for i in untrained(name, LAST)}
+    assert table[name].hidden.learns == EVERY - {i + 1 for i in RULES[name].untrained(trial(RULES[name], 0)[0])}
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -10,15 +10,29 @@ import sys
 
 from .. import __version__
 from ..errors import InputError, unknown
-from . import bench, compare, datasets, equations, locality, memory, models, papers, plot, rules, sweep, theorems, train
+from . import (
+    bench,
+    check_rule,
+    compare,
+    datasets,
+    equations,
+    locality,
+    memory,
+    models,
+    papers,
+    plot,
+    rules,
+    sweep,
+    theorems,
+    train,
+)
 from .ends import exit_code
 from .options import Parser
 from .output import drop_what_is_buffered, one_line, open_descriptors, say, tell
 
-COMMANDS = {"compare": compare, "train": train, "sweep": sweep, "plot": plot, "rules": rules, "models": models,
-            "datasets": datasets, "equations": equations, "theorems": theorems, "locality": locality, "papers": papers,
-            "memory": memory,
-            "bench": bench}
+COMMANDS = {"compare": compare, "train": train, "sweep": sweep, "plot": plot, "rules": rules, "check-rule": check_rule,
+            "models": models, "datasets": datasets, "equations": equations, "theorems": theorems, "locality": locality,
+            "papers": papers, "memory": memory, "bench": bench}
 
 
 def main(argv: list[str] | None = None) -> int:

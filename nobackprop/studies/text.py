@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
 from ..errors import InputError
@@ -35,6 +36,17 @@ def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> str:
     return "\n".join("  ".join(cell.ljust(width) if left is None or i < left else cell.rjust(width)
                                for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
                      for row in rows)
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Return a text as lines of at most `width` letters; words longer than that are broken.
+
+    Examples
+    --------
+    >>> fold("one two three", 8)
+    ['one two', 'three']
+    """
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def write_page(argv: Sequence[str], module: str, markdown: Callable[[], str]) -> None:
