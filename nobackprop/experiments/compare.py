@@ -4,7 +4,6 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..backend import open_device
 from ..data import DATASETS, Dataset, load
 from ..errors import InputError, check_name, integer
 from ..learn import Run
-from ..settings import NAMES, NetworkSettings, Settings, choose
+from ..settings import NAMES, NetworkSettings, Settings, choose, suited
 from . import RULES, SEEDS
 from .folder import Folder
 from .loop import MINUTE, Every, Job, Trial, take_over, train
@@ -69,16 +68,12 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
     (3, 'adam', 'adamw')
     """
     check_name("data set", data, DATASETS)
-    overrides = overrides or {}
-    for key in overrides:
-        check_name("setting", key, TRAINING)
-    defaults = dict(DATASETS[data].defaults)
-    wanted = defaults | dict(overrides)
-    common = asdict(choose(NetworkSettings, wanted)) | asdict(choose(Settings, wanted))
+    common = suited(data, None, overrides)
     seeds = [checks.seed(seed) for seed in seeds]
-    threads = integer("threads", defaults.get("threads", 1) or workers.cores() if threads is None else threads, 1)
-    own = {name: {key: value for key, value in rules.get(name).defaults.items()
-                  if key not in overrides and value != common[key]} for name in names}
+    usual = DATASETS[data].defaults.get("threads", 1) or workers.cores()
+    threads = integer("threads", usual if threads is None else threads, 1)
+    own = {name: {key: value for key, value in suited(data, rules.get(name), overrides).items() if value != common[key]}
+           for name in names}
     return {"data": data, "rules": list(names), "seeds": seeds, **common, "device": device, "threads": threads,
             "rule_settings": {name: settings for name, settings in own.items() if settings}}
 
