@@ -111,15 +111,14 @@ def text_of(kind: Any) -> str | None:
     >>> text_of(Fraction), text_of(lambda: 0)
     ('fractions:Fraction', None)
     """
-    module = sys.modules.get(kind.__module__)
+    module: Any = sys.modules.get(kind.__module__)
     if module is None or kind.__module__ == "__main__" or getattr(module, kind.__qualname__, None) is not kind:
         return None
-    if (file := getattr(module, "__own_file__", None)) is None:
-        return f"{kind.__module__}:{kind.__qualname__}"
-    path = Path(file)
-    here = Path.cwd()
-    return f"./{path.relative_to(here).as_posix()}:{kind.__qualname__}" if path.is_relative_to(here) else \
-        f"{path.as_posix()}:{kind.__qualname__}"
+    name, file = kind.__qualname__, getattr(module, "__own_file__", None)
+    if file is None:
+        return f"{kind.__module__}:{name}"
+    path, here = Path(file), Path.cwd()
+    return f"./{path.relative_to(here).as_posix()}:{name}" if path.is_relative_to(here) else f"{path.as_posix()}:{name}"
 
 
 def _read(where: str) -> tuple[Path, bytes]:

@@ -284,8 +284,8 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the runs that reached their end are the others", 'if run["test_accuracy"] is not None]',
                'if run["test_accuracy"] is None]', "tests/test_compare.py"),
         Mutant("networks are as the publisher's data set, not as the files",
-               "[trial(config, name, self.data.shape, self.data.classes)",
-               '[trial(config, name, *DATASETS[config["data"]].sizes())', "tests/test_compare.py"),
+               "[trial(config, name, self.data.shape, self.data.classes,",
+               '[trial(config, name, *DATASETS[config["data"]].sizes(),', "tests/test_compare.py"),
     ],
     "nobackprop/experiments/results.py": [
         Mutant("the deviation is that of a whole population", "statistics.stdev(values)", "statistics.pstdev(values)",

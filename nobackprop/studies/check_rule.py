@@ -1,7 +1,7 @@
 """What holds of every learning rule, whatever its paper says, as checks that any rule can be held to.
 
-A check is a function of a rule that returns what is wrong in one sentence, or nothing.  `nobackprop check-rule` makes all
-of them of a rule of your own; the tests make them of every rule of this package.
+A check is a function of a rule that returns what is wrong in one sentence, or nothing.  `nobackprop check-rule` makes
+all of them of a rule of your own; the tests make them of every rule of this package.
 """
 from __future__ import annotations
 
@@ -250,8 +250,8 @@ def output(rule: Rule) -> str:
     ''
     """
     ours, true = (Case(one, 1, rule.trial_sizes(HIDDEN), INPUTS, CLASSES, SAMPLES).grads()[-1] for one in (rule, BP()))
-    alike = tuple(ours is not None and np.array_equal(ours[leaf], true[leaf]) for leaf in ("W", "b"))
-    says = {(True, True): "from the error", (False, True): "from another activity"}.get(alike, "otherwise")
+    W, b = (ours is not None and np.array_equal(ours[leaf], true[leaf]) for leaf in ("W", "b"))
+    says = ("from the error" if W else "from another activity") if b else "otherwise"
     return "" if says == rule.output_learns else (
         f"the output block learns {says}, and output_learns is '{rule.output_learns}'")
 
@@ -293,9 +293,9 @@ def units(rule: Rule) -> str:
     other.learn(rng=Swapped(orders))
     for (path, a), (_, b) in zip(leaves([case.params, case.state]), leaves([other.params, other.state]), strict=True):
         if np.abs(swap(a, orders) - b).max(initial=0) > ROUNDING * np.abs(a).max(initial=0):
-            return "" if rule.by_place else (
-                f"{path.partition('/')[2]} of {('the parameters', 'the state')[path[0] == '1']} depends on the places of "
-                "the hidden units, and `by_place` is False")
+            where = f"{path.partition('/')[2]} of {('the parameters', 'the state')[path[0] == '1']}"
+            return "" if rule.by_place else (f"{where} depends on the places of the hidden units, and `by_place` is "
+                                             "False")
     return "the places of the hidden units do not matter, and `by_place` is True" if rule.by_place else ""
 
 
