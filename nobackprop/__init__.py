@@ -29,4 +29,5 @@ else:
         raise AttributeError(f"module 'nobackprop' has no attribute '{name}'")
 
 __all__ = ["InputError", "Predictor", "Run", "Settings", "__version__", "compare", "data", "evaluate", "feedback",
-           "fit", "heads", "kernels", "layers", "load", "metrics", "models", "network", "optim", "rules", "step", "tree"]
+           "fit", "heads", "kernels", "layers", "load", "metrics", "models", "network", "optim", "rules", "step",
+           "tree"]

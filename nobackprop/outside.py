@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -100,7 +101,7 @@ def recall(where: str, name: str) -> Any:
     return getattr(module, name)
 
 
-def text_of(kind: Any) -> str | None:
+def text_of(kind: type | Callable[..., Any]) -> str | None:
     """Return the text that names a class or a function, as `split` takes it; None if no other process could use it.
 
     A file below the working folder is named from there, any other one by its whole path.
@@ -111,10 +112,10 @@ def text_of(kind: Any) -> str | None:
     >>> text_of(Fraction), text_of(lambda: 0)
     ('fractions:Fraction', None)
     """
-    module: Any = sys.modules.get(kind.__module__)
+    module = sys.modules.get(kind.__module__)
     if module is None or kind.__module__ == "__main__" or getattr(module, kind.__qualname__, None) is not kind:
         return None
-    name, file = kind.__qualname__, getattr(module, "__own_file__", None)
+    name, file = kind.__qualname__, vars(module).get("__own_file__")
     if file is None:
         return f"{kind.__module__}:{name}"
     path, here = Path(file), Path.cwd()

@@ -22,7 +22,6 @@ from .network import Network
 from .rules import BP, Rule, describe, recall
 from .tree import Tree, leaves
 
-KIND = "model"  # of a file that holds one
 BATCH = 256  # samples that go through the network at once
 PLAIN: Rule = BP()  # a rule whose prediction is the network's own pass, as that of most rules is
 
@@ -202,7 +201,7 @@ class Predictor:
             except InputError:
                 raise InputError(f"the network answers as {name} says, expected a rule that rules.get knows by a text: "
                                  "a file can name no other") from None
-        saving.write(path, KIND, header, {"params": self.params, "mean": self.mean, "scale": self.scale})
+        saving.write(path, blueprint.MODEL, header, {"params": self.params, "mean": self.mean, "scale": self.scale})
 
 
 def load(path: str | os.PathLike[str]) -> Predictor:
@@ -236,7 +235,7 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     >>> model.classes
     (0, 1, 2, 3)
     """
-    header, trees = saving.read(path, KIND)
+    header, trees = saving.read(path, blueprint.MODEL)
     try:
         return Predictor(blueprint.build(header["network"]), trees["params"],
                          tuple(integer("shape", size, 1) for size in header["shape"]), tuple(header["classes"]),

@@ -65,7 +65,7 @@ def one_of(known: Iterable[str], default: str, help: str) -> Any:
     def check(name: str, value: object) -> object:
         check_name(name, value, known)
         return value
-    return _setting(default, help, "name", check)
+    return field(default=default, metadata={"help": help, "kind": "name", "check": check, "known": known})
 
 
 def text(default: str, help: str, check: Check = lambda name, value: value) -> Any:
