@@ -79,7 +79,7 @@ def find(where: str, name: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        there = [known for known in vars(module) if not known.startswith("_")]
+        there = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
         raise unknown(f"name in {where}", name, there) if there else InputError(
             f"{where} defines nothing, expected {name}") from None
 
