@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import figures
 from ..data import Dataset
-from ..errors import InputError, brief
-from ..network import Network
+from ..errors import InputError, brief, unknown
+from ..network import Network, a_network
+from ..rules import RULES as KNOWN
 from ..rules import Rule, describe, recall
 from . import RULES, SEEDS, plots
 from . import results as files
@@ -185,8 +186,13 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
         raise InputError(f"rules is {brief(rules)}, expected a list of rules or of their names")
     if net is not None and (twice := {"model", "activation", "loss"} & settings.keys()):
         raise InputError(f"{min(twice)} and net came, expected one of them: a network says it itself")
-    named = {_name(rule): rule for rule in rules if isinstance(rule, Rule)}
-    names = [rule if isinstance(rule, str) else _name(rule) for rule in rules]
+    if net is not None:
+        a_network(net)
+    names = [_name(rule) if isinstance(rule, Rule) else rule for rule in rules]
+    for name in names:
+        if not isinstance(name, str):
+            raise unknown("rule", name, KNOWN)
+    named = {name: rule for name, rule in zip(names, rules, strict=True) if isinstance(rule, Rule)}
     if twice := {name for name in names if names.count(name) > 1}:
         raise InputError(f"rules has {min(twice)} twice, expected each once")
     config = resolve(data, names, seeds, settings, device, threads, named)
