@@ -14,6 +14,7 @@ from .layers import Layer
 from .network import Network
 
 OF = "layer"  # the key of the class's name
+MODEL = "model"  # the kind of file that holds a trained network
 
 
 def draw(net: Network) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def build(plan: Any) -> Network:
     Examples
     --------
     >>> build({"loss": "squared", "blocks": [{"layer": "Dense", "units": 2}]})
-    Network(blocks=(Dense(units=2, gain=2.0),), loss='squared')
+    Network((Dense(units=2, gain=2.0),), 'squared')
     """
     if not isinstance(plan, dict) or not isinstance(plan.get("blocks"), list) or plan.keys() != {"loss", "blocks"}:
         raise InputError(f"a network is {brief(plan)}, expected an object with 'loss' and 'blocks'")

@@ -41,8 +41,9 @@ def unknown(what: str, came: object, known: Iterable[str]) -> InputError:
     unknown rule 'lass': did you mean 'las'? (known: bp, las)
     """
     known = list(known)
-    near = get_close_matches(came.lower(), known, n=1, cutoff=0.5) if isinstance(came, str) else []
-    hint = f": did you mean '{near[0]}'?" if near else ""
+    small = {name.lower(): name for name in reversed(known)}  # names of classes have capitals
+    near = get_close_matches(came.lower(), small, n=1, cutoff=0.5) if isinstance(came, str) else []
+    hint = f": did you mean '{small[near[0]]}'?" if near else ""
     shown = f"{brief(came)}, which is no name"
     if isinstance(came, str):
         shown = f"'{came}'" if len(came) <= 60 else brief(came)

@@ -20,8 +20,8 @@ from .errors import InputError, brief, integer
 from .network import Network, Tape
 from .optim import SCHEDULES, Optimizer, bind
 from .predictor import PLAIN, Predictor
-from .rules import Rule, describe, get
-from .settings import Settings
+from .rules import Rule, describe, get, recall
+from .settings import Settings, choose, suited
 from .tree import Tree, leaves, tree_map
 from .version import __version__
 
@@ -131,7 +131,8 @@ class Run:
     data : Dataset
         The training, validation and test samples.
     settings : Settings, optional
-        How to train; the defaults if it is left out.
+        How to train.  If it is left out: what suits the data set and the rule, as on the command line; see
+        `settings.suited`.  `Settings()` is what it says, whatever they are.
     seed : int
         From 0 to 2**64 - 1.  Four independent generators come from it: for the parameters, for the rule, for the order
         of samples and for augmentation.  So rules with the same seed start from the same network and see the same
@@ -176,11 +177,12 @@ class Run:
     def __init__(self, net: Network, rule: Rule | str, data: Dataset, settings: Settings | None = None,
                  seed: int = 0, device: str = "cpu", name: str = ""):
         self.rule = get(rule) if isinstance(rule, str) else rule
-        self.net, self.data, self.settings = net, data, Settings() if settings is None else settings
         checks.network_and_rule(net, self.rule)
-        for what, came, kind in (("data", data, Dataset), ("settings", self.settings, Settings)):
-            if not isinstance(came, kind):
+        for what, came, kind in (("data", data, Dataset), ("settings", settings, Settings)):
+            if not isinstance(came, kind) and (came is not None or what == "data"):
                 raise InputError(f"{what} is {brief(came)}, expected a {kind.__name__}")
+        self.net, self.data = net, data
+        self.settings = choose(Settings, suited(data.name, self.rule)) if settings is None else settings
         if not isinstance(name, str):
             raise InputError(f"name is {brief(name)}, expected a text")
         self.seed = checks.seed(seed)
@@ -390,7 +392,8 @@ class Run:
         net : Network, optional
             The network of the run; by default the file says which it is.
         rule : Rule, optional
-            The rule of the run; by default the file says which it is.  A rule of your own has to be given.
+            The rule of the run; by default the file says which it is.  A rule of your own has to be given, unless its
+            code has run in this process already: a file never makes code run.
         device : str
             "cpu", "cuda" or "cuda:N".
 
@@ -414,7 +417,7 @@ class Run:
                     raise InputError(f"it is of the data set '{header['data']}': pass it as data=...")
                 data = load_data(header["data"])
             if rule is None:
-                rule = get(header["rule"])
+                rule = recall(header["rule"])
             if net is None:
                 net = blueprint.build(header["network"])
             for what, came, there in (
@@ -485,7 +488,8 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
     data : Dataset
         The training, validation and test samples, as `data.load` or `data.from_arrays` makes them.
     settings : Settings, optional
-        Epochs, batch size, optimiser and so on; the defaults if it is left out.
+        Epochs, batch size, optimiser and so on.  If it is left out: what suits the data set and the rule, as on the
+        command line.  `Settings()` is what it says, whatever they are.
     seed : int
         All that is drawn at random comes from it: the same seed gives the same numbers again.
     device : str

@@ -16,12 +16,12 @@ import numpy as np
 from .backend import Array, a_generator, array_module, type_name
 from .errors import InputError, brief, check_name
 from .kernels.loss import DEFAULT_LOSS, LOSSES
-from .layers import Activation, Conv, Layer, Sequential, Shape, is_shape, tuple_of_layers
+from .layers import Activation, Conv, Flatten, GlobalPool, Layer, Sequential, Shape, is_shape, tuple_of_layers
 from .tape import ALL, Keep, Kept, generator
 from .tree import Tree, leaves, tree_map
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Network:
     """Blocks from the input up, and the loss on the output of the last one.
 
@@ -60,6 +60,12 @@ class Network:
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", tuple_of_layers("blocks of a Network", self.blocks))
         check_name("loss", self.loss, LOSSES)
+
+    def __repr__(self) -> str:
+        """The network as code, a line for each block if there are several."""
+        blocks = [f"{block!r}," for block in self.blocks]
+        inside = f"({' '.join(blocks)})" if len(blocks) < 2 else "\n".join(["(", *(f"    {b}" for b in blocks), ")"])
+        return f"Network({inside}, {self.loss!r})"
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -139,6 +145,49 @@ class Tape:
     def above(self, i: int) -> Tape:
         """Return the tape of the network net[i:]."""
         return Tape(self.h[i:], self.caches[i:], self.seeds[i:])
+
+
+def sequential(layers: Sequence[Layer], loss: str = DEFAULT_LOSS) -> Network:
+    """Return the network of a flat list of layers, which are grouped into blocks.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From the input up.  A Sequential or a Residual among them stays as it is.
+    loss : str
+        The name of a loss in `kernels.loss.LOSSES`.
+
+    Returns
+    -------
+    Network
+        Every layer with weights has a block of its own, in which the layers after it stand, too, up to the next one.
+        Flatten and GlobalPool stand in the block above them, because they say how it reads its input.
+
+    Raises
+    ------
+    InputError
+        If these are no layers, or if none of them has weights.
+
+    Examples
+    --------
+    >>> from nobackprop.layers import Dense, Flatten
+    >>> sequential([Flatten(), Dense(8), Activation("relu"), Dense(3)])
+    Network((
+        Sequential(layers=(Flatten(), Dense(units=8, gain=2.0), Activation(name='relu'))),
+        Dense(units=3, gain=2.0),
+    ), 'cross_entropy')
+    """
+    blocks: list[list[Layer]] = [[]]
+    for layer in tuple_of_layers("layers of sequential", layers):
+        if (layer.weighted() or isinstance(layer, Flatten | GlobalPool)) and any(one.weighted() for one in blocks[-1]):
+            blocks.append([])
+        blocks[-1].append(layer)
+    if not any(one.weighted() for one in blocks[-1]):  # what comes after the last weights belongs to them
+        last = blocks.pop()
+        if not blocks:
+            raise InputError(f"layers of sequential are {brief(layers)}, expected at least one with weights")
+        blocks[-1] += last
+    return Network(tuple(block[0] if len(block) == 1 else Sequential(tuple(block)) for block in blocks), loss)
 
 
 def init(net: Network, rng: np.random.Generator, shape: Shape,

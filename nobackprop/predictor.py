@@ -19,10 +19,9 @@ from .errors import InputError, integer
 from .kernels.activation import softmax
 from .layers import Shape
 from .network import Network
-from .rules import BP, Rule, describe, get
+from .rules import BP, Rule, describe, recall
 from .tree import Tree, leaves
 
-KIND = "model"  # of a file that holds one
 BATCH = 256  # samples that go through the network at once
 PLAIN: Rule = BP()  # a rule whose prediction is the network's own pass, as that of most rules is
 
@@ -193,17 +192,17 @@ class Predictor:
         ------
         InputError
             If the file cannot be written, or if the network has layers that a file cannot hold, or if it answers in
-            the way of a rule that is not in `rules.RULES`.
+            the way of a rule that `rules.get` knows by no text.
         """
         header = {"network": blueprint.draw(self.net), "shape": list(self.shape), "classes": list(self.classes)}
         if type(self.rule).predict is not Rule.predict:
             header["rule"] = name = describe(self.rule)
             try:
-                get(name)
+                recall(name)
             except InputError:
-                raise InputError(f"the network answers as {name} says, expected a rule of rules.RULES: a file can name "
-                                 "no other") from None
-        saving.write(path, KIND, header, {"params": self.params, "mean": self.mean, "scale": self.scale})
+                raise InputError(f"the network answers as {name} says, expected a rule that rules.get knows by a text: "
+                                 "a file can name no other") from None
+        saving.write(path, blueprint.MODEL, header, {"params": self.params, "mean": self.mean, "scale": self.scale})
 
 
 def load(path: str | os.PathLike[str]) -> Predictor:
@@ -222,7 +221,8 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     Raises
     ------
     InputError
-        If the file cannot be read, is damaged, or holds something else.
+        If the file cannot be read, is damaged, or holds something else; or if the network answers in the way of a rule
+        of your own whose code this process has not loaded, as a file never runs code: call `rules.get` first.
 
     Examples
     --------
@@ -236,10 +236,10 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     >>> model.classes
     (0, 1, 2, 3)
     """
-    header, trees = saving.read(path, KIND)
+    header, trees = saving.read(path, blueprint.MODEL)
     try:
         return Predictor(blueprint.build(header["network"]), trees["params"],
                          tuple(integer("shape", size, 1) for size in header["shape"]), tuple(header["classes"]),
-                         trees["mean"], trees["scale"], get(header["rule"]) if "rule" in header else PLAIN)
+                         trees["mean"], trees["scale"], recall(header["rule"]) if "rule" in header else PLAIN)
     except (KeyError, TypeError, InputError) as error:
         raise InputError(f"cannot use {path}: {error}") from None

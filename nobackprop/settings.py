@@ -7,15 +7,17 @@ So a new setting is one line here, and the code that uses it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from .backend import type_name
+from .data import DATASETS
 from .data.augment import AUGMENTATIONS, parse
 from .errors import InputError, brief, check_name, integer, number
 from .kernels.activation import ACTIVATIONS
 from .kernels.loss import DEFAULT_LOSS, LOSSES
 from .optim import OPTIMIZERS, SCHEDULES
+from .rules import Rule
 
 DTYPES = ("float32", "float64")
 MOST = 2**63 - 1  # no machine counts further in a lifetime, and floats would soon round such a number to infinity
@@ -63,7 +65,7 @@ def one_of(known: Iterable[str], default: str, help: str) -> Any:
     def check(name: str, value: object) -> object:
         check_name(name, value, known)
         return value
-    return _setting(default, help, "name", check)
+    return field(default=default, metadata={"help": help, "kind": "name", "check": check, "known": known})
 
 
 def text(default: str, help: str, check: Check = lambda name, value: value) -> Any:
@@ -208,3 +210,42 @@ def choose(group: type[Group], values: Mapping[str, Any]) -> Group:
     2
     """
     return group(**{option.name: values[option.name] for option in fields(group) if option.name in values})
+
+
+def suited(data: str, rule: Rule | None = None, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the settings that suit a data set and a rule: the defaults of `learn.Run`, and of the command line.
+
+    What is given wins over what the rule needs, this wins over what suits the data set, and this wins over the defaults
+    of the fields.
+
+    Parameters
+    ----------
+    data : str
+        The name of the data set; of one that is not in `data.DATASETS` nothing is known.
+    rule : Rule, optional
+        The rule.
+    given : mapping, optional
+        Settings by name.
+
+    Returns
+    -------
+    dict
+        A value for each of NAMES, checked.
+
+    Raises
+    ------
+    InputError
+        If there is no such setting, or if a setting has a value that it cannot have.
+
+    Examples
+    --------
+    >>> from nobackprop import rules
+    >>> found = suited("xor", rules.get("kp"), {"epochs": 3})
+    >>> found["optimizer"], found["weight_decay"], found["activation"], found["epochs"]
+    ('adamw', 0.3, 'tanh', 3)
+    """
+    own = {} if rule is None else rule.defaults
+    for key in (*own, *(given or {})):
+        check_name("setting", key, NAMES)
+    wanted = dict(DATASETS[data].defaults if data in DATASETS else {}) | dict(own) | dict(given or {})
+    return asdict(choose(NetworkSettings, wanted)) | asdict(choose(Settings, wanted))

@@ -3,55 +3,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from nobackprop import network
-from nobackprop.backend import Array
 from nobackprop.feedback import weights
-from nobackprop.models import mlp
-from nobackprop.network import Network, Tape
 from nobackprop.optim import SGD
 from nobackprop.rules import Rule
+from nobackprop.studies.check_rule import Case
 from nobackprop.tree import Tree, leaves, tree_map
-
-
-def untrained(name: str, hidden: int) -> list[int]:
-    """The hidden blocks, counted from 0, that a rule by its nature leaves as they are."""
-    if name == "shallow":
-        return list(range(hidden - 1))
-    return [0] if name in ("as", "asap", "asfp", "asfp-lc") else []
-
-
-class Case:
-    """A network, its parameters, a rule's state and one batch, all drawn from one seed."""
-
-    def __init__(self, rule: Rule, seed: int, sizes: tuple[int, ...] = (6, 5, 4), inputs: int = 5, classes: int = 3,
-                 samples: int = 7, activation: str = "tanh", loss: str = "cross_entropy", biases: bool = True):
-        self.rng = np.random.default_rng(seed)
-        self.rule, self.seed = rule, seed
-        sizes = rule.trial_sizes(sizes)
-        self.net: Network = mlp((inputs,), classes, sizes, activation, loss)
-        params, self.shapes = network.init(self.net, self.rng, (inputs,), "float64")
-        self.params: Tree = [self._with_biases(p) for p in params] if biases else params
-        self.state: Tree = rule.init(np.random.default_rng([seed, 1]), self.net, self.params, self.shapes)
-        self.x: Array = self.rng.standard_normal((samples, inputs))
-        self.y: Array = (np.eye(classes)[self.rng.integers(classes, size=samples)] if loss == "cross_entropy"
-                         else self.rng.standard_normal((samples, classes)))
-
-    def _with_biases(self, p: Tree) -> Tree:
-        """Biases away from 0, or a wrong bias would not show."""
-        return tree_map(lambda w: w if w.ndim > 1 else self.rng.standard_normal(w.shape), p)
-
-    def tape(self) -> Tape:
-        return self.rule.forward(self.net, self.params, self.state, self.x)
-
-    def align(self) -> Tree:
-        return self.rule.align(self.net, self.params, self.state, self.tape(), self.y, self.rng)
-
-    def grads(self) -> Tree:
-        return self.rule.credit(self.net, self.params, self.state, self.tape(), self.y, self.draws()).grads
-
-    def draws(self) -> np.random.Generator:
-        """A generator for `credit`, the same each time: two calls differ in nothing that was drawn."""
-        return np.random.default_rng([self.seed, 2])
 
 
 def chain(rule: Rule, W: list, B: list, x, y, loss: str = "squared") -> Case:

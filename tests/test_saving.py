@@ -155,8 +155,13 @@ def test_the_rule_says_what_the_network_answers(tmp_path, monkeypatch):
     assert run.test_accuracy() == test.mean()
     x = np.random.default_rng(0).normal(size=(9, 5))
     np.testing.assert_array_equal(run.predictor().output(x), -plain.predictor().output(x))
-    with pytest.raises(InputError, match=r"^the network answers as .*Contrary\(\) says, expected a rule of"):
-        run.save_model(tmp_path / "model.safetensors")
+    run.save_model(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(nb.load(tmp_path / "model.safetensors").output(x), run.predictor().output(x))
+    with monkeypatch.context() as patch:  # as of a class that no other process could find
+        patch.setattr(Contrary, "__module__", "__main__")
+        (tmp_path / "model.safetensors").unlink()
+        with pytest.raises(InputError, match=r"^the network answers as .*Contrary\(\) says, expected a rule that"):
+            run.save_model(tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
     monkeypatch.setitem(RULES, "contrary", Contrary())
     run.save_model(tmp_path / "model.safetensors")

@@ -6,19 +6,45 @@ needs is imported when it runs, so that `nobackprop rules` does not wait for mat
 """
 from __future__ import annotations
 
+import argparse
 import sys
 
 from .. import __version__
 from ..errors import InputError, unknown
-from . import bench, compare, datasets, equations, locality, memory, models, papers, plot, rules, sweep, theorems, train
+from . import (
+    bench,
+    check_rule,
+    compare,
+    datasets,
+    equations,
+    locality,
+    memory,
+    models,
+    papers,
+    plot,
+    rules,
+    sweep,
+    theorems,
+    train,
+)
 from .ends import exit_code
 from .options import Parser
 from .output import drop_what_is_buffered, one_line, open_descriptors, say, tell
 
-COMMANDS = {"compare": compare, "train": train, "sweep": sweep, "plot": plot, "rules": rules, "models": models,
-            "datasets": datasets, "equations": equations, "theorems": theorems, "locality": locality, "papers": papers,
-            "memory": memory,
-            "bench": bench}
+COMMANDS = {"compare": compare, "train": train, "sweep": sweep, "plot": plot, "rules": rules, "check-rule": check_rule,
+            "models": models, "datasets": datasets, "equations": equations, "theorems": theorems, "locality": locality,
+            "papers": papers, "memory": memory, "bench": bench}
+
+EXAMPLES = """\
+examples:
+  nobackprop compare                                   six rules on the digits
+  nobackprop train --rule dfa --data xor               one rule
+  nobackprop compare --rules las,./mine.py:MyRule      a rule of your own
+  nobackprop check-rule ./mine.py:MyRule               is it a sound one?
+  nobackprop models --show conv3                       a network, block by block
+  nobackprop plot runs/digits-001/results.json         the figure again
+`nobackprop COMMAND --help` lists the options of a command.
+"""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,7 +114,8 @@ def parsers() -> tuple[Parser, dict[str, Parser]]:
     >>> commands["train"].prog
     'nobackprop train'
     """
-    parser = Parser(prog="nobackprop", description="How networks learn without backpropagation.")
+    parser = Parser(prog="nobackprop", description="How networks learn without backpropagation.", epilog=EXAMPLES,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"nobackprop {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, command in COMMANDS.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..experiments import RULES, SEEDS
 from ..settings import NAMES, NetworkSettings, Settings
 from .ends import listening
-from .options import READERS, Parser, data_options, machine_options, rules, seeds
+from .options import READERS, Parser, data_options, machine_options, one_value, rules, seeds
 from .output import say
 from .running import carry_out, check_typed, running_options
 
@@ -49,6 +49,8 @@ def training_options(parser: Parser) -> None:
                         help="see nobackprop datasets; default: %(default)s")
     for option in (*fields(NetworkSettings), *fields(Settings)):
         read, metavar = READERS[option.metadata["kind"]]
+        if "known" in option.metadata:
+            read = one_value(read, option.metadata["known"])
         parser.add_argument(f"--{option.name.replace('_', '-')}", type=read, metavar=metavar,
                             help=option.metadata["help"].replace("%", "%%"))
     parser.epilog = (f"An option from --{NAMES[0]} to --{NAMES[-1]} that is not given has the value that suits the "

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import argparse
 
-from .options import Parser
+from .options import Parser, rule
 from .output import say
 
 SUMMARY = "show what each rule reads: weight transport, locking, pairing"
@@ -16,9 +16,10 @@ def add_options(parser: Parser) -> None:
     --------
     >>> parser = Parser()
     >>> add_options(parser)
-    >>> parser.parse([])
-    Namespace()
+    >>> parser.parse(["las", "./sign_dfa.py:SignDFA"]).rules
+    ['las', './sign_dfa.py:SignDFA']
     """
+    parser.add_argument("rules", nargs="*", type=rule, metavar="RULE", help="default: every rule of this package")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,10 +28,11 @@ def run(args: argparse.Namespace) -> int:
     Examples
     --------
     >>> from nobackprop.cli import main
-    >>> main(["locality", "bp"])
+    >>> main(["locality", "bp2"])
     2
     """
+    from ..rules import RULES, get
     from ..studies.locality.pages import show
 
-    say(show())
+    say(show({name: get(name) for name in args.rules} or RULES))
     return 0

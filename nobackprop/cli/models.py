@@ -1,12 +1,19 @@
-"""`nobackprop models` lists the networks."""
+"""`nobackprop models` lists the networks, and shows the blocks of one."""
 from __future__ import annotations
 
 import argparse
+from dataclasses import Field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
 
+from ..errors import InputError
 from .options import Parser
-from .output import show_list
+from .output import say, show_list
 
-SUMMARY = "list the networks"
+if TYPE_CHECKING:
+    from ..layers import Layer
+
+SUMMARY = "list the networks, or show the blocks of one"
+USUAL = ("digits", "cifar-10", "tiny-imagenet")  # the first whose samples the network takes is shown
 
 
 def add_options(parser: Parser) -> None:
@@ -16,9 +23,13 @@ def add_options(parser: Parser) -> None:
     --------
     >>> parser = Parser()
     >>> add_options(parser)
-    >>> parser.parse([])
-    Namespace()
+    >>> parser.parse(["--show", "conv3"]).show
+    'conv3'
     """
+    parser.add_argument("--show", metavar="MODEL", help="show the blocks of this network: a name of the list, a file "
+                                                        "of a trained network, or ./FILE.py:FUNCTION")
+    parser.add_argument("--data", metavar="NAME", help="the data set whose shape the inputs have; default: the first "
+                                                       f"of {', '.join(USUAL)} that the network takes")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,4 +45,92 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..models import MODELS
 
+    if args.show is not None:
+        say(show(args.show, args.data))
+        return 0
+    if args.data is not None:
+        raise InputError("--data says for which samples --show shows a network: expected both or none")
     return show_list({name: model.summary for name, model in MODELS.items()})
+
+
+def show(model: str, data: str | None) -> str:
+    """Return the blocks of a network with shapes and numbers of parameters, in lines of 80 letters or fewer.
+
+    Examples
+    --------
+    >>> print(show("mlp:8", "digits"))
+    mlp:8 for digits: samples of shape 8 x 8 x 1, 10 classes
+    <BLANKLINE>
+    block  output  parameters  layers
+    0           8         520  Flatten, Dense 8, relu
+    1          10          90  Dense 10
+    all                   610
+    """
+    import numpy as np
+
+    from ..data import DATASETS
+    from ..errors import check_name
+    from ..metrics import size
+    from ..models import build
+    from ..network import init
+    from ..studies.text import fold
+
+    if data is not None:
+        check_name("data set", data, DATASETS)
+    tried = USUAL if data is None else (data,)
+    for name in tried:
+        shape, classes = DATASETS[name].sizes()
+        try:
+            net = build(model, shape, classes)
+            break
+        except InputError:
+            if name == tried[-1]:
+                raise
+    params, shapes = init(net, np.random.default_rng(0), shape)
+    total = size(params)
+    rows = [(str(i), by(out), f"{size(p):,}", in_words(block))
+            for i, (block, out, p) in enumerate(zip(net, shapes[1:], params, strict=True))]
+    head = ("block", "output", "parameters", "layers")
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(3)]
+    before = sum(widths) + 6
+    lines = [f"{model} for {name}: samples of shape {by(shape)}, {classes} classes", ""]
+    for row in [head, *rows, ("all", "", f"{total:,}", "")]:
+        cells = f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}"
+        first, *more = fold(row[3], 80 - before) or [""]
+        lines += [f"{cells}  {first}".rstrip(), *(" " * before + line for line in more)]
+    return "\n".join(lines)
+
+
+def in_words(layer: Layer) -> str:
+    """Return what a layer is: its class, and those of its fields that have another value than usual.
+
+    Examples
+    --------
+    >>> from nobackprop.layers import Activation, Conv, Residual, Sequential
+    >>> in_words(Sequential((Residual(Conv(8, 3, pad=1)), Activation("relu"))))
+    'Residual(Conv 8 kernel=3 pad=1), relu'
+    """
+    from ..layers import Activation, Residual, Sequential
+
+    if isinstance(layer, Sequential):
+        return ", ".join(map(in_words, layer.layers))
+    if isinstance(layer, Residual):
+        beside = "" if layer.shortcut is None else f"; shortcut: {in_words(layer.shortcut)}"
+        return f"Residual({in_words(layer.body)}{beside})"
+    if isinstance(layer, Activation):
+        return layer.name
+    options: tuple[Field[Any], ...] = fields(layer) if is_dataclass(layer) else ()
+    told = [f"{option.name}={value}" if i else f"{value}" for i, option in enumerate(options)
+            if (value := getattr(layer, option.name)) != option.default and option.name != "gain"]
+    return " ".join([type(layer).__name__, *told])
+
+
+def by(shape: tuple[int, ...]) -> str:
+    """Return a shape as people write it.
+
+    Examples
+    --------
+    >>> by((8, 8, 1))
+    '8 x 8 x 1'
+    """
+    return " x ".join(map(str, shape))

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import unknown
@@ -30,6 +30,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **kwargs: Any):
         self.options: list[str] = []
         self.lists: dict[str, str] = {}  # what stands between the values of an option that takes several
+        self.elsewhere: dict[str, str] = {}  # options of other commands, and the command that a user of them means
         super().__init__(allow_abbrev=False, **kwargs)
 
     def add_argument(self, *names: str, **kwargs: Any) -> Any:
@@ -56,7 +57,9 @@ class Parser(argparse.ArgumentParser):
         args, rest = self.parse_known_args(argv)
         typed = [word.partition("=")[0] for word in argv]
         if rest and rest[0].startswith("--") and rest[0] != "--":
-            name = rest[0].partition("=")[0]
+            name, _, value = rest[0].partition("=")
+            if name in self.elsewhere:
+                self.error(self.elsewhere[name].format(value or "".join(rest[1:2])))
             # --help, which every command has, would be the nearest of a list of one
             self.error(str(unknown("option", name, self.options)) if len(self.options) > 1
                        else f"unknown option '{name}': this command has no options")
@@ -251,9 +254,45 @@ def seeds(text: str) -> list[int]:
     return once(values, text, "seed")
 
 
+def one_value(read: Callable[[str], Any], known: Iterable[str] = ()) -> Callable[[str], Any]:
+    """Return a reader of one value that says which command tries several.
+
+    Parameters
+    ----------
+    read : callable
+        The reader of one value.
+    known : iterable of str
+        The values that there are, if they are names.
+
+    Examples
+    --------
+    >>> one_value(positive)("1e-3")
+    0.001
+    >>> one_value(positive)("1e-3,1e-2")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: got '1e-3,1e-2', expected one value; this tries several: nobackprop sweep FILE.toml ...
+    """
+    known = set(known)
+
+    def good(part: str) -> bool:
+        try:
+            return read(part) is not None and (not known or part in known)
+        except argparse.ArgumentTypeError:
+            return False
+
+    def one(text: str) -> Any:
+        parts = text.split(",")
+        if len(parts) > 1 and all(good(part.strip()) for part in parts):
+            raise argparse.ArgumentTypeError(f"got '{text}', expected one value; this tries several: nobackprop sweep "
+                                             "FILE.toml (see docs/runs.md)")
+        return read(text)
+    return one
+
+
 # how the command line reads a setting of each kind, and what its help calls the value
 READERS: dict[str, tuple[Callable[[str], Any], str]] = {
-    "count": (count, "N"), "positive": (positive, "X"), "non-negative": (not_negative, "X"), "name": (str, "NAME")}
+    "count": (one_value(count), "N"), "positive": (one_value(positive), "X"),
+    "non-negative": (one_value(not_negative), "X"), "name": (str, "NAME")}
 
 
 # ---------------------------------------------------------------- options of several commands

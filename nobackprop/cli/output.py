@@ -96,7 +96,7 @@ def drop_what_is_buffered() -> None:
 
 
 def show_list(summaries: dict[str, str]) -> int:
-    """Print a line for each name with what it is, and return the exit code 0.
+    """Print for each name what it is, in lines of 80 letters or fewer, and return the exit code 0.
 
     Examples
     --------
@@ -105,7 +105,10 @@ def show_list(summaries: dict[str, str]) -> int:
     las  alignment support
     0
     """
+    from ..studies.text import fold
+
     width = max(map(len, summaries))
     for name, summary in summaries.items():
-        say(f"{name:{width}}  {summary}")
+        first, *more = fold(summary, max(80 - width - 2, 20))
+        say("\n".join([f"{name:{width}}  {first}", *(" " * (width + 2) + line for line in more)]))
     return 0

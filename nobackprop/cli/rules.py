@@ -32,6 +32,6 @@ def run(args: argparse.Namespace) -> int:
     ...
     0
     """
-    from ..rules import RULES, summary
+    from ..rules import RULES, offered, summary
 
-    return show_list({name: summary(name) for name in RULES})
+    return show_list({name: summary(name) for name in (*RULES, *(name for name in offered() if name not in RULES))})

@@ -22,6 +22,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--rule", dest="rules", type=lambda text: [rule(text)], default=["las"], metavar="RULE",
                         help="see nobackprop rules; default: las")
     training_options(parser)
+    parser.elsewhere["--rules"] = "this trains under one rule, --rule; under several: nobackprop compare --rules {}"
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +14,9 @@ from ..backend import open_device
 from ..data import DATASETS, Dataset, load
 from ..errors import InputError, check_name, integer
 from ..learn import Run
-from ..settings import NAMES, NetworkSettings, Settings, choose
+from ..network import Network
+from ..rules import Rule
+from ..settings import NAMES, NetworkSettings, Settings, choose, suited
 from . import RULES, SEEDS
 from .folder import Folder
 from .loop import MINUTE, Every, Job, Trial, take_over, train
@@ -29,9 +30,9 @@ CONFIG = {"data": str, "rules": [str], "seeds": [Number(0, math.inf, whole=True)
 STAND_INS = ((1,), (64, 64, 3))
 
 
-def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEEDS,
-            overrides: Mapping[str, Any] | None = None, device: str = "cpu",
-            threads: int | None = None) -> dict[str, Any]:
+def resolve(data: str | Dataset, names: Sequence[str] = RULES, seeds: Sequence[int] = SEEDS,
+            overrides: Mapping[str, Any] | None = None, device: str = "cpu", threads: int | None = None,
+            own: Mapping[str, Rule] | None = None) -> dict[str, Any]:
     """Collect all settings of a comparison in one dict, which a results.json can hold.
 
     What the user overrides wins over what a rule asks for, this wins over what suits the data set, and this wins over
@@ -39,8 +40,8 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
 
     Parameters
     ----------
-    data : str
-        A name in `data.DATASETS`.
+    data : str or Dataset
+        A name in `data.DATASETS`, or a data set of your own.
     names : sequence of str
         The rules, by the names that `rules.get` knows.
     seeds : sequence of int
@@ -51,6 +52,8 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
         "cpu", "cuda" or "cuda:N".
     threads : int, optional
         The number of workers; what suits the data set if it is left out.
+    own : mapping, optional
+        Rules that `rules.get` need not know, by name.
 
     Returns
     -------
@@ -68,22 +71,26 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
     >>> config["epochs"], config["optimizer"], config["rule_settings"]["kp"]["optimizer"]
     (3, 'adam', 'adamw')
     """
-    check_name("data set", data, DATASETS)
-    overrides = overrides or {}
-    for key in overrides:
-        check_name("setting", key, TRAINING)
-    defaults = dict(DATASETS[data].defaults)
-    wanted = defaults | dict(overrides)
-    common = asdict(choose(NetworkSettings, wanted)) | asdict(choose(Settings, wanted))
+    if not isinstance(data, Dataset):
+        check_name("data set", data, DATASETS)
+    name = data.name if isinstance(data, Dataset) else data
+    common = suited(name, None, overrides)
     seeds = [checks.seed(seed) for seed in seeds]
+    defaults = DATASETS[name].defaults if name in DATASETS else {}
     threads = integer("threads", defaults.get("threads", 1) or workers.cores() if threads is None else threads, 1)
-    own = {name: {key: value for key, value in rules.get(name).defaults.items()
-                  if key not in overrides and value != common[key]} for name in names}
-    return {"data": data, "rules": list(names), "seeds": seeds, **common, "device": device, "threads": threads,
-            "rule_settings": {name: settings for name, settings in own.items() if settings}}
+    found = {rule: suited(name, _rule(rule, own), overrides) for rule in names}
+    differ = {rule: {key: value for key, value in of.items() if value != common[key]} for rule, of in found.items()}
+    return {"data": name, "rules": list(names), "seeds": seeds, **common, "device": device, "threads": threads,
+            "rule_settings": {rule: settings for rule, settings in differ.items() if settings}}
 
 
-def trial(config: dict[str, Any], name: str, shape: tuple[int, ...], classes: int) -> Trial:
+def _rule(name: str, own: Mapping[str, Rule] | None) -> Rule:
+    """The rule of a name."""
+    return own[name] if own and name in own else rules.get(name)
+
+
+def trial(config: dict[str, Any], name: str, shape: tuple[int, ...], classes: int,
+          own: Mapping[str, Rule] | None = None, net: Network | None = None) -> Trial:
     """Make the trial of one rule of a config, for samples of that shape.
 
     Parameters
@@ -96,6 +103,10 @@ def trial(config: dict[str, Any], name: str, shape: tuple[int, ...], classes: in
         The shape of one sample.
     classes : int
         The number of classes.
+    own : mapping, optional
+        Rules that `rules.get` need not know, by name.
+    net : Network, optional
+        The network, if it is not the one that the config names.
 
     Returns
     -------
@@ -113,9 +124,10 @@ def trial(config: dict[str, Any], name: str, shape: tuple[int, ...], classes: in
     4
     """
     chosen = config | config["rule_settings"].get(name, {})
-    which = choose(NetworkSettings, chosen)
-    net = models.build(which.model, shape, classes, which.activation, which.loss)
-    return Trial(name, rules.get(name), net, choose(Settings, chosen))
+    if net is None:
+        which = choose(NetworkSettings, chosen)
+        net = models.build(which.model, shape, classes, which.activation, which.loss)
+    return Trial(name, _rule(name, own), net, choose(Settings, chosen))
 
 
 class Comparison:
@@ -131,6 +143,10 @@ class Comparison:
         Whether files that are missing may be fetched.
     command : str
         The command of nobackprop that can go on with the results.
+    data : Dataset, optional
+        The data set, if it is one of your own.
+    own, net
+        As `trial` takes them.
 
     Attributes
     ----------
@@ -155,14 +171,16 @@ class Comparison:
     """
 
     def __init__(self, config: dict[str, Any], data_dir: str | None = None, download: bool = False,
-                 command: str = "compare"):
+                 command: str = "compare", data: Dataset | None = None, own: Mapping[str, Rule] | None = None,
+                 net: Network | None = None):
         self.config = config = dict(config)
-        for name in config["rules"]:  # so that mistakes are said before anything is read
-            _check_before_loading(config, name)
+        if data is None and net is None:
+            for name in config["rules"]:  # so that mistakes are said before anything is read
+                _check_before_loading(config, name, own)
         xp = open_device(config["device"])
-        self.data = load(config["data"], data_dir, download)
+        self.data = load(config["data"], data_dir, download) if data is None else data
         # files may hold fewer classes than the publisher's
-        self.trials = [trial(config, name, self.data.shape, self.data.classes) for name in config["rules"]]
+        self.trials = [trial(config, name, self.data.shape, self.data.classes, own, net) for name in config["rules"]]
         for one in self.trials:
             Run(one.net, one.rule, self.data, one.settings, config["seeds"][0], config["device"], one.name)
         self.results: dict[str, Any] = {
@@ -220,13 +238,15 @@ class Comparison:
         return [run for run in self.results["runs"] if run["test_accuracy"] is not None]
 
 
-def _check_before_loading(config: dict[str, Any], name: str) -> None:
+def _check_before_loading(config: dict[str, Any], name: str, own: Mapping[str, Rule] | None) -> None:
     """Raise the InputError of a trial that cannot be, whatever the data set's samples are."""
     source = DATASETS[config["data"]]
+    if source.shape is None and models.is_own(config["model"]):
+        return  # a function of the user's own may rely on the samples' shape
     shapes = STAND_INS if source.shape is None else (source.shape,)
     for i, shape in enumerate(shapes, start=1):
         try:
-            trial(config, name, shape, source.classes or 2)
+            trial(config, name, shape, source.classes or 2, own)
             return
         except InputError:
             if i == len(shapes):

@@ -9,8 +9,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import Any
 
+from .. import blueprint, outside, saving
 from ..errors import InputError, brief, integer, unknown
 from ..kernels.activation import ACTIVATIONS
 from ..kernels.loss import DEFAULT_LOSS
@@ -25,6 +27,7 @@ __all__ = ["MODELS", "Model", "build", "mlp"]
 
 # bytes of one parameter in training: its first draw in float64, then itself, its gradient, and two numbers of Adam
 BYTES = 24
+ENDING = ".safetensors"  # of a file that holds a trained network
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,11 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     Parameters
     ----------
     spec : str
-        "NAME:ARGUMENT".  The argument of a fully connected network gives the hidden sizes, as in "mlp:128,128".  The
-        argument of a model of images is a factor on the widths of its hidden layers, as in "conv3:0.25"; without an
-        argument the factor is 1.
+        "NAME:ARGUMENT", where NAME is a key of `MODELS`.  The argument of a fully connected network gives the hidden
+        sizes, as in "mlp:128,128".  The argument of a model of images is a factor on the widths of its hidden layers,
+        as in "conv3:0.25"; without an argument the factor is 1.  Or "FILE.safetensors", a file of `Run.save_model`: its
+        network, with new weights.  Or "FILE.py:FUNCTION" or "MODULE:FUNCTION": what function(shape, classes) gives; if
+        it has arguments `activation` and `loss`, it gets these, too.  The last two run code.
     shape : sequence of int
         The shape of one sample, such as (784,) or (28, 28, 1).  It decides whether the model takes such samples, and
         whether its first block flattens them; a network has no input shape of its own.
@@ -103,7 +108,8 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     ------
     InputError
         If the name, its argument, the activation or the loss is unknown; if the model cannot take samples of that
-        shape, or two activations; or if its parameters would not fit into memory.
+        shape, or two activations; if its parameters would not fit into memory; or if a file or a function gives no
+        network, or one with another loss.
 
     Examples
     --------
@@ -113,16 +119,70 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     if not isinstance(spec, str):
         raise InputError(f"model is {brief(spec)}, expected a name")
     name, _, argument = spec.partition(":")
-    _known("model", name, MODELS)
+    if not is_own(spec):
+        _known("model", name, MODELS)
     for one in halves(activation):
         _known("activation", one, ACTIVATIONS)
-    if "," in activation and not MODELS[name].folds:
+    if "," in activation and name in MODELS and not MODELS[name].folds:
         raise InputError(f"model '{name}' has no two halves: expected one activation, got '{activation}'")
-    shape = a_shape(shape)
-    net = MODELS[name].build(argument, shape, integer("classes", classes, 1), activation, loss)
+    shape, classes = a_shape(shape), integer("classes", classes, 1)
+    if is_own(spec):
+        net = _own(spec, shape, classes, activation, loss)
+    else:
+        net = MODELS[name].build(argument, shape, classes, activation, loss)
     counter: Any = _Counter(f"model '{spec}'")
     for block in net:
         _, shape = block.init(counter, shape)
+    return net
+
+
+def is_own(spec: str) -> bool:
+    """Say whether a text names a model of the user's own: a file of a trained network, or a function.
+
+    Examples
+    --------
+    >>> [is_own(spec) for spec in ("mlp:8", "./nets.py:wide", "wine.safetensors")]
+    [False, True, True]
+    """
+    return spec.partition(":")[0] not in MODELS and (spec.endswith(ENDING) or outside.split(spec) is not None)
+
+
+def _own(spec: str, shape: Shape, classes: int, activation: str, loss: str) -> Network:
+    """The network of a file or of a function of the user's own."""
+    if spec.endswith(ENDING):
+        header, _ = saving.read(spec, blueprint.MODEL)
+        try:
+            net = blueprint.build(header["network"])
+        except (KeyError, TypeError, InputError) as error:
+            raise InputError(f"cannot use {spec}: {error}") from None
+    else:
+        where, name, rest = outside.split(spec) or ("", "", "")
+        if rest:
+            raise InputError(f"model '{spec}': expected nothing behind the function {name}, got '{rest}'")
+        net = _called(spec, name, outside.find(where, name), shape, classes, activation, loss)
+    if net.loss != loss:
+        raise InputError(f"model '{spec}' is a network with the loss {net.loss}, and the loss that came is {loss}: "
+                         "expected the same")
+    return net
+
+
+def _called(spec: str, name: str, function: Any, shape: Shape, classes: int, activation: str, loss: str) -> Network:
+    """The network that a function of the user's own gives."""
+    if not callable(function):
+        raise InputError(f"model '{spec}': {name} is {brief(function)}, expected a function of a shape and a number of "
+                         "classes")
+    try:
+        takes = signature(function).parameters
+        more = {key: value for key, value in (("activation", activation), ("loss", loss)) if key in takes}
+        net = function(shape, classes, **more)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"model '{spec}': {name}({shape}, {classes}) does not give a network: "
+                         f"{type(error).__name__}: {error}") from error
+    if not isinstance(net, Network):
+        raise InputError(f"model '{spec}': {name}({shape}, {classes}) gave {brief(net)}, expected a Network, such as "
+                         "network.sequential makes one")
     return net
 
 

@@ -20,10 +20,14 @@ divided by N.  So the mean over the batch is taken there, once, and all products
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from ..errors import InputError, unknown
+from .. import outside
+from ..errors import InputError, brief, unknown
 from ..feedback import binary, low_rank, sparse
 from .activation_sharing import ASAP, ASFP, ASFPLC, ActivationSharing, FoA
 from .activity_perturbation import ActivityPerturbation
@@ -97,14 +101,19 @@ RULES: dict[str, Rule] = {
 }
 
 
+GROUP = "nobackprop.rules"  # of the entry points by which an installed package offers rules
+
+
 def get(spec: str) -> Rule:
     """Return the rule that a text names.
 
     Parameters
     ----------
     spec : str
-        'NAME' or 'NAME:OPTION=VALUE:...', such as 'asap', 'asap:k=4' or 'asap:plan=text:match=avg'.  The names are the
-        keys of `RULES`; the options are those fields of the rule that hold numbers, names, or yes and no.
+        'RULE' or 'RULE:OPTION=VALUE:...', such as 'asap', 'asap:k=4' or 'asap:plan=text:match=avg'.  RULE is a key of
+        `RULES`, a name that an installed package offers in the group of entry points nobackprop.rules, or a class of
+        your own: 'FILE.py:CLASS' or 'MODULE:CLASS'.  The options are those fields of the rule that hold numbers,
+        names, or yes and no.
 
     Returns
     -------
@@ -115,27 +124,111 @@ def get(spec: str) -> Rule:
     ------
     InputError
         If no rule has this name (the message then says the nearest name), if the rule has no such option, or if the
-        option cannot have this value.
+        option cannot have this value; of a class of your own, if its file or module does not run to its end, or if it
+        is no class of a rule.
+
+    Notes
+    -----
+    A class of your own is code that runs.  Of a text that comes out of a file use `recall`.
 
     Examples
     --------
     >>> from nobackprop import rules
-    >>> rules.get("asap:k=4").k
-    4
+    >>> rules.get("asap:k=4").k, rules.get("nobackprop.rules:DFA") == rules.get("dfa")
+    (4, True)
     >>> rules.get("lass")
     Traceback (most recent call last):
     nobackprop.errors.InputError: unknown rule 'lass': did you mean 'las'? (known: bp, shallow, ...
     """
+    return _get(spec, outside.find)
+
+
+def recall(spec: str) -> Rule:
+    """Do what `get` does, but run no code of a file or a module that this process has not run before.
+
+    Parameters
+    ----------
+    spec : str
+        A text that stands in a file, as `describe` has made it.
+
+    Returns
+    -------
+    Rule
+
+    Raises
+    ------
+    InputError
+        As `get`, and if the text names code that this process has not loaded.
+
+    Examples
+    --------
+    >>> from nobackprop import rules
+    >>> rules.recall("las") == rules.LAS()
+    True
+    >>> rules.recall("wave:Wave_read")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: rule 'wave:Wave_read': Wave_read of wave is code that this process has not loaded
+    """
+    return _get(spec, outside.recall)
+
+
+def _get(spec: str, find: Callable[[str, str], Any]) -> Rule:
+    """The rule that a text names; `find` finds a name in a file or a module."""
     if not isinstance(spec, str):
         raise unknown("rule", spec, RULES)
-    name, *options = spec.split(":")
-    if name not in RULES:
-        raise unknown("rule", name, RULES)
-    rule = RULES[name]
-    # the type checker cannot know that every rule is a dataclass: hence the ignored arguments here and below
-    known = {field.name: getattr(rule, field.name) for field in fields(rule)  # type: ignore[arg-type]
+    name, _, rest = spec.partition(":")
+    if name in RULES:
+        rule = RULES[name]
+    elif own := outside.split(spec):
+        where, kind, rest = own
+        name = f"{where}:{kind}"
+        rule = _made(spec, name, where, kind, find)
+    elif name in (others := offered()):
+        rule = _made(spec, name, others[name].module, others[name].attr, find)
+    elif name.endswith(".py"):
+        raise InputError(f"rule '{spec}': expected the name of a class after the file, such as {name}:MyRule")
+    else:
+        raise unknown("rule", name, [*RULES, *others])
+    return _with(spec, name, rule, rest.split(":") if rest else [])
+
+
+def offered() -> dict[str, EntryPoint]:
+    """Return the rules that installed packages offer, by name.
+
+    Returns
+    -------
+    dict
+        The entry points of the group nobackprop.rules.  A name that is in `RULES` means the rule there.
+
+    Examples
+    --------
+    >>> "las" in offered()
+    False
+    """
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def _made(spec: str, name: str, where: str, kind: str, find: Callable[[str, str], Any]) -> Rule:
+    """A rule of a class that is not one of this package."""
+    try:
+        found = find(where, kind)
+    except InputError as error:
+        raise InputError(f"rule '{spec}': {error}") from None
+    if not (isinstance(found, type) and issubclass(found, Rule)):
+        raise InputError(f"rule '{spec}': {kind} is {brief(found)}, expected a class that is derived from "
+                         "nobackprop.rules.Rule")
+    try:
+        return found()
+    except Exception as error:
+        raise InputError(f"rule '{spec}': {kind}() cannot be made without arguments, expected a default for each "
+                         f"option: {error}") from error
+
+
+def _with(spec: str, name: str, rule: Rule, options: list[str]) -> Rule:
+    """The same rule with options as a user types them."""
+    known = {field.name: getattr(rule, field.name) for field in fields(rule)
              if isinstance(getattr(rule, field.name), str | int | float)}
-    chosen: dict[str, object] = {}
+    chosen: dict[str, Any] = {}
     for option in options:
         key, _, text = option.partition("=")
         if key not in known:
@@ -145,7 +238,7 @@ def get(spec: str) -> Rule:
             raise InputError(f"rule '{spec}': expected the option {key} once, got it twice")
         chosen[key] = _value(spec, key, text, known[key])
     try:
-        return replace(rule, **chosen)  # type: ignore[type-var]
+        return replace(rule, **chosen)
     except InputError as error:
         raise InputError(f"rule '{spec}': {error}") from None
 
@@ -172,8 +265,8 @@ def describe(rule: Rule) -> str:
     Returns
     -------
     str
-        If no text makes `get` give this rule, such as for a rule of your own, the name of its class with its module,
-        and its options.  No text that `get` takes has the form of such a one.
+        If no text makes `get` give this rule, such as for a class that was typed at a prompt, the name of its class
+        with its module, and its options.  No text that `get` takes has the form of such a one.
 
     Examples
     --------
@@ -181,15 +274,20 @@ def describe(rule: Rule) -> str:
     >>> rules.describe(rules.DFA()), rules.describe(rules.ASAP(k=4))
     ('dfa', 'asap:k=4')
     """
-    options = {field.name: getattr(rule, field.name) for field in fields(rule)}  # type: ignore[arg-type]  # as above
-    alike = [(name, [key for key, value in options.items() if getattr(known, key) != value])
-             for name, known in RULES.items() if type(known) is type(rule)]
-    for name, others in sorted(alike, key=lambda found: len(found[1])):
-        text = ":".join([name, *(f"{key}={_typed(options[key])}" for key in others)])
-        with suppress(InputError):
-            if get(text) == rule:
-                return text
     kind = type(rule)
+    options = {field.name: getattr(rule, field.name) for field in fields(rule)}
+    alike = [(name, known) for name, known in RULES.items() if type(known) is kind]
+    if not alike and (text := outside.text_of(kind)) is not None:
+        names = [name for name, point in offered().items() if point.value == f"{kind.__module__}:{kind.__qualname__}"]
+        with suppress(Exception):  # a class that cannot be made without arguments
+            alike = [(name, kind()) for name in (*names, text)]
+    others = [(name, known, [key for key, value in options.items() if getattr(known, key) != value])
+              for name, known in alike]
+    for name, known, keys in sorted(others, key=lambda found: len(found[2])):
+        typed = [f"{key}={_typed(options[key])}" for key in keys]
+        with suppress(InputError):
+            if _with(name, name, known, typed) == rule:
+                return ":".join([name, *typed])
     return f"{kind.__module__}.{kind.__qualname__}({', '.join(f'{key}={_plain(options[key])}' for key in options)})"
 
 
@@ -229,7 +327,7 @@ def summary(name: str) -> str:
     'Here draw=low_rank: a matrix of low rank: a product of two gaussian factors, with the variance 1 / fan-in.'
     """
     rule = get(name)
-    own = [f"Here {field.name}={_in_words(value)}" for field in fields(rule)  # type: ignore[arg-type]
+    own = [f"Here {field.name}={_in_words(value)}" for field in fields(rule)
            if (value := getattr(rule, field.name)) != field.default]
     return " ".join([(inspect.getdoc(rule) or "").partition("\n")[0], *own])
 
@@ -246,4 +344,5 @@ __all__ = ["ASAP", "ASFP", "ASFPLC", "BP", "DFA", "DKP", "DRTP", "FA", "FDFA", "
            "CentredPredictiveCoding", "Credit", "DifferenceTargetPropagation", "DualPropagation",
            "EquilibriumPropagation", "FixedPrediction", "FoA", "ForwardForward", "FrSF", "KolenPollack",
            "LocalClassifier", "LocalLoss", "LocalPrediction", "LocalSimilarity", "Pepita", "PredSim",
-           "PredictiveCoding", "Rule", "Shallow", "SharedDFA", "SoftHebb", "WeightMirror", "describe", "get", "summary"]
+           "PredictiveCoding", "Rule", "Shallow", "SharedDFA", "SoftHebb", "WeightMirror", "describe", "get",
+           "offered", "recall", "summary"]

@@ -124,6 +124,7 @@ class ActivationSharing(Rule):
     match: str = one_of(MATCHES, "max", "way to match dimensions")
     train_first: bool = False
     output_learns: ClassVar[OutputLearns] = "from another activity"
+    by_place: ClassVar[bool] = True
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the feedback weights and the matrices that make activities fit; see `Rule.init`."""
@@ -181,6 +182,10 @@ class ActivationSharing(Rule):
         keep = Keep(sharing, derivative, between=lambda h: None)
         skip = replace(NOTHING, before=only_share)
         return network.forward(net, params, x, keep=lambda i: skip if i < self.first else keep, rng=rng)
+
+    def untrained(self, net: Network) -> Mapping[int, str]:
+        """Return the first block unless `train_first`; see `Rule.untrained`."""
+        return dict.fromkeys(range(self.first), "in the thesis the first block does not learn; train_first changes it")
 
     @property
     def first(self) -> int:

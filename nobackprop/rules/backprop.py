@@ -5,6 +5,7 @@ that is no better than it does not train the lower layers.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,10 @@ class Shallow(Rule):
     >>> [grads is None for grads in credit.grads]
     [True, False, False]
     """
+
+    def untrained(self, net: Network) -> Mapping[int, str]:
+        """Return all blocks but the last two; see `Rule.untrained`."""
+        return dict.fromkeys(range(len(net) - 2), "only the last two blocks learn")
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
                rng: np.random.Generator | None = None) -> Credit:

@@ -42,6 +42,7 @@ class Credit:
     state: Tree = None
 
 
+@dataclass(frozen=True)
 class Rule:
     """The base class of all learning rules, which return gradients for an optimiser to descend.
 
@@ -53,6 +54,9 @@ class Rule:
         How the output block learns.  *From the error*: its gradients are those of backpropagation, bit for bit.  *From
         another activity*: those of its biases are, and its weights are updated with another activity than their input.
         Tests hold every rule to what it says here.
+    by_place : bool
+        Whether the rule tells the hidden units of a block by their places, as one does that lays the units of two
+        blocks on each other.  If not, nothing changes but places if they change places.
     sends_errors : bool
         Whether what blocks are sent are error signals, which can be compared with those of backpropagation; False for
         a rule that compares states.
@@ -81,11 +85,12 @@ class Rule:
 
     defaults: ClassVar[Mapping[str, object]] = {}
     output_learns: ClassVar[OutputLearns] = "from the error"
+    by_place: ClassVar[bool] = False
     sends_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the options, and turn NumPy's scalars into Python's; see options.py."""
-        for option in fields(self):  # type: ignore[arg-type]
+        for option in fields(self):
             object.__setattr__(self, option.name, checked(option, getattr(self, option.name)))
 
     def trial_sizes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -102,6 +107,20 @@ class Rule:
             `sizes` themselves, unless the rule takes only some networks.
         """
         return sizes
+
+    def untrained(self, net: Network) -> Mapping[int, str]:
+        """Return the blocks that the rule leaves as they are, and why, which tests hold the rule to.
+
+        Parameters
+        ----------
+        net : Network
+
+        Returns
+        -------
+        mapping
+            From blocks, counted from 0, to a reason in a few words; empty if every weight learns.
+        """
+        return {}
 
     def passes(self, net: Network) -> int:
         """Return how often one step runs the first block of a network forwards, which tests hold the rule to.

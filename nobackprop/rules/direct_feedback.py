@@ -94,6 +94,8 @@ class SharedDFA(DFA):
     (3, 5)
     """
 
+    by_place: ClassVar[bool] = True
+
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the one matrix; see `Rule.init`."""
         return self.draw(rng, (shapes[-1][0], max((math.prod(shape) for shape in shapes[1:-1]), default=1)))

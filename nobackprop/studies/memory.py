@@ -241,8 +241,10 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     if k is not None and k < 1:
         raise InputError(f"k, the number of layers that share one activity, must be at least 1, got k = {k}")
-    name, *options = rule.split(":")
     asked = rules.get(rule)
+    parts = rule.split(":")
+    options = [part for part in parts if "=" in part]  # they stand at the end
+    name = ":".join(parts[:len(parts) - len(options)])
     if not isinstance(asked, ActivationSharing) or isinstance(asked, ASFP):
         raise InputError(f"rule '{rule}' stores as much as backpropagation: expected as or asap")
     options = [option for option in options if not option.startswith("k=")]

@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
 from ..errors import InputError
 from ..files import atomic
 
 
-def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> str:
+def aligned(rows: Sequence[Sequence[str]], left: int | None = None, width: int | None = None) -> str:
     """Return a table whose columns are as wide as their longest cell.
 
     Parameters
@@ -18,6 +19,8 @@ def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> str:
     left : int, optional
         The number of columns, from the first, whose cells stand at the left; those of the other columns stand at the
         right.  None, the default, puts all cells at the left.
+    width : int, optional
+        How long lines may be.  The first cell of a row that would make the table wider gets a line of its own.
 
     Returns
     -------
@@ -30,11 +33,32 @@ def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> str:
     rule  loss
     bp     0.5
     dfa   12.5
+    >>> print(aligned([("rule", "loss"), ("./mine.py:Mine", "0.5")], width=12))
+    rule  loss
+    ./mine.py:Mine
+          0.5
     """
+    if width is not None:
+        room = width - sum(max(map(len, column)) + 2 for column in list(zip(*rows, strict=True))[1:])
+        first = max((len(row[0]) for row in rows if len(row[0]) <= room), default=0)
+        lines = aligned([(row[0] if len(row[0]) <= room else " " * first, *row[1:]) for row in rows], left).split("\n")
+        return "\n".join(line for row, below in zip(rows, lines, strict=True)
+                         for line in ([row[0]] if len(row[0]) > room else []) + [below])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) if left is None or i < left else cell.rjust(width)
                                for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
                      for row in rows)
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Return a text as lines of at most `width` letters; words longer than that are broken.
+
+    Examples
+    --------
+    >>> fold("one two three", 8)
+    ['one two', 'three']
+    """
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def write_page(argv: Sequence[str], module: str, markdown: Callable[[], str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...rules import RULES, Rule, summary
-from ..text import aligned
+from ..text import aligned, fold
 from . import EVERY, HIDDEN, SEEDS, Locality, Reads, table
 
 
@@ -135,20 +135,27 @@ def _idle(rows: Mapping[str, Locality]) -> list[str]:
 # ---------------------------------------------------------------- for a terminal
 
 
+WIDTH = 80  # letters in a line of a terminal
 LEGEND = f"""\
-Measured on a network of {len(HIDDEN)} hidden blocks, h_1 to h_{len(HIDDEN)}: NaN takes the place of one thing, and an
-entry names the blocks whose gradients then change.
-weight transport       the W of another block carries errors to them, or they read it themselves
-waits for the error    they read a_L, so nothing moves before the network has answered
-backward locking       they read what hidden blocks above recorded, so those come first
+Measured on a network of {len(HIDDEN)} hidden blocks, h_1 to h_{len(HIDDEN)}: NaN takes the place of one
+thing, and an entry names the blocks whose gradients then change.
+weight transport       the W of another block carries errors to them, or they
+                       read it themselves
+waits for error        they read a_L, so nothing moves before the network has
+                       answered
+backward locking       they read what hidden blocks above recorded, so those
+                       come first
 bidirectional pairing  they read the presynaptic activity of the very synapse
-by a pass              they read the W of another block, only by running it forwards once more
+by a pass              they read the W of another block, only by running it
+                       forwards once more
 (signs)                they read only the signs of those weights
+last hidden            the last hidden block only
 `nobackprop rules` says what each rule is."""
 
 FEEDBACK_LEGEND = """\
 How the feedback learns: what moves B_i.
-B_i is the matrix on h_i in direct rules, and the one in the place of W_i in wm and kp."""
+B_i is the matrix on h_i in direct rules, and the one in the place of W_i in wm
+and kp."""
 
 
 def show(rules: Mapping[str, Rule] = RULES) -> str:
@@ -167,13 +174,18 @@ def show(rules: Mapping[str, Rule] = RULES) -> str:
     Examples
     --------
     >>> from nobackprop.rules import get
-    >>> print(show({"dfa": get("dfa")}).splitlines()[1])
-    dfa   -                 all              -                 all                    -
+    >>> print(show({"dfa": get("dfa")}).splitlines()[2])
+    dfa   -          all        -         all            -
     """
     rows = table(rules)
     first, second = _rows(rows)
-    return "\n\n".join([aligned([("rule", *COLUMNS), *first]), "\n".join([LEGEND, *_idle(rows)]), FEEDBACK_LEGEND,
-                        aligned([("rule", *FEEDBACK_COLUMNS), *second])])
+    above, below = ([column.rpartition(" ")[part] for column in COLUMNS] for part in (0, 2))
+    short = [[cell.replace(" only", "") for cell in row] for row in first]
+    idle = [line for sentence in _idle(rows) for line in fold(sentence, WIDTH)]
+    parts = [aligned([("", *above), ("rule", *below), *short], width=WIDTH), "\n".join([LEGEND, *idle])]
+    if second:
+        parts += [FEEDBACK_LEGEND, aligned([("rule", *FEEDBACK_COLUMNS), *second], width=WIDTH)]
+    return "\n\n".join(parts)
 
 
 # ---------------------------------------------------------------- for a code host

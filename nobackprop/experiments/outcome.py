@@ -1,0 +1,218 @@
+"""A comparison in Python: what `nobackprop compare` does, as a function whose result can be looked at."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import figures
+from ..data import Dataset
+from ..errors import InputError, brief, unknown
+from ..network import Network, a_network
+from ..rules import RULES as KNOWN
+from ..rules import Rule, describe, recall
+from . import RULES, SEEDS, plots
+from . import results as files
+from .compare import Comparison, resolve
+from .folder import claim
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a comparison has measured.
+
+    Parameters
+    ----------
+    results : dict
+        What a results.json holds, see nobackprop/experiments/results.py: "config", "environment" and "runs".
+
+    Examples
+    --------
+    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0,
+    ...           "alignment": [1.0], "alignment_at_a": [1.0]}
+    >>> run = {"rule": "bp", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}
+    >>> print(Outcome({"config": {}, "runs": [run]}).table().splitlines()[-1])
+    bp    0.9000 ± -              0.5000    1.000    2.0
+    """
+
+    results: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """The table, so that the result can be read where it stands."""
+        return self.table()
+
+    def table(self) -> str:
+        """Return the table that the command prints."""
+        return files.table(self.results)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Return the figure that the command draws, and write it to a .png, .svg or .pdf file if one is named.
+
+        Parameters
+        ----------
+        path : path, optional
+            The file; what was there is replaced.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        InputError
+            If the name has another ending, or if the file cannot be written.
+        """
+        if path is not None:
+            figures.check_ending(path)
+        figure = plots.draw(self.results)
+        if path is not None:
+            figures.write(figure, path)
+        return figure
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a flat record for each epoch of each run.
+
+        Returns
+        -------
+        list of dict
+            "rule", "seed", "test_accuracy" and "seconds" of the run, and all that was measured after the epoch.  Of a
+            list, such as "alignment", each value has a key: "alignment_1", "alignment_2", ...
+        """
+        found = []
+        for run in self.results["runs"]:
+            of_run = {key: run[key] for key in ("rule", "seed", "test_accuracy", "seconds")}
+            for record in run["history"]:
+                row = dict(of_run)
+                for key, value in record.items():
+                    row |= {f"{key}_{i}": one for i, one in enumerate(value, start=1)} if isinstance(value, list) else {
+                        key: value}
+                found.append(row)
+        return found
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return `rows` as a frame of pandas.
+
+        Returns
+        -------
+        pandas.DataFrame
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("to_pandas needs pandas, which is not installed: pip install pandas, or use rows()"
+                             ) from None
+        return pandas.DataFrame(self.rows())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the results to a file that `nobackprop plot` reads.
+
+        Parameters
+        ----------
+        path : path
+            The file, such as results.json; what was there is replaced.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        files.write(path, self.results)
+
+
+def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES, seeds: Sequence[int] = SEEDS, *,
+            net: Network | None = None, out: str | None = None, device: str = "cpu", threads: int | None = None,
+            data_dir: str | None = None, download: bool = False, **settings: Any) -> Outcome:
+    """Train the same networks under several rules, as `nobackprop compare` does, and return what was measured.
+
+    Parameters
+    ----------
+    data : str or Dataset
+        The name of a data set, or one of your own.
+    rules : sequence of str or Rule
+        The rules, by the texts that `rules.get` knows, or themselves.
+    seeds : sequence of int
+        Every rule is run once with each.
+    net : Network, optional
+        A network of your own; by default the setting `model` says which is built.
+    out : str, optional
+        A new or empty folder for results.json and figure.png; nothing is written if it is left out.
+    device : str
+        "cpu", "cuda" or "cuda:N".
+    threads : int, optional
+        The number of workers; what suits the data set if it is left out.
+    data_dir, download
+        As `data.load` takes them.
+    **settings
+        Any of `Settings` and `NetworkSettings`, such as epochs=3 or model="mlp:32".  What is left out suits the data
+        set and the rule, as on the command line.
+
+    Returns
+    -------
+    Outcome
+        With `table()`, `plot()`, `to_pandas()`, `rows()`, `save()` and `results`.
+
+    Raises
+    ------
+    InputError
+        If these do not fit each other.
+
+    Notes
+    -----
+    How far it is, is told on stderr.  A run that diverges is recorded, and the others go on.
+
+    Examples
+    --------
+    >>> import contextlib, io
+    >>> import nobackprop as nb
+    >>> with contextlib.redirect_stderr(io.StringIO()):
+    ...     found = nb.compare("xor", ["bp", nb.rules.DFA()], seeds=[0], epochs=1, model="mlp:8")
+    >>> [(run["rule"], len(run["history"])) for run in found.results["runs"]]
+    [('bp', 1), ('dfa', 1)]
+    """
+    if not isinstance(data, str | Dataset):
+        raise InputError(f"data is {brief(data)}, expected the name of a data set or a Dataset")
+    if isinstance(rules, str | Rule) or not isinstance(rules, Sequence) or not rules:
+        raise InputError(f"rules is {brief(rules)}, expected a list of rules or of their names")
+    if net is not None and (twice := {"model", "activation", "loss"} & settings.keys()):
+        raise InputError(f"{min(twice)} and net came, expected one of them: a network says it itself")
+    if net is not None:
+        a_network(net)
+    names = [_name(rule) if isinstance(rule, Rule) else rule for rule in rules]
+    for name in names:
+        if not isinstance(name, str):
+            raise unknown("rule", name, KNOWN)
+    named = {name: rule for name, rule in zip(names, rules, strict=True) if isinstance(rule, Rule)}
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"rules has {min(twice)} twice, expected each once")
+    config = resolve(data, names, seeds, settings, device, threads, named)
+    if net is not None:
+        config |= {"model": "own", "loss": net.loss}
+    comparison = Comparison(config, data_dir, download, data=None if isinstance(data, str) else data, own=named,
+                            net=net)
+    if out is None:
+        comparison.run()
+    else:
+        with claim(out, config["data"]) as folder:
+            comparison.run(folder)
+            folder.draw(plots.draw(comparison.results))
+    return Outcome(comparison.results)
+
+
+def _name(rule: Rule) -> str:
+    """What results call a rule: the text that gives it, or the name of a class that no text gives."""
+    text = describe(rule)
+    with suppress(InputError):
+        recall(text)
+        return text
+    return type(rule).__name__
