@@ -14,6 +14,7 @@ from nobackprop.layers import Activation, Conv, Dense, Flatten, Sequential, Unit
 from nobackprop.network import Network
 from nobackprop.rules import ForwardForward
 from nobackprop.rules.forward_forward import wrong_labels
+from nobackprop.tree import tree_map
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -106,3 +107,17 @@ def test_wrong_labels_come_by_the_probabilities_of_the_network():
 def test_a_single_output_has_no_wrong_label():
     with pytest.raises(InputError, match="expected at least 2 outputs, got 1"):
         Case(ForwardForward(), 0, classes=1)
+
+
+def test_a_step_that_lowers_the_loss_of_one_block_can_raise_that_of_the_next():
+    case = Case(ForwardForward(0.5, scale=1.0), 7)
+    labels = ((case.y, 1), (wrong_labels(case.tape().output, case.y, case.draws()), -1))
+
+    def loss(i, p):
+        """The own loss of block i, if the first block has the parameters p."""
+        params, seen = [p, *case.params[1:]], [case.x + label @ case.state[0] for label, _ in labels]
+        return sum(own_loss(case.rule, case.net[i], params[i], network.forward(case.net, params, x).h[i], s)
+                   for x, (_, s) in zip(seen, labels))
+    downhill = tree_map(lambda g: -g, case.grads()[0])
+    assert slope(lambda p: loss(0, p), case.params[0], downhill) < 0 < slope(
+        lambda p: loss(1, p), case.params[0], downhill)
