@@ -303,16 +303,16 @@ def markdown(ratios: dict[str, float] | None = None) -> str:
 STORED = ("the-field", "the-field-xor")  # in docs/results: digits, and two noisy XORs
 LACKS = {
     "shallow": "hidden blocks below the last one do not learn",
-    "pc": "one nudge of full size: what is descended is another energy than the loss (Theorem PC3). `pc:beta=0.3` is "
-          "better on XOR: 0.85 in place of 0.71 of the validation samples, with one seed",
-    "ff": "the pass that predicts has no label: the output block reads units that learnt to see pairs of an input and a "
-          "label",
+    "pc": "with one nudge the error of its gradients is of the order beta (Theorem PC4); with `pc:beta=1`, which the "
+          "paper has, XOR was not learnt in this time",
+    "ff": "the pass that predicts has no label: the output block reads units that learnt to see pairs of an input and "
+          "a label",
     "pepita": "feedback through the weights below a block says nothing of those above it",
     "activity": "the variance is large: with 4 directions XOR is not learnt",
-    "ep": "the weights between its hidden blocks have a norm of about 2, so 10 sweeps leave it unsettled (Theorem EP1), and "
-          "what it compares are no equilibria",
-    "softhebb": "hidden blocks know no target, so what they learn is what is frequent, and on XOR no class has a direction "
-                "of large spread",
+    "ep": "the weights between its hidden blocks have a norm of about 2, so 10 sweeps leave it unsettled (Theorem "
+          "EP1), and what it compares are no equilibria",
+    "softhebb": "hidden blocks know no target, so what they learn is what is frequent, and on XOR no class has a "
+                "direction of large spread",
 }
 
 
@@ -402,24 +402,30 @@ runs are in [results](results.md#the-field-around).
 
 {reached}
 
-On digits every rule is above 0.93 but `softhebb`: no hidden block of it knows the classes, and an output block alone has
-to make do with the patterns that are frequent.
+On digits every rule is above 0.93 but `softhebb`: no hidden block of it knows the classes, and the output block has to
+build on the patterns that are frequent.
 
 ## What was not run
 
 - *MNIST and CIFAR-10*: ten rules, a search of their learning rates and three seeds need hours of a processor, because a
-  step of `pc` or `ep` is as long as ten or more of backpropagation. That time was not there. So nothing here reproduces a
-  number of these papers. Numbers that others give for them are below. **They were not checked against the papers.**
-- *Equation numbers*: the text of these papers was not at hand, so the numbers of their equations are not known here, and
-  `nobackprop equations` does not list them. The formulas stand in the rules' docstrings and in [theory](theory/README.md).
+  step of `pc` or `ep` is as long as ten or more of backpropagation. That time was not there. So nothing here reproduces
+  a number of these papers. Numbers that others give are below. **They were not checked against the papers.**
+- *Equation numbers*: the text of these papers was not at hand, so the numbers of their equations are not known here,
+  and `nobackprop equations` does not list them. The formulas stand in the docstrings of the rules and in
+  [theory](theory/README.md).
 
-| printed | where the number is from |
-|---|---|
-| predictive coding, MNIST, MLP: 98.45 %; VGG-5 on CIFAR-10, centred: 89.47 %; on CIFAR-100: 67.19 %, backpropagation 60.82 % | the tables of the PCX benchmark, Pinchetti et al. 2025, which keep the best epoch of each run |
-| Forward-Forward, MNIST: 1.36 % errors; CIFAR-10: 59.0 % | Hinton 2022 |
-| PEPITA, MNIST: 98.01 %; CIFAR-10: 52.57 % | Dellaferrera and Kreiman 2022 |
-| equilibrium propagation, CIFAR-10: 11.7 % errors with two nudges, 86 % with one | Laborieux et al. 2021 |
-| SoftHebb, MNIST: 99.4 %; CIFAR-10: 80.3 %, convolutional | Moraitis et al. 2022; Journe et al. 2023 |
+| rule | data | printed | where the number is from |
+|---|---|---|---|
+| predictive coding | MNIST, MLP | 98.45 % | a table of the PCX benchmark, Pinchetti et al. 2025 |
+| predictive coding, centred | CIFAR-10, VGG-5 | 89.47 % | the same |
+| predictive coding | CIFAR-100 | 67.19 ± 0.24 %, `bp` 60.82 ± 0.10 % | the same; the best epoch of each run |
+| Forward-Forward | MNIST | 1.36 % errors | Hinton 2022; two public programs: 1.47 and 1.45 % |
+| Forward-Forward | CIFAR-10 | 59.0 % | Hinton 2022 |
+| PEPITA | MNIST | 98.01 ± 0.09 % | Dellaferrera and Kreiman 2022 |
+| PEPITA | CIFAR-10 | 52.57 ± 0.36 % | the same |
+| equilibrium propagation | CIFAR-10 | 11.7 % errors, 86 % with one nudge | Laborieux et al. 2021 |
+| SoftHebb | MNIST | 99.4 % | Moraitis et al. 2022 and Journe et al. 2023; not said which |
+| SoftHebb | CIFAR-10, convolutions | 80.3 % | the same |
 """
 
 
