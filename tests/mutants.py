@@ -244,7 +244,11 @@ MUTANTS: dict[str, list[Mutant]] = {
     "nobackprop/rules/forward_forward.py": [
         Mutant("both labels ask for the same", "sigmoid(-s * (g - self.theta))", "sigmoid(s * (g - self.theta))",
                "tests/theorems/test_forward_forward.py"),
-        Mutant("the first block learns nothing", "enumerate(seen.h[1:]) if i}", "enumerate(seen.h[1:]) if i > 1}",
+        Mutant("the label's weights learn nothing", "return grads, gradients[0]", "return grads, 0 * gradients[0]",
+               "tests/theorems/test_forward_forward.py"),
+        Mutant("every activation of the first block hears the label", "chain([other], repeat(lambda f: f))",
+               "repeat(other)", "tests/theorems/test_forward_forward.py"),
+        Mutant("the first block learns nothing", "enumerate(seen.h[1:])})", "enumerate(seen.h[1:]) if i})",
                "tests/theorems/test_forward_forward.py"),
     ],
     "nobackprop/rules/pepita.py": [

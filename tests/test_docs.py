@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from nobackprop import rules
 from nobackprop.experiments import results
 from nobackprop.rules import RULES
 from nobackprop.rules.alignment_support import LAS
+from nobackprop.studies.field import SUBSTITUTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "theory").glob("*.md"))]
@@ -78,3 +80,14 @@ def test_every_make_target_of_the_pages_is_there():
     for page in PAGES:
         for target in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", page.read_text(encoding="utf-8"), re.MULTILINE):
             assert "".join(target) in targets, f"{page.name}: make {''.join(target)}"
+
+
+@pytest.mark.parametrize("text", [README, (ROOT / "docs" / "adding-a-rule.md").read_text(encoding="utf-8"),
+                                  inspect.getdoc(rules), "\n".join(what for what, _ in SUBSTITUTIONS)],
+                         ids=["README", "adding-a-rule", "rules", "field"])
+def test_the_four_substitutions_are_named_wherever_the_idea_is(text):
+    words = " ".join(text.split())
+    for what in ("weights that carry (the )?errors? down", "activity (in|that)", "places where errors enter",
+                 "network that is walked"):
+        assert re.search(what, words), what
+    assert not re.search(r"three (things|substitutions)", words)

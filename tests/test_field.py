@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nobackprop import network
+from nobackprop.experiments import results
 from nobackprop.models import mlp
 from nobackprop.rules import RULES
 from nobackprop.studies import field
@@ -69,6 +70,24 @@ def test_the_products_of_backpropagation():
     assert field.cost("bp")["products"] == (3 * sum(w) - w[0]) / sum(w)
     # the random paths to the four hidden blocks, but no products down
     assert field.cost("dfa")["products"] == (2 * sum(w) + 4 * 1280) / sum(w)
+
+
+def test_what_is_reached_is_the_mean_of_the_stored_runs():
+    """The table of the page against those of the results page, which are made by another function."""
+    shown = re.findall(r"^\| `([^`]+)` \| (0\.\d{3}) \| (0\.\d{3}) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    stored = [results.read(ROOT / "docs" / "results" / f"{name}.json") for name in field.STORED]
+    tables = [dict(re.findall(r"^(\S+) +(\d\.\d{4}) \u00b1", results.table(one), re.MULTILINE)) for one in stored]
+    assert [rule for rule, *_ in shown] == stored[0]["config"]["rules"] == stored[1]["config"]["rules"]
+    for rule, *accuracies in shown:
+        assert [abs(float(found) - float(table[rule])) < 6e-4 for found, table in zip(accuracies, tables)] == [True] * 2
+    assert set(field.LACKS) <= set(tables[0])
+
+
+def test_every_rule_is_above_093_on_digits_but_those_that_the_page_explains():
+    digits = field.accuracies(results.read(ROOT / "docs" / "results" / "the-field.json")["runs"])
+    below = [rule for rule, accuracy in digits.items() if accuracy <= 0.93]
+    assert below == ["softhebb"] and "above 0.93 but `softhebb`: " in PAGE.read_text(encoding="utf-8")
+    assert {"bp", "shallow", "dfa", "zil", "dp", "pc", "ff", "pepita", "activity", "ep"} <= set(digits)
 
 
 def test_counting_changes_nothing():

@@ -1,9 +1,10 @@
 """Forward-Forward: each hidden block tells inputs with their true label from others, by its activity."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,10 +14,59 @@ from ..errors import InputError
 from ..feedback import Draw, gaussian
 from ..heads import DenseHead
 from ..kernels.activation import sigmoid
-from ..layers import Activation
+from ..layers import Activation, Layer
 from ..network import Network, Tape, backward, local
+from ..tape import Keep
 from ..tree import Tree, tree_map
 from .base import Credit, Rule
+
+
+@dataclass(frozen=True)
+class Labelled(Layer):
+    """An activation whose units hear a label next to what comes from below: f(a + V^T y).
+
+    Parameters
+    ----------
+    activation : Activation
+        f.
+    V : array (C, F)
+        A pattern for each label, on the F inputs of the activation.
+    label : array (N, C)
+        y, one row for each sample.
+    gradients : list of array
+        The gradients of V so far, one for each backward pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = Labelled(Activation("relu"), np.array([[1.0, -1.0], [0.0, 2.0]]), np.array([[0.0, 1.0]]))
+    >>> h, cache = layer.forward(None, np.array([[3.0, -1.0]]))
+    >>> down, _ = layer.backward(None, cache, np.array([[5.0, 7.0]]))
+    >>> h.tolist(), down.tolist(), layer.gradients[0].tolist()
+    ([[3.0, 1.0]], [[5.0, 7.0]], [[0.0, 0.0], [5.0, 7.0]])
+    """
+
+    activation: Activation
+    V: Array
+    label: Array
+    gradients: list[Array] = field(default_factory=list)
+
+    def forward(self, params: Tree, h: Array, train: bool = True,
+                rng: np.random.Generator | None = None) -> tuple[Array, Any]:
+        """Do what the activation does to a + V^T y."""
+        return self.activation.forward(params, h + DenseHead().send(self.V, self.label, h.shape), train, rng)
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array,
+                 want_down: bool = True) -> tuple[Array | None, Tree]:
+        """Do what the activation does, and note the gradient of V."""
+        down, _ = self.activation.backward(feedback, cache, delta)
+        assert down is not None
+        self.gradients.append(DenseHead().grad(self.V, down, self.label))
+        return down, None
+
+    def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
+        """Keep what the activation keeps."""
+        return self.activation.keep(cache, what, index)
 
 
 @dataclass(frozen=True)
@@ -28,34 +78,36 @@ class ForwardForward(Rule):
     theta : float
         The threshold of the goodness, which is the mean square of a block's activity.
     draw : callable
-        Draws the first patterns of the labels: ``draw(rng, (C, F))``, see `nobackprop.feedback`.
+        Draws the first V: ``draw(rng, (C, n_1))``, see `nobackprop.feedback`.
     scale : float
-        What the first patterns are multiplied by.
+        What the first V is multiplied by.
 
     Raises
     ------
     InputError
-        If the network has a single output, so that no label is wrong.  `init` raises it.
+        If the network has a single output, so that no label is wrong, or if the first hidden block has no activation.
+        `init` raises it.
 
     Notes
     -----
-    What is substituted: the tape and the signals.  Two more forward passes see the input with a label: x + V^T y*, and
-    x + V^T y', where y' is a wrong label.  With the goodness g_i = mean h_i^2 of a sample, hidden block i descends
-    log(1 + exp(-s (g_i - theta))), where s = +1 for the true label and s = -1 for the wrong one.  Nothing comes down
-    from the block above.  The output block learns in the pass without a label, from e, and predicts in that pass.
+    What is substituted: the tape and the signals.  Two more forward passes see the input with a label: the first
+    activation has the input a_1 + V^T y* in the one, and a_1 + V^T y', with a wrong label y', in the other.  With the
+    goodness g_i = mean h_i^2 of a sample, hidden block i descends log(1 + exp(-s (g_i - theta))), where s = +1 for the
+    true label and s = -1 for the wrong one.  Nothing comes down from the block above.  The output block learns in the
+    pass without a label, from e, and predicts in that pass.
 
     The wrong label is drawn by the probabilities that the network gives to the labels in its pass without a label.
 
-    State: [V], which belongs to the first block.  V (C, n_0) has one pattern of the shape of the input for each label,
-    and learns by the first block's loss.
+    State: [V], which belongs to the first block.  V (C, n_1) are the weights from the label to the n_1 units of the
+    first activation.  They learn by the first block's loss.
 
     Source: Hinton 2022.
 
-    Deviations from print: a pattern that learns is added to the whole input, where the paper overwrites some pixels by
-    the label; so inputs without such pixels have a place for it.  The pass for prediction has no label, where the paper
-    gives it a neutral one, and the output block reads the last hidden block alone.  The paper scales each activity to
-    unit length before the next layer sees it.  Here the network decides: it does so if it has the layer `UnitLength` in
-    that place, and the models of this library have none.
+    Deviations from print: the paper overwrites some pixels by the label.  Here the label is an input of its own, with
+    the weights V, as those pixels have weights of their own; so inputs without such pixels have a place for it.  The
+    pass for prediction has no label, where the paper gives it a neutral one, and the output block reads the last hidden
+    block alone.  The paper scales each activity to unit length before the next layer sees it.  Here the network
+    decides: it does so if it has the layer `UnitLength` in that place, and the models of this library have none.
 
     Examples
     --------
@@ -69,7 +121,7 @@ class ForwardForward(Rule):
 
     theta: float = 4.0
     draw: Draw = gaussian
-    scale: float = 6.0
+    scale: float = 1.0
     defaults: ClassVar[Mapping[str, object]] = {"activation": "relu", "lr": 3e-3}
 
     def passes(self, net: Network) -> int:
@@ -77,11 +129,17 @@ class ForwardForward(Rule):
         return 3 if len(net) > 1 else 1
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
-        """Draw the first patterns of the labels; see `Rule.init`."""
+        """Draw the first V; see `Rule.init`."""
         classes = shapes[-1][0]
         if classes < 2:
             raise InputError(f"ff needs a wrong label for each sample, expected at least 2 outputs, got {classes}")
-        return [self.scale * DenseHead().init(rng, shapes[0], classes, self.draw)] if len(net) > 1 else None
+        if len(net) == 1:
+            return None
+        shape = first_activation(net[0], shapes[0])
+        if shape is None:
+            raise InputError(f"ff needs an activation in the first hidden block, at which the label is heard, "
+                             f"got {net[0]}")
+        return [self.scale * DenseHead().init(rng, shape, classes, self.draw)]
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
                rng: np.random.Generator | None = None) -> Credit:
@@ -97,14 +155,12 @@ class ForwardForward(Rule):
 
     def labelled(self, net: Network, params: Tree, V: Array, tape: Tape, label: Array, s: int) -> tuple[Tree, Tree]:
         """Return the gradients of the blocks and of V in a pass with a label (N, C), which is true if s = 1."""
-        head, x = DenseHead(), tape.h[0]
-        # a block that does nothing stands below the others, so that the first of them sends a signal down to the input
-        below = replace(net, blocks=(Activation("identity"), *net))
-        seen = network.forward(below, [None, *params], x + head.send(V, label, x.shape),
-                               seeds=[None, *tape.seeds[:len(net)]])
-        signals = {i: self.sent(h, s) for i, h in enumerate(seen.h[1:]) if i}
-        down, grads = local(below, [None, *params], seen, signals)
-        return grads[1:], head.grad(V, cast("Array", down[1]), label)
+        gradients: list[Array] = []
+        first = at_first(net[0], lambda f: Labelled(f, V, label, gradients))
+        blocks = Network((first, *net[1:]), net.loss)
+        seen = network.forward(blocks, params, tape.h[0], seeds=tape.seeds[:len(net)])
+        _, grads = local(blocks, params, seen, {i: self.sent(h, s) for i, h in enumerate(seen.h[1:])})
+        return grads, gradients[0]
 
     def sent(self, h: Array, s: int) -> Array:
         """Return the derivative with respect to h (N, ...) of the mean of log(1 + exp(-s (g - theta)))."""
@@ -112,6 +168,47 @@ class ForwardForward(Rule):
         g = (h * h).mean(axes, keepdims=True)
         sent: Array = sigmoid(-s * (g - self.theta)) * (-2 * s / h.size) * h
         return sent
+
+
+def at_first(block: Layer, other: Callable[[Activation], Layer]) -> Layer:
+    """Return a block with other(f) in the place of its first activation f.
+
+    Examples
+    --------
+    >>> from nobackprop.layers import Sequential
+    >>> block = Sequential((Activation("relu"), Activation("tanh")))
+    >>> at_first(block, lambda f: Activation("identity")).layers
+    (Activation(name='identity'), Activation(name='tanh'))
+    """
+    others = chain([other], repeat(lambda f: f))
+    return block.with_activations(lambda f: next(others)(f))
+
+
+def first_activation(block: Layer, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the shape of what one sample is at the first activation of a block, or None if the block has none.
+
+    Parameters
+    ----------
+    block : Layer
+    shape : tuple of int
+        The shape of a sample at the block's input.
+
+    Examples
+    --------
+    >>> from nobackprop.layers import Dense, Flatten, Sequential
+    >>> first_activation(Sequential((Flatten(), Dense(5), Activation("relu"), Dense(7))), (4, 4, 1))
+    (5,)
+    """
+    found: list[tuple[int, ...]] = []
+
+    @dataclass(frozen=True)
+    class Note(Layer):
+        def out_shape(self, shape: tuple[int, ...], params: Tree = None) -> tuple[int, ...]:
+            found.append(shape)
+            return shape
+
+    at_first(block, lambda f: Note()).out_shape(shape)
+    return found[0] if found else None
 
 
 def wrong_labels(a: Array, y: Array, rng: np.random.Generator | None) -> Array:

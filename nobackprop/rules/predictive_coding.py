@@ -79,7 +79,8 @@ class PredictiveCoding(Rule):
 
     Source: Whittington and Bogacz 2017, in the form of an energy of the whole network.
 
-    Deviations from print: all variances are 1; gradients are divided by beta; all activities move at once.  Of
+    Deviations from print: the loss has the weight beta = 0.1, where the paper has 1, because networks then learn what
+    those of backpropagation do; gradients are divided by beta; all variances are 1; all activities move at once.  Of
     batch-norm and Dropout, the statistics are those of the present activities and the silent units those of the forward
     pass.
 
@@ -98,7 +99,7 @@ class PredictiveCoding(Rule):
 
     steps: int = 20
     gamma: float = 0.1
-    beta: float = 1.0
+    beta: float = 0.1
     output_learns: ClassVar[OutputLearns] = "otherwise"
 
     def passes(self, net: Network) -> int:
@@ -179,8 +180,6 @@ class CentredPredictiveCoding(PredictiveCoding):
     >>> rules.get("pc-centred:beta=0.05").beta
     0.05
     """
-
-    beta: float = 0.1
 
     def passes(self, net: Network) -> int:
         """Count the forward pass, and those of two descents."""

@@ -10,17 +10,25 @@ from tolerance import assert_close
 
 from nobackprop import network
 from nobackprop.errors import InputError
-from nobackprop.layers import Activation, Conv, Dense, Flatten, Sequential, UnitLength
+from nobackprop.layers import Activation, Conv, Dense, Flatten, Residual, Sequential, UnitLength
 from nobackprop.network import Network
 from nobackprop.rules import ForwardForward
-from nobackprop.rules.forward_forward import wrong_labels
+from nobackprop.rules.forward_forward import Labelled, at_first, wrong_labels
+from nobackprop.tree import tree_map
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def own_loss(rule, block, p, seen, s):
-    """The mean of log(1 + exp(-s (goodness - theta))) of what the block makes of its input."""
-    h = block.forward(p, seen)[0]
+def labelled(net, params, V, x, label):
+    """x and every h_i of a pass in which V^T label is added to the input of the first activation, written out."""
+    h = x
+    for layer, p in zip(net[0].layers, params[0], strict=True):
+        h, _ = layer.forward(p, h + (label @ V).reshape(h.shape) if isinstance(layer, Activation) else h)
+    return [x, *network.forward(net[1:], params[1:], h).h]
+
+
+def own_loss(rule, h, s):
+    """The mean of log(1 + exp(-s (goodness - theta))) of the outputs h of a block."""
     g = (h**2).sum(tuple(range(1, h.ndim))) / h[0].size
     return np.log(1 + np.exp(-s * (g - rule.theta))).mean()
 
@@ -32,18 +40,19 @@ def against_complex_step(rule, net, params, V, x, y, seed):
     labels = ((y, 1), (wrong_labels(tape.output, y, np.random.default_rng(seed)), -1))
     assert not (labels[0][0] * labels[1][0]).any()
 
-    def shown(V, label):
-        return x + (label @ V).reshape(x.shape)
+    passes = [(labelled(net, params, V, x, label), label, s) for label, s in labels]
+
+    def first(p, V):
+        return sum(own_loss(rule, labelled(net, [p, *params[1:]], V, x, label)[1], s) for _, label, s in passes)
 
     rng = np.random.default_rng([seed, 1])
     for i, block in enumerate(net[:-1]):
-        inputs = [network.forward(net, params, shown(V, label)).h[i] for label, _ in labels]
         v = like(params[i], rng)
-        expected = slope(lambda p, block=block, inputs=inputs: sum(
-            own_loss(rule, block, p, h, s) for h, (_, s) in zip(inputs, labels)), params[i], v)
+        expected = slope(lambda p, i=i, block=block: sum(
+            own_loss(rule, block.forward(p, h[i])[0], s) for h, _, s in passes) if i else first(p, V), params[i], v)
         assert_close(inner(credit.grads[i], v), expected, of=terms(credit.grads[i], v))
     v = like(V, rng)
-    expected = slope(lambda V: sum(own_loss(rule, net[0], params[0], shown(V, label), s) for label, s in labels), V, v)
+    expected = slope(lambda V: first(params[0], V), V, v)
     assert_close(inner(credit.state, [v]), expected, of=terms(credit.state, [v]))
 
 
@@ -103,6 +112,40 @@ def test_wrong_labels_come_by_the_probabilities_of_the_network():
     assert (np.abs(wrong[:, [0, 1, 3]].mean(0) - p) < 5 * spread).all()
 
 
+@pytest.mark.parametrize("block", [Dense(5), Sequential((Flatten(), Dense(5)))])
+def test_a_first_block_without_an_activation_hears_no_label(block):
+    net = Network((block, Dense(3)))
+    params, shapes = network.init(net, np.random.default_rng(0), (4,), "float64")
+    with pytest.raises(InputError, match="ff needs an activation in the first hidden block.*, got "):
+        ForwardForward().init(np.random.default_rng(0), net, params, shapes)
+
+
+def test_of_several_activations_in_the_first_block_the_first_one_hears_the_label():
+    net = Network((Sequential((Residual(Sequential((Dense(4), Activation("tanh")))), Activation("tanh"))), Dense(3)))
+    rng, rule = np.random.default_rng(0), ForwardForward()
+    params, shapes = network.init(net, rng, (4,), "float64")
+    x, y = rng.standard_normal((5, 4)), np.eye(3)[rng.integers(3, size=5)]
+    V, = rule.init(rng, net, params, shapes)
+    inside = params[0][0]["body"][0] if isinstance(params[0][0], dict) else params[0][0][0][0]
+    found = at_first(net[0], lambda f: Labelled(f, V, y)).forward(params[0], x)[0]
+    assert_close(found, np.tanh(x + np.tanh(x @ inside["W"].T + inside["b"] + y @ V)))
+
+
 def test_a_single_output_has_no_wrong_label():
     with pytest.raises(InputError, match="expected at least 2 outputs, got 1"):
         Case(ForwardForward(), 0, classes=1)
+
+
+def test_a_step_that_lowers_the_loss_of_one_block_can_raise_that_of_the_next():
+    case = Case(ForwardForward(0.5, scale=1.0), 3)
+    case.params[1][0]["b"][...] = 1.0
+    labels = ((case.y, 1), (wrong_labels(case.tape().output, case.y, case.draws()), -1))
+
+    def loss(i, p):
+        """The own loss of block i, if the first block has the parameters p."""
+        params = [p, *case.params[1:]]
+        return sum(own_loss(case.rule, labelled(case.net, params, case.state[0], case.x, label)[i + 1], s)
+                   for label, s in labels)
+    downhill = tree_map(lambda g: -g, case.grads()[0])
+    assert slope(lambda p: loss(0, p), case.params[0], downhill) < 0 < slope(
+        lambda p: loss(1, p), case.params[0], downhill)

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Case
+from networks import Case, chain, inner
 from tolerance import assert_close
 
 from nobackprop import network
+from nobackprop.feedback import weights
 from nobackprop.kernels.activation import ACTIVATIONS
-from nobackprop.metrics import signals
+from nobackprop.metrics import heard, signals
 from nobackprop.network import backward
-from nobackprop.rules import DFA, Pepita
+from nobackprop.rules import BP, DFA, Pepita
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -49,7 +50,7 @@ def test_in_a_linear_network_it_is_dfa(seed, scale):
 def test_in_another_network_it_is_not():
     case = Case(Pepita(1.0), 0, activation="tanh")
     B = [-case.state @ P.T for P in weights_below(case)]
-    ours, dfa = (signals(case.net, rule, case.params, state, case.x, case.y)[0]
+    ours, dfa = (heard(case.net, rule, case.params, state, case.x, case.y)[0].delta
                  for rule, state in ((case.rule, case.state), (DFA(), B)))
     assert np.abs(ours - dfa).max() > 0.1 * np.abs(dfa).max()
 
@@ -75,6 +76,9 @@ def test_for_a_small_f_it_is_adaptive_feedback(seed, activation):
 def test_under_relu_the_hebbian_form_is_a_difference_of_goodnesses(seed):
     """Its inputs being held, |h|^2 / 2 of a relu layer has the gradient h x^T."""
     case = Case(Pepita(1.0), seed, activation="relu")
+    for name, w in case.params[0][0].items():
+        w[0] = 0                                                       # one unit stands exactly at the kink
+        assert name in ("W", "b")
     tape = case.tape()
     e = case.net.error(tape.output, case.y)
     second = network.forward(case.net, case.params, case.x + len(case.x) * e @ case.state)
@@ -108,3 +112,13 @@ def test_the_gradient_vanishes_if_the_error_does(activation):
     case.y = case.tape().output
     for p in case.grads()[:-1]:
         assert not p[0]["W"].any() and not p[0]["b"].any()
+
+
+def test_a_step_can_raise_the_loss_and_its_feedback_moves():
+    """w1 = 1, w2 = 3, x = 1, y* = 0, F = 1: e = 3, so x' = 4, and the output block learns too little to help."""
+    case = chain(Pepita(), [1.0, 3.0], [], 1.0, 0.0)
+    case.state = np.ones((1, 1))
+    ours, true = (weights(rule.credit(case.net, case.params, case.state, case.tape(), case.y).grads)
+                  for rule in (case.rule, BP()))
+    assert inner(ours, true) == (1 - 4) * 4 * 3 * 3 + 3 * 4 * 3 == -72    # downhill along ours, the loss rises
+    assert ours[0][0]["W"] == -12                                        # so w1, and with it B = -F w1, moves

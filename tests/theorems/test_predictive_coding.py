@@ -219,3 +219,7 @@ def test_a_saddle_of_the_settled_energy_that_is_not_strict():
     for u, v in ((1.0, 1.0), (1.0, -1.0), (0.0, 1.0)):
         deviations = [abs(energy(1 + s * u, s * v) - 0.5) for s in (1e-2, 1e-3)]
         assert deviations[1] < 2e-3 * deviations[0] + 1e-15
+    # the origin: a slope of the second order along w2, and no point near it is higher
+    assert_close((energy(0.0, 1e-4) - 0.5) / 1e-8, -0.5, of=1e8)
+    w1, w2 = np.meshgrid(np.linspace(-0.9, 0.9, 19), np.linspace(-2, 2, 21))
+    assert (energy(w1, w2) <= 0.5 + 1e-15).all()

@@ -112,3 +112,10 @@ def test_a_block_without_one_row_for_each_unit_is_refused(block):
     params, shapes = network.init(net, rng, (4, 4, 2), "float64")
     with pytest.raises(InputError, match="softhebb needs one layer with weights in each hidden block"):
         SoftHebb().init(rng, net, params, shapes)
+
+
+def test_what_a_block_wins_moves_with_the_block_below():
+    case = Case(SoftHebb(), 0)
+    before = case.grads()
+    case.params[0] = tree_map(lambda w, g: w - 0.1 * g, case.params[0], before[0])
+    assert np.abs(case.grads()[1][0]["W"] - before[1][0]["W"]).max() > 1e-3
