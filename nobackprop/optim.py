@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -149,9 +150,8 @@ class Optimizer:
             self.steps[path] = 0
             if w.dtype not in self.scratch:
                 self.scratch[w.dtype] = xp.empty(HOST_BLOCK if xp is np else DEVICE_BLOCK, w.dtype)
-        arrays = sorted((*_extent(w), path) for path, (w, _) in self.slots.items() if w.size)
-        for (_, end, path), (begin, _, other) in zip(arrays, arrays[1:]):
-            if begin < end:
+        for (path, (w, _)), (other, (v, _)) in combinations(self.slots.items(), 2):
+            if (xp := array_module(w)) is array_module(v) and xp.may_share_memory(w, v):
                 raise InputError(f"the leaves {path} and {other} share memory: an optimiser would move it twice")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -262,12 +262,6 @@ class Optimizer:
             into the memories, never into g; `scratch` is for numbers in between.
         """
         raise NotImplementedError
-
-
-def _extent(w: Array) -> tuple[int, int]:
-    """Where the memory of a contiguous array begins and ends."""
-    begin = w.ctypes.data if hasattr(w, "ctypes") else w.data.ptr  # of CuPy
-    return begin, begin + w.nbytes
 
 
 def _shown(g: object) -> str:

@@ -378,7 +378,7 @@ def test_a_tree_of_nothing_is_served():
 
 
 @pytest.mark.parametrize("grads, sentence", [
-    ({"below": [{"W": np.ones((7, 5))}, None]}, r"the gradient of below/0/W is an array of shape \(7, 5\) .* shape \(5, 7\)"),
+    ({"below": [{"W": np.ones((7, 5))}, None]}, r"^the gradient of below/0/W is .* \(7, 5\) .* \(5, 7\)"),
     ({"below": [None, np.ones(3)]}, r"^the gradients are .* at below/1, expected arrays at "),
     ({"other": np.ones(3)}, r"float64 at other, expected arrays at .*gamma.* alone$"),
     ({"gamma": np.ones(18)}, r"the gradient of gamma is an array of shape \(18,\) and type float64, .* \(19,\)"),
