@@ -170,9 +170,12 @@ class Optimizer:
         Returns
         -------
         bool
-            False for an equal copy, and also if an array of the tree has been replaced by another one.
+            False for an equal copy, and also if an array of the tree has been taken out or replaced by another one.
         """
-        return tree is self.tree and all(node[key] is child for node, key, child in self.nodes)
+        try:
+            return tree is self.tree and all(node[key] is child for node, key, child in self.nodes)
+        except LookupError:
+            return False
 
     def __call__(self, grads: Tree) -> None:
         """Make one step along the gradients.

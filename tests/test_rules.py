@@ -331,7 +331,7 @@ def test_numbers_whose_squares_no_float_holds_are_refused_and_others_learn_or_sa
         with suppress(InputError):  # a share of 1e8, or a run that diverges
             rule = replace(RULES[name], **{option: value})
             net = models.build("mlp:4,4", data.shape, 2, rule.defaults.get("activation", "relu"))
-            learn.Run(net, rule, data, Settings(batch_size=400)).epoch()
+            learn.Run(net, rule, data, learn.Settings(batch_size=400)).epoch()
 
 
 @pytest.mark.parametrize("spec, sentence", [
