@@ -15,7 +15,7 @@ from .errors import InputError, brief, integer
 from .layers import Shape
 from .network import Network, a_network
 from .optim import Optimizer
-from .rules import RULES, Rule
+from .rules import RULES, Credit, Rule
 from .tree import Tree, leaves, same_shapes
 
 PROBABLE = "cross_entropy"  # the loss whose targets are probabilities
@@ -94,7 +94,8 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
         draw = np.random.default_rng(0)
         fresh, shapes = init(net, draw, samples)
         tree("params", params, fresh, f"this network with samples of shape {samples}")
-        tree("state", state, rule.init(draw, net, fresh, shapes), f"rule {name_of(rule)} with this network")
+        owned = state_of(rule, rule.init(draw, net, fresh, shapes))
+        tree("state", state, owned, f"rule {name_of(rule)} with this network")
         opt.fits = fits = Fits(net, rule, samples, shapes[-1], network.least_batch(net, samples))
     enough("the number of samples in x", len(x), fits.least)
     targets(y, (len(x), *fits.output))
@@ -226,6 +227,48 @@ def network_and_rule(net: Network, rule: object) -> None:
     except TypeError:
         raise InputError(f"the method credit of rule {type(rule).__name__} does not take what a step hands it, "
                          "expected credit(self, net, params, state, tape, y, rng=None)") from None
+
+
+def state_of(rule: Rule, came: Tree) -> Tree:
+    """Return what a rule's `init` has returned; raise InputError if it is no tree of floats.
+
+    Examples
+    --------
+    >>> from nobackprop import rules
+    >>> state_of(rules.BP(), "x")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: the method init of rule BP returned 'x', expected a tree of arrays of floats, or None
+    """
+    for path, leaf in leaves(came):
+        try:
+            array_module(leaf)
+            fits = leaf.dtype.kind == "f"
+        except TypeError:
+            fits = False
+        if not fits:
+            raise InputError(f"the method init of rule {type(rule).__name__} returned {brief(leaf)}"
+                             f"{f' at {path}' * bool(path)}, expected a tree of arrays of floats, or None")
+    return came
+
+
+def credit(net: Network, rule: Rule, came: object) -> None:
+    """Raise InputError unless a rule's `credit` has returned a Credit with an entry for each block.
+
+    Examples
+    --------
+    >>> from nobackprop import models, rules
+    >>> credit(models.build("mlp:4", (3,), 2), rules.BP(), rules.Credit([]))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: the method credit of rule BP returned gradients for 0 blocks, expected a list of 2, \
+with None for a block that does not move
+    """
+    said = f"the method credit of rule {type(rule).__name__} returned"
+    if not isinstance(came, Credit):
+        raise InputError(f"{said} {brief(came)}, expected a Credit")
+    if not isinstance(came.grads, list | tuple) or len(came.grads) != len(net):
+        what = f"for {len(came.grads)} blocks" if isinstance(came.grads, list | tuple) else brief(came.grads)
+        raise InputError(f"{said} gradients {what}, expected a list of {len(net)}, with None for a block that does not "
+                         "move")
 
 
 def seed(value: object) -> int:

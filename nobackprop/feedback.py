@@ -129,7 +129,24 @@ def draw_like(rng: np.random.Generator, params: Tree, draw: Draw) -> Tree:
     >>> list(B[0]), B[0]["W"].shape
     (['W'], (3, 4))
     """
-    return tree_map(lambda W: draw(rng, W.shape), weights(params))
+    return tree_map(lambda W: drawn(rng, W.shape, draw), weights(params))
+
+
+def drawn(rng: np.random.Generator, shape: tuple[int, ...], draw: Draw) -> Array:
+    """Return draw(rng, shape); raise InputError if it is no array of that shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> drawn(np.random.default_rng(0), (3, 4), lambda rng, shape: rng.random(5))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: draw returned an array of shape (5,), expected floats of shape (3, 4)
+    """
+    B = draw(rng, shape)
+    if not isinstance(B, np.ndarray) or B.shape != shape or B.dtype.kind != "f":
+        came = f"an array of shape {B.shape}" if isinstance(B, np.ndarray) and B.dtype.kind == "f" else brief(B)
+        raise InputError(f"draw returned {came}, expected floats of shape {shape}")
+    return B
 
 
 def gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

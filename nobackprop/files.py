@@ -4,11 +4,12 @@ from __future__ import annotations
 import io
 import math
 import os
+import stat
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -78,7 +79,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path : path
-        The file that is to be written.
+        The file that is to be written.  If it is a symbolic link, the file that the link leads to is written.
 
     Yields
     ------
@@ -87,8 +88,15 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
+    InputError
+        If `path` is there and is no regular file, such as a folder, a device or a pipe, or if this user may not write
+        to it.
     OSError
         If the file cannot be written.
+
+    Notes
+    -----
+    A file that was there keeps its permissions.  Root may write to every file, and so replaces read-only ones.
 
     Examples
     --------
@@ -99,18 +107,47 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     Path(folder, "a.txt").read_text()
     'all of it'
     """
-    path = named(path)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    place = Path(os.path.realpath(named(path)))  # so that a link stays one
+    there = _replaceable(path, place)
+    handle, name = tempfile.mkstemp(dir=place.parent, suffix=place.suffix)
     os.close(handle)
     partial = Path(name)
     try:
         yield partial
-        partial.chmod(0o644)  # mkstemp makes files that nobody else can read
+        if there is None:
+            partial.chmod(0o644)  # mkstemp makes files that nobody else can read
+        else:
+            if os.name == "posix" and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+                with suppress(OSError):  # only root may give a file away
+                    os.chown(partial, there.st_uid, there.st_gid)
+            partial.chmod(stat.S_IMODE(there.st_mode))
         with partial.open("rb+") as file:
             os.fsync(file.fileno())  # or a crash of the machine could leave the new name with nothing behind it
-        partial.replace(path)
+        _replaceable(path, place)  # a run may take days, and something else may have come there
+        partial.replace(place)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _replaceable(path: str | os.PathLike[str], place: Path) -> os.stat_result | None:
+    """What is at a place, None if nothing is; InputError unless it is a regular file that this user may write to."""
+    try:
+        there = place.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(there.st_mode):
+        raise InputError(f"cannot write {path}: there is {_kind(there.st_mode)} of that name, expected a regular file "
+                         "or a new name")
+    if not os.access(place, os.W_OK):
+        raise InputError(f"cannot write {path}: the file is read-only, expected one that can be written to")
+    return there
+
+
+def _kind(mode: int) -> str:
+    """What stands under a name that is no regular file's, in words."""
+    return next((words for kind, words in (
+        (stat.S_IFDIR, "a folder"), (stat.S_IFIFO, "a pipe"), (stat.S_IFSOCK, "a socket"), (stat.S_IFCHR, "a device"),
+        (stat.S_IFBLK, "a device")) if stat.S_IFMT(mode) == kind), "something else")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 
 from .backend import Array, array_module
 from .errors import integer, yes_or_no
-from .feedback import Draw
+from .feedback import Draw, drawn
 from .kernels import convolution, linear, pool
 from .kernels.unfold import groups, out_size, unfold
 
@@ -96,7 +96,7 @@ class DenseHead:
     """
 
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
-        return draw(rng, (classes, math.prod(shape)))
+        return drawn(rng, (classes, math.prod(shape)), draw)
 
     def forward(self, B: Array, h: Array) -> Array:
         return linear.forward(B, rows(h))
@@ -146,7 +146,7 @@ class ConvHead:
         yes_or_no(f"average of {type(self).__name__}", self.average)
 
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
-        return draw(rng, (classes, self.kernel**2 * shape[-1]))
+        return drawn(rng, (classes, self.kernel**2 * shape[-1]), draw)
 
     def forward(self, B: Array, h: Array) -> Array:
         return linear.forward(B, self.patch(h))
@@ -259,7 +259,7 @@ class PoolHead:
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
         size = self.size(shape)
         side = [n // size for n in shape[:-1]]
-        return draw(rng, (classes, math.prod(side) * shape[-1]))
+        return drawn(rng, (classes, math.prod(side) * shape[-1]), draw)
 
     def forward(self, B: Array, h: Array) -> Array:
         return linear.forward(B, self.pooled(h))

@@ -86,6 +86,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     tape = rule.forward(net, params, state, x, rng)
     opt_state(rule.align(net, params, state, tape, y, rng))
     credit = rule.credit(net, params, state, tape, y, rng)
+    checks.credit(net, rule, credit)
     opt_state(credit.state)
     opt(credit.grads)
     network.remember(net, params, tape)
@@ -203,7 +204,7 @@ class Run:
         checks.enough("the number of training samples", samples, least)
         self.cuts = cuts(samples, self.settings.batch_size, least)
         state = tree_map(lambda array: array.astype(self.settings.dtype),
-                         self.rule.init(draw_state, net, params, shapes))
+                         checks.state_of(self.rule, self.rule.init(draw_state, net, params, shapes)))
         self.optimizers = [bind(self.settings.optimizer, to_module(tree, xp), self.settings.lr,
                                 self.settings.weight_decay) for tree in (params, state)]
         self.optimizers[0].fits = checks.Fits(net, self.rule, data.shape, shapes[-1], least, one_hot=True)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Optimizer:
         The learning rate, any finite number; below 0 the optimiser climbs.  It may be set anew between steps, as
         schedules do.
     weight_decay : float
-        lam, above; any finite number, below 0 for weights that grow.
+        How strongly weights are pulled towards 0: lam at the top of this file.  Any finite number; below 0 they grow.
     decoupled : bool
         Whether weight decay is decoupled from the gradient.
 
@@ -104,7 +105,7 @@ class Optimizer:
     ------
     InputError
         If a number is not finite, if an option is out of its range, or if the tree holds what an optimiser cannot
-        write into: anything but contiguous arrays of floats, each with a path of its own.
+        write into: anything but contiguous arrays of floats, each with a path and with memory of its own.
 
     Examples
     --------
@@ -149,6 +150,9 @@ class Optimizer:
             self.steps[path] = 0
             if w.dtype not in self.scratch:
                 self.scratch[w.dtype] = xp.empty(HOST_BLOCK if xp is np else DEVICE_BLOCK, w.dtype)
+        for (path, (w, _)), (other, (v, _)) in combinations(self.slots.items(), 2):
+            if (xp := array_module(w)) is array_module(v) and xp.may_share_memory(w, v):
+                raise InputError(f"the leaves {path} and {other} share memory: an optimiser would move it twice")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("lr", "weight_decay"):
@@ -166,9 +170,12 @@ class Optimizer:
         Returns
         -------
         bool
-            False for an equal copy, and also if an array of the tree has been replaced by another one.
+            False for an equal copy, and also if an array of the tree has been taken out or replaced by another one.
         """
-        return tree is self.tree and all(node[key] is child for node, key, child in self.nodes)
+        try:
+            return tree is self.tree and all(node[key] is child for node, key, child in self.nodes)
+        except LookupError:
+            return False
 
     def __call__(self, grads: Tree) -> None:
         """Make one step along the gradients.
@@ -185,15 +192,30 @@ class Optimizer:
         """
         given = list(leaves(grads))
         for path, g in given:
-            came = getattr(g, "shape", None)
-            if path not in self.slots or self.slots[path][0].shape != came:
-                raise InputError(f"a gradient {brief(g) if came is None else came} came for {path}, expected "
-                                 f"{self.slots[path][0].shape if path in self.slots else 'none there'}")
+            self._check(path, g)
         for path, g in given:
             w, memories = self.slots[path]
             self.steps[path] += 1
             decay = 0.0 if leaf_name(path) in LOCAL else self.weight_decay
             self.update_leaf(path, decay, w.reshape(-1), g.reshape(-1), memories)
+
+    def _check(self, path: str, g: Array) -> None:
+        """Raise InputError unless g can be the gradient of the leaf at that path."""
+        if path not in self.slots:
+            there = [*self.slots][:4] + ["..."] * (len(self.slots) > 4)
+            raise InputError(f"the gradients are {_shown(g)}{f' at {path}' * bool(path)}, expected arrays at "
+                             f"{', '.join(there) or 'no place'} alone")
+        w = self.slots[path][0]
+        try:
+            xp = array_module(w, g)
+        except TypeError:
+            xp = None
+        if xp is None or g.shape != w.shape or g.dtype.kind not in "biuf":
+            raise InputError(f"the gradient {f'of {path} ' * bool(path)}is {_shown(g)}, expected real numbers of shape "
+                             f"{w.shape}, in an array of the same module as the leaf")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.slots)} arrays, lr={self.lr:g}, weight_decay={self.weight_decay:g})"
 
     def update_leaf(self, path: str, decay: float, w: Array, g: Array, memories: list[Array]) -> None:
         """Make the step of one leaf, block by block.
@@ -243,6 +265,12 @@ class Optimizer:
             into the memories, never into g; `scratch` is for numbers in between.
         """
         raise NotImplementedError
+
+
+def _shown(g: object) -> str:
+    """What came as a gradient, in a few words."""
+    shape, kind = getattr(g, "shape", None), getattr(g, "dtype", None)
+    return brief(g) if shape is None or kind is None else f"an array of shape {shape} and type {kind}"
 
 
 class SGD(Optimizer):

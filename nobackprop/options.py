@@ -1,16 +1,18 @@
 """The options of a rule: the fields of a dataclass, each of the kind that its default is of.
 
-A number is finite and above 0 and an integer at least 1, if the field does not say otherwise by `number` or `one_of`.
+A number is above 0 and an integer at least 1, if the field does not say otherwise by `number` or `one_of`.  A number
+that is not 0 is of a size from 1e-8 to 1e8, so that float32 holds its square and what it is multiplied by.
 """
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection
 from dataclasses import Field, field
 from numbers import Integral, Real
 from typing import Any
 
-from .errors import InputError, unknown
+from .errors import InputError, brief, unknown
+
+SMALLEST, LARGEST = 1e-8, 1e8  # sizes of an option that is a number
 
 
 def number(default: float, wanted: str, fits: Callable[[float], bool]) -> Any:
@@ -114,13 +116,15 @@ def checked(option: Field[Any], came: Any) -> Any:
             kind, wanted, fits = int, "an integer, at least 1", real and isinstance(value, Integral) and int(value) >= 1
         case float():
             kind, wanted, above = float, said.get("wanted", "a positive number"), said.get("fits", lambda x: x > 0)
-            fits = real and abs(value) <= sys.float_info.max and above(value)
+            fits = real and value == value and above(value)  # NaN is not equal to itself
+            if fits and value and not SMALLEST <= abs(value) <= LARGEST:
+                raise InputError(f"{option.name} must be {wanted} of a size from 1e-8 to 1e8, got {brief(came)}")
         case str():
             kind, wanted, fits = str, "a name", isinstance(value, str)
         case default:
             kind, wanted, fits = lambda value: value, "a function", callable(value) or not callable(default)
     if not fits:
-        raise InputError(f"{option.name} must be {wanted}, got {came!r}")
+        raise InputError(f"{option.name} must be {wanted}, got {brief(came)}")
     if "known" in said and value not in said["known"]:
         raise unknown(said["what"], value, said["known"])
     return kind(value)

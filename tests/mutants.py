@@ -140,7 +140,7 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("another rule on the same network is not looked at",
                "(net, rule, samples) != (fits.net, fits.rule, fits.samples)",
                "(net, samples) != (fits.net, fits.samples)", "tests/test_checks.py"),
-        Mutant("a state of another network is taken", 'tree("state", state, rule.init(draw, net, fresh, shapes),',
+        Mutant("a state of another network is taken", 'tree("state", state, owned,',
                'tree("state", state, state,', "tests/test_checks.py"),
         Mutant("parameters of another network are taken", 'tree("params", params, fresh,',
                'tree("params", params, params,', "tests/test_checks.py"),

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass, replace
 
 import fakecupy
 import numpy as np
@@ -451,3 +452,81 @@ def test_complex_numbers_are_refused_before_anything_moves(which):
     pair = {"x": case.x, "y": case.y} | changed
     with pytest.raises(InputError, match="expected real numbers"):
         learn.evaluate(case.net, case.params, **pair)
+
+
+# ---------------------------------------------------------------- rules of one's own
+
+
+@dataclass(frozen=True)
+class Mine(rules.BP):
+    """Backpropagation that returns what it is told to, or the true thing for "true"."""
+
+    returned: object = "true"
+    state: object = None
+
+    def __post_init__(self):
+        """Options of these kinds are for tests alone."""
+
+    def init(self, rng, net, params, shapes):
+        return self.state
+
+    def credit(self, net, params, state, tape, y, rng=None):
+        true = super().credit(net, params, state, tape, y, rng)
+        return true if self.returned == "true" else self.returned
+
+
+@pytest.mark.parametrize("returned, sentence", [
+    (None, "returned None, expected a Credit"), ([], r"returned \[\], expected a Credit"),
+    (3, "returned 3, expected a Credit"),
+    (rules.Credit([]), "returned gradients for 0 blocks, expected a list of 2, with None for a block that does not "
+                       "move$"),
+    (rules.Credit([None] * 3), "returned gradients for 3 blocks, expected a list of 2"),
+    (rules.Credit(None), "returned gradients None, expected a list of 2"),
+    (rules.Credit({}), "returned gradients {}, expected a list of 2"),
+    (rules.Credit("ab"), "returned gradients 'ab', expected a list of 2"),
+])
+def test_what_credit_returns_is_looked_at(returned, sentence):
+    sentence = f"^the method credit of rule Mine {sentence}"
+    case = Stepped("bp")
+    case.net, case.params = NET, network.init(NET, np.random.default_rng(0), (5,))[0]
+    with pytest.raises(InputError, match=sentence):
+        learn.step(NET, Mine(returned), case.params, None, SGD(case.params, 0.1), SGD(None, 0.1), case.x, case.y,
+                   case.rng)
+    with pytest.raises(InputError, match=sentence):
+        learn.fit(NET, Mine(returned), tiny())
+
+
+@pytest.mark.parametrize("state", ["x", 3, ["x"], {"B": 1.0}, [np.arange(3)], [np.array(["x"])], [np.ones(2) * 1j]],
+                         ids=repr)
+def test_a_state_is_made_of_floats(state):
+    params = network.init(NET, np.random.default_rng(0), (5,))[0]
+    sentence = "^the method init of rule Mine returned .*, expected a tree of arrays of floats, or None$"
+    with pytest.raises(InputError, match=sentence):
+        Run(NET, Mine(state=state), tiny())
+    with pytest.raises(InputError, match=sentence):
+        learn.step(NET, Mine(state=state), params, None, SGD(params, 0.1), SGD(None, 0.1), np.ones((2, 5)),
+                   np.eye(3)[:2], np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda rng, shape: rng.random((shape[0] + 1, *shape[1:])), lambda rng, shape: rng.random(), lambda rng, shape: None,
+    lambda rng, shape: np.ones((*shape, 1)), lambda rng, shape: rng.random(shape).tolist(),
+    lambda rng, shape: np.ones(shape, int)], ids=["a row more", "a number", "None", "an axis more", "a list",
+                                                  "integers"])
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if hasattr(rule, "draw") and name != "usf"])
+def test_what_a_draw_returns_is_looked_at(name, wrong):
+    data = tiny()
+    sizes = "4,3,4" if name in ("al", "asap") else "4,3"
+    with pytest.raises(InputError, match="^draw returned .*, expected floats of shape"):
+        run = Run(models.build(f"mlp:{sizes}", data.shape, 3), replace(RULES[name], draw=wrong), data)
+        run.epoch()  # brsf draws anew in every step
+
+
+@pytest.mark.parametrize("take", [lambda params: params[0][0].pop("b"), lambda params: params.pop(),
+                                  lambda params: params[0].pop(), lambda params: params[0].clear(),
+                                  lambda params: params[-1].clear()])
+def test_a_step_notices_an_array_that_was_taken_out(take):
+    case = Stepped("fa")
+    case.step()
+    take(case.params)
+    case.refuses("the optimiser of params writes into other arrays")

@@ -5,12 +5,14 @@ import functools
 import gzip
 import http.server
 import io
+import math
 import os
 import socket
 import threading
 import tracemalloc
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from fractions import Fraction
 from hashlib import sha256
 from pathlib import Path
 
@@ -381,6 +383,80 @@ def test_features_that_differ_by_rounding_alone_are_only_centred(values, mean, s
 def test_small_differences_that_are_not_rounding_are_scaled_up(x):
     x = x[np.arange(60) % 2, None]
     assert from_arrays(**task(x_train=x, x_test=x[:30])).x_train.std() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("rows, middle, reach, kind", [
+    (200_000, 1.7e15, 1e3, "float64"),
+    (20_000, 1.7e18, 1e7, "float64"),
+    (20_000, -1.7e18, 1e7, "int64"),
+    (400, 1.7e9, 400, "float32"),
+    (40, 1e14, 1, "float64"),
+    (400, -3.0, 1e-14, "float64"),
+    (400, 1e-30, 1e-44, "float64"),
+    (400, 2.0**40, 3, "int64"),
+    (400, 2.0**63, 1e6, "uint64"),
+    (400, 60.0, 0.1, "float16"),
+])
+@pytest.mark.parametrize("shape", [(2,), (2, 1, 2)])
+def test_what_varies_is_scaled_however_far_from_0_it_is(rows, middle, reach, kind, shape):
+    """The reference is made of Python's own integers and fractions."""
+    rng = np.random.default_rng(0)
+    rows //= shape[0] if len(shape) == 3 else 1
+    x = rng.normal(size=(rows, *shape))
+    x[..., 1] = middle + reach * rng.uniform(-1, 1, (rows, *shape[:-1]))
+    if kind != "float64":
+        x[..., 0] = np.rint(9 + 2 * x[..., 0])
+        x = x.astype(kind)
+    y = np.arange(rows) % 2
+    data = from_arrays("far", x, y, x, y, validation=rows // 10)
+    exact = [Fraction(v) if kind.startswith("float") else Fraction(int(v)) for v in
+             from_arrays_rows(x, y, rows // 10)[..., 1].ravel().tolist()]
+    mean = sum(exact) / len(exact)
+    deviation = math.sqrt(sum((v - mean)**2 for v in exact) / len(exact))
+    found = data.x_train[..., 1].astype("float64").ravel()
+    assert data.scale[1] == pytest.approx(deviation, rel=1e-9)
+    # float64 holds the mean up to half a unit of its last digit, and so does what is subtracted from
+    assert abs(found.mean()) <= 1e-6 + 2 * np.spacing(abs(middle)) / deviation
+    assert found.std() == pytest.approx(1, abs=1e-5 + np.spacing(abs(middle)) / deviation)
+
+
+def from_arrays_rows(x, y, validation):
+    """The rows of x that `from_arrays` makes the training part: it chooses them by the labels alone."""
+    rows = np.arange(len(y), dtype="float32").reshape(-1, 1)
+    return x[from_arrays("rows", rows, y, rows, y, validation=validation, standardise=False).x_train[:, 0].astype(int)]
+
+
+@pytest.mark.parametrize("rows", [60, 60_000])
+@pytest.mark.parametrize("kind, scaled", [("float16", 3), ("float32", 3), ("float64", 3)])
+def test_rounding_is_a_matter_of_values_and_not_of_their_number(rows, kind, scaled):
+    """One unit of the last digit is rounding, however many values there are; some units are not."""
+    one = np.array([1.0], kind)
+    near, far = one + np.finfo(kind).eps, one + scaled * np.finfo(kind).eps
+    for other, varies in ((near, False), (far, True)):
+        x = np.where(np.arange(rows)[:, None] // 2 % 2, other, one)
+        assert x.dtype == kind
+        y = np.arange(rows) % 2
+        assert (from_arrays("near", x, y, x, y, validation=4).scale[0] != 1) == varies
+
+
+@pytest.mark.parametrize("middle, reach", [(2**60, 200), (2**60, 20), (2**60, 1), (-2**62, 1000)])
+def test_integers_that_float64_does_not_tell_apart_are_refused(middle, reach):
+    x = np.array([[middle - reach, 1], [middle + reach, 2]])[np.arange(60) % 2]
+    said = sentence(from_arrays, **task(x_train=x, x_test=x[:30]))
+    assert f"x_train holds integers from {middle - reach} to {middle + reach} in channel or feature 0" in said
+    x = x - [middle, 0]
+    assert from_arrays(**task(x_train=x, x_test=x[:30])).x_train.std(0) == pytest.approx(1, abs=1e-5)
+    x = np.full((60, 1), middle)  # a constant
+    assert same(from_arrays(**task(x_train=x, x_test=x[:30])).x_train, np.zeros((54, 1), "float32"))
+
+
+def test_ordinary_features_keep_the_bits_of_the_plain_formulas():
+    """Stored results and checkpoints were made with these."""
+    x = np.random.default_rng(0).normal(1000, 1, (60, 3))
+    y = np.arange(60) % 2
+    data, x = from_arrays("mine", x, y, x, y, validation=10), from_arrays_rows(x, y, 10)
+    mean = x.mean(0, dtype="float64")
+    assert same(data.mean, mean) and same(data.scale, np.sqrt(np.square((x - mean) / 1024).sum(0) / 50) * 1024)
 
 
 def test_means_far_above_deviations_keep_their_digits():

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import stat
 import struct
 import threading
@@ -16,8 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_data import memory_below, sentence, sparse
 
-from nobackprop import files, tree
+from nobackprop import figures, files, saving, tree
+from nobackprop.data import idx
 from nobackprop.errors import InputError
+from nobackprop.experiments import results
 from nobackprop.files import atomic
 
 
@@ -55,9 +58,116 @@ def test_an_exception_midway_leaves_nothing_where_nothing_was(tmp_path):
 
 def test_a_file_that_cannot_take_its_name_is_removed(tmp_path):
     (tmp_path / "a" / "full").mkdir(parents=True)
-    with pytest.raises(OSError), atomic(tmp_path / "a") as partial:
+    with pytest.raises(InputError, match="there is a folder of that name"), atomic(tmp_path / "a") as partial:
         partial.write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes, sockets and permissions of POSIX")
+class TestWhatIsThere:
+    """Everything that writes goes through `atomic`; what it does to links, pipes and read-only files is shown here."""
+
+    WRITERS = {
+        "atomic": lambda path: TestWhatIsThere.plain(path),
+        "tree": lambda path: tree.save(path, [np.ones(3)]),
+        "file": lambda path: saving.write(path, "model", {}, {"a": np.ones(3)}),
+        "results": lambda path: results.write(path, {}),
+        "idx": lambda path: idx.write_idx(path, np.zeros(3, np.uint8)),
+        "figure": lambda path: figures.write(figures.Figure(), path),
+    }
+
+    @staticmethod
+    def plain(path):
+        with atomic(path) as partial:
+            partial.write_text("new")
+
+    @pytest.mark.parametrize("writer", WRITERS)
+    def test_a_pipe_stays_one(self, tmp_path, writer):
+        path = tmp_path / "a.png"
+        os.mkfifo(path)
+        said = sentence(self.WRITERS[writer], path)
+        assert said == f"cannot write {path}: there is a pipe of that name, expected a regular file or a new name"
+        assert stat.S_ISFIFO(path.stat().st_mode) and len(list(tmp_path.iterdir())) == 1
+
+    def test_a_socket_stays_one(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind("a")
+            assert "there is a socket of that name" in sentence(self.plain, "a")
+        assert stat.S_ISSOCK(Path("a").stat().st_mode)
+
+    @pytest.mark.parametrize("kind", [stat.S_IFCHR, stat.S_IFBLK])
+    def test_a_device_is_refused(self, tmp_path, monkeypatch, kind):
+        """Not a device of the machine's: the file only says that it is one."""
+        path, true = tmp_path / "a", Path.stat
+        path.write_text("old")
+
+        def said(self, **options):
+            found = list(true(self, **options))
+            found[0] = kind | 0o666
+            return os.stat_result(found)
+        monkeypatch.setattr(Path, "stat", said)
+        assert "there is a device of that name" in sentence(self.plain, path)
+        assert path.read_text() == "old"
+
+    def test_what_came_during_the_block_is_not_replaced(self, tmp_path):
+        path = tmp_path / "a"
+        with pytest.raises(InputError, match="there is a pipe"), atomic(path):
+            os.mkfifo(path)
+        assert stat.S_ISFIFO(path.stat().st_mode) and len(list(tmp_path.iterdir())) == 1
+
+    @pytest.mark.parametrize("writer", WRITERS)
+    @pytest.mark.parametrize("there", [True, False])
+    @pytest.mark.parametrize("links", [1, 2])
+    def test_a_link_is_followed(self, tmp_path, writer, there, links):
+        """The new file is next to the target all the time, as a rename needs it to be on the same disk."""
+        (tmp_path / "away").mkdir()
+        target = tmp_path / "away" / "target.png"
+        if there:
+            target.write_text("old")
+        names = [tmp_path / f"{i}.png" for i in range(links)]
+        for name, to in zip(names, [*names[1:], Path("away") / "target.png"], strict=True):
+            name.symlink_to(to)
+        self.WRITERS[writer](names[0])
+        assert all(name.is_symlink() for name in names) and not target.is_symlink()
+        assert target.stat().st_size > 0 and target.read_bytes() != b"old"
+        assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(
+            ["away", "target.png", *(name.name for name in names)])
+
+    def test_a_link_to_itself_is_one_sentence(self, tmp_path):
+        (tmp_path / "a").symlink_to("a")
+        with pytest.raises(InputError, match="cannot write .*symbolic links"), files.writing(tmp_path / "a"):
+            pass
+        assert (tmp_path / "a").is_symlink()
+
+    @pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755])
+    def test_a_file_keeps_its_permissions(self, tmp_path, mode):
+        path = tmp_path / "a"
+        path.write_text("old")
+        path.chmod(mode)
+        self.plain(path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode and path.read_text() == "new"
+
+    def test_a_read_only_file_is_written_by_root_alone(self, tmp_path):
+        path = tmp_path / "a"
+        path.write_text("old")
+        path.chmod(0o400)
+        if os.access(path, os.W_OK):  # of root
+            self.plain(path)
+            assert path.read_text() == "new"
+        else:
+            assert "the file is read-only" in sentence(self.plain, path)
+            assert path.read_text() == "old"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o400
+
+    def test_a_file_that_may_not_be_written_is_refused(self, tmp_path, monkeypatch):
+        """As a user who is not root sees it."""
+        path = tmp_path / "a"
+        path.write_text("old")
+        monkeypatch.setattr(os, "access", lambda *args, **options: False)
+        assert sentence(self.plain, path) == (f"cannot write {path}: the file is read-only, expected one that can be "
+                                              "written to")
+        assert contents(tmp_path) == {"a": "old"}
 
 
 def test_two_writers_at_once_do_not_mix(tmp_path):

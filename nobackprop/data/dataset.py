@@ -273,7 +273,8 @@ def from_arrays(
         The seed of the random choice, from 0 to 2**32 - 1.
     standardise : bool, optional
         Whether all parts are shifted and scaled so that every channel of the images, or every feature of the vectors,
-        has mean 0 and standard deviation 1 over the training part.  A constant channel or feature is only shifted.
+        has mean 0 and standard deviation 1 over the training part.  A channel or feature that is constant, up to
+        rounding, is only shifted.
 
     Returns
     -------
@@ -284,8 +285,8 @@ def from_arrays(
     ------
     InputError
         If an argument is not as described here, if the arrays do not fit each other, if a class has fewer than two
-        training rows, or if nothing but zeros would be left of a channel or feature, as float32 holds no numbers that
-        are as small as its own.
+        training rows, if float64 does not tell the integers of a channel or feature apart, or if float32 would round
+        all numbers of a channel or feature to 0.
 
     Examples
     --------
@@ -463,16 +464,32 @@ def _chunks(x: np.ndarray) -> list[slice]:
 def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean and scale of each channel or feature; the scale is 1 if its values differ by rounding alone."""
     axes = tuple(range(x.ndim - 1))
-    count = x.size // x.shape[-1]
-    mean = x.mean(axes, dtype=np.float64)
+    count, chunks = x.size // x.shape[-1], _chunks(x)
+    top, bottom, largest = x.max(axes), x.min(axes), _largest(x)
+    spread = top.astype(np.float64) - bottom
     # small deviations are enlarged by a power of two, which rounds nothing: the squares of 1e-200 would all be 0
-    unit = np.ldexp(1.0, np.minimum(-np.frexp(_largest(x))[1], 1000))
-    squares = sum(np.square(np.subtract(x[rows], mean, dtype=np.float64) * unit).sum(axes) for rows in _chunks(x))
+    unit = np.ldexp(1.0, np.minimum(-np.frexp(largest)[1], 1000))
+    mean = x.mean(axes, dtype=np.float64)
+    squares = sum(np.square(np.subtract(x[rows], mean, dtype=np.float64) * unit).sum(axes) for rows in chunks)
     deviation = np.sqrt(squares / count) / unit
-    # the mean is rounded `count` times in float64, and each value once in its own type; a deviation that is no larger
-    # than these rounding errors is one itself, and dividing by it would make them large
-    rounding = max(count * np.finfo(np.float64).eps, np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0)
-    return mean, np.where(deviation > rounding * np.abs(mean), deviation, 1.0)
+    # the mean is rounded up to `count` times; if that is not far below the deviation, the sums are taken once more, of
+    # the differences from the first value: they are exact, or small, and so their mean is as exact as they are
+    near = deviation <= 2**10 * count * np.finfo(np.float64).eps * np.abs(mean)
+    if near.any():
+        first = x[(0,) * len(axes)][near].astype(np.float64)
+        unit = np.ldexp(1.0, np.minimum(-np.frexp(spread[near])[1], 1000))
+
+        def differences(rows: slice) -> np.ndarray:
+            return np.subtract(x[rows][..., near], first, dtype=np.float64)
+        rest = sum(differences(rows).sum(axes) for rows in chunks) / count
+        squares = sum(np.square((differences(rows) - rest) * unit).sum(axes) for rows in chunks)
+        mean[near], deviation[near] = first + rest, np.sqrt(squares / count) / unit
+    if x.dtype.kind in "iu" and (lost := (top != bottom) & (spread < 2**8 * np.finfo(np.float64).eps * largest)).any():
+        at = np.flatnonzero(lost)[0]
+        raise InputError(f"x_train holds integers from {bottom[at]} to {top[at]} in channel or feature {at}, expected "
+                         "smaller ones: float64 does not tell them apart; subtract a whole number from them")
+    rounding = 2 * np.finfo(x.dtype).eps if x.dtype.kind == "f" else 0.0
+    return mean, np.where(spread > rounding * largest, deviation, 1.0)
 
 
 def _largest(x: np.ndarray) -> np.ndarray:

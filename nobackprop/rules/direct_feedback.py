@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import Array
-from ..feedback import Draw, gaussian
+from ..feedback import Draw, drawn, gaussian
 from ..heads import DenseHead
 from ..network import Network, Tape, backward
 from ..tree import Tree
@@ -98,7 +98,7 @@ class SharedDFA(DFA):
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the one matrix; see `Rule.init`."""
-        return self.draw(rng, (shapes[-1][0], max((math.prod(shape) for shape in shapes[1:-1]), default=1)))
+        return drawn(rng, (shapes[-1][0], max((math.prod(shape) for shape in shapes[1:-1]), default=1)), self.draw)
 
     def matrices(self, B: Tree, tape: Tape) -> list[Array]:
         """Return the first columns of B for every hidden block, one column for each unit; see `DFA.matrices`."""

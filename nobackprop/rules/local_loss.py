@@ -9,7 +9,7 @@ from typing import ClassVar, cast
 import numpy as np
 
 from ..backend import Array
-from ..feedback import Draw, gaussian
+from ..feedback import Draw, drawn, gaussian
 from ..heads import PoolHead
 from ..kernels import convolution, linear
 from ..kernels.similarity import d_deviation, d_similarity, deviation, similarity
@@ -221,7 +221,7 @@ class LocalSimilarity(LocalLoss):
 
     def module(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int) -> Tree:
         """Draw a dense map (F, F), or on images a convolution (planes, 9 planes); see `LocalLoss.module`."""
-        return self.draw(rng, (shape[-1], shape[-1] if len(shape) == 1 else KERNEL[0]**2 * shape[-1]))
+        return drawn(rng, (shape[-1], shape[-1] if len(shape) == 1 else KERNEL[0]**2 * shape[-1]), self.draw)
 
     def value(self, net: Network, b: Tree, h: Array, y: Array) -> Array:
         """Return the mean squared difference of the two tables of cosines; see `LocalLoss.value`."""

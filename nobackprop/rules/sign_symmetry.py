@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import Array, array_module
-from ..feedback import Draw, draw_like, gaussian, weights, with_feedback
+from ..feedback import Draw, draw_like, drawn, gaussian, weights, with_feedback
 from ..network import Network, Tape, backward
 from ..tree import Tree, tree_map
 from .base import Credit, Rule
@@ -81,7 +81,7 @@ class BrSF(FrSF):
 
     def refresh(self, rng: np.random.Generator, M: Tree) -> Tree:
         """Draw new magnitudes M for this step; see `Rule.refresh`."""
-        return tree_map(lambda m: array_module(m).asarray(abs(self.draw(rng, m.shape)).astype(m.dtype)), M)
+        return tree_map(lambda m: array_module(m).asarray(abs(drawn(rng, m.shape, self.draw)).astype(m.dtype)), M)
 
 
 @dataclass(frozen=True)
