@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,13 @@ settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, database=None)
 settings.register_profile("thorough", max_examples=300, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes must collect the same names: a name with an address in it is another one in each."""
+    wrong = [item.nodeid for item in items if re.search(r" at 0x[0-9a-fA-F]{6,}", item.nodeid)]
+    if wrong:
+        raise pytest.UsageError(f"the name of a test holds an address, give its parameters ids: {wrong[0]}")
 
 
 def pytest_collection_finish() -> None:

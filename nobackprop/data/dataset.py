@@ -480,7 +480,8 @@ def _statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         unit = np.ldexp(1.0, np.minimum(-np.frexp(spread[near])[1], 1000))
 
         def differences(rows: slice) -> np.ndarray:
-            return np.subtract(x[rows][..., near], first, dtype=np.float64)
+            apart: np.ndarray = np.subtract(x[rows][..., near], first, dtype=np.float64)
+            return apart
         rest = sum(differences(rows).sum(axes) for rows in chunks) / count
         squares = sum(np.square((differences(rows) - rest) * unit).sum(axes) for rows in chunks)
         mean[near], deviation[near] = first + rest, np.sqrt(squares / count) / unit

@@ -1,7 +1,7 @@
 """Forward-Forward: each hidden block tells inputs with their true label from others, by its activity."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, ClassVar
@@ -180,7 +180,7 @@ def at_first(block: Layer, other: Callable[[Activation], Layer]) -> Layer:
     >>> at_first(block, lambda f: Activation("identity")).layers
     (Activation(name='identity'), Activation(name='tanh'))
     """
-    others = chain([other], repeat(lambda f: f))
+    others: Iterator[Callable[[Activation], Activation]] = chain([other], repeat(lambda f: f))
     return block.with_activations(lambda f: next(others)(f))
 
 
