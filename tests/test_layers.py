@@ -37,6 +37,8 @@ from nobackprop.layers import (
 from nobackprop.leaf_names import LOCAL, RUNNING, TRANSPORTED, leaf_name
 from nobackprop.metrics import Listener
 from nobackprop.rules.dual_propagation import Dyad
+from nobackprop.rules.forward_forward import Labelled, Noted
+from nobackprop.studies.locality import Unanswered, Upward
 from nobackprop.studies.memory import buffers
 from nobackprop.studies.pipeline import SilentTop
 from nobackprop.tape import NOTHING, materialise
@@ -122,7 +124,9 @@ OTHERS: dict[str, tuple[Layer, Shape]] = {
     "listener": (Listener(Sequential((Dense(4), LayerNorm(), Activation("gelu")))), (5,)),
     "silent top": (SilentTop(3), (5,)),
     "dyad": (Dyad(Activation("tanh"), 1.0), (5,)),
+    "noted": (Noted("tanh"), (5,)),
 }
+BOUND = {Labelled, Upward, Unanswered}  # made for one batch or one tree of parameters
 
 
 def grown(layer: Layer, shape: Shape, forget: bool) -> int:
@@ -148,7 +152,13 @@ def test_a_layer_says_of_every_array_in_its_cache_what_it_is(name):
 
 
 def test_every_layer_of_the_package_is_asked():
-    assert subclasses(Layer) == {type(layer) for layer, _ in (LAYERS | OTHERS).values()}
+    assert subclasses(Layer) - BOUND == {type(layer) for layer, _ in (LAYERS | OTHERS).values()}
+
+
+def test_an_activation_with_a_label_keeps_what_the_activation_does():
+    layer = Labelled(Activation("tanh"), np.ones((3, 5)), np.eye(3)[[0, 2]])
+    _, cache = layer.forward(None, np.ones((2, 5)))
+    assert list(buffers(cache)) and not list(buffers(layer.keep(cache, NOTHING)[0]))
 
 
 def test_a_layer_that_does_not_say_it_is_found():

@@ -170,6 +170,30 @@ class ForwardForward(Rule):
         return sent
 
 
+@dataclass(frozen=True)
+class Noted(Activation):
+    """An activation that notes the shape of the samples that come to it.
+
+    Parameters
+    ----------
+    shapes : list of tuple
+        The shapes so far.
+
+    Examples
+    --------
+    >>> layer = Noted("relu")
+    >>> layer.out_shape((4, 4, 1)), layer.shapes
+    ((4, 4, 1), [(4, 4, 1)])
+    """
+
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def out_shape(self, shape: tuple[int, ...], params: Tree = None) -> tuple[int, ...]:
+        """Note the shape, which stays as it is."""
+        self.shapes.append(shape)
+        return shape
+
+
 def at_first(block: Layer, other: Callable[[Activation], Layer]) -> Layer:
     """Return a block with other(f) in the place of its first activation f.
 
@@ -200,14 +224,7 @@ def first_activation(block: Layer, shape: tuple[int, ...]) -> tuple[int, ...] | 
     (5,)
     """
     found: list[tuple[int, ...]] = []
-
-    @dataclass(frozen=True)
-    class Note(Layer):
-        def out_shape(self, shape: tuple[int, ...], params: Tree = None) -> tuple[int, ...]:
-            found.append(shape)
-            return shape
-
-    at_first(block, lambda f: Note()).out_shape(shape)
+    at_first(block, lambda f: Noted(f.name, found)).out_shape(shape)
     return found[0] if found else None
 
 

@@ -303,8 +303,8 @@ def markdown(ratios: dict[str, float] | None = None) -> str:
 STORED = ("the-field", "the-field-xor")  # in docs/results: digits, and two noisy XORs
 LACKS = {
     "shallow": "hidden blocks below the last one do not learn",
-    "pc": "with one nudge the error of its gradients is of the order beta (Theorem PC4); with `pc:beta=1`, which the "
-          "paper has, XOR was not learnt in this time",
+    "pc": "with one nudge the error of its gradients is of the order beta (Theorem PC4); `pc:beta=1`, which the paper "
+          "has, reached 0.70 on XOR",
     "ff": "the pass that predicts has no label: the output block reads units that learnt to see pairs of an input and "
           "a label",
     "pepita": "feedback through the weights below a block says nothing of those above it",
