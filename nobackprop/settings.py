@@ -65,7 +65,7 @@ def one_of(known: Iterable[str], default: str, help: str) -> Any:
     def check(name: str, value: object) -> object:
         check_name(name, value, known)
         return value
-    return field(default=default, metadata={"help": help, "kind": "name", "check": check, "known": known})
+    return _setting(default, help, "name", check, known)
 
 
 def text(default: str, help: str, check: Check = lambda name, value: value) -> Any:
@@ -79,9 +79,9 @@ def text(default: str, help: str, check: Check = lambda name, value: value) -> A
     return _setting(default, help, "name", check)
 
 
-def _setting(default: object, help: str, kind: str, check: Check) -> Any:
+def _setting(default: object, help: str, kind: str, check: Check, known: Iterable[str] = ()) -> Any:
     """A field with what the command line and the check need to know of it."""
-    return field(default=default, metadata={"help": help, "kind": kind, "check": check})
+    return field(default=default, metadata={"help": help, "kind": kind, "check": check, "known": known})
 
 
 def _augment(name: str, value: Any) -> str:

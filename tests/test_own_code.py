@@ -71,6 +71,7 @@ def test_every_way_to_name_it_gives_the_rule_and_its_options(spec, place, monkey
 @pytest.mark.parametrize("text, parts", [
     (r"C:\my rules\sign.py:Sign:scale=2", (r"C:\my rules\sign.py", "Sign", "scale=2")),
     ("/a/b.py:Sign:plan=a.py:b=1", ("/a/b.py", "Sign", "plan=a.py:b=1")),
+    ("/a/b.py:Sign:plan=c.py:d", ("/a/b.py", "Sign", "plan=c.py:d")),
     ("a.b:Sign", ("a.b", "Sign", "")), ("asap:k=4", None), ("mlp:8,8", None), ("conv3:0.25", None), ("a.py", None),
     ("./a.py:Sign.inner", None), ("", None), (":", None), ("a:b:c", ("a", "b", "c"))])
 def test_a_text_is_taken_apart_in_one_way(text, parts):

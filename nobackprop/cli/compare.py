@@ -49,7 +49,7 @@ def training_options(parser: Parser) -> None:
                         help="see nobackprop datasets; default: %(default)s")
     for option in (*fields(NetworkSettings), *fields(Settings)):
         read, metavar = READERS[option.metadata["kind"]]
-        if "known" in option.metadata:
+        if option.metadata["known"]:
             read = one_value(read, option.metadata["known"])
         parser.add_argument(f"--{option.name.replace('_', '-')}", type=read, metavar=metavar,
                             help=option.metadata["help"].replace("%", "%%"))
