@@ -41,6 +41,8 @@ class Source:
     classes : int, optional
         The number of classes of the published data set: files may hold fewer, and the Dataset then has fewer.  None if
         it is known only after loading.
+    task : str
+        What is to be learnt, see `Dataset`.  If it is not "classes", `classes` is the number of outputs.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Source:
     defaults: Mapping[str, object] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
     classes: int | None = None
+    task: str = "classes"
 
     def sizes(self) -> tuple[tuple[int, ...], int]:
         """Return the shape of one sample and the number of classes, without loading the data set.
@@ -86,6 +89,24 @@ def digits() -> Dataset:
         bunch.images[..., None], bunch.target, test_size=0.2, stratify=bunch.target, random_state=0
     )
     return from_arrays("digits", x, y, x_test, y_test, classes=10, validation=180)
+
+
+def diabetes() -> Dataset:
+    """Load how far the diabetes of 442 patients went within a year, from scikit-learn: a regression on 10 measurements.
+
+    Training, validation and test part are 70, 10 and 20 percent of them.
+
+    Examples
+    --------
+    >>> diabetes()
+    Dataset('diabetes', 309 + 44 + 89 inputs of shape (10,), 1 number)
+    """
+    from sklearn.datasets import load_diabetes
+    from sklearn.model_selection import train_test_split
+
+    bunch = load_diabetes(scaled=False)
+    x, x_test, y, y_test = train_test_split(bunch.data, bunch.target, test_size=0.2, random_state=0)
+    return from_arrays("diabetes", x, y, x_test, y_test, validation=44, names=("progression",))
 
 
 def xor(seed: int = 0) -> Dataset:
@@ -152,6 +173,8 @@ PHOTOS = {**WIDE, "model": "conv3:0.25"}
 DATASETS: dict[str, Source] = {
     "digits": Source(_made(digits), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
                      {**COMMON, "model": "mlp:128,128", "activation": "relu"}, (8, 8, 1), 10),
+    "diabetes": Source(_made(diabetes), "442 patients with 10 measurements and a number to predict, from scikit-learn",
+                       {**COMMON, "model": "mlp:32", "activation": "tanh", "loss": "squared"}, (10,), 1, "numbers"),
     "xor": Source(_made(xor), "6,000 vectors of 30 features in which two noisy XORs are hidden, computed and not read",
                   {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"}, (XOR_FEATURES,), 4),
     "mnist": Source(mnist, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE, (28, 28, 1), 10),

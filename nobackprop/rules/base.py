@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import network
 from ..backend import Array
+from ..data.tasks import TASKS
 from ..errors import InputError
 from ..network import Network, Tape
 from ..options import checked
@@ -53,6 +54,8 @@ class Rule:
         How the output block learns.  *From the error*: its gradients are those of backpropagation, bit for bit.  *From
         another activity*: those of its biases are, and its weights are updated with another activity than their input.
         Tests hold every rule to what it says here.
+    learns : tuple of str
+        Which of the tasks "classes", "numbers" and "labels" the rule can learn, see `data.Dataset`.
     sends_errors : bool
         Whether what blocks are sent are error signals, which can be compared with those of backpropagation; False for
         a rule that compares states.
@@ -81,6 +84,7 @@ class Rule:
 
     defaults: ClassVar[Mapping[str, object]] = {}
     output_learns: ClassVar[OutputLearns] = "from the error"
+    learns: ClassVar[tuple[str, ...]] = tuple(TASKS)
     sends_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -71,6 +71,7 @@ class ForwardForward(Rule):
     draw: Draw = gaussian
     scale: float = 6.0
     defaults: ClassVar[Mapping[str, object]] = {"activation": "relu", "lr": 3e-3}
+    learns: ClassVar[tuple[str, ...]] = ("classes",)  # a wrong label is another class
 
     def passes(self, net: Network) -> int:
         """Count the passes without a label, with the true one and with a wrong one; see `Rule.passes`."""
