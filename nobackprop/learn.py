@@ -197,8 +197,8 @@ class Run:
             raise InputError(f"rule {self.name} can learn {' and '.join(self.rule.learns)} only, {data.name} has "
                              f"{data.task}")
         if not TASKS[data.task].fits(net.loss):
-            raise InputError(f"the network's loss is {net.loss}, expected {' or '.join(losses(data.task))}: {data.name} "
-                             f"has {data.task}")
+            raise InputError(f"the network's loss is {net.loss}, expected {' or '.join(losses(data.task))}: "
+                             f"{data.name} has {data.task}")
         xp = open_device(device)
         keep_freed_memory()
         params, shapes = checks.init(net, draw_params, data.shape, self.settings.dtype)

@@ -13,7 +13,7 @@ from functools import cached_property
 from numbers import Real
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from ..errors import InputError, brief, check_name
 from .tasks import TASKS, Name, as_array, checked_names, understood, whole
@@ -283,9 +283,9 @@ def from_arrays(
         has mean 0 and standard deviation 1 over the training part.  A constant channel or feature is only shifted.
         Targets that are numbers are shifted and scaled, too.
     task : {"classes", "numbers", "labels"}, optional
-        What is to be learnt.  If it is left out, it is "classes" if `classes` is given, and else y_train decides: floating-point numbers are "numbers"; several 0 and 1
-        for each sample, or False and True, are "labels"; other rows of integers are "numbers", and all else is
-        "classes".
+        What is to be learnt.  If it is left out, it is "classes" if `classes` is given, and else y_train decides:
+        floating-point numbers are "numbers"; several 0 and 1 for each sample, or False and True, are "labels"; other
+        rows of integers are "numbers", and all else is "classes".
     names : sequence of text, bool or number, optional
         What the outputs are called.  If it is left out, classes that are not integers are called by themselves, in
         sorted order, and numbers and labels by the columns of a frame.

@@ -71,8 +71,8 @@ class Task:
     measure : callable
         measure(a, y) returns the value of every measure, of the outputs and the rows (N, C).
     answer : callable
-        answer(a, names, mean, scale) returns what outputs (N, C) mean to the user: names of classes (N,); numbers in the
-        user's units, (N, k) or (N,) if k is 1; or 0 and 1 (N, k).
+        answer(a, names, mean, scale) returns what outputs (N, C) mean to the user: names of classes (N,); numbers in
+        the user's units, (N, k) or (N,) if k is 1; or 0 and 1 (N, k).
     truth : callable
         truth(y, names, mean, scale) returns the rows (N, C) of what the user knows to be right: of what `answer` gives.
 
@@ -510,17 +510,17 @@ def losses(task: str) -> list[str]:
 # ---------------------------------------------------------------- what stands in records
 
 
-def task_of(record: Mapping[str, Any]) -> Task:
-    """Return the task of a record of a run or an epoch: that of which it has the first measure, or classes.
+def task_of(record: Mapping[str, Any], part: str) -> Task:
+    """Return the task of a record of a run, part "test", or an epoch, part "validation".
+
+    It is the one of which the record has the first measure; if there is none, it is that of classes.
 
     Examples
     --------
-    >>> task_of({"test_r2": None}).name, task_of({"validation_accuracy": 0.5}).name, task_of({}).name
-    ('numbers', 'classes', 'classes')
+    >>> task_of({"test_r2": None}, "test").name, task_of({"validation_accuracy": 0.5}, "validation").name
+    ('numbers', 'classes')
     """
-    return next((task for task in TASKS.values()
-                 if any(f"{part}_{task.measures[0].name}" in record for part in ("test", "validation"))),
-                TASKS["classes"])
+    return next((task for task in TASKS.values() if f"{part}_{task.measures[0].name}" in record), TASKS["classes"])
 
 
 def score(record: Mapping[str, Any], part: str) -> Any:
@@ -531,16 +531,16 @@ def score(record: Mapping[str, Any], part: str) -> Any:
     >>> score({"test_exact_match": 0.25}, "test")
     0.25
     """
-    return record[f"{part}_{task_of(record).measures[0].name}"]
+    return record[f"{part}_{task_of(record, part).measures[0].name}"]
 
 
-def measures_of(records: Sequence[Mapping[str, Any]]) -> list[Measure]:
-    """Return what was measured in some records, each once, in the order of TASKS.
+def measures_of(runs: Sequence[Mapping[str, Any]]) -> list[Measure]:
+    """Return what was measured in the records of some runs, each once, in the order of TASKS.
 
     Examples
     --------
     >>> [one.name for one in measures_of([{"test_r2": 0.5}, {"test_r2": 0.75}])]
     ['r2', 'mean_error']
     """
-    names = {task_of(record).name for record in records} or {"classes"}
+    names = {task_of(run, "test").name for run in runs} or {"classes"}
     return [one for task in TASKS.values() if task.name in names for one in task.measures]

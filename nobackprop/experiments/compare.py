@@ -13,6 +13,7 @@ import numpy as np
 from .. import __version__, checks, models, rules, workers
 from ..backend import open_device
 from ..data import DATASETS, Dataset, load
+from ..data.tasks import score
 from ..errors import InputError, check_name, integer
 from ..learn import Run
 from ..settings import NAMES, NetworkSettings, Settings, choose
@@ -217,7 +218,7 @@ class Comparison:
 
     def finished(self) -> list[dict[str, Any]]:
         """Return the records of the runs that reached their end."""
-        return [run for run in self.results["runs"] if run["test_accuracy"] is not None]
+        return [run for run in self.results["runs"] if score(run, "test") is not None]
 
 
 def _check_before_loading(config: dict[str, Any], name: str) -> None:
