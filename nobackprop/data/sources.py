@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import InputError, check_name, integer
 from ..files import named
+from . import own
 from .cifar import cifar10, cifar100
 from .dataset import SEEDS, Dataset, flag, from_arrays
 from .mnist import fashion_mnist, mnist
@@ -170,6 +171,8 @@ WIDE = {
 }
 PHOTOS = {**WIDE, "model": "conv3:0.25"}
 
+OWN = {**COMMON, "model": "mlp:128,128", "activation": "relu"}
+
 DATASETS: dict[str, Source] = {
     "digits": Source(_made(digits), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
                      {**COMMON, "model": "mlp:128,128", "activation": "relu"}, (8, 8, 1), 10),
@@ -193,13 +196,44 @@ DATASETS: dict[str, Source] = {
 }
 
 
+def source(name: str) -> Source:
+    """Return the data set of a name, or of a file of your own, which is read for this.
+
+    Parameters
+    ----------
+    name : str
+        A name in DATASETS, or the name of a file or folder, with options, see `own.read`.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    InputError
+        If there is no such data set, or if the file cannot be read.
+
+    Examples
+    --------
+    >>> source("digits").classes
+    10
+    """
+    if name in DATASETS or not own.is_own(name):
+        check_name("data set", name, DATASETS)
+        return DATASETS[name]
+    data = own.read(name)
+    return Source(_made(lambda: data), own.called(name), {**OWN, "loss": data.loss}, data.shape, data.classes,
+                  data.task)
+
+
 def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
     """Load the data set of that name.
 
     Parameters
     ----------
     name : str
-        A name in DATASETS; `nobackprop datasets` lists them.
+        A name in DATASETS, which `nobackprop datasets` lists; or the name of a .csv or .npz file or of a folder of
+        images of your own, with options such as "wine.csv:target=kind", see `data.own.read`.
     data_dir : path, optional
         The folder with the data set's files, if it needs any; the usual places are searched if it is left out.
     download : bool
@@ -220,8 +254,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bo
     >>> load("xor").classes
     4
     """
-    check_name("data set", name, DATASETS)
+    found = source(name)
     if data_dir is not None:
         named(data_dir)
     flag("download", download)
-    return DATASETS[name].load(data_dir=data_dir, download=download)
+    return found.load(data_dir=data_dir, download=download)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import __version__, checks, models, rules, workers
 from ..backend import open_device
-from ..data import DATASETS, Dataset, load
+from ..data import Dataset, load, source
 from ..data.tasks import score
 from ..errors import InputError, check_name, integer
 from ..learn import Run
@@ -41,7 +41,7 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
     Parameters
     ----------
     data : str
-        A name in `data.DATASETS`.
+        A name in `data.DATASETS`, or the name of a file of your own, as `data.load` takes it.
     names : sequence of str
         The rules, by the names that `rules.get` knows.
     seeds : sequence of int
@@ -69,11 +69,10 @@ def resolve(data: str, names: Sequence[str] = RULES, seeds: Sequence[int] = SEED
     >>> config["epochs"], config["optimizer"], config["rule_settings"]["kp"]["optimizer"]
     (3, 'adam', 'adamw')
     """
-    check_name("data set", data, DATASETS)
+    defaults = dict(source(data).defaults)
     overrides = overrides or {}
     for key in overrides:
         check_name("setting", key, TRAINING)
-    defaults = dict(DATASETS[data].defaults)
     wanted = defaults | dict(overrides)
     common = asdict(choose(NetworkSettings, wanted)) | asdict(choose(Settings, wanted))
     seeds = [checks.seed(seed) for seed in seeds]
@@ -223,11 +222,11 @@ class Comparison:
 
 def _check_before_loading(config: dict[str, Any], name: str) -> None:
     """Raise the InputError of a trial that cannot be, whatever the data set's samples are."""
-    source = DATASETS[config["data"]]
-    shapes = STAND_INS if source.shape is None else (source.shape,)
+    known = source(config["data"])
+    shapes = STAND_INS if known.shape is None else (known.shape,)
     for i, shape in enumerate(shapes, start=1):
         try:
-            trial(config, name, shape, source.classes or 2)
+            trial(config, name, shape, known.classes or 2)
             return
         except InputError:
             if i == len(shapes):
