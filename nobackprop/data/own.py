@@ -178,9 +178,9 @@ def _numbered(name: str, y: np.ndarray, names: Sequence[Name] | None) -> tuple[n
         raise InputError(f"{name} holds one class only, expected 2 or more")
     if counts.min() < 3:
         rare = names[int(seen[counts.argmin()])]
-        raise InputError(f"{name} holds the class {brief(rare)} {counts.min()} time{'s' * (counts.min() > 1)} of "
-                         f"{len(seen)} classes, expected every class three times or more; if the target is a number "
-                         "to be predicted, the option task=numbers says so")
+        raise InputError(f"{name} holds {len(seen)} classes and {brief(rare)} fewer than three times, expected every "
+                         "class three times or more; if the target is a number to be predicted, say so by the option "
+                         "task=numbers")
     return y, names
 
 

@@ -177,7 +177,7 @@ DATASETS: dict[str, Source] = {
     "digits": Source(_made(digits), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
                      {**COMMON, "model": "mlp:128,128", "activation": "relu"}, (8, 8, 1), 10),
     "diabetes": Source(_made(diabetes), "442 patients with 10 measurements and a number to predict, from scikit-learn",
-                       {**COMMON, "model": "mlp:32", "activation": "tanh", "loss": "squared"}, (10,), 1, "numbers"),
+                       {**COMMON, "model": "mlp:32,32", "activation": "tanh", "loss": "squared"}, (10,), 1, "numbers"),
     "xor": Source(_made(xor), "6,000 vectors of 30 features in which two noisy XORs are hidden, computed and not read",
                   {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"}, (XOR_FEATURES,), 4),
     "mnist": Source(mnist, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE, (28, 28, 1), 10),

@@ -116,8 +116,10 @@ def as_array(name: str, values: ArrayLike) -> np.ndarray:
     # NumPy would drop the mask, and the network would be trained on the masked numbers
     if any(isinstance(a, np.ma.MaskedArray) for a in (values, *(values if isinstance(values, list | tuple) else ()))):
         raise InputError(f"{name} is a masked array, expected one without a mask")
+    if hasattr(values, "columns"):
+        return frame(name, values)
     try:
-        return frame(name, values) if hasattr(values, "columns") else np.asarray(values)
+        return np.asarray(values)
     except ValueError as error:
         raise InputError(f"{name} has rows of different shapes, expected an array") from error
     except (TypeError, RuntimeError) as error:  # an array on another device, or one with gradients
