@@ -1,8 +1,12 @@
 """Data of one's own: what targets are, regression and multi-label from end to end, and the files that are read."""
 from __future__ import annotations
 
+import doctest
 import json
+import re
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +24,7 @@ from nobackprop.experiments import plots, results
 from nobackprop.experiments.sweep import choice, show
 from nobackprop.kernels.loss import binary_cross_entropy, d_binary_cross_entropy
 
+PAGE = Path(__file__).parents[1] / "docs" / "how-do-i-data.md"
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))
 KIND = np.arange(60) % 3
@@ -50,7 +55,8 @@ def trained(data: Dataset, rule: str = "bp", epochs: int = 60) -> nb.Run:
 
 @pytest.mark.parametrize("y, task, outputs", [
     (KIND, "classes", 3), (np.array(["c", "a", "b"])[KIND], "classes", 3), (KIND > 0, "classes", 2),
-    (Y[:, 0], "numbers", 1), (Y, "numbers", 2), (YES, "labels", 2), (YES > 0, "labels", 2), (KIND[:, None] + [0, 1], "numbers", 2),
+    (Y[:, 0], "numbers", 1), (Y, "numbers", 2), (YES, "labels", 2), (YES > 0, "labels", 2),
+    (KIND[:, None] + [0, 1], "numbers", 2),
     (np.array(["c", "a", "b"], object)[KIND], "classes", 3)], ids=str)
 def test_the_targets_say_what_is_learnt(y, task, outputs):
     data = made(y)
@@ -486,3 +492,17 @@ def test_options_belong_to_data_of_ones_own(capsys):
     assert "--target is for data of your own" in capsys.readouterr().err
     assert main(["train", "--data", "nowhere.csv"]) == 2
     assert "cannot read nowhere.csv" in capsys.readouterr().err
+
+
+def test_the_page_says_what_happens(tmp_path, monkeypatch, capsys):
+    """Every snippet, in order, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, object] = {}
+    for language, text in re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        if language == "python":
+            test = doctest.DocTestParser().get_doctest(text, space, PAGE.name, None, 0)
+            assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0, capsys.readouterr().out
+            space.update(test.globs)
+        else:
+            for line in text.splitlines():
+                assert main(shlex.split(line)[1:]) == 0
