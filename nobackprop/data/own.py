@@ -229,7 +229,9 @@ def _csv(path: Path, name: str, target: str | None = None, task: str | None = No
             raise InputError(f"{path} has one column only, expected features and a target, with commas between")
         header, learnt = _header(path, first, target)
         width, features = len(first), [i for i in range(len(first)) if i not in learnt]
-        numbers, cells, known, count = array("d"), [], {}, 0
+        numbers, count = array("d"), 0
+        cells: list[str] = []
+        known: dict[str, str] = {}
         for row in [first] if header is None else []:
             count += _row(path, rows.line_num, row, width, features, learnt, header, numbers, cells, known)
         for row in rows:
