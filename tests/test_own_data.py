@@ -487,6 +487,12 @@ def test_an_image_with_very_many_pixels_is_not_unpacked(tmp_path, monkeypatch):
     assert "has 5 x 4 pixels, expected 19 at most" in sentence(nb.data.load, path)
 
 
+def test_a_folder_does_not_hide_the_data_set_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images(tmp_path / "xor")
+    assert nb.data.load("xor").shape == (30,) and nb.data.load("./xor").shape == (4, 5, 3)
+
+
 def test_options_belong_to_data_of_ones_own(capsys):
     assert main(["train", "--data", "digits", "--target", "x"]) == 2
     assert "--target is for data of your own" in capsys.readouterr().err
