@@ -388,7 +388,7 @@ def test_columns_are_chosen_by_their_names(tmp_path):
     ("1,2,x\n1,2,7\n", "the target holds '7' and 'x', expected numbers"),
     ('1,2,"x\n', "expected a CSV file"), (b"\xff\xfe1,2", "byte 0 is not UTF-8"),
     ("1,2,x\n" * 9, "holds one class only"), ("1,2,x\n1,2,y\n" * 2, "expected every class three times"),
-    ("1,2,0.5\n" * 2, "expected more")])
+    ("1,2,0.5\n" * 2, "holds 2 samples, expected 3 or more")])
 def test_a_wrong_table_is_one_sentence(tmp_path, text, words):
     path = tmp_path / "a.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -32,6 +32,7 @@ MOST_SIDE = 2**10  # pixels of a side to which images are brought
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm")
 FORMATS = ("PNG", "JPEG", "BMP", "PPM")
 TEST = 0.2  # of all samples, if a file does not say which ones the test part has
+VALIDATION = 0.1  # of the others
 
 
 def split(text: str) -> tuple[str, dict[str, str]]:
@@ -155,14 +156,16 @@ def _made(name: str, x: np.ndarray, y: np.ndarray, task: str, names: Sequence[Na
         raise InputError(f"{name} holds {len(x)} samples and {len(y)} targets, expected as many of both")
     if task == "classes":
         y, names = _numbered(name, y, names)
-    rows, least = round(TEST * len(y)), 1 if task != "classes" else len(names or "")
-    if not least <= rows <= len(y) - 2 * least:
-        raise InputError(f"{name} holds {len(y)} samples, expected more: {rows} are too few for a test part of "
-                         f"{least} or more")
+    least = len(names or "") if task == "classes" else 1  # of small data sets, one row for each class in every part
+    rows = max(round(TEST * len(y)), least)
+    if rows > len(y) - 2 * least:
+        raise InputError(f"{name} holds {len(y)} samples, expected {3 * least} or more, for a training, a validation and "
+                         "a test part")
     train, test = train_test_split(np.arange(len(y)), test_size=rows, stratify=y if task == "classes" else None,
                                    random_state=0)
     return from_arrays(name, x[train], y[train], x[test], y[test], task=task, names=names,
-                       classes=len(names) if task == "classes" and names else None)
+                       classes=len(names) if task == "classes" and names else None,
+                       validation=max(round(VALIDATION * len(train)), least))
 
 
 def _numbered(name: str, y: np.ndarray, names: Sequence[Name] | None) -> tuple[np.ndarray, Sequence[Name]]:
