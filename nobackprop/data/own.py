@@ -159,8 +159,8 @@ def _made(name: str, x: np.ndarray, y: np.ndarray, task: str, names: Sequence[Na
     least = len(names or "") if task == "classes" else 1  # of small data sets, one row for each class in every part
     rows = max(round(TEST * len(y)), least)
     if rows > len(y) - 2 * least:
-        raise InputError(f"{name} holds {len(y)} samples, expected {3 * least} or more, for a training, a validation and "
-                         "a test part")
+        raise InputError(f"{name} holds {len(y)} samples, expected {3 * least} or more, for a training, a validation "
+                         "and a test part")
     train, test = train_test_split(np.arange(len(y)), test_size=rows, stratify=y if task == "classes" else None,
                                    random_state=0)
     return from_arrays(name, x[train], y[train], x[test], y[test], task=task, names=names,
