@@ -19,6 +19,8 @@ from .rules import RULES, Credit, Rule
 from .tree import Tree, leaves, same_shapes
 
 PROBABLE = "cross_entropy"  # the loss whose targets are probabilities
+# by loss: what its targets are; of any other loss they are finite numbers
+VALUES = {PROBABLE: "probabilities: numbers from 0 on that sum to 1", "binary_cross_entropy": "numbers from 0 to 1"}
 FLOAT32 = float(np.finfo(np.float32).eps)  # targets may have been computed in float32
 
 
@@ -157,7 +159,7 @@ def values(net: Network, y: Array) -> None:
     net : Network
     y : array (N, C)
         The targets: under cross-entropy probabilities, in every row at least 0 and of the sum 1 up to rounding; under
-        any other loss finite numbers.
+        binary cross-entropy numbers from 0 to 1; under any other loss finite numbers.
 
     Raises
     ------
@@ -177,14 +179,16 @@ def values(net: Network, y: Array) -> None:
         if _right(net, y):
             return
         row = next(row for row in range(len(y)) if not _right(net, y[row:row + 1]))
-    expected = "probabilities: numbers from 0 on that sum to 1" if net.loss == PROBABLE else "finite numbers"
-    raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected {expected}")
+    raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected "
+                     f"{VALUES.get(net.loss, 'finite numbers')}")
 
 
 def _right(net: Network, y: Array) -> bool:
     """Whether the network's loss can compare outputs with these targets; a device is read once."""
-    if net.loss != PROBABLE:
+    if net.loss not in VALUES:
         return bool(array_module(y).isfinite(y).all())
+    if net.loss != PROBABLE:
+        return bool((y.min() >= 0) & (y.max() <= 1))
     slack = max(y.shape[1], 8) * (max(FLOAT32, np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0)
     return bool((y.min() >= 0) & (abs(y.sum(-1) - 1).max() <= slack))
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from . import blueprint, checks, metrics, network, saving
 from .backend import Array, array_module, keep_freed_memory, open_device, to_module, to_numpy
-from .data import DATASETS, Dataset, one_hot
+from .data import DATASETS, Dataset
 from .data import load as load_data
 from .data.augment import parse
-from .errors import InputError, brief, integer
+from .data.tasks import TASKS, losses
+from .errors import InputError, brief, check_name, integer
 from .network import Network, Tape
 from .optim import SCHEDULES, Optimizer, bind
 from .predictor import PLAIN, Predictor
@@ -98,6 +99,8 @@ class History(list[dict[str, Any]]):
 
     A record has "epoch" (counted from 1), "train_loss" (the mean over the epoch's samples, each measured before the
     step that it took part in), "validation_accuracy" (from 0 to 1), and what the functions in `metrics.METRICS` give.
+    In the place of the accuracy, it has "validation_r2" and "validation_mean_error" if numbers are learnt, and
+    "validation_exact_match" and "validation_label_accuracy" if it is labels, see `data.tasks`.
 
     Examples
     --------
@@ -126,7 +129,7 @@ class Run:
     Parameters
     ----------
     net : Network
-        The network; its output must have one unit for each class.
+        The network; its output must have one unit for each class, number or label.
     rule : Rule or str
         The learning rule, or the name by which `rules.get` knows it.
     data : Dataset
@@ -153,7 +156,7 @@ class Run:
     seconds : float
         The time that training steps took so far.
     x, y : Array
-        All training samples (N, ...) and their one-hot targets (N, C), on the device.
+        All training samples (N, ...) and their targets (N, C), on the device; of classes, one-hot rows.
     validation, probe : tuple of Array
         Samples and targets of the validation set, and the first 256 of them, on which alignment is measured.
 
@@ -193,12 +196,18 @@ class Run:
         if self.settings.augment and len(data.shape) != 3:
             raise InputError(f"augment '{self.settings.augment}' needs images (N, H, W, C), {data.name} has samples "
                              f"of shape {data.shape}")
+        if data.task not in self.rule.learns:
+            raise InputError(f"rule {self.name} can learn {' and '.join(self.rule.learns)} only, {data.name} has "
+                             f"{data.task}")
+        if not TASKS[data.task].fits(net.loss):
+            raise InputError(f"the network's loss is {net.loss}, expected {' or '.join(losses(data.task))}: "
+                             f"{data.name} has {data.task}")
         xp = open_device(device)
         keep_freed_memory()
         params, shapes = checks.init(net, draw_params, data.shape, self.settings.dtype)
         if shapes[-1] != (data.classes,):
             raise InputError(f"the network's output has shape {shapes[-1]}, expected ({data.classes},): "
-                             f"{data.name} has {data.classes} classes")
+                             f"{data.name} has {data.outputs_in_words}")
         least, samples = network.least_batch(net, data.shape), len(data.y_train)
         checks.enough("batch_size", self.settings.batch_size, least)
         checks.enough("the number of training samples", samples, least)
@@ -305,15 +314,42 @@ class Run:
 
     def _measure(self) -> dict[str, Any]:
         """What an epoch's record says besides the training loss."""
-        found = evaluate(self.net, self.params, *self.validation, rule=self.rule)
-        if not np.isfinite(found["loss"]):
-            raise self._diverged(f"the loss for the validation set became {found['loss']}", "'s end")
-        return {"validation_accuracy": found["accuracy"], **metrics.measure(self)}
+        found = self._evaluated(*self.validation)
+        if not np.isfinite(loss := found.pop("loss")):
+            raise self._diverged(f"the loss for the validation set became {loss}", "'s end")
+        return {**{f"validation_{name}": value for name, value in found.items()}, **metrics.measure(self)}
+
+    def _evaluated(self, x: Array, y: Array) -> dict[str, float]:
+        """What `evaluate` finds, in the units of the raw targets."""
+        return evaluate(self.net, self.params, x, y, rule=self.rule, task=self.data.task, scale=self.data.y_scale)
+
+    def test(self) -> dict[str, float]:
+        """Measure the network on the test set; nothing else ever reads this set.
+
+        Returns
+        -------
+        dict
+            "accuracy" if classes are learnt; "r2" and "mean_error", in the units of the raw targets, if it is numbers;
+            "exact_match" and "label_accuracy" if it is labels.
+
+        Raises
+        ------
+        Diverged
+            If numbers are learnt, and an output is not finite.
+        """
+        test = self._pair(self.data.x_test, self.data.y_test, self.xp)
+        found = self._evaluated(*test)
+        del found["loss"]
+        for name, value in found.items():
+            if not np.isfinite(value):
+                raise self._diverged(f"{name} for the test set became {value}", "")
+        return found
 
     def test_accuracy(self) -> float:
-        """Return the accuracy on the test set, from 0 to 1; nothing else ever reads this set."""
-        test = self._pair(self.data.x_test, self.data.y_test, self.xp)
-        return evaluate(self.net, self.params, *test, rule=self.rule)["accuracy"]
+        """Return the accuracy on the test set, from 0 to 1; raise InputError if no classes are learnt, see `test`."""
+        if self.data.task != "classes":
+            raise InputError(f"{self.data.name} has {self.data.task}, which have no accuracy: see Run.test")
+        return self.test()["accuracy"]
 
     def predictor(self) -> Predictor:
         """Return a copy of the network as it is now, with all that prediction on raw samples needs.
@@ -324,8 +360,9 @@ class Run:
             With `predict`, `predict_proba`, `score` and `save`.
         """
         params = tree_map(lambda array: to_numpy(array).copy(), self.params)
-        return Predictor(self.net, params, self.data.shape, tuple(range(self.data.classes)), self.data.mean,
-                         self.data.scale, self.rule)
+        data = self.data
+        return Predictor(self.net, params, data.shape, data.names or tuple(range(data.classes)), data.mean, data.scale,
+                         self.rule, data.task, data.y_mean, data.y_scale)
 
     def save_model(self, path: str | os.PathLike[str]) -> None:
         """Write the trained network to a file that `nobackprop.load` reads.
@@ -443,9 +480,9 @@ class Run:
             rng.bit_generator.state = state
         self.history, self.seconds = History(header["history"]), float(header["seconds"])
 
-    def _pair(self, x: Array, labels: Array, xp: ModuleType) -> tuple[Array, Array]:
-        """Inputs and one-hot targets of the network's dtype, on its device."""
-        y = one_hot(labels, self.data.classes, self.settings.dtype)
+    def _pair(self, x: Array, targets: Array, xp: ModuleType) -> tuple[Array, Array]:
+        """Inputs and the rows of their targets, of the network's dtype, on its device."""
+        y = TASKS[self.data.task].rows(targets, self.data.classes, self.settings.dtype)
         return xp.asarray(x.astype(self.settings.dtype, copy=False)), xp.asarray(y)
 
 
@@ -530,8 +567,8 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
 
 
 def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 256,
-             rule: Rule = PLAIN) -> dict[str, float]:
-    """Measure the accuracy and the mean loss of a network on samples, as in prediction.
+             rule: Rule = PLAIN, task: str = "classes", scale: np.ndarray | float | None = None) -> dict[str, float]:
+    """Measure how good a network's answers for samples are, and its mean loss, as in prediction.
 
     Parameters
     ----------
@@ -547,18 +584,24 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
         The number of samples that go through the network at once; the result does not depend on it.
     rule : Rule
         The rule whose `predict` says what the network answers; by default the answer is the network's own pass.
+    task : {"classes", "numbers", "labels"}
+        What the targets are, see `data.Dataset`.
+    scale : array (C,) or float, optional
+        What outputs and targets are multiplied by before numbers are compared, such as `Dataset.y_scale`.
 
     Returns
     -------
     dict
-        "accuracy", the share of samples whose largest output is the right class, from 0 to 1, and "loss".  If the
-        output for a sample is not finite, the answer counts as wrong, and the loss is not a number.
+        "loss", and of classes "accuracy", the share of samples whose largest output is the right class, from 0 to 1; of
+        numbers "r2" and "mean_error"; of labels "exact_match", the share of samples of which all labels are right, and
+        "label_accuracy".  If the output for a sample is not finite, the answer counts as wrong, and the loss is not a
+        number.
 
     Raises
     ------
     InputError
-        If the lengths or the shapes differ, if there are no samples, or if the loss is cross-entropy and a row of y is
-        not made of probabilities.
+        If the lengths or the shapes differ, if there are no samples, if the loss is cross-entropy and a row of y is not
+        made of probabilities, or if there is one class only.
 
     Examples
     --------
@@ -573,14 +616,20 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     batch_size = integer("batch_size", batch_size, 1)
     if len(x) != len(y) or not len(x):
         raise InputError(f"expected as many targets as inputs, and at least one, got {len(y)} for {len(x)}")
-    right = loss = 0.0
+    check_name("task", task, TASKS)
+    outputs, loss = [], 0.0
     for i in range(0, len(x), batch_size):
         with np.errstate(over="ignore", invalid="ignore"):
             a, y_part = rule.predict(net, params, x[i:i + batch_size]), y[i:i + batch_size]
             if not i:
                 checks.targets(y, (len(y), *a.shape[1:]))
                 checks.values(net, y)
-            finite = array_module(a).isfinite(a).all(-1)
-            right += float(((a.argmax(-1) == y_part.argmax(-1)) & finite).sum())
-            loss += float(net.value(a, y_part)) * len(a) if finite.all() else float("nan")
-    return {"accuracy": right / len(x), "loss": loss / len(x)}
+                if task == "classes" and a.shape[1] < 2:
+                    raise InputError("y has one class only, of which every answer would be right: expected 2 or more, "
+                                     "or task='numbers'")
+            outputs.append(to_numpy(a))
+            loss += float(net.value(a, y_part)) * len(a) if np.isfinite(outputs[-1]).all() else float("nan")
+    with np.errstate(over="ignore", invalid="ignore"):
+        pair = np.concatenate(outputs), to_numpy(y)
+        a, rows = pair if scale is None else (array * np.asarray(scale) for array in pair)
+        return {**TASKS[task].measured(a, rows), "loss": loss / len(x)}

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from . import blueprint, checks, saving
 from .data.dataset import prepared
-from .errors import InputError, integer
-from .kernels.activation import softmax
+from .data.tasks import PROBABILITIES, TASKS, as_array
+from .errors import InputError, check_name, integer
 from .layers import Shape
 from .network import Network
 from .rules import BP, Rule, describe, recall
@@ -41,11 +41,16 @@ class Predictor:
     shape : tuple of int
         The shape of one sample, (F,) or (H, W, C).
     classes : sequence
-        The classes, in the order of the network's outputs: all texts or all integers.
+        The classes, in the order of the network's outputs: all texts, all booleans or all numbers.  If the task is
+        another one, the names of the numbers or labels.
     mean, scale : array (F,) or (C,), optional
         What is subtracted from every feature or channel of raw samples, and what they are then divided by.
     rule : Rule
         The rule whose `predict` says what the network answers; by default the answer is the network's own pass.
+    task : {"classes", "numbers", "labels"}
+        What the network was trained to say, see `data.Dataset`.
+    y_mean, y_scale : array (k,), optional
+        Of numbers: what outputs are multiplied by, `y_scale`, and what is then added, `y_mean`.
 
     Raises
     ------
@@ -71,6 +76,9 @@ class Predictor:
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
     rule: Rule = PLAIN
+    task: str = "classes"
+    y_mean: np.ndarray | None = None
+    y_scale: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         checks.network_and_rule(self.net, self.rule)
@@ -78,7 +86,11 @@ class Predictor:
         checks.tree("params", self.params, fresh, f"this network with samples of shape {self.shape}")
         if shapes[-1] != (len(self.classes),):
             raise InputError(f"the network's output has shape {shapes[-1]}, expected ({len(self.classes)},): "
-                             f"there are {len(self.classes)} classes")
+                             f"there are {len(self.classes)} {self.task}")
+        check_name("task", self.task, TASKS)
+        for at, values in (("y_mean", self.y_mean), ("y_scale", self.y_scale)):
+            if values is not None and np.shape(values) != (len(self.classes),):
+                raise InputError(f"{at} has shape {np.shape(values)}, expected ({len(self.classes)},)")
 
     def output(self, x: ArrayLike) -> np.ndarray:
         """Return the outputs a_L of the network for raw samples.
@@ -105,7 +117,7 @@ class Predictor:
         return np.concatenate(parts)
 
     def predict(self, x: ArrayLike) -> np.ndarray:
-        """Return for each raw sample the class with the largest output.
+        """Return the answer for each raw sample: the class with the largest output, numbers, or 0 and 1 for labels.
 
         Parameters
         ----------
@@ -114,23 +126,27 @@ class Predictor:
 
         Returns
         -------
-        array (N,)
-            Members of `classes`.
+        array (N,) or (N, k)
+            Members of `classes`; numbers in the units of the raw targets, (N,) if there is one for each sample; or 0
+            and 1 for each label.
 
         Raises
         ------
         InputError
             If the samples do not fit, or if an output is not finite.
         """
+        return TASKS[self.task].answer(self._finite(x), self.classes, self.y_mean, self.y_scale)
+
+    def _finite(self, x: ArrayLike) -> np.ndarray:
+        """What `output` returns; InputError if a number of it is not finite."""
         out = self.output(x)
         if not np.isfinite(out).all():
             raise InputError(f"the outputs for {int((~np.isfinite(out).all(1)).sum())} of {len(out)} samples are not "
                              "finite: the samples are too large, or the network diverged")
-        named: np.ndarray = np.asarray(self.classes)[out.argmax(1)]
-        return named
+        return out
 
     def predict_proba(self, x: ArrayLike) -> np.ndarray:
-        """Return the probabilities of all classes for each raw sample.
+        """Return the probabilities of all classes, or of all labels, for each raw sample.
 
         Parameters
         ----------
@@ -140,27 +156,29 @@ class Predictor:
         Returns
         -------
         array (N, C)
-            Each row sums to 1.
+            Each row sums to 1, unless each label has a probability of its own.
 
         Raises
         ------
         InputError
             If the samples do not fit, or if the network was trained with a loss whose outputs are no probabilities.
         """
-        if self.net.loss != "cross_entropy":
-            raise InputError(f"the network was trained with the loss {self.net.loss}, expected cross_entropy: outputs "
-                             "of others are no probabilities")
-        return np.asarray(softmax(self.output(x)))
+        if self.net.loss not in PROBABILITIES:
+            raise InputError(f"the network was trained with the loss {self.net.loss}, expected "
+                             f"{' or '.join(PROBABILITIES)}: outputs of others are no probabilities")
+        return np.asarray(PROBABILITIES[self.net.loss](self.output(x)))
 
     def score(self, x: ArrayLike, y: ArrayLike) -> float:
-        """Return the accuracy on raw samples, from 0 to 1.
+        """Return how good the answers for raw samples are; the larger, the better, and 1 at most.
+
+        It is the accuracy for classes, R^2 for numbers, and for labels the share of samples of which all are right.
 
         Parameters
         ----------
         x : array-like (N, F) or (N, H, W, C)
             As of `output`.
-        y : array-like (N,)
-            The right classes, members of `classes`.
+        y : array-like (N,) or (N, k)
+            The right answers, as `predict` gives them.
 
         Returns
         -------
@@ -171,14 +189,12 @@ class Predictor:
         InputError
             If the samples do not fit, or if `y` has another length, is empty or holds something that is no class.
         """
-        found, right = self.predict(x), np.asarray(y)
-        if right.shape != found.shape or not len(right):
-            raise InputError(f"y has shape {right.shape}, expected {found.shape}: a class for each sample, and at "
-                             "least one sample")
-        strange = [value for value in right.tolist() if value not in self.classes]
-        if strange:
-            raise InputError(f"y holds {strange[0]!r}, expected classes: {', '.join(map(str, self.classes))}")
-        return float((found == right).mean())
+        out, task = self._finite(x), TASKS[self.task]
+        y = as_array("y", y)
+        if len(y.shape) < 1 or len(y) != len(out) or not len(y):
+            raise InputError(f"y has shape {y.shape}, expected {out.shape[:1 if self.task == 'classes' else 2]}: an "
+                             "answer for each sample, and at least one sample")
+        return task.measure(out, task.truth(y, self.classes, self.y_mean, self.y_scale))[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all of this to a file of the format safetensors, which `nobackprop.load` reads.
@@ -194,7 +210,8 @@ class Predictor:
             If the file cannot be written, or if the network has layers that a file cannot hold, or if it answers in
             the way of a rule that `rules.get` knows by no text.
         """
-        header = {"network": blueprint.draw(self.net), "shape": list(self.shape), "classes": list(self.classes)}
+        header = {"network": blueprint.draw(self.net), "shape": list(self.shape), "classes": list(self.classes),
+                  "task": self.task}
         if type(self.rule).predict is not Rule.predict:
             header["rule"] = name = describe(self.rule)
             try:
@@ -202,7 +219,8 @@ class Predictor:
             except InputError:
                 raise InputError(f"the network answers as {name} says, expected a rule that rules.get knows by a text: "
                                  "a file can name no other") from None
-        saving.write(path, blueprint.MODEL, header, {"params": self.params, "mean": self.mean, "scale": self.scale})
+        saving.write(path, blueprint.MODEL, header, {"params": self.params, "mean": self.mean, "scale": self.scale,
+                                                     "y_mean": self.y_mean, "y_scale": self.y_scale})
 
 
 def load(path: str | os.PathLike[str]) -> Predictor:
@@ -240,6 +258,7 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     try:
         return Predictor(blueprint.build(header["network"]), trees["params"],
                          tuple(integer("shape", size, 1) for size in header["shape"]), tuple(header["classes"]),
-                         trees["mean"], trees["scale"], recall(header["rule"]) if "rule" in header else PLAIN)
+                         trees["mean"], trees["scale"], recall(header["rule"]) if "rule" in header else PLAIN,
+                         header.get("task", "classes"), trees.get("y_mean"), trees.get("y_scale"))
     except (KeyError, TypeError, InputError) as error:
         raise InputError(f"cannot use {path}: {error}") from None

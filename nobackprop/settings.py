@@ -212,7 +212,8 @@ def choose(group: type[Group], values: Mapping[str, Any]) -> Group:
     return group(**{option.name: values[option.name] for option in fields(group) if option.name in values})
 
 
-def suited(data: str, rule: Rule | None = None, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def suited(data: str | Mapping[str, Any], rule: Rule | None = None,
+           given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the settings that suit a data set and a rule: the defaults of `learn.Run`, and of the command line.
 
     What is given wins over what the rule needs, this wins over what suits the data set, and this wins over the defaults
@@ -220,8 +221,8 @@ def suited(data: str, rule: Rule | None = None, given: Mapping[str, Any] | None 
 
     Parameters
     ----------
-    data : str
-        The name of the data set; of one that is not in `data.DATASETS` nothing is known.
+    data : str or mapping
+        The name of the data set, or settings that suit it.  Of a name that is not in `data.DATASETS` nothing is known.
     rule : Rule, optional
         The rule.
     given : mapping, optional
@@ -247,5 +248,6 @@ def suited(data: str, rule: Rule | None = None, given: Mapping[str, Any] | None 
     own = {} if rule is None else rule.defaults
     for key in (*own, *(given or {})):
         check_name("setting", key, NAMES)
-    wanted = dict(DATASETS[data].defaults if data in DATASETS else {}) | dict(own) | dict(given or {})
+    suit = data if isinstance(data, Mapping) else DATASETS[data].defaults if data in DATASETS else {}
+    wanted = dict(suit) | dict(own) | dict(given or {})
     return asdict(choose(NetworkSettings, wanted)) | asdict(choose(Settings, wanted))

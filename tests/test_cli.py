@@ -305,7 +305,7 @@ def test_exit_codes_of_the_process(argv, expected):
 
 
 def test_an_unexpected_exception_is_not_hidden(monkeypatch):
-    monkeypatch.setattr(learn.Run, "test_accuracy", lambda run: 1 / 0)
+    monkeypatch.setattr(learn.Run, "test", lambda run: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main(["train", *TINY])
 

@@ -6,10 +6,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.own import OPTIONS, called, is_own
+from ..data.tasks import TASKS
+from ..errors import InputError
 from ..experiments import RULES, SEEDS
 from ..settings import NAMES, NetworkSettings, Settings
 from .ends import listening
-from .options import READERS, Parser, data_options, machine_options, one_value, rules, seeds
+from .options import READERS, Parser, count, data_options, machine_options, one_value, rules, seeds
 from .output import say
 from .running import carry_out, check_typed, running_options
 
@@ -46,7 +49,14 @@ def training_options(parser: Parser) -> None:
     32
     """
     parser.add_argument("--data", default="digits", metavar="NAME",
-                        help="see nobackprop datasets; default: %(default)s")
+                        help="see nobackprop datasets; or your own FILE.csv, FILE.npz, or FOLDER with a folder of "
+                             "images for each class; default: %(default)s")
+    parser.add_argument("--target", metavar="COLUMN",
+                        help="what is to be learnt from FILE.csv; default: the last column")
+    parser.add_argument("--task", choices=tuple(TASKS),
+                        help="what the target of your own file is: default: whatever it looks like")
+    parser.add_argument("--size", type=count, metavar="N", help="the side of the images of FOLDER, in pixels")
+    parser.add_argument("--channels", type=count, metavar="N", help="1 for grey images of FOLDER, 3 for coloured ones")
     for option in (*fields(NetworkSettings), *fields(Settings)):
         read, metavar = READERS[option.metadata["kind"]]
         if option.metadata["known"]:
@@ -92,9 +102,14 @@ def compare(args: argparse.Namespace, command: str) -> int:
             with reopen(args.resume, command) as folder:
                 return _show(Comparison.resumed(folder.stored, args.data_dir, args.download), folder, args, command)
         overrides = {key: getattr(args, key) for key in NAMES if getattr(args, key) is not None}
-        config = resolve(args.data, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
+        given = {key: getattr(args, key) for key in OPTIONS if getattr(args, key) is not None}
+        if given and not is_own(args.data):
+            raise InputError(f"--{next(iter(given))} is for data of your own, expected --data FILE.csv, FILE.npz or "
+                             f"FOLDER with it, got '{args.data}'")
+        data = args.data + "".join(f":{key}={value}" for key, value in given.items())
+        config = resolve(data, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
         comparison = Comparison(config, args.data_dir, args.download, command)
-        with claim(args.out, args.data) as folder:
+        with claim(args.out, called(args.data)) as folder:
             return _show(comparison, folder, args, command)
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
-from ..errors import InputError, brief
+from ..errors import InputError, brief, check_name
+from .tasks import TASKS, Name, as_array, checked_names, understood, whole
 
 CHUNK = 2**22  # numbers that are copied to float64 at a time
 SEEDS = 2**32  # the number of seeds that scikit-learn knows
@@ -22,7 +24,7 @@ SEEDS = 2**32  # the number of seeds that scikit-learn knows
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """The inputs and labels of the three parts of a data set.
+    """The inputs and targets of the three parts of a data set.
 
     `from_arrays` makes one from your own arrays, and `load` gives one by its name.
 
@@ -31,14 +33,24 @@ class Dataset:
     name : str
         A name for tables and figures.
     classes : int
-        The number of classes, 2 or more.
+        The number of classes, 2 or more.  If the task is "numbers" or "labels", it is k, the number of them that each
+        sample has, 1 or more.  A network has as many outputs.
     x_train, x_validation, x_test : array (N, F) or (N, H, W, C), floating-point
         The inputs of each part; float32 if `from_arrays` or `load` made them.
-    y_train, y_validation, y_test : array (N,), integer
-        The labels of each part, from 0 to classes - 1; int64 if `from_arrays` or `load` made them.
+    y_train, y_validation, y_test : array
+        The targets of each part.  Of classes (N,) integers from 0 to classes - 1, int64 if `from_arrays` or `load` made
+        them.  Of numbers (N, k) real numbers, shifted by `y_mean` and divided by `y_scale`.  Of labels (N, k) with 0
+        and 1.
     mean, scale : array (F,) or (C,), optional
         What was subtracted from every feature or channel of the raw inputs, and what they were then divided by.  None
         if the inputs are raw.  A trained network needs both for raw inputs, see `Run.save_model`.
+    y_mean, y_scale : array (k,), optional
+        Of numbers: what was subtracted from the raw targets, and what they were then divided by.  None if the targets
+        are raw.
+    task : {"classes", "numbers", "labels"}
+        What is to be learnt: one class for each sample, real numbers (a regression), or yes and no for each label.
+    names : sequence of text, bool or number, optional
+        What the classes, numbers or labels are called, in the order of the network's outputs.
 
     Raises
     ------
@@ -64,11 +76,16 @@ class Dataset:
     y_test: np.ndarray
     mean: np.ndarray | None = None
     scale: np.ndarray | None = None
+    y_mean: np.ndarray | None = None
+    y_scale: np.ndarray | None = None
+    task: str = "classes"
+    names: tuple[Name, ...] | None = None
 
     def __post_init__(self) -> None:
         # it is the title of figures, and stands in a results.json
         if not isinstance(self.name, str) or not self.name.isprintable():
             raise InputError(f"name is {brief(self.name)}, expected a printable text")
+        check_name("task", self.task, TASKS)
         for part in ("train", "validation", "test"):
             x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
             for array, at in ((x, f"x_{part}"), (y, f"y_{part}")):
@@ -78,13 +95,32 @@ class Dataset:
                 raise InputError(f"x_{part} has type {x.dtype}, expected floating-point numbers such as float32")
             if x.shape[1:] != self.shape:
                 raise InputError(f"x_{part} holds inputs of shape {x.shape[1:]}, expected {self.shape} as in x_train")
-            _labels(f"y_{part}", y, self.classes)
+            if TASKS[self.task].check(f"y_{part}", y, self.classes).ndim != y.ndim:
+                raise InputError(f"y_{part} has shape {y.shape}, expected (N, k): {self.task} in rows")
             _as_many(part, x, y)
         for at, values in (("mean", self.mean), ("scale", self.scale)):
             shape = getattr(values, "shape", type(values).__name__)
             if values is not None and shape != self.shape[-1:]:
                 raise InputError(f"{at} has shape {shape}, expected {self.shape[-1:]}: a number for each feature or "
                                  "channel")
+        for at, values in (("y_mean", self.y_mean), ("y_scale", self.y_scale)):
+            shape = getattr(values, "shape", type(values).__name__)
+            if values is not None and (shape != (self.classes,) or self.task != "numbers"):
+                raise InputError(f"{at} has shape {shape}, expected ({self.classes},), and targets that are numbers")
+        if self.names is not None:
+            object.__setattr__(self, "names", checked_names(self.names, self.classes, self.task))
+
+    @property
+    def loss(self) -> str:
+        """The loss that suits the task, which `models.build` takes.
+
+        Examples
+        --------
+        >>> from nobackprop.data import load
+        >>> load("digits").loss, load("diabetes").loss
+        ('cross_entropy', 'squared')
+        """
+        return TASKS[self.task].loss
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -136,17 +172,29 @@ class Dataset:
         >>> load("digits").fingerprint == load("digits").fingerprint
         True
         """
-        digest = hashlib.sha256(f"{self.classes}".encode())
+        digest = hashlib.sha256(f"{self.classes}{'' if self.task == 'classes' else self.task}".encode())
         for part in fields(self)[2:]:
             array = getattr(self, part.name)
-            if array is not None:
+            if isinstance(array, np.ndarray):
                 digest.update(f"\n{part.name} {array.dtype} {array.shape}\n".encode())
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 
     def __repr__(self) -> str:
         sizes = f"{len(self.y_train)} + {len(self.y_validation)} + {len(self.y_test)}"
-        return f"Dataset({self.name!r}, {sizes} inputs of shape {self.shape}, {self.classes} classes)"
+        return f"Dataset({self.name!r}, {sizes} inputs of shape {self.shape}, {self.outputs_in_words})"
+
+    @property
+    def outputs_in_words(self) -> str:
+        """What the outputs of a network stand for, with their number.
+
+        Examples
+        --------
+        >>> from nobackprop.data import load
+        >>> load("digits").outputs_in_words, load("diabetes").outputs_in_words
+        ('10 classes', '1 number')
+        """
+        return f"{self.classes} {self.task if self.classes > 1 else self.task[:-1]}"
 
 
 def prepared(x: ArrayLike, shape: tuple[int, ...], mean: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
@@ -161,50 +209,6 @@ def prepared(x: ArrayLike, shape: tuple[int, ...], mean: np.ndarray | None, scal
     if values.shape[1:] != shape:
         raise InputError(f"x holds inputs of shape {values.shape[1:]}, expected {shape}")
     return _standardised("x", values, 0.0 if mean is None else mean, 1.0 if scale is None else scale)
-
-
-def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = "float32") -> np.ndarray:
-    """Turn labels into one-hot rows: a 1 at the index of the label, and 0 elsewhere.
-
-    Parameters
-    ----------
-    labels : array-like (N,), integer
-        The labels, from 0 to classes - 1.
-    classes : int
-        The number of classes, 2 or more.
-    dtype : dtype, optional
-        The dtype of the rows.
-
-    Returns
-    -------
-    array (N, classes)
-        One row for each label.
-
-    Raises
-    ------
-    InputError
-        If the labels are not integers from 0 to classes - 1, or if the dtype is none of numbers.
-
-    Examples
-    --------
-    >>> from nobackprop.data import one_hot
-    >>> one_hot([2, 0], 3)
-    array([[0., 0., 1.],
-           [1., 0., 0.]], dtype=float32)
-    """
-    y = _labels("labels", labels, classes)
-    try:
-        kind = np.dtype(dtype)
-    except (TypeError, ValueError, SyntaxError) as error:  # a text with commas is read as a tuple
-        raise InputError(f"dtype is {brief(dtype)}, expected one of numbers, such as float32") from error
-    if kind.kind not in "iufc":
-        raise InputError(f"dtype is {brief(dtype)}, expected one of numbers, such as float32")
-    try:
-        rows = np.zeros((len(y), classes), kind)
-    except (MemoryError, ValueError) as error:
-        raise InputError(f"classes is {brief(classes)}, expected rows that fit in memory") from error
-    rows[np.arange(len(y)), y] = 1
-    return rows
 
 
 def flag(name: str, value: object) -> bool:
@@ -251,20 +255,23 @@ def from_arrays(
     validation: float = 0.1,
     seed: int = 0,
     standardise: bool = True,
+    task: str | None = None,
+    names: Sequence[Name] | None = None,
 ) -> Dataset:
-    """Make a Dataset from your own arrays of images or vectors.
+    """Make a Dataset from your own arrays or pandas frames of images or vectors.
 
-    Some training rows become the validation part.  They are chosen at random and stratified: every class is in both
-    parts, with about the same frequency.
+    Some training rows become the validation part.  They are chosen at random.  Classes are stratified: every class is
+    in both parts, with about the same frequency.
 
     Parameters
     ----------
     name : str
         A name for tables and figures.
-    x_train, x_test : array-like (N, H, W, C) or (N, F)
-        Images or vectors of finite real numbers, at least one.
-    y_train, y_test : array-like (N,), integer
-        Their labels, from 0 to classes - 1.
+    x_train, x_test : array-like (N, H, W, C), (N, H, W) or (N, F)
+        Images or vectors of finite real numbers, at least one.  Images (N, H, W) get one channel.
+    y_train, y_test : array-like (N,) or (N, k)
+        Their targets.  Of classes: integers from 0 to classes - 1, or texts, booleans or, if `task` says so, other
+        numbers, which are the names of the classes.  Of numbers: finite real numbers.  Of labels: 0 and 1.
     classes : int, optional
         The number of classes.  If it is left out, every label from 0 to the largest one must occur in y_train.
     validation : float or int, optional
@@ -275,11 +282,19 @@ def from_arrays(
         Whether all parts are shifted and scaled so that every channel of the images, or every feature of the vectors,
         has mean 0 and standard deviation 1 over the training part.  A channel or feature that is constant, up to
         rounding, is only shifted.
+        Targets that are numbers are shifted and scaled, too.
+    task : {"classes", "numbers", "labels"}, optional
+        What is to be learnt.  If it is left out, it is "classes" if `classes` is given, and else y_train decides:
+        floating-point numbers are "numbers"; several 0 and 1 for each sample, or False and True, are "labels"; other
+        rows of integers are "numbers", and all else is "classes".
+    names : sequence of text, bool or number, optional
+        What the outputs are called.  If it is left out, classes that are not integers are called by themselves, in
+        sorted order, and numbers and labels by the columns of a frame.
 
     Returns
     -------
     Dataset
-        The three parts, with inputs in float32 and labels in int64.
+        The three parts, with inputs in float32, classes in int64, numbers in float32 and labels in uint8.
 
     Raises
     ------
@@ -295,32 +310,53 @@ def from_arrays(
     >>> x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
     >>> from_arrays("mine", x, y, x, y, validation=4)
     Dataset('mine', 16 + 4 + 20 inputs of shape (2,), 2 classes)
+    >>> from_arrays("mine", x, np.array(["no", "yes"])[y], x, np.array(["no", "yes"])[y], validation=4).names
+    ('no', 'yes')
+    >>> from_arrays("mine", x, x.sum(1), x, x.sum(1), validation=4)
+    Dataset('mine', 16 + 4 + 20 inputs of shape (2,), 1 number)
     """
     x, x_test = _inputs("x_train", x_train), _inputs("x_test", x_test)
     if x.shape[1:] != x_test.shape[1:]:
         raise InputError(
             f"x_test holds inputs of shape {x_test.shape[1:]}, expected {x.shape[1:]} as in x_train"
         )
-    y = _labels("y_train", y_train, classes)
-    classes = _count(y) if classes is None else int(classes)
-    y_test = _labels("y_test", y_test, classes)
+    if task is None and classes is not None:
+        task = "classes"
+    task, y, y_test, names = understood(y_train, y_test, task, names)
+    check, standardise = TASKS[task].check, flag("standardise", standardise)
+    if names is not None and classes is None:
+        classes = len(names)
+    y = check("y_train", y, classes)
+    classes = int(classes) if classes is not None else _count(y) if task == "classes" else y.shape[1]
+    y_test = check("y_test", y_test, classes)
     _as_many("train", x, y)
     _as_many("test", x_test, y_test)
-    train, held_out = _split(y, validation, seed)
+    if len(y) < 2:
+        raise InputError("x_train holds 1 row, expected 2 or more, to train on and to validate on")
+    # of classes, every one must be in both parts
+    train, held_out = _split(y if y.ndim == 1 else np.zeros(len(y), np.int64), validation, seed)
+    targets = {"y_train": y[train], "y_validation": y[held_out], "y_test": y_test}
+    shift: dict[str, np.ndarray] = {}
+    if task == "numbers":
+        if standardise:
+            shift = dict(zip(("y_mean", "y_scale"), _statistics(targets["y_train"]), strict=True))
+        targets = {part: _standardised(part, values, shift.get("y_mean", 0.0), shift.get("y_scale", 1.0))
+                   for part, values in targets.items()}
     parts = {"x_train": x[train], "x_validation": x[held_out], "x_test": x_test}
-    if not flag("standardise", standardise):
+    if not standardise:
         _not_too_small("x_train", x)
         _not_too_small("x_test", x_test)
     mean, scale = _statistics(parts["x_train"]) if standardise else (None, None)
     ready = {part: _standardised(part, inputs, 0.0 if mean is None else mean, 1.0 if scale is None else scale)
              for part, inputs in parts.items()}
-    return Dataset(name, classes, y_train=y[train], y_validation=y[held_out], y_test=y_test, mean=mean, scale=scale,
-                   **ready)
+    return Dataset(name, classes, mean=mean, scale=scale, task=task, names=names, **ready, **targets, **shift)
 
 
 def _inputs(name: str, x: ArrayLike, least: int = 1) -> np.ndarray:
-    """x as an array of the same dtype; InputError unless it is (N, F) or (N, H, W, C) with finite real numbers."""
+    """x as an array (N, F) or (N, H, W, C) of the same dtype; InputError unless it holds finite real numbers."""
     x = as_array(name, x)
+    if x.ndim == 3:
+        x = x[..., None]
     if x.dtype.kind not in "biuf":
         raise InputError(f"{name} has type {x.dtype}, expected real numbers")
     if least or len(x):
@@ -342,50 +378,6 @@ def _as_many(part: str, x: np.ndarray, y: np.ndarray) -> None:
     """Raise InputError unless there is one label for each input."""
     if len(x) != len(y):
         raise InputError(f"y_{part} holds {len(y)} labels, expected {len(x)}, as many as inputs in x_{part}")
-
-
-def _labels(name: str, y: ArrayLike, classes: int | None) -> np.ndarray:
-    """y in int64; InputError unless it is (N,) with integers from 0 to classes - 1, or from 0 on without classes."""
-    if classes is not None and (not _whole(classes) or not 2 <= classes < 2**63):
-        wanted = "an integer from 2 on" if not _whole(classes) or classes < 2 else "fewer than 2**63"
-        raise InputError(f"classes is {brief(classes)}, expected {wanted}")
-    y = as_array(name, y)
-    if y.ndim != 1 or len(y) == 0:
-        raise InputError(f"{name} has shape {y.shape}, expected (N,) with at least one label")
-    if y.dtype.kind not in "iu":
-        raise InputError(f"{name} has type {y.dtype}, expected integer labels")
-    low, high = int(y.min()), int(y.max())
-    last = 2**63 - 1 if classes is None else classes - 1
-    if low < 0 or high > last:
-        wanted = "0 on" if classes is None else f"0 to {last}"
-        raise InputError(f"{name} holds the label {low if low < 0 else high}, expected labels from {wanted}")
-    return y.astype(np.int64)
-
-
-def _whole(value: object) -> bool:
-    """Whether a value is an integer; True and False are none here."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def as_array(name: str, values: ArrayLike) -> np.ndarray:
-    """Return values as an array; raise InputError if they are masked, or rows of different shapes.
-
-    Examples
-    --------
-    >>> from nobackprop.data.dataset import as_array
-    >>> as_array("x", [[1, 2], [3]])
-    Traceback (most recent call last):
-    nobackprop.errors.InputError: x has rows of different shapes, expected an array
-    """
-    # NumPy would drop the mask, and the network would be trained on the masked numbers
-    if any(isinstance(a, np.ma.MaskedArray) for a in (values, *(values if isinstance(values, list | tuple) else ()))):
-        raise InputError(f"{name} is a masked array, expected one without a mask")
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{name} has rows of different shapes, expected an array") from error
-    except (TypeError, RuntimeError) as error:  # an array on another device, or one with gradients
-        raise InputError(f"{name} is of type {type(values).__name__}, expected an array of NumPy's") from error
 
 
 def _count(y: np.ndarray) -> int:
@@ -420,12 +412,12 @@ def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.
     from sklearn.model_selection import train_test_split  # imported here, because the import takes a second
 
     share = isinstance(validation, Real) and 0 < validation < 1
-    if not share and not (_whole(validation) and 0 < validation < len(y)):
+    if not share and not (whole(validation) and 0 < validation < len(y)):
         raise InputError(
             f"validation is {brief(validation)}, expected a share between 0 and 1 "
             f"or a number of rows below {len(y)}"
         )
-    if not _whole(seed) or not 0 <= seed < SEEDS:
+    if not whole(seed) or not 0 <= seed < SEEDS:
         raise InputError(f"seed is {brief(seed)}, expected an integer from 0 to 2**32 - 1")
     rows = round(len(y) * validation) if share else int(validation)
     seen, counts = np.unique(y, return_counts=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError, brief
 from ..files import DEFLATE, Stream, named, numbers, writing
-from .dataset import as_array
+from .tasks import as_array
 
 GZIP = b"\x1f\x8b"
 FRAME = 2**16  # bytes that a gzip file may have in addition to its data: a name, a comment, checksums

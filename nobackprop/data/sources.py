@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import InputError, check_name, integer
 from ..files import named
+from . import own
 from .cifar import cifar10, cifar100
 from .dataset import SEEDS, Dataset, flag, from_arrays
 from .mnist import fashion_mnist, mnist
@@ -41,6 +42,8 @@ class Source:
     classes : int, optional
         The number of classes of the published data set: files may hold fewer, and the Dataset then has fewer.  None if
         it is known only after loading.
+    task : str
+        What is to be learnt, see `Dataset`.  If it is not "classes", `classes` is the number of outputs.
 
     Examples
     --------
@@ -53,6 +56,7 @@ class Source:
     defaults: Mapping[str, object] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
     classes: int | None = None
+    task: str = "classes"
 
     def sizes(self) -> tuple[tuple[int, ...], int]:
         """Return the shape of one sample and the number of classes, without loading the data set.
@@ -86,6 +90,24 @@ def digits() -> Dataset:
         bunch.images[..., None], bunch.target, test_size=0.2, stratify=bunch.target, random_state=0
     )
     return from_arrays("digits", x, y, x_test, y_test, classes=10, validation=180)
+
+
+def diabetes() -> Dataset:
+    """Load how far the diabetes of 442 patients went within a year, from scikit-learn: a regression on 10 measurements.
+
+    Training, validation and test part are 70, 10 and 20 percent of them.
+
+    Examples
+    --------
+    >>> diabetes()
+    Dataset('diabetes', 309 + 44 + 89 inputs of shape (10,), 1 number)
+    """
+    from sklearn.datasets import load_diabetes
+    from sklearn.model_selection import train_test_split
+
+    bunch = load_diabetes(scaled=False)
+    x, x_test, y, y_test = train_test_split(bunch.data, bunch.target, test_size=0.2, random_state=0)
+    return from_arrays("diabetes", x, y, x_test, y_test, validation=44, names=("progression",))
 
 
 def xor(seed: int = 0) -> Dataset:
@@ -149,9 +171,13 @@ WIDE = {
 }
 PHOTOS = {**WIDE, "model": "conv3:0.25"}
 
+OWN = {**COMMON, "model": "mlp:128,128", "activation": "relu"}
+
 DATASETS: dict[str, Source] = {
     "digits": Source(_made(digits), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
                      {**COMMON, "model": "mlp:128,128", "activation": "relu"}, (8, 8, 1), 10),
+    "diabetes": Source(_made(diabetes), "442 patients with 10 measurements and a number to predict, from scikit-learn",
+                       {**COMMON, "model": "mlp:32,32", "activation": "tanh", "loss": "squared"}, (10,), 1, "numbers"),
     "xor": Source(_made(xor), "6,000 vectors of 30 features in which two noisy XORs are hidden, computed and not read",
                   {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"}, (XOR_FEATURES,), 4),
     "mnist": Source(mnist, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE, (28, 28, 1), 10),
@@ -170,13 +196,44 @@ DATASETS: dict[str, Source] = {
 }
 
 
+def source(name: str) -> Source:
+    """Return the data set of a name, or of a file of your own, which is read for this.
+
+    Parameters
+    ----------
+    name : str
+        A name in DATASETS, or the name of a file or folder, with options, see `own.read`.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    InputError
+        If there is no such data set, or if the file cannot be read.
+
+    Examples
+    --------
+    >>> source("digits").classes
+    10
+    """
+    if not own.is_own(name) or name in DATASETS:  # a folder called digits does not hide the data set
+        check_name("data set", name, DATASETS)
+        return DATASETS[name]
+    data = own.read(name)
+    return Source(_made(lambda: data), own.called(name), {**OWN, "loss": data.loss}, data.shape, data.classes,
+                  data.task)
+
+
 def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
     """Load the data set of that name.
 
     Parameters
     ----------
     name : str
-        A name in DATASETS; `nobackprop datasets` lists them.
+        A name in DATASETS, which `nobackprop datasets` lists; or the name of a .csv or .npz file or of a folder of
+        images of your own, with options such as "wine.csv:target=kind", see `data.own.read`.
     data_dir : path, optional
         The folder with the data set's files, if it needs any; the usual places are searched if it is left out.
     download : bool
@@ -197,8 +254,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bo
     >>> load("xor").classes
     4
     """
-    check_name("data set", name, DATASETS)
+    found = source(name)
     if data_dir is not None:
         named(data_dir)
     flag("download", download)
-    return DATASETS[name].load(data_dir=data_dir, download=download)
+    return found.load(data_dir=data_dir, download=download)

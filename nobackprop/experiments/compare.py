@@ -11,8 +11,9 @@ import numpy as np
 
 from .. import __version__, checks, models, rules, workers
 from ..backend import open_device
-from ..data import DATASETS, Dataset, load
-from ..errors import InputError, check_name, integer
+from ..data import DATASETS, Dataset, load, source
+from ..data.tasks import score
+from ..errors import InputError, integer
 from ..learn import Run
 from ..network import Network
 from ..rules import Rule
@@ -41,7 +42,7 @@ def resolve(data: str | Dataset, names: Sequence[str] = RULES, seeds: Sequence[i
     Parameters
     ----------
     data : str or Dataset
-        A name in `data.DATASETS`, or a data set of your own.
+        A name in `data.DATASETS`, the name of a file of your own, as `data.load` takes it, or a data set of your own.
     names : sequence of str
         The rules, by the names that `rules.get` knows.
     seeds : sequence of int
@@ -71,14 +72,14 @@ def resolve(data: str | Dataset, names: Sequence[str] = RULES, seeds: Sequence[i
     >>> config["epochs"], config["optimizer"], config["rule_settings"]["kp"]["optimizer"]
     (3, 'adam', 'adamw')
     """
-    if not isinstance(data, Dataset):
-        check_name("data set", data, DATASETS)
-    name = data.name if isinstance(data, Dataset) else data
-    common = suited(name, None, overrides)
+    if isinstance(data, Dataset):
+        name, defaults = data.name, dict(DATASETS[data.name].defaults if data.name in DATASETS else {"loss": data.loss})
+    else:
+        name, defaults = data, dict(source(data).defaults)
+    common = suited(defaults, None, overrides)
     seeds = [checks.seed(seed) for seed in seeds]
-    defaults = DATASETS[name].defaults if name in DATASETS else {}
     threads = integer("threads", defaults.get("threads", 1) or workers.cores() if threads is None else threads, 1)
-    found = {rule: suited(name, _rule(rule, own), overrides) for rule in names}
+    found = {rule: suited(defaults, _rule(rule, own), overrides) for rule in names}
     differ = {rule: {key: value for key, value in of.items() if value != common[key]} for rule, of in found.items()}
     return {"data": name, "rules": list(names), "seeds": seeds, **common, "device": device, "threads": threads,
             "rule_settings": {rule: settings for rule, settings in differ.items() if settings}}
@@ -235,18 +236,18 @@ class Comparison:
 
     def finished(self) -> list[dict[str, Any]]:
         """Return the records of the runs that reached their end."""
-        return [run for run in self.results["runs"] if run["test_accuracy"] is not None]
+        return [run for run in self.results["runs"] if score(run, "test") is not None]
 
 
 def _check_before_loading(config: dict[str, Any], name: str, own: Mapping[str, Rule] | None) -> None:
     """Raise the InputError of a trial that cannot be, whatever the data set's samples are."""
-    source = DATASETS[config["data"]]
-    if source.shape is None and models.is_own(config["model"]):
+    known = source(config["data"])
+    if known.shape is None and models.is_own(config["model"]):
         return  # a function of the user's own may rely on the samples' shape
-    shapes = STAND_INS if source.shape is None else (source.shape,)
+    shapes = STAND_INS if known.shape is None else (known.shape,)
     for i, shape in enumerate(shapes, start=1):
         try:
-            trial(config, name, shape, source.classes or 2, own)
+            trial(config, name, shape, known.classes or 2, own)
             return
         except InputError:
             if i == len(shapes):

@@ -18,6 +18,7 @@ from typing import Any
 
 from .. import metrics, workers
 from ..data import Dataset
+from ..data.tasks import TASKS, score
 from ..errors import InputError, check_name
 from ..learn import Diverged, Run
 from ..network import Network
@@ -219,8 +220,10 @@ def _train(job: Job, jobs: Sequence[Job], results: dict[str, Any], folder: Folde
     shown.begin(f"{job.trial.name} seed {job.seed}", job.trial.settings.epochs)
     run = _begun(job, folder, shown)
     shown.skip(len(run.history))
+    measured = [f"test_{measure.name}" for measure in TASKS[run.data.task].measures]
     record: dict[str, Any] = {"rule": run.name, "seed": run.seed, "parameters": metrics.size(run.params),
-                              "seconds": run.seconds, "test_accuracy": None, "history": list(run.history), **job.extra}
+                              "seconds": run.seconds, **dict.fromkeys(measured), "history": list(run.history),
+                              **job.extra}
     since, last = 0, time.monotonic()
     try:
         while len(run.history) < run.settings.epochs:
@@ -237,8 +240,8 @@ def _train(job: Job, jobs: Sequence[Job], results: dict[str, Any], folder: Folde
                     folder.checkpoint(job.key, run)
                     since, last = 0, time.monotonic()
                 folder.write(results, soon=True)
-        record["test_accuracy"] = run.test_accuracy()
-        end = f"{record['test_accuracy']:.4f}"
+        record.update({f"test_{name}": value for name, value in run.test().items()})
+        end = f"{record[measured[0]]:.4f}"
     except Diverged as error:
         record["diverged"], end = str(error), "diverged"
     _put(results["runs"], record, jobs)
@@ -278,7 +281,7 @@ def _matched(jobs: Sequence[Job], runs: Sequence[dict[str, Any]]) -> dict[tuple[
         if key not in epochs:
             raise InputError(f"the results hold a run of {run['rule']}, seed {run['seed']}, for which their settings "
                              "do not ask")
-        if reached > epochs[key] or reached < epochs[key] and run["test_accuracy"] is not None:
+        if reached > epochs[key] or reached < epochs[key] and score(run, "test") is not None:
             raise InputError(f"the results hold a run of {run['rule']}, seed {run['seed']}, with {reached} epochs, "
                              f"expected {epochs[key]}")
     return {(run["rule"], run["seed"]): run for run in runs}
@@ -298,7 +301,7 @@ def has_ended(record: Mapping[str, Any] | None) -> bool:
     >>> has_ended({"test_accuracy": 0.5}), has_ended({"test_accuracy": None}), has_ended(None)
     (True, False, False)
     """
-    return record is not None and (record["test_accuracy"] is not None or "diverged" in record)
+    return record is not None and (score(record, "test") is not None or "diverged" in record)
 
 
 def digest(config: Mapping[str, Any]) -> str:

@@ -5,13 +5,13 @@ import math
 import os
 from functools import partial
 from itertools import cycle, product
-from operator import itemgetter
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import figures
+from ..data.tasks import score, task_of
 from ..errors import InputError
 from .results import by_rule, column, cosine, mean, seeds, sound
 
@@ -74,7 +74,7 @@ def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
 
 
 def draw(results: dict[str, Any]) -> Figure:
-    """Draw validation accuracy, and alignment with BP at the first hidden block, against epochs.
+    """Draw validation accuracy, or R2, and alignment with BP at the first hidden block, against epochs.
 
     A line is the mean over the seeds that reached an epoch and gave a value there; its band is their range.  If there
     are many rules, no bands are drawn.
@@ -112,10 +112,13 @@ def draw(results: dict[str, Any]) -> Figure:
     left, right = figure.subplots(1, 2)
     styles = looks(list(rules))
     for runs, look in zip(rules.values(), styles, strict=True):
-        curve(left, column(runs, itemgetter("validation_accuracy")), look, len(rules) <= MOST_BANDS)
+        curve(left, column(runs, partial(score, part="validation")), look, len(rules) <= MOST_BANDS)
         curve(right, column(runs, partial(cosine, block=0)), look, len(rules) <= MOST_BANDS)
     left.set_title("Learning")
-    left.set_ylabel("validation accuracy")
+    tasks = {task.name: task for task in (task_of(run, "test") for run in results["runs"])}.values()
+    left.set_ylabel("validation " + " or ".join(task.measures[0].words for task in tasks))
+    if left.lines and left.dataLim.y0 < (floor := min(task.measures[0].floor for task in tasks)):
+        left.set_ylim(bottom=floor)  # far below it lies what has hardly begun to learn
     _finish_alignment(right)
     last = max(len(run["history"]) for run in results["runs"])
     for axes in (left, right):

@@ -9,6 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..data.tasks import score, task_of
+
 
 class Progress:
     """How far a list of runs is: a bar with loss and time left, or a line that begins and ends with its run.
@@ -82,8 +84,9 @@ class Progress:
         self._bar(lambda: self.bar.set_postfix_str(self.loss, refresh=False))
         self._bar(lambda: self.bar.update() and None)
         if self.log_every and self.at % self.log_every == 0:
-            self.note(f"{self.label}: epoch {self.at} of {self.of}, {self.loss}, validation accuracy "
-                      f"{record['validation_accuracy']:.4f}{self.left()}")
+            what = task_of(record, "validation").measures[0].words
+            self.note(f"{self.label}: epoch {self.at} of {self.of}, {self.loss}, validation {what} "
+                      f"{score(record, 'validation'):.4f}{self.left()}")
 
     def end(self, what: str, seconds: float) -> None:
         """Say how a run has ended, after that many seconds of training."""

@@ -5,8 +5,12 @@
                "history": [{"epoch", "train_loss", "validation_accuracy",
                             "alignment": [one cosine per hidden block], "alignment_at_a": [...]}]}]}
 
-`test_accuracy` is null if the run did not reach its end, and a cosine is null if the rule sends no signal.  A run whose
-numbers were no longer finite has "diverged" with a sentence, and its history is as long as it came, perhaps empty.
+This is what classes are measured by.  Of numbers there are `test_r2` and `test_mean_error` in the place of
+`test_accuracy`, and of labels `test_exact_match` and `test_label_accuracy`; the same names with `validation_` stand in
+the history (see nobackprop/data/tasks.py).  `test_accuracy` is null if the run did not reach its end, and a cosine is
+null if the rule sends no signal.  A run whose numbers were no longer finite has "diverged" with a sentence, and its
+history is as long as it came, perhaps empty.
+
 "config" has "interrupted": true as long as not all runs have ended, and "command" says which one can go on with them.
 Files without "format" are of format 1, in which "diverged" stands in "config", as such a run ended the others too.
 There may be other keys, such as further metrics in a record or settings that an older version did not have.  Table and
@@ -20,9 +24,10 @@ import os
 import statistics
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from ..data.tasks import TASKS, Measure, Task, measures_of, task_of
 from ..errors import InputError, brief
 from ..files import contents, writing
 
@@ -78,8 +83,24 @@ class Maybe:
 
 NUMBER, NUMBER_OR_NULL, COUNT = Number(), Number(null=True), Number(0, math.inf, whole=True)
 SHARE, COSINE = Number(0, 1), Number(-1, 1, null=True)
+
+
+def of_measure(measure: Measure, null: bool = False) -> Number:
+    """Return the form of a measure, see nobackprop/data/tasks.py.
+
+    Examples
+    --------
+    >>> of_measure(TASKS["numbers"].measures[0]).high
+    1.0
+    """
+    return Number(-LARGEST if measure.low is None else measure.low, LARGEST if measure.high is None else measure.high,
+                  null)
+
+
+MEASURES = [measure for task in TASKS.values() for measure in task.measures]
 # What a reader relies on.  A dict is an object that has at least these keys, a list with one form stands for any number
 # of values of that form, a tuple for a list of exactly these, str for a text of one line, and bool for true or false.
+# All measures of a run's task must be there: `read` looks for them.
 FORM: Any = {
     "format": Maybe(Number(1, FORMAT, whole=True)),
     "command": Maybe(str),
@@ -90,12 +111,12 @@ FORM: Any = {
         "rule": str,
         "seed": COUNT,
         "seconds": Number(0, LARGEST),
-        "test_accuracy": replace(SHARE, null=True),
+        **{f"test_{measure.name}": Maybe(of_measure(measure, null=True)) for measure in MEASURES},
         "diverged": Maybe(str),
         "history": [{
             "epoch": COUNT,
             "train_loss": NUMBER,
-            "validation_accuracy": SHARE,
+            **{f"validation_{measure.name}": Maybe(of_measure(measure)) for measure in MEASURES},
             "alignment": [COSINE],
             "alignment_at_a": [COSINE],
         }],
@@ -185,8 +206,11 @@ def read(path: str | os.PathLike[str], begun: bool = False) -> dict[str, Any]:
     for i, run in enumerate(results["runs"]):
         if not run["history"] and "diverged" not in run:
             raise InputError(f"{path}: 'runs[{i}].history' is empty, expected at least one epoch")
+        task = task_of(run, "test")
+        _complete(path, run, task, "test", f"runs[{i}]")
         # the figure draws records by their places
         for j, record in enumerate(run["history"]):
+            _complete(path, record, task, "validation", f"runs[{i}].history[{j}]")
             if record["epoch"] != j + 1:
                 came = f"'runs[{i}].history[{j}].epoch' is {brief(record['epoch'])}"
                 raise InputError(f"{path}: {came}, expected {j + 1}")
@@ -196,6 +220,13 @@ def read(path: str | os.PathLike[str], begun: bool = False) -> dict[str, Any]:
             raise InputError(f"{path}: 'runs[{i}]' has the rule and the seed of 'runs[{first}]', "
                              "expected each pair once")
     return results
+
+
+def _complete(path: str | os.PathLike[str], record: dict[str, Any], task: Task, part: str, at: str) -> None:
+    """Raise InputError if a record lacks a measure of its task."""
+    for measure in task.measures:
+        if f"{part}_{measure.name}" not in record:
+            raise InputError(f"{path}: the key '{at}.{part}_{measure.name}' is missing")
 
 
 def _parsed(path: str | os.PathLike[str], content: bytes) -> Any:
@@ -431,8 +462,11 @@ def table(results: dict[str, Any]) -> str:
     number = max((len(record["alignment"]) for records in last.values() for record in records), default=0)
     # of a deep network five, the first and the last among them: more would not fit a terminal
     blocks = sorted({round(i * (number - 1) / 4) for i in range(5)}) if number > 5 else list(range(number))
-    heads = ["rule", "test accuracy", "training loss", *(f"delta_{i + 1}" for i in blocks), "s/run"]
-    rows = [[rule, _accuracy(runs) if runs else "diverged",
+    measures = measures_of(results["runs"])
+    heads = ["rule", *(f"test {one.words}" for one in measures), "training loss",
+             *(f"delta_{i + 1}" for i in blocks), "s/run"]
+    rows = [[rule, *(_spread([run.get(f"test_{one.name}") for run in runs]) if runs else "diverged"
+                     for one in measures),
              _text(mean([record["train_loss"] for record in last[rule]]), ".4f"),
              *(_text(mean([cosine(record, i) for record in last[rule]]), ".3f") for i in blocks),
              _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in of.items()]
@@ -442,7 +476,8 @@ def table(results: dict[str, Any]) -> str:
              for cells in (heads, *rows)]
     number = seeds(results)
     return "\n".join([
-        f"test accuracy: mean ± sample standard deviation over {number} seed{'s' * (number != 1)}",
+        f"{', '.join(heads[1:1 + len(measures)])}: mean ± sample standard deviation over {number} "
+        f"seed{'s' * (number != 1)}",
         "training loss, and cosine of delta_i with that of bp at hidden block i: mean at the last epoch",
         "", *lines, *diverged(results)])
 
@@ -459,11 +494,11 @@ def diverged(results: dict[str, Any]) -> list[str]:
     return ["", *told] if told else []
 
 
-def _accuracy(runs: list[dict[str, Any]]) -> str:
-    """The test accuracy of some runs, as a mean with its spread."""
-    values = [run["test_accuracy"] for run in runs if run["test_accuracy"] is not None]
-    spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-".ljust(6)
-    return f"{statistics.fmean(values):.4f} ± {spread}" if values else "-"
+def _spread(found: list[float | None]) -> str:
+    """What was measured of some runs, as a mean with its spread."""
+    values = [value for value in found if value is not None]
+    spread = _text(statistics.stdev(values), ".4f") if len(values) > 1 else "-".ljust(6)
+    return f"{_text(statistics.fmean(values), '.4f')} ± {spread}" if values else "-"
 
 
 def _text(value: float | None, form: str) -> str:

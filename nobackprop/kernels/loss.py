@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..backend import Array, alike, array_module
 from ..errors import InputError
-from .activation import softmax
+from .activation import sigmoid, softmax
 
 
 def squared(a: Array, y: Array) -> Array:
@@ -130,6 +130,64 @@ def d_cross_entropy(a: Array, y: Array) -> Array:
     return e
 
 
+def binary_cross_entropy(a: Array, y: Array) -> Array:
+    """Return the sum of -y* log p - (1 - y*) log(1 - p) over the outputs, p = sigmoid(a_L): each says yes or no.
+
+    Parameters
+    ----------
+    a, y : Array
+        Outputs a_L before the sigmoid, and targets y* from 0 to 1; both (N, C).
+
+    Returns
+    -------
+    Array
+        A scalar, in nats: the mean over the batch.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, or if there are no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(float(binary_cross_entropy(np.zeros((1, 2)), np.array([[1.0, 1.0]]))), 4)
+    1.3863
+    """
+    a, y = _pair(a, y)
+    xp = array_module(a, y)
+    most = xp.maximum(a, 0 * a)  # log(1 + exp(a)) without an exponential that overflows
+    return (most + xp.log1p(xp.exp(a - 2 * most)) - y * a).sum() / len(y)
+
+
+def d_binary_cross_entropy(a: Array, y: Array) -> Array:
+    """Return the error of `binary_cross_entropy`, e = (y - y*) / N with y = sigmoid(a_L).
+
+    Parameters
+    ----------
+    a, y : Array
+        Outputs a_L before the sigmoid, and targets y* from 0 to 1; both (N, C).
+
+    Returns
+    -------
+    Array
+        e, (N, C).
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, or if there are no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> d_binary_cross_entropy(np.zeros((1, 2)), np.array([[1.0, 0.0]]))
+    array([[-0.5,  0.5]])
+    """
+    a, y = _pair(a, y)
+    return (sigmoid(a) - y) / len(y)
+
+
 def _pair(a: Array, y: Array) -> tuple[Array, Array]:
     """Return both in one dtype.
 
@@ -148,6 +206,7 @@ def _pair(a: Array, y: Array) -> tuple[Array, Array]:
 LOSSES: dict[str, tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]] = {
     "squared": (squared, d_squared),
     "cross_entropy": (cross_entropy, d_cross_entropy),
+    "binary_cross_entropy": (binary_cross_entropy, d_binary_cross_entropy),
 }
 # of networks for which no loss is named
 DEFAULT_LOSS = "cross_entropy"

@@ -120,6 +120,7 @@ class AssociatedLearning(Rule):
     error: str = one_of(ERRORS, "mean", "error")
     defaults: ClassVar[Mapping[str, object]] = {"activation": "elu,sigmoid", "lr": 2e-3}
     output_learns = "otherwise"
+    learns: ClassVar[tuple[str, ...]] = ("classes", "labels")  # the last decoder ends in a sigmoid, from 0 to 1
 
     def trial_sizes(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """Return sizes that read the same backwards, with the lower half of `sizes`; see `Rule.trial_sizes`."""

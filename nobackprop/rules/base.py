@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import network
 from ..backend import Array
+from ..data.tasks import TASKS
 from ..errors import InputError
 from ..network import Network, Tape
 from ..options import checked
@@ -57,6 +58,8 @@ class Rule:
     by_place : bool
         Whether the rule tells the hidden units of a block by their places, as one does that lays the units of two
         blocks on each other.  If not, nothing changes but places if they change places.
+    learns : tuple of str
+        Which of the tasks "classes", "numbers" and "labels" the rule can learn, see `data.Dataset`.
     sends_errors : bool
         Whether what blocks are sent are error signals, which can be compared with those of backpropagation; False for
         a rule that compares states.
@@ -86,6 +89,7 @@ class Rule:
     defaults: ClassVar[Mapping[str, object]] = {}
     output_learns: ClassVar[OutputLearns] = "from the error"
     by_place: ClassVar[bool] = False
+    learns: ClassVar[tuple[str, ...]] = tuple(TASKS)
     sends_errors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

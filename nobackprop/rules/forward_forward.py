@@ -123,6 +123,7 @@ class ForwardForward(Rule):
     draw: Draw = gaussian
     scale: float = 1.0
     defaults: ClassVar[Mapping[str, object]] = {"activation": "relu", "lr": 3e-3}
+    learns: ClassVar[tuple[str, ...]] = ("classes",)  # a wrong label is another class
 
     def passes(self, net: Network) -> int:
         """Count the passes without a label, with the true one and with a wrong one; see `Rule.passes`."""
@@ -204,7 +205,7 @@ def at_first(block: Layer, other: Callable[[Activation], Layer]) -> Layer:
     >>> at_first(block, lambda f: Activation("identity")).layers
     (Activation(name='identity'), Activation(name='tanh'))
     """
-    others: Iterator[Callable[[Activation], Activation]] = chain([other], repeat(lambda f: f))
+    others: Iterator[Callable[[Activation], Layer]] = chain([other], repeat(lambda f: f))
     return block.with_activations(lambda f: next(others)(f))
 
 

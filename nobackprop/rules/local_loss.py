@@ -9,6 +9,7 @@ from typing import ClassVar, cast
 import numpy as np
 
 from ..backend import Array
+from ..errors import InputError
 from ..feedback import Draw, drawn, gaussian
 from ..heads import PoolHead
 from ..kernels import convolution, linear
@@ -221,6 +222,9 @@ class LocalSimilarity(LocalLoss):
 
     def module(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int) -> Tree:
         """Draw a dense map (F, F), or on images a convolution (planes, 9 planes); see `LocalLoss.module`."""
+        if classes < 2:  # a cosine is taken after the mean over the outputs is subtracted
+            raise InputError("similarity matching compares directions of targets, expected at least 2 outputs, got "
+                             f"{classes}")
         return drawn(rng, (shape[-1], shape[-1] if len(shape) == 1 else KERNEL[0]**2 * shape[-1]), self.draw)
 
     def value(self, net: Network, b: Tree, h: Array, y: Array) -> Array:

@@ -1,10 +1,15 @@
-"""Which setting of a rule is the best: decided by validation accuracy alone, over the seeds of the search."""
+"""Which setting of a rule is the best: decided on validation data alone, over the seeds of the search.
+
+What decides is the first measure of the task in nobackprop/data/tasks.py: the accuracy if classes are learnt.
+"""
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...data import tasks
+from ...data.tasks import Measure, task_of
 from .spec import Point
 
 Record = Mapping[str, Any]
@@ -22,7 +27,8 @@ def found(results: Record) -> dict[str, Any]:
     -------
     dict
         "seed", "validation_accuracy" and "train_loss" at the last epoch, "epochs", "seconds", and "diverged" if it did.
-        The accuracy of a run that diverged is 0.
+        The accuracy of a run that diverged is 0.  In the place of the accuracy stands "validation_r2" or
+        "validation_exact_match"; an R^2 below -1 counts as -1, as that of a run that diverged.
 
     Examples
     --------
@@ -31,23 +37,36 @@ def found(results: Record) -> dict[str, Any]:
     0.75
     """
     run, = results["runs"]
+    first = task_of(run, "test").measures[0]
+    key = f"validation_{first.name}"
     last = run["history"][-1] if run["history"] else {}
     kept = {"seed": run["seed"], "epochs": len(run["history"]), "seconds": run["seconds"],
-            "validation_accuracy": last.get("validation_accuracy", 0.0), "train_loss": last.get("train_loss")}
+            key: max(last.get(key, first.floor), first.floor), "train_loss": last.get("train_loss")}
     if "diverged" in run:
-        kept |= {"validation_accuracy": 0.0, "diverged": run["diverged"]}
+        kept |= {key: first.floor, "diverged": run["diverged"]}
     return kept
 
 
 def score(runs: Sequence[Record]) -> float:
-    """Return the mean validation accuracy of the runs of one point; that of a run that diverged is 0.
+    """Return the mean validation accuracy, or what stands in its place, of the runs of one point; see `found`.
 
     Examples
     --------
     >>> score([{"validation_accuracy": 0.5}, {"validation_accuracy": 1.0}])
     0.75
     """
-    return statistics.fmean(run["validation_accuracy"] for run in runs)
+    return statistics.fmean(tasks.score(run, "validation") for run in runs)
+
+
+def measure(runs: Sequence[Record]) -> Measure:
+    """Return what was measured of runs, see `found`.
+
+    Examples
+    --------
+    >>> measure([{"validation_r2": 0.5}]).words
+    'R2'
+    """
+    return task_of(runs[0], "validation").measures[0]
 
 
 def best(points: Sequence[Point], runs: Mapping[Point, Sequence[Record]]) -> list[Point]:

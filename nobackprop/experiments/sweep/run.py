@@ -12,7 +12,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import statistics
 import sys
 import threading
 import time
@@ -31,6 +30,7 @@ from typing import Any
 from ... import __version__, workers
 from ...backend import open_device
 from ...data import Dataset, load
+from ...data.tasks import score as last_score
 from ...errors import InputError
 from ..compare import environment, resolve, trial
 from ..folder import PAUSE, RESULTS, Folder, remove_strays
@@ -489,7 +489,7 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
             folder.write(results)
             filled = time.monotonic()
         one, = found["runs"]
-        outcome = "diverged" if "diverged" in one else f"{one['history'][-1]['validation_accuracy']:.4f}"
+        outcome = "diverged" if "diverged" in one else f"{last_score(one['history'][-1], 'validation'):.4f}"
         tell(f"{words[task.key]}: {outcome}", ended, total)
 
     def do(wanted: Sequence[Task]) -> None:
@@ -535,7 +535,8 @@ def _fill(results: Results, sweep: Sweep, points: Sequence[Point], known: Mappin
         return  # there is no best one before all have been tried
     chosen = choice.best(points, found)
     results["best"] = [{"label": labels[point], "settings": dict(point.settings),
-                        "validation_accuracy": choice.score(found[point])} for point in chosen]
+                        f"validation_{choice.measure(found[point]).name}": choice.score(found[point])}
+                       for point in chosen]
     results["runs"] = [known[key]["runs"][0] | {"rule": labels[point], "settings": dict(point.settings)}
                        for point in chosen for key in map(point.key, sweep.fresh_seeds) if key in known]
 
@@ -588,9 +589,9 @@ def status(path: str | os.PathLike[str]) -> str:
                              f"{len(results['runs'][0]['history'])} of {results['config']['epochs']}")
     complete = {point: [choice.found(results) for results in runs if results] for point, runs in ended.items() if runs}
     for point in choice.best(list(complete), complete):
-        accuracies = [run["validation_accuracy"] for run in complete[point]]
-        lines.append(f"best of {labels[point]} so far: {words(point)}, validation accuracy "
-                     f"{statistics.fmean(accuracies):.4f} over {len(accuracies)} of {len(sweep.seeds)} seeds")
+        of = complete[point]
+        lines.append(f"best of {labels[point]} so far: {words(point)}, validation "
+                     f"{choice.measure(of).words} {choice.score(of):.4f} over {len(of)} of {len(sweep.seeds)} seeds")
     if number == total:
         chosen = choice.best(points, {point: complete[point] for point in points})
         fresh = [kept(Path(path) / RUNS / point.key(seed)) for point in chosen for seed in sweep.fresh_seeds]

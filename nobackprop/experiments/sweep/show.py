@@ -1,4 +1,4 @@
-"""What a sweep has found, as a table and as a figure: validation accuracy against the learning rate."""
+"""What a sweep has found, as a table and as a figure: validation accuracy, or R2, against the learning rate."""
 from __future__ import annotations
 
 import statistics
@@ -9,16 +9,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ... import figures
+from ...data.tasks import TASKS, score
 from ...errors import InputError
 from .. import plots
 from .. import results as files
-from .choice import in_words, score, varied
+from . import choice
+from .choice import in_words, measure, varied
 
 Results = Mapping[str, Any]
 # what a figure relies on, as results.FORM says it
+FOUND = {f"validation_{task.measures[0].name}": files.Maybe(files.Number(task.measures[0].floor, 1))
+         for task in TASKS.values()}
 FORM: Any = {
     "config": {"data": str, "model": str},
-    "search": [{"label": str, "settings": {}, "runs": [{"validation_accuracy": files.SHARE}]}],
+    "search": [{"label": str, "settings": {}, "runs": [FOUND]}],
 }
 
 
@@ -45,22 +49,23 @@ def table(results: Results) -> str:
     bp    lr 0.1       0.5000 ± -           1
     """
     names = varied([entry["settings"] for entry in results["search"]]) or list(results["search"][0]["settings"])
-    rows = [["rule", "setting", "validation accuracy", "tried"]]
+    what = f"validation {in_place_of_accuracy(results)}"
+    rows = [["rule", "setting", what, "tried"]]
     for label, tried in _by_label(results).items():
         sound = [entry for entry in tried if not all("diverged" in run for run in entry["runs"])]
         if not sound:
             rows.append([label, "-", "diverged", str(len(tried))])
             continue
-        top = max(sound, key=lambda entry: score(entry["runs"]))
-        values = [run["validation_accuracy"] for run in top["runs"]]
+        top = max(sound, key=lambda entry: choice.score(entry["runs"]))
+        values = [score(run, "validation") for run in top["runs"]]
         spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-     "
         rows.append([label, in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",
                      str(len(tried))])
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]),
                         row[3].rjust(widths[3])]).rstrip() for row in rows]
-    text = "\n".join(["validation accuracy of the best setting: mean ± sample standard deviation over the seeds of the "
-                      "search", "", *lines])
+    text = "\n".join([f"{what} of the best setting: mean ± sample standard deviation over the seeds of the search", "",
+                      *lines])
     return f"{text}\n\nthe best settings on fresh seeds\n{files.table(dict(results))}" if results["runs"] else text
 
 
@@ -104,10 +109,11 @@ def draw(results: Results) -> Figure:
     looks = plots.looks(list(by_label))
     for tried, look in zip(by_label.values(), looks, strict=True):
         at = {}
-        for entry in sorted(tried, key=lambda entry: score(entry["runs"])):  # of several at one place the best stays
+        # of several at one place the best stays
+        for entry in sorted(tried, key=lambda entry: choice.score(entry["runs"])):
             at[entry["settings"][name] if name else ticks.index(in_words(entry["settings"], names))] = entry["runs"]
         places = sorted(at)
-        values = [[run["validation_accuracy"] for run in at[place]] for place in places]
+        values = [[score(run, "validation") for run in at[place]] for place in places]
         means = [statistics.fmean(of) for of in values]
         line = {key: value for key, value in look.items() if key in ("color", "linestyle", "label")}
         axes.plot(places, means, marker="o", markersize=4, **line)
@@ -116,7 +122,7 @@ def draw(results: Results) -> Figure:
                               color=look["color"])
         top = max(range(len(places)), key=means.__getitem__)
         axes.plot(places[top], means[top], "o", markersize=11, markerfacecolor="none", color=look["color"])
-    _finish(axes, name, ticks)
+    _finish(axes, in_place_of_accuracy(results), name, ticks)
     figures.title(figure, f"{results['config']['data']}, {results['config']['model']} (ring: the best setting)")
     figures.legend(figure, axes.lines[::2], [look["label"] for look in looks])
     return figure
@@ -143,9 +149,20 @@ def _axis(results: Results) -> str | None:
     return None
 
 
-def _finish(axes: Axes, name: str | None, ticks: list[str]) -> None:
+def in_place_of_accuracy(results: Results) -> str:
+    """Return in words what decided, of every data set of a sweep.
+
+    Examples
+    --------
+    >>> in_place_of_accuracy({"search": [{"runs": [{"validation_r2": 0.5}]}, {"runs": [{"validation_accuracy": 1.0}]}]})
+    'R2 or accuracy'
+    """
+    return " or ".join(dict.fromkeys(measure(entry["runs"]).words for entry in results["search"] if entry["runs"]))
+
+
+def _finish(axes: Axes, what: str, name: str | None, ticks: list[str]) -> None:
     """Name the axes, and draw the grid."""
-    axes.set_ylabel("validation accuracy")
+    axes.set_ylabel(f"validation {what}")
     if name:
         axes.set_xscale("log")
         axes.set_xlabel("learning rate" if name == "lr" else name.replace("_", " "))

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from ... import checks, rules
-from ...data import DATASETS
+from ...data import source
 from ...errors import InputError, brief, check_name, integer, number, unknown
 from ...files import contents
 from ...settings import NAMES, NetworkSettings, Settings, choose
@@ -260,7 +260,7 @@ def parse(asked: Mapping[str, Any]) -> Sweep:
         rules.get(name)
     sets = _list("data", asked.get("data", "digits"))
     for name in sets:
-        check_name("data set", name, DATASETS)
+        source(name)
     own = asked.get("of", {})
     if not isinstance(own, Mapping) or not all(isinstance(axes, Mapping) for axes in own.values()):
         raise InputError(f"of is {brief(own)}, expected a table such as [of.kp] for one rule")
