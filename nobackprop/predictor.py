@@ -172,9 +172,10 @@ class Predictor:
             If the samples do not fit, or if `y` has another length, is empty or holds something that is no class.
         """
         found, right = self.predict(x), np.asarray(y)
-        if right.shape != found.shape or not len(right):
-            raise InputError(f"y has shape {right.shape}, expected {found.shape}: a class for each sample, and at "
-                             "least one sample")
+        if not len(found):
+            raise InputError("x holds no sample, expected at least one")
+        if right.shape != found.shape:
+            raise InputError(f"y has shape {right.shape}, expected {found.shape}: a class for each sample")
         strange = [value for value in np.unique(right).tolist() if value not in self.classes]
         if strange:
             raise InputError(f"y holds {strange[0]!r}, expected classes: {', '.join(map(str, self.classes))}")

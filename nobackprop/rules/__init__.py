@@ -23,7 +23,7 @@ import inspect
 from contextlib import suppress
 from dataclasses import fields, replace
 
-from ..errors import InputError, unknown
+from ..errors import InputError, brief, unknown
 from ..feedback import binary, low_rank, sparse
 from .activation_sharing import ASAP, ASFP, ASFPLC, ActivationSharing, FoA
 from .activity_perturbation import ActivityPerturbation
@@ -156,10 +156,12 @@ def _value(spec: str, key: str, text: str, default: object) -> object:
              float: ("a number", float), str: ("a name", str)}
     wanted, read = kinds[type(default)]
     try:
+        if not text.isascii() or "_" in text and type(default) in (int, float):
+            raise ValueError(text)  # Python reads digits of other scripts, and 1_000
         # the type checker takes the common type of the four functions, which is object
         return read(text)  # type: ignore[operator]
     except (KeyError, ValueError):
-        raise InputError(f"rule '{spec}': expected {wanted} for {key}, got '{text}'") from None
+        raise InputError(f"rule '{spec}': expected {wanted} for {key}, got {brief(text)}") from None
 
 
 def describe(rule: Rule) -> str:
