@@ -42,7 +42,7 @@ def unknown(what: str, came: object, known: Iterable[str]) -> InputError:
     """
     known = list(known)
     small = {name.lower(): name for name in reversed(known)}  # names of classes have capitals
-    near = get_close_matches(came.lower(), small, n=1, cutoff=0.5) if isinstance(came, str) else []
+    near = get_close_matches(came.lower(), small, n=1, cutoff=0.55) if isinstance(came, str) else []
     hint = f": did you mean '{small[near[0]]}'?" if near else ""
     shown = f"{brief(came)}, which is no name"
     if isinstance(came, str):
@@ -70,9 +70,9 @@ def check_name(what: str, name: object, known: Iterable[str]) -> None:
     Examples
     --------
     >>> check_name("rule", "bp", ["bp", "las"])
-    >>> check_name("rule", "pb", ["bp", "las"])
+    >>> check_name("rule", "lass", ["bp", "las"])
     Traceback (most recent call last):
-    nobackprop.errors.InputError: unknown rule 'pb': did you mean 'bp'? (known: bp, las)
+    nobackprop.errors.InputError: unknown rule 'lass': did you mean 'las'? (known: bp, las)
     """
     if not isinstance(name, str) or name not in known:
         raise unknown(what, name, known)

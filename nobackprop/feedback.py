@@ -146,6 +146,8 @@ def drawn(rng: np.random.Generator, shape: tuple[int, ...], draw: Draw) -> Array
     if not isinstance(B, np.ndarray) or B.shape != shape or B.dtype.kind != "f":
         came = f"an array of shape {B.shape}" if isinstance(B, np.ndarray) and B.dtype.kind == "f" else brief(B)
         raise InputError(f"draw returned {came}, expected floats of shape {shape}")
+    if not np.isfinite(B).all():
+        raise InputError(f"draw returned an array with NaN or infinity, expected finite floats of shape {shape}")
     return B
 
 

@@ -15,7 +15,7 @@ from . import blueprint, checks, metrics, network, saving
 from .backend import Array, array_module, keep_freed_memory, open_device, to_module, to_numpy
 from .data import DATASETS, Dataset
 from .data import load as load_data
-from .data.augment import parse
+from .data.augment import check_size, parse
 from .data.tasks import TASKS, losses
 from .errors import InputError, brief, check_name, integer
 from .network import Network, Tape
@@ -46,10 +46,11 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     opt, opt_state : Optimizer
         The optimisers of these two trees, as `optim.bind` makes them.
     x : Array
-        Samples (N, ...), of NumPy or CuPy.
+        Samples (N, ...), of NumPy or CuPy.  Whether they hold NaN or infinity is not checked, as that takes time in
+        every step; such numbers make the parameters NaN.  (`data.from_arrays` checks the data of a `Run`.)
     y : Array
-        Targets (N, C), one row for each sample; of a label, its one-hot row.  Under cross-entropy each row is made of
-        probabilities.  On the host they are checked in every step, on a device in the first one alone.
+        Targets (N, C), one row for each sample; the target of a label is its one-hot row.  Under cross-entropy each row
+        is made of probabilities.  NumPy arrays are checked in every step, CuPy arrays in the first step only.
     rng : numpy.random.Generator
         The generator from which the rule draws what it draws anew in every step.
 
@@ -61,7 +62,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     Raises
     ------
     InputError
-        If these do not fit each other.  Then nothing has changed.
+        If the arguments do not fit each other.  Then nothing has changed.
 
     Notes
     -----
@@ -163,7 +164,7 @@ class Run:
     Raises
     ------
     InputError
-        If these do not fit each other.
+        If the arguments do not fit each other.
 
     Notes
     -----
@@ -202,6 +203,8 @@ class Run:
         if not TASKS[data.task].fits(net.loss):
             raise InputError(f"the network's loss is {net.loss}, expected {' or '.join(losses(data.task))}: "
                              f"{data.name} has {data.task}")
+        if self.settings.augment:
+            check_size(self.settings.augment, data.shape)
         xp = open_device(device)
         keep_freed_memory()
         params, shapes = checks.init(net, draw_params, data.shape, self.settings.dtype)
@@ -227,6 +230,21 @@ class Run:
     def xp(self) -> ModuleType:
         """The array module of the run's device, NumPy or CuPy."""
         return array_module(self.x)
+
+    @property
+    def history(self) -> History:
+        """One record for each finished epoch."""
+        return self._history
+
+    @history.setter
+    def history(self, records: list[dict[str, Any]]) -> None:
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise InputError(f"history is {brief(records)}, expected a list with a dict for each epoch")
+        self._history = records if isinstance(records, History) else History(records)
+
+    def __repr__(self) -> str:
+        epochs = f"{len(self.history)} of {self.settings.epochs} epochs"
+        return f"Run({self.name}, {self.data!r}, seed {self.seed}, {epochs})"
 
     @property
     def params(self) -> Tree:
@@ -277,7 +295,8 @@ class Run:
         self.seconds += time.perf_counter() - start
         if not np.isfinite(loss).all():
             first = int(np.flatnonzero(~np.isfinite(loss))[0])
-            raise self._diverged(f"the training loss became {loss[first]}", f", step {first + 1}")
+            raise self._diverged(f"the training loss became {loss[first]}", f", step {first + 1}",
+                                 moved=bool(first or self.history))
         broken = self._broken()
         if broken:
             raise self._diverged(f"{broken} is no longer finite", "'s end")
@@ -305,12 +324,15 @@ class Run:
         sound = to_numpy(self.xp.stack([self.xp.isfinite(array).all() for array in learnt.values()]))
         return next((path for path, fine in zip(learnt, sound, strict=True) if not fine), "")
 
-    def _diverged(self, what: str, when: str) -> Diverged:
-        """The error that says what is not finite, when, and whether the data themselves are the cause."""
+    def _diverged(self, what: str, when: str, moved: bool = True) -> Diverged:
+        """The error that says what is not finite, when, and why, as far as it is known; `moved` says after a step."""
         spoilt = [part for part in ("x_train", "x_validation") if not np.isfinite(getattr(self.data, part)).all()]
         return Diverged(f"rule {self.name}, seed {self.seed}: {what} at epoch {len(self.history) + 1}{when}; " + (
             f"{' and '.join(spoilt)} of {self.data.name} hold{'s' * (len(spoilt) == 1)} numbers that are not finite"
-            if spoilt else f"try a learning rate below {self.settings.lr:g}"))
+            if spoilt else "the network's first outputs are too large already" if not moved
+            else f"lr times weight_decay is {self.settings.lr * self.settings.weight_decay:g}, try less than 1"
+            if self.settings.lr * self.settings.weight_decay >= 1
+            else f"try a learning rate below {self.settings.lr:g}"))
 
     def _measure(self) -> dict[str, Any]:
         """What an epoch's record says besides the training loss."""
@@ -417,21 +439,21 @@ class Run:
                              for opt in self.optimizers]}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], data: Dataset | None = None, net: Network | None = None,
-             rule: Rule | None = None, device: str = "cpu") -> Run:
+    def load(cls, path: str | os.PathLike[str], data: Dataset | str | None = None, net: Network | None = None,
+             rule: Rule | str | None = None, device: str = "cpu") -> Run:
         """Read a checkpoint that `save` wrote, and return a run that goes on from there, bit for bit.
 
         Parameters
         ----------
         path : path
             The file.
-        data : Dataset, optional
-            The data set of the run; by default that of the same name in `data.DATASETS`.
+        data : Dataset or str, optional
+            The data set of the run, or its name; by default that of the same name in `data.DATASETS`.
         net : Network, optional
             The network of the run; by default the file says which it is.
-        rule : Rule, optional
-            The rule of the run; by default the file says which it is.  A rule of your own has to be given, unless its
-            code has run in this process already: a file never makes code run.
+        rule : Rule or str, optional
+            The rule of the run, or its name; by default the file says which it is.  A rule of your own has to be given,
+            unless its code has run in this process already: a file never makes code run.
         device : str
             "cpu", "cuda" or "cuda:N".
 
@@ -450,20 +472,25 @@ class Run:
             if header["nobackprop"] != __version__:
                 raise InputError(f"nobackprop {header['nobackprop']} wrote it, and this is {__version__}: "
                                  "one version must do the whole of a run")
-            if data is None:
-                if header["data"] not in DATASETS:
-                    raise InputError(f"it is of the data set '{header['data']}': pass it as data=...")
-                data = load_data(header["data"])
+            of = header["data"]
+            if data is None and of not in DATASETS:
+                raise InputError(f"it is of the data set '{of}': pass it as data=...")
             if rule is None:
                 rule = recall(header["rule"])
-            if net is None:
-                net = blueprint.build(header["network"])
+            rule = get(rule) if isinstance(rule, str) else rule
+            net = blueprint.build(header["network"]) if net is None else net
+            checks.network_and_rule(net, rule)
+            found = load_data(of if data is None else data) if data is None or isinstance(data, str) else data
+            if not isinstance(found, Dataset):
+                raise InputError(f"data is {brief(data)}, expected a Dataset or the name of one")
             for what, came, there in (
-                    ("data set", data.fingerprint, header["fingerprint"]), ("rule", describe(rule), header["rule"]),
+                    ("data set", found.fingerprint, header["fingerprint"]), ("rule", describe(rule), header["rule"]),
                     ("network", blueprint.draw(net), header["network"])):
                 if came != there:
-                    raise InputError(f"it is of another {what} than the one given")
-            run = cls(net, rule, data, Settings(**header["settings"]), header["seed"], device, header["name"])
+                    raise InputError(f"it is of another data set than the library's own '{of}': pass it as data=..."
+                                     if came == found.fingerprint and data is None
+                                     else f"it is of another {what} than the one given")
+            run = cls(net, rule, found, Settings(**header["settings"]), header["seed"], device, header["name"])
             run._restore(header, trees)
             return run
         except (InputError, KeyError, TypeError, ValueError) as error:
@@ -543,7 +570,7 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
     Raises
     ------
     InputError
-        If these do not fit each other.
+        If the arguments do not fit each other.
     Diverged
         If the loss, the parameters or the state are no longer finite numbers.
 
@@ -594,8 +621,8 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     dict
         "loss", and of classes "accuracy", the share of samples whose largest output is the right class, from 0 to 1; of
         numbers "r2" and "mean_error"; of labels "exact_match", the share of samples of which all labels are right, and
-        "label_accuracy".  If the output for a sample is not finite, the answer counts as wrong, and the loss is not a
-        number.
+        "label_accuracy".  If the output for a sample is not finite, the answer counts as wrong, and the loss is NaN.
+        Of several largest numbers, such as those of a row of 0.5 in y, the first one counts.
 
     Raises
     ------
@@ -615,7 +642,8 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
     checks.arrays(x, y)
     batch_size = integer("batch_size", batch_size, 1)
     if len(x) != len(y) or not len(x):
-        raise InputError(f"expected as many targets as inputs, and at least one, got {len(y)} for {len(x)}")
+        raise InputError(f"x has {len(x)} samples and y has {len(y)} targets, expected a target for each sample, and "
+                         "at least one sample")
     check_name("task", task, TASKS)
     outputs, loss = [], 0.0
     for i in range(0, len(x), batch_size):

@@ -314,7 +314,9 @@ def check(net: Network, params: Tree, x: Array) -> None:
     """
     a_network(net)
     _batch(x)
-    Sequential(net.blocks).out_shape(x.shape[1:], {} if params is None else params)
+    if params is None:
+        raise InputError(f"params is None, expected a list with the parameters of {len(net)} blocks")
+    Sequential(net.blocks).out_shape(x.shape[1:], params)
     for path, array in leaves(params):
         try:
             array_module(x, array)

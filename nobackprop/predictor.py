@@ -191,9 +191,11 @@ class Predictor:
         """
         out, task = self._finite(x), TASKS[self.task]
         y = as_array("y", y)
-        if len(y.shape) < 1 or len(y) != len(out) or not len(y):
+        if not len(out):
+            raise InputError("x holds no sample, expected at least one")
+        if len(y.shape) < 1 or len(y) != len(out):
             raise InputError(f"y has shape {y.shape}, expected {out.shape[:1 if self.task == 'classes' else 2]}: an "
-                             "answer for each sample, and at least one sample")
+                             "answer for each sample")
         return task.measure(out, task.truth(y, self.classes, self.y_mean, self.y_scale))[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError, brief
-from .files import writing
+from .files import named, writing
 from .tree import Tree, fill, leaves, outline
 
 FORMAT = 1
@@ -101,6 +101,7 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     """
     from safetensors import SafetensorError, safe_open
 
+    path = named(path)
     try:
         with open(path, "rb"):  # noqa: PTH123  so that the sentence is the system's own; of a folder, too
             pass

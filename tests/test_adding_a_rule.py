@@ -1,4 +1,4 @@
-"""docs/adding-a-rule.md keeps its word: its file and its two lines make a rule, everywhere, with no other change."""
+"""docs/adding-a-rule.md keeps its word: its file and its two lines make a rule, and it names all that tests ask for."""
 from __future__ import annotations
 
 import inspect
@@ -141,17 +141,21 @@ def checkout(tmp_path_factory):
     for folder in ("nobackprop", "tests"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "nobackprop" / "rules" / f"{FILE}.py").write_text(blocks("python")[0])
-    listed = root / "nobackprop" / "rules" / "__init__.py"
-    lines, place = listed.read_text().splitlines(), 0
-    for line in blocks("diff")[0].splitlines():
+    patch(root / "nobackprop" / "rules" / "__init__.py", blocks("diff")[0])
+    return root
+
+
+def patch(path: Path, diff: str) -> None:
+    """Add the lines with a plus after those that stand above them in the page's diff."""
+    lines, place = path.read_text(encoding="utf-8").splitlines(), 0
+    for line in diff.splitlines():
         sign, text = line[0], line[1:]
         if sign == "+":
             lines.insert(place + 1, text)
         else:
             assert lines.count(text) == 1, f"the page's diff has lost its place: {text}"
             place = lines.index(text)
-    listed.write_text("\n".join(lines) + "\n")
-    return root
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def python(root: Path, *argv: str) -> str:
@@ -177,6 +181,28 @@ def test_make_golden_adds_its_curve(checkout):
     before = {line.split()[0] for line in golden.read_text().splitlines()}
     python(checkout, str(checkout / "tests" / "test_golden.py"))
     assert {line.split()[0] for line in golden.read_text().splitlines()} == before | {NAME}
+
+
+@pytest.mark.slow
+def test_the_page_names_all_that_the_tests_ask_for(checkout):
+    """After its diffs and its commands, the tests that look at every rule pass; before, they remind of each."""
+    for name in ("docs", "notebooks"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "Makefile", "pyproject.toml", "setup.cfg"):
+        shutil.copy(ROOT / name, checkout / name)
+    page, makefile = PAGE.read_text(encoding="utf-8"), (ROOT / "Makefile").read_text(encoding="utf-8")
+    patch(checkout / "README.md", blocks("diff")[1])
+    section = page.split("## The entry")[1].split("\n## ")[0]
+    targets = re.findall(r"`make (\w+)`", section)
+    assert targets == ["golden", "locality", "field"]
+    for target in targets:
+        command, = re.findall(rf"^{target}:.*\n\t\$\(BIN\)/python (.*)$", makefile, re.MULTILINE)
+        python(checkout, *command.split())
+    python(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k",
+           f"{NAME} or every_rule or options_of_every_kind or rule_that_is_gone or page or table",
+           "tests/test_rules.py", "tests/test_golden.py", "tests/test_locality.py",
+           "tests/test_field.py::test_the_page_is_what_the_code_says",
+           "tests/test_docs.py::test_the_readme_names_every_rule")
 
 
 def test_the_page_holds_to_its_own_conventions():

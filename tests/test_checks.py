@@ -530,3 +530,10 @@ def test_a_step_notices_an_array_that_was_taken_out(take):
     case.step()
     take(case.params)
     case.refuses("the optimiser of params writes into other arrays")
+
+
+def test_a_draw_that_is_not_finite_is_refused_before_training():
+    """Or it would be the learning rate that is blamed."""
+    for number in (np.nan, np.inf):
+        with pytest.raises(InputError, match="^draw returned an array with NaN or infinity, expected finite floats"):
+            Run(NET, rules.DFA(draw=lambda rng, shape, number=number: np.full(shape, number)), tiny())

@@ -270,9 +270,9 @@ def test_evaluate_counts_and_averages_over_uneven_batches():
     result = learn.evaluate(case.net, case.params, case.x, case.y, batch_size=10)
     assert result["accuracy"] == (a.argmax(1) == case.y.argmax(1)).mean()
     assert_close(result["loss"], case.net.value(a, case.y))
-    with pytest.raises(InputError, match="got 22 for 23"):
+    with pytest.raises(InputError, match="x has 23 samples and y has 22 targets"):
         learn.evaluate(case.net, case.params, case.x, case.y[1:])
-    with pytest.raises(InputError, match="at least one, got 0 for 0"):
+    with pytest.raises(InputError, match="^x has 0 samples and y has 0 targets, expected a target for each"):
         learn.evaluate(case.net, case.params, case.x[:0], case.y[:0])
 
 
@@ -432,6 +432,52 @@ def test_augmentation_that_cannot_be_is_said(small):
         learn.Settings(augment="flop")
     with pytest.raises(InputError, match=r"needs images \(N, H, W, C\), small has samples of shape \(6,\)"):
         learn.Run(build(small), rules.get("bp"), small, learn.Settings(augment="flip"))
+
+
+@pytest.mark.parametrize("text, fits", [("crop:4", True), ("flip, crop:8", False), ("crop:100", False),
+                                        ("jitter:7", True), ("jitter:8", False), ("cutout:15", True),
+                                        ("flip,cutout:16", False)])
+def test_augmentation_that_may_leave_nothing_of_an_image_is_refused(text, fits):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 8, 8, 1)), np.arange(30) % 3
+    data = from_arrays("images", x, y, x, y, validation=6)
+    net, settings = models.build("mlp:4", data.shape, 3), learn.Settings(augment=text)
+    if fits:
+        learn.Run(net, "bp", data, settings).epoch()
+    else:
+        with pytest.raises(InputError, match=r"expected a number below (8|16) for images of shape \(8, 8, 1\)$"):
+            learn.Run(net, "bp", data, settings)
+
+
+def test_advice_is_given_only_if_it_may_help(small):
+    """A weight decay that is too strong is no matter of the learning rate, and before the first step nothing is."""
+    for settings, words in (({"lr": 1e38}, r"try a learning rate below 1e\+38$"),
+                            ({"weight_decay": 1e308}, r"lr times weight_decay is 1e\+305, try less than 1$")):
+        with pytest.raises(learn.Diverged, match=words):
+            learn.fit(build(small), "bp", small, learn.Settings(epochs=9, optimizer="sgd", **settings))
+    run = learn.Run(build(small), "bp", small)
+    run.params = tree_map(lambda w: w * np.float32(np.inf), tree_map(np.ones_like, run.params))
+    with pytest.raises(learn.Diverged, match="step 1; the network's first outputs are too large already$"):
+        run.epoch()
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "x", {}, [1], [None], ({"epoch": 1},)], ids=repr)
+def test_a_history_is_a_list_of_records(small, wrong):
+    run = learn.Run(build(small), "bp", small)
+    with pytest.raises(InputError, match="^history is .*, expected a list with a dict for each epoch$"):
+        run.history = wrong
+    assert run.history == []
+    run.history = [{"epoch": 1}]
+    assert run.history.column("epoch") == [1] and copy.deepcopy(run).history == [{"epoch": 1}]
+    assert repr(run) == f"Run(bp, {small!r}, seed 0, 1 of 30 epochs)"
+
+
+def test_parameters_that_are_none_are_told(small):
+    for call in (network.forward, network.predict):
+        with pytest.raises(InputError, match="^params is None, expected a list with the parameters of "):
+            call(build(small), None, small.x_train)
+    with pytest.raises(InputError, match="^params is None, expected a list with the parameters of "):
+        learn.evaluate(build(small), None, small.x_train, one_hot(small.y_train, small.classes))
 
 
 # A run's trees, and copies of it

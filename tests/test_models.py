@@ -434,10 +434,17 @@ def test_nothing_is_allocated_for_a_network_that_does_not_fit(spec, numbers):
     assert f"has {numbers} parameters or more, expected at most " in str(told.value)
 
 
+@pytest.mark.parametrize("spec", ["mlp:8\n", "mlp:\n\n8", "mlp-bn:8,x\n", "mlp:" + "8," * 5000])
+def test_a_wrong_size_is_told_in_one_short_line(spec):
+    with pytest.raises(InputError, match="expected hidden layer sizes such as ") as told:
+        models.build(spec, (64,), 10)
+    assert "\n" not in str(told.value) and len(str(told.value)) < 200
+
+
 def test_a_size_may_be_long_beyond_any_conversion():
     with pytest.raises(InputError) as told:
         models.build(f"mlp:8,{'9' * 5000}", (64,), 10)
-    assert str(told.value).endswith("': got a hidden layer size of 5000 digits, expected at most 18")
+    assert str(told.value).endswith("...: got a hidden layer size of 5000 digits, expected at most 18")
 
 
 def test_memory_is_guessed_if_the_system_does_not_say(monkeypatch):

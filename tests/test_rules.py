@@ -20,7 +20,7 @@ from nobackprop.kernels import linear
 from nobackprop.layers import Activation, Conv, Dense, GlobalPool, MaxPool, Sequential
 from nobackprop.network import Network
 from nobackprop.optim import SGD, bind
-from nobackprop.rules import BP, FA, LAS, LTAS, RULES, Rule
+from nobackprop.rules import BP, FA, LAS, LTAS, RULES, ActivationSharing, Rule
 from nobackprop.rules.local_loss import Classified, LocalLoss
 from nobackprop.studies import check_rule
 from nobackprop.tree import leaves, tree_map
@@ -151,8 +151,9 @@ def test_every_weight_that_should_learn_moves(name, activation):
 @every_rule
 @pytest.mark.parametrize("sizes", [(), (4,)])
 def test_a_network_of_one_or_two_blocks_learns_or_is_refused_in_one_sentence(name, sizes):
-    if name == "al":
-        with pytest.raises(InputError, match="at least two hidden blocks, got"):
+    first = name in ("as", "asap", "asfp", "asfp-lc")  # these leave the first block as it is
+    if name == "al" or first and not sizes:
+        with pytest.raises(InputError, match="at least two hidden blocks, got|expected a hidden block, or train_first"):
             Case(RULES[name], 0, sizes=sizes)
         return
     case = Case(RULES[name], 0, sizes=sizes)
@@ -160,8 +161,6 @@ def test_a_network_of_one_or_two_blocks_learns_or_is_refused_in_one_sentence(nam
     before = tree_map(np.copy, case.params)
     learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
     stays = [path for (path, w), (_, old) in zip(leaves(case.params), leaves(before), strict=True) if (w == old).all()]
-    # the first block, if the rule leaves it as it is, even if it is the only block
-    first = name in ("as", "asap", "asfp", "asfp-lc")
     assert stays == [path for path in dict(leaves(before)) if first and path.startswith("0")]
 
 
@@ -307,6 +306,9 @@ def test_numbers_whose_squares_no_float_holds_are_refused_and_others_learn_or_sa
 @pytest.mark.parametrize("spec, sentence", [
     ("phsic:sigma=1e-300", "rule 'phsic:sigma=1e-300': sigma must be a positive number of a size from 1e-8 to 1e8, "
                            "got 1e-300"),
+    ("asap:k=\u0663", "rule 'asap:k=\u0663': expected an integer for k, got '\u0663'"),
+    ("asap:k=1_0", "rule 'asap:k=1_0': expected an integer for k, got '1_0'"),
+    ("spsa:c=\u0661.5", "rule 'spsa:c=\u0661.5': expected a number for c, got '\u0661.5'"),
     ("spsa:c=nan", "rule 'spsa:c=nan': c must be a positive number, got nan"),
     ("wm:samples=0", "rule 'wm:samples=0': samples must be an integer, at least 1, got 0"),
     ("predsim:beta=1.5", "rule 'predsim:beta=1.5': beta must be a number from 0 to 1, got 1.5"),
@@ -342,3 +344,20 @@ def test_a_rule_that_lacks_a_method_says_which(lacking, method, call):
 
     with pytest.raises(InputError, match=f"^rule Mine has no method '{method}', without which it cannot learn$"):
         call(Mine(), Case(BP(), 0))
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if isinstance(rule, ActivationSharing)])
+def test_activation_sharing_needs_a_block_that_learns(name):
+    """In a network of one block nothing would ever move."""
+    net = Network((Dense(4),))
+    params, shapes = network.init(net, np.random.default_rng(0), (3,))
+    with pytest.raises(InputError, match="^activation sharing does not train the first block, and the network has no "):
+        RULES[name].init(np.random.default_rng(0), net, params, shapes)
+    replace(RULES[name], train_first=True).init(np.random.default_rng(0), net, params, shapes)
+
+
+@pytest.mark.parametrize("spec, near", [("nope", None), ("lass", "las"), ("predsm", "predsim")])
+def test_a_name_is_suggested_only_if_it_is_near(spec, near):
+    with pytest.raises(InputError, match="^unknown rule ") as told:
+        rules.get(spec)
+    assert ("did you mean" in str(told.value)) == (near is not None) and (near or "") in str(told.value)

@@ -40,6 +40,47 @@ from nobackprop.tree import leaves
 DRAW = np.random.default_rng(0)
 
 
+def test_a_run_goes_on_with_names(tmp_path):
+    data = nb.data.load("xor")
+    run = nb.fit(nb.models.build("mlp:4", data.shape, 4), "las", data, nb.Settings(epochs=1, batch_size=500))
+    run.save(tmp_path / "a")
+    again = Run.load(tmp_path / "a", data="xor", rule="las")
+    assert again.history == run.history and again.rule == run.rule
+    for wrong, words in (({"net": "mlp:4"}, "net is 'mlp:4', expected a Network"), ({"net": 3}, "net is 3, expected"),
+                         ({"rule": 3}, "rule is 3, expected a Rule"), ({"rule": "lass"}, "unknown rule 'lass'"),
+                         ({"data": "xxor"}, "unknown data set 'xxor'"), ({"data": 3}, "data is 3, expected a Dataset"),
+                         ({"data": "digits"}, "it is of another data set than the one given"),
+                         ({"rule": "bp"}, "it is of another rule than the one given")):
+        with pytest.raises(InputError, match=f"^cannot go on from .*: {words}"):
+            Run.load(tmp_path / "a", **wrong)
+
+
+def test_a_data_set_of_ones_own_may_have_a_name_of_the_librarys(tmp_path):
+    data = nb.data.load("xor")
+    own = replace(data, x_train=2 * data.x_train)
+    Run(nb.models.build("mlp:4", data.shape, 4), "bp", own).save(tmp_path / "a")
+    with pytest.raises(InputError, match="it is of another data set than the library's own 'xor': pass it as data="):
+        Run.load(tmp_path / "a")
+    assert Run.load(tmp_path / "a", own).data is own
+
+
+@pytest.mark.parametrize("path", [3, 0, True, None, "", b"a", ["a"]], ids=repr)
+def test_what_is_no_path_is_one_sentence(path):
+    """A number would be read as an open file of the process, and closed."""
+    for load in (nb.load, Run.load):
+        with pytest.raises(InputError, match="^got .*, expected the name of a file or a folder$"):
+            load(path)
+
+
+@pytest.mark.parametrize("content", ["", "hello", "hello\n" * 1000, "{}", "12345678{"])
+def test_a_text_file_is_no_model(tmp_path, content):
+    (tmp_path / "a").write_text(content)
+    for load, kind in ((nb.load, "model"), (Run.load, "checkpoint")):
+        with pytest.raises(InputError, match=f"^cannot read .*a: expected a {kind}, got: ") as told:
+            load(tmp_path / "a")
+        assert "\n" not in str(told.value)
+
+
 def images(name: str = "images") -> nb.data.Dataset:
     rng = np.random.default_rng(3)
     x, y = 50 + 9 * rng.normal(size=(49, 6, 6, 2)).astype("float32"), np.arange(49) % 3

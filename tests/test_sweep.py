@@ -84,8 +84,9 @@ def test_one_value_has_one_key_however_it_is_spelt():
     ({"rules": "bp", "search": "random", "optimizer": {"from": 1, "to": 2}}, "list of names"),
     ({"rules": "bp", "search": "random", "epochs": {"from": 1.1, "to": 1.9}}, "an integer in it"),
     ({"rules": "bp", "seeds": [0, 1], "fresh_seeds": [1]}, "seed 1 is in seeds and in fresh_seeds"),
-    ({"rules": "bp", "seeds": [-1]}, "seed must be"), ({"rules": "bp", "trials": 3}, "trials is a setting of a random"),
-    ({"rules": "bp", "trials": 0, "search": "random"}, "trials must be"),
+    ({"rules": "bp", "seeds": [-1]}, "seed must be"), ({"rules": "bp", "trials": 0}, "trials must be"),
+    ({"rules": "bp", "trials": 5}, '^trials is 5, but a grid tries all combinations: expected search = "random"'),
+    ({"rules": "bp", "search": "grid", "draw": 1}, "^draw is 1, but a grid tries all"),
     ({"rules": "bp", "of": 3}, "expected a table"), ({"rules": "bp", "of": {"fa": {"lr": 1}}}, "rule of this sweep"),
     ({"rules": "bp", "of": {"bp": {"rate": 1}}}, "unknown setting"), ({"rules": "bp", "threads": 0}, "threads must be"),
     ({"rules": "bp", "lr": [0.1 + i / 1000 for i in range(500)], "epochs": list(range(1, 300))}, "at most 100,000")])

@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     """
     given = [what for what in (args.file, args.status, args.resume) if what is not None]
     if len(given) != 1:
-        raise InputError(f"sweep: expected FILE.toml, --resume DIR or --status DIR, got {len(given)} of them")
+        came = f"{len(given)} of these" if given else "none of these"
+        raise InputError(f"sweep: expected FILE.toml, --resume DIR or --status DIR, got {came}")
     from ..experiments.folder import claim, reopen
     from ..experiments.loop import take_over
     from ..experiments.sweep import run as running

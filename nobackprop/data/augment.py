@@ -196,6 +196,8 @@ class Augmentation:
         `function(rng, x, *numbers)` returns the augmented images.
     numbers : tuple of str, optional
         The names of its whole numbers, as the help text writes them.
+    below : callable, optional
+        `below(height, width)` is what its number must be below, or nothing may be left of an image of that size.
 
     Examples
     --------
@@ -207,14 +209,16 @@ class Augmentation:
     summary: str
     function: Callable[..., np.ndarray]
     numbers: tuple[str, ...] = ()
+    below: Callable[[int, int], int] | None = None
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {
     "flip": Augmentation("mirrors each image left to right with probability 0.5", flip),
     "crop": Augmentation("crop:PAD cuts a window out of each image in a frame of zeros, PAD pixels wide, default 4",
-                         crop, ("PAD",)),
-    "jitter": Augmentation("jitter:REACH shifts each image by up to REACH pixels, default 2", jitter, ("REACH",)),
-    "cutout": Augmentation("cutout:SIZE puts zeros into a square of SIZE pixels a side, default 8", cutout, ("SIZE",)),
+                         crop, ("PAD",), min),
+    "jitter": Augmentation("jitter:REACH shifts each image by up to REACH pixels, default 2", jitter, ("REACH",), min),
+    "cutout": Augmentation("cutout:SIZE puts zeros into a square of SIZE pixels a side, default 8", cutout, ("SIZE",),
+                           lambda height, width: 2 * max(height, width)),
     "randaugment": Augmentation("randaugment:N:M does N random operations of magnitude M from 0 to 30, default 2:9",
                                 randaugment, ("N", "M")),
 }
@@ -257,6 +261,25 @@ def parse(text: str) -> Augment:
         return x
 
     return augment
+
+
+def check_size(text: str, shape: tuple[int, ...]) -> None:
+    """Raise InputError if a text that `parse` takes has numbers that are too large for images of a shape (H, W, C).
+
+    Examples
+    --------
+    >>> from nobackprop.data.augment import check_size
+    >>> check_size("flip,crop:4", (8, 8, 1))
+    >>> check_size("flip,crop:8", (8, 8, 1))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: augmentation 'crop:8': expected a number below 8 for images of shape (8, 8, 1)
+    """
+    for part in text.split(","):
+        name, *numbers = part.strip().split(":")
+        below = AUGMENTATIONS[name].below
+        if numbers and below and int(numbers[0]) >= below(*shape[:2]):
+            raise InputError(f"augmentation '{part.strip()}': expected a number below {below(*shape[:2])} for images "
+                             f"of shape {shape}")
 
 
 def _step(part: str) -> tuple[Callable[..., np.ndarray], tuple[int, ...]]:

@@ -114,10 +114,10 @@ def sizes(name: str, argument: str) -> tuple[int, ...]:
     >>> sizes("mlp", "128,64")
     (128, 64)
     """
-    typed = f"{name}:{argument}" if argument else name
+    shown = brief(f"{name}:{argument}" if argument else name)
     if not re.fullmatch(r"0*[1-9][0-9]*(,0*[1-9][0-9]*)*", argument):
-        raise InputError(f"model '{typed}': expected hidden layer sizes such as {name}:128,128, got '{argument}'")
+        raise InputError(f"model {shown}: expected hidden layer sizes such as {name}:128,128, got {brief(argument)}")
     widest = max(map(len, argument.split(",")))
     if widest > DIGITS:
-        raise InputError(f"model '{typed}': got a hidden layer size of {widest} digits, expected at most {DIGITS}")
+        raise InputError(f"model {shown}: got a hidden layer size of {widest} digits, expected at most {DIGITS}")
     return tuple(map(int, argument.split(",")))

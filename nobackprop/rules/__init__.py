@@ -249,10 +249,12 @@ def _value(spec: str, key: str, text: str, default: object) -> object:
              float: ("a number", float), str: ("a name", str)}
     wanted, read = kinds[type(default)]
     try:
+        if not text.isascii() or "_" in text and type(default) in (int, float):
+            raise ValueError(text)  # Python reads digits of other scripts, and 1_000
         # the type checker takes the common type of the four functions, which is object
         return read(text)  # type: ignore[operator]
     except (KeyError, ValueError):
-        raise InputError(f"rule '{spec}': expected {wanted} for {key}, got '{text}'") from None
+        raise InputError(f"rule '{spec}': expected {wanted} for {key}, got {brief(text)}") from None
 
 
 def describe(rule: Rule) -> str:

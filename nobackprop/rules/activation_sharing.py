@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import network
 from ..backend import Array, array_module
+from ..errors import InputError
 from ..feedback import Draw, draw_like, gaussian, weights, with_feedback
 from ..heads import PoolHead
 from ..network import Network, Tape, backward, with_presynaptic
@@ -128,6 +129,9 @@ class ActivationSharing(Rule):
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the feedback weights and the matrices that make activities fit; see `Rule.init`."""
+        if self.first >= len(net):
+            raise InputError("activation sharing does not train the first block, and the network has no other: "
+                             "expected a hidden block, or train_first=True")
         return [*self.carriers(rng, params), *self.matrices(rng, net, params, shapes[0])]
 
     def carriers(self, rng: np.random.Generator, params: Tree) -> list[Tree]:

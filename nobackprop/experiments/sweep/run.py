@@ -421,7 +421,7 @@ def as_json(sweep: Sweep) -> dict[str, Any]:
     def plain(axis: Any) -> Any:
         return list(axis) if isinstance(axis, tuple) else {"from": axis.low, "to": axis.high}
     asked = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(sweep).items()
-             if key not in ("axes", "of", *(("trials",) if sweep.search == "grid" else ()))}
+             if key not in ("axes", "of", *(("trials", "draw") if sweep.search == "grid" else ()))}
     asked |= {name: plain(axis) for name, axis in sweep.axes.items()}
     of = {rule: {name: plain(axis) for name, axis in axes.items()} for rule, axes in sweep.of.items()}
     return asked | ({"of": of} if of else {})

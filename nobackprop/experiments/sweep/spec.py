@@ -253,8 +253,6 @@ def parse(asked: Mapping[str, Any]) -> Sweep:
         raise InputError("the key 'rules' is missing, expected one rule or a list of them")
     search = asked.get("search", "grid")
     check_name("search", search, SEARCHES)
-    if "trials" in asked and search != "random":
-        raise InputError('trials is a setting of a random search, expected search = "random" with it')
     names = _list("rules", asked["rules"])
     for name in names:
         rules.get(name)
@@ -278,6 +276,10 @@ def parse(asked: Mapping[str, Any]) -> Sweep:
     of = {rule: {key: _axis(key, value, search) for key, value in given.items()} for rule, given in own.items()}
     trials, draw, threads = (integer(key, asked.get(key, default), low, high) for key, default, low, high in (
         ("trials", 20, 1, MOST), ("draw", 0, 0, 2**32 - 1), ("threads", 1, 1, 1024)))
+    for key in ("trials", "draw"):
+        if key in asked and search != "random":
+            raise InputError(f'{key} is {asked[key]}, but a grid tries all combinations: expected search = "random" '
+                             "next to it")
     sweep = Sweep(sets, names, axes, of, seeds, fresh, search, trials, draw, threads)
     size = max(math.prod(len(axis) for axis in (dict(sweep.axes) | dict(sweep.of.get(rule, {}))).values()
                          if not isinstance(axis, Range)) if search == "grid" else sweep.trials for rule in names)
