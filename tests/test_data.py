@@ -414,7 +414,7 @@ def test_what_varies_is_scaled_however_far_from_0_it_is(rows, middle, reach, kin
     mean = sum(exact) / len(exact)
     deviation = math.sqrt(sum((v - mean)**2 for v in exact) / len(exact))
     found = data.x_train[..., 1].astype("float64").ravel()
-    assert data.scale[1] == pytest.approx(deviation, rel=1e-9)
+    assert data.scale[1] == pytest.approx(deviation, rel=1e-9, abs=0)
     # float64 holds the mean up to half a unit of its last digit, and so does what is subtracted from
     assert abs(found.mean()) <= 1e-6 + 2 * np.spacing(abs(middle)) / deviation
     assert found.std() == pytest.approx(1, abs=1e-5 + np.spacing(abs(middle)) / deviation)

@@ -636,7 +636,7 @@ def test_the_signal_of_a_block_is_the_one_from_which_it_learnt():
     found = aligned(RULES["zil"])
     assert_close(np.array([found["alignment"], found["alignment_at_a"]]), np.ones((2, 3)))
     case, settling = Case(RULES["pc"], 0, sizes=(6, 5, 4)), RULES["pc"]
-    x = settling.settle(case.net, case.params, case.tape(), case.y, 1.0)
+    x = settling.settle(case.net, case.params, case.tape(), case.y, settling.beta)
     own = network.apart(case.net, case.params, x)
     true = metrics.signals(case.net, BP(), case.params, None, case.x, case.y)
     expected = [float(metrics.cosine(mu - h, d)) for mu, h, d in zip(own.h[1:], x[1:], true, strict=False)]

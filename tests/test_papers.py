@@ -673,8 +673,8 @@ def test_settings_of_an_exhibit_that_are_edited_are_refused(few, tmp_path, capsy
     results.write(place / "results.json", found)
     capsys.readouterr()
     assert cli.main(["papers", "run", "--resume", str(place)]) == 2
-    assert capsys.readouterr().err == ("nobackprop: the results were made with other settings: 'rule_settings' is not "
-                                       "what this nobackprop would run\n")
+    assert capsys.readouterr().err == ("nobackprop: the settings in results.json were edited: the runs that are there "
+                                       "were made with others\n")
     del found["config"]["scale"]
     results.write(place / "results.json", found)
     assert cli.main(["papers", "run", "--resume", str(place)]) == 2
