@@ -330,8 +330,10 @@ def test_a_name_that_is_none_gets_the_nearest():
     ({"spec": 8}, "model is 8, expected a name"),
     ({"activation": None}, "activation is None, expected a name"),
     ({"loss": "mse"}, "unknown loss 'mse' (known: squared, cross_entropy, binary_cross_entropy)"),
-    ({"loss": "square"}, "unknown loss 'square': did you mean 'squared'? (known: squared, cross_entropy, binary_cross_entropy)"),
-    ({"loss": ["squared"]}, "unknown loss ['squared'], which is no name (known: squared, cross_entropy, binary_cross_entropy)"),
+    ({"loss": "square"},
+     "unknown loss 'square': did you mean 'squared'? (known: squared, cross_entropy, binary_cross_entropy)"),
+    ({"loss": ["squared"]},
+     "unknown loss ['squared'], which is no name (known: squared, cross_entropy, binary_cross_entropy)"),
     *(({"classes": classes}, f"classes must be an integer, got {classes!r}") for classes in ("10", 10.0, True, None)),
     *(({"classes": classes}, f"classes must be at least 1, got {classes}") for classes in (0, -1)),
     *(({"activation": pair}, "a fully connected network of 1 hidden layer(s) has no two halves: expected one "

@@ -279,8 +279,8 @@ def reopen(path: str | os.PathLike[str], command: str) -> Iterator[Folder]:
     >>> with reopen("nowhere", "compare"):
     ...     pass
     Traceback (most recent call last):
-    nobackprop.errors.InputError: cannot go on in nowhere: expected a folder with a results.json of nobackprop compare; \
-if one has only just begun, wait for it
+    nobackprop.errors.InputError: cannot go on in nowhere: expected a folder with a results.json of nobackprop \
+compare; if one has only just begun, wait for it
     """
     path = named(path)
     if not os.path.lexists(path / RESULTS):
