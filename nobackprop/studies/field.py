@@ -169,17 +169,15 @@ def counted(block: Layer, calls: Counter[str]) -> Layer:
     """
     kind: Any = type(block)
 
-    class Counted(kind):  # type: ignore[misc]  # the class is that of the block, known when this runs
-        def forward(self, *args: Any, **how: Any) -> Any:
-            calls["forward"] += 1
-            return super().forward(*args, **how)
+    def counting(name: str) -> Any:
+        def method(self: Any, *args: Any, **how: Any) -> Any:
+            calls[name] += 1
+            return getattr(kind, name)(self, *args, **how)
+        return method
 
-        def backward(self, *args: Any, **how: Any) -> Any:
-            calls["backward"] += 1
-            return super().backward(*args, **how)
-
-    made: Layer = Counted(**{field.name: getattr(block, field.name) for field in fields(kind)})
-    return made
+    made = type("Counted", (kind,), {name: counting(name) for name in ("forward", "backward")})
+    again: Layer = made(**{field.name: getattr(block, field.name) for field in fields(kind)})
+    return again
 
 
 def cost(rule: str) -> dict[str, float]:
