@@ -193,7 +193,7 @@ def test_the_page_names_all_that_the_tests_ask_for(checkout):
     page, makefile = PAGE.read_text(encoding="utf-8"), (ROOT / "Makefile").read_text(encoding="utf-8")
     patch(checkout / "README.md", blocks("diff")[1])
     section = page.split("## The entry")[1].split("\n## ")[0]
-    targets = re.findall(r"`make (\w+)`", section)
+    targets = list(dict.fromkeys(re.findall(r"`make (\w+)`", section)))
     assert targets == ["golden", "locality", "field"]
     for target in targets:
         command, = re.findall(rf"^{target}:.*\n\t\$\(BIN\)/python (.*)$", makefile, re.MULTILINE)
