@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from records import without_seconds
 
 ROOT = Path(__file__).resolve().parent.parent
 SWEEP = """data = "digits"
@@ -52,11 +53,7 @@ def start(arguments: list[str], **options: Any) -> subprocess.Popen[str]:
 
 def bits(folder: Path) -> str:
     """What a folder's results say, without what no two runs have in common."""
-    def without(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: without(child) for key, child in value.items() if key != "seconds"}
-        return [without(child) for child in value] if isinstance(value, list) else value
-    return json.dumps(without(json.loads((folder / "results.json").read_text())), sort_keys=True)
+    return without_seconds(json.loads((folder / "results.json").read_text()))
 
 
 def epochs(folder: Path) -> int:

@@ -1,12 +1,22 @@
 """Results of every table and figure, made up: of the form that a run writes, in a moment and without data."""
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 
 from nobackprop.experiments.papers import EXHIBITS
 from nobackprop.experiments.papers.al import PRINTED_LOSSES
+
+
+def without_seconds(found: Any) -> str:
+    """Results, or a part of them, as text: without the seconds, the one thing in which two equal runs differ."""
+    def without(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: without(child) for key, child in value.items() if key != "seconds"}
+        return [without(child) for child in value] if isinstance(value, list) else value
+    return json.dumps(without(found), sort_keys=True)
 
 
 def exhibit_results(name: str, seeds: tuple[int, ...] = (0, 1), epochs: int = 2) -> dict[str, Any]:

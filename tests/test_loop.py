@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import errno
 import io
 import json
@@ -21,9 +20,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from records import without_seconds
 
 import nobackprop
-from nobackprop import cli, files
+from nobackprop import cli
 from nobackprop.cli.ends import Ended, listening
 from nobackprop.data import load
 from nobackprop.errors import InputError
@@ -37,7 +37,6 @@ from nobackprop.learn import Diverged, Run
 
 ROOT = str(Path(nobackprop.__file__).parents[1])
 SHORT = ["compare", "--rules", "bp,las", "--model", "mlp:8", "--epochs", "3", "--batch-size", "400", "--seeds", "0,1"]
-REAL = hasattr(Run, "save")
 
 
 @pytest.fixture(autouse=True)
@@ -48,32 +47,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     return tmp_path / "here"
-
-
-@pytest.fixture(autouse=True)
-def checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checkpoints in memory, if runs have none of their own."""
-    if REAL:
-        return
-    kept: dict[str, Run] = {}
-
-    def save(run: Run, path: Path) -> None:
-        with files.writing(path) as partial:
-            partial.write_text("a checkpoint")
-        kept[Path(path).name] = copy.deepcopy(run)
-
-    def read(path: Path, data: Any = None, net: Any = None, rule: Any = None, device: str = "cpu") -> Run:
-        if Path(path).read_text() != "a checkpoint":
-            raise InputError(f"{path} is damaged")
-        return copy.deepcopy(kept[Path(path).name])
-
-    monkeypatch.setattr(Run, "save", save, raising=False)
-    monkeypatch.setattr(Run, "load", staticmethod(read), raising=False)
-
-
-def without_seconds(found: dict[str, Any]) -> str:
-    """Results as text, in the order of their keys, as seconds are the one thing that differs."""
-    return json.dumps(found | {"runs": [run | {"seconds": 0} for run in found["runs"]]})
 
 
 def stored(path: str | Path = "o") -> dict[str, Any]:
@@ -228,9 +201,6 @@ def test_a_checkpoint_of_another_run_is_not_taken(command, monkeypatch, whole):
     theirs, ours = (next(Path(name, "checkpoints").iterdir()) for name in "op")
     assert theirs.name == ours.name
     shutil.copy(theirs, ours)
-    if not REAL:  # those in memory have no folder
-        monkeypatch.setattr(Run, "load", staticmethod(lambda path, data, net, rule, device: Run(
-            net, rule, data, replace(trial(resolve("digits"), "bp", data.shape, 10).settings, lr=0.5), 0)))
     code, _, err = command("compare", "--resume", "p")
     assert code == 0 and f"bp seed 0 begins again: {ours} is a checkpoint of another run" in err
     assert without_seconds(stored("p")) == whole
@@ -522,8 +492,7 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored():
 @pytest.mark.slow
 def test_a_killed_process_leaves_results_that_go_on(whole):
     """SIGKILL in the middle: what is on disk is whole, the lock is free, and the rest gives the same bits."""
-    every = "1" if REAL else "never"
-    argv = [*SHORT, "--log-every", "1", "--checkpoint-every", every, "--out", "o"]
+    argv = [*SHORT, "--log-every", "1", "--checkpoint-every", "1", "--out", "o"]
     with running(*argv, until="las seed 1: epoch 1 of 3") as child:
         child.kill()
         child.wait()

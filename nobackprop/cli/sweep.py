@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 class Shown:
-    """How far a sweep is, on stderr: a bar at a terminal, or else a line for each run; with the time left.
+    """How far a sweep is, on stderr: one line at a terminal, which is overwritten, or else a line for each run.
 
     Examples
     --------

@@ -149,7 +149,7 @@ MINUTE = Every(seconds=60.0)
 
 
 def train(jobs: Sequence[Job], results: dict[str, Any], folder: Folder | None = None, order: str = "seeds",
-          checkpoint: Every = MINUTE, log_every: int | None = None) -> None:
+          checkpoint: Every = MINUTE, log_every: int | None = None, silent: bool = False) -> None:
     """Train all jobs that have not ended yet, and show on stderr how far they are.
 
     Parameters
@@ -169,6 +169,8 @@ def train(jobs: Sequence[Job], results: dict[str, Any], folder: Folder | None = 
         How often the running job's checkpoint is written.
     log_every : int, optional
         The number of epochs after which a line is printed.
+    silent : bool
+        Whether nothing is shown.
 
     Raises
     ------
@@ -200,7 +202,7 @@ def train(jobs: Sequence[Job], results: dict[str, Any], folder: Folder | None = 
     todo = sum(job.trial.settings.epochs for job in waiting)
     convolutional = any(job.trial.net.convolutional for job in jobs)
     with (workers.limit(results["config"]["threads"], convolutional),
-          Progress(len(jobs), len(waiting), todo, log_every) as shown):
+          Progress(len(jobs), len(waiting), todo, log_every, silent) as shown):
         if folder is not None:
             folder.tell = shown.note
         try:

@@ -27,6 +27,8 @@ class Progress:
         The number of epochs of these.
     log_every : int, optional
         The number of epochs after which a line is printed.
+    silent : bool
+        Whether nothing is shown; so it is in any case if stderr is closed.
 
     Raises
     ------
@@ -43,12 +45,13 @@ class Progress:
     'bp seed 0 (2 of 9) ... 0.9000 in 1.2 s\\n'
     """
 
-    def __init__(self, runs: int, waiting: int, epochs: int, log_every: int | None = None):
+    def __init__(self, runs: int, waiting: int, epochs: int, log_every: int | None = None, silent: bool = False):
         self.runs, self.number, self.epochs, self.log_every = runs, runs - waiting, epochs, log_every
         self.done, self.start = 0, time.monotonic()  # epochs that were trained here, and when this began
         self.label, self.of, self.at, self.loss = "", 0, 0, ""
+        self.silent = silent or sys.stderr is None
         self.open = False  # whether the line on stderr has no end yet
-        self.bar = tqdm(total=epochs, unit="epoch", disable=None if sys.stderr else True, dynamic_ncols=True)
+        self.bar = tqdm(total=epochs, unit="epoch", disable=True if self.silent else None, dynamic_ncols=True)
 
     def __enter__(self) -> Progress:
         return self
@@ -120,7 +123,7 @@ class Progress:
     def _print(self, text: str, end: str = "\n") -> None:
         """Print to stderr; what a closed or full one cannot take is lost."""
         self.open = not end
-        if sys.stderr is None:
+        if self.silent:
             return
         try:
             print(text, end=end, file=sys.stderr, flush=True)

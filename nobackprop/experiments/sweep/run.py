@@ -12,7 +12,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -143,20 +142,9 @@ def work(task: Task, place: str | None, data_dir: str | None = None, download: b
         folder = Folder(Path(place), stored, fallback=False)
         if stored:
             take_over(results, stored)
-    with _silent():
-        train([Job(trial(config, rule, data.shape, data.classes), data, seed, config["device"])], results, folder,
-              checkpoint=checkpoint)
+    train([Job(trial(config, rule, data.shape, data.classes), data, seed, config["device"])], results, folder,
+          checkpoint=checkpoint, silent=True)  # the process that runs the sweep says how far all runs are
     return results
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Tell nothing on stderr: the process that runs the sweep says how far all runs are."""
-    before, sys.stderr = sys.stderr, None  # as in a process without one
-    try:
-        yield
-    finally:
-        sys.stderr = before
 
 
 def kept(place: Path) -> Results | None:
