@@ -1,18 +1,19 @@
 """Sweeps that run: in real processes, killed on the way, on a real Dask cluster; nothing is lost or done twice."""
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
 import random
 import re
 import select
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -207,12 +208,14 @@ def test_a_folder_that_is_lost_is_told_once_and_all_goes_elsewhere(tmp_path, who
     monkeypatch.setenv("TMPDIR", str(tmp_path / "t"))
     monkeypatch.setattr(tempfile, "tempdir", None)
     (tmp_path / "t").mkdir()
-    lost = tmp_path / "lost"
+    lost, names = tmp_path / "lost", itertools.count()
 
     def lose(text: str, ended: int, of: int) -> None:
-        if ended == 3:
-            shutil.rmtree(lost)
-            lost.write_text("a file in the place of the folder")
+        while ended == 3 and not lost.is_file():
+            # two processes write into it meanwhile: it is moved at one stroke, and taken away again if one made it anew
+            with suppress(OSError):
+                lost.rename(tmp_path / f"away-{next(names)}")
+                lost.write_text("a file in the place of the folder")
     sweep = parse(ASKED)
     results = run.begin(sweep)
     lost.mkdir()
