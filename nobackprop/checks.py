@@ -86,6 +86,8 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     for name, its_tree, its in (("params", params, opt), ("state", state, opt_state)):
         if not isinstance(its, Optimizer):
             raise InputError(f"the optimiser of {name} is {brief(its)}, expected one as optim.bind makes them")
+        if its_tree is None and not its.holds(None):
+            raise InputError(f"{name} is None, expected the tree that its optimiser was bound to")
         if not its.holds(its_tree):
             raise InputError(f"the optimiser of {name} writes into other arrays than those of the {name} that came: "
                              "bind a new one")

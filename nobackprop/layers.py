@@ -48,6 +48,7 @@ from .tree import Tree, leaves
 
 Shape = tuple[int, ...]
 MOST = 2**63 - 1
+DEEPEST = 50  # layers inside of one another: a Sequential in a Sequential in ...
 
 
 class Layer:
@@ -806,6 +807,7 @@ def tuple_of_layers(what: str, came: object) -> tuple[Layer, ...]:
     """
     if not isinstance(came, tuple | list) or not all(isinstance(layer, Layer) for layer in came):
         raise InputError(f"{what} are {brief(came)}, expected a tuple of layers, as (Dense(8), Dense(3))")
+    _not_too_deep(*came)
     return tuple(came)
 
 
@@ -814,6 +816,20 @@ def _layers(layer: Layer, **came: object) -> None:
     for name, part in came.items():
         if not isinstance(part, Layer):
             raise InputError(f"{_name(layer, name)} is {brief(part)}, expected a layer such as Dense(8)")
+        _not_too_deep(part)
+
+
+def _not_too_deep(*parts: Layer) -> None:
+    """Raise InputError if these layers are the outermost of more than DEEPEST, each inside the one before.
+
+    Every walk through a network calls itself for what is inside a layer, and Python ends it at some depth.
+    """
+    inside, depth = list(parts), 1
+    while inside := [part for layer in inside for value in vars(layer).values()
+                     for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Layer)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise InputError(f"layers stand more than {DEEPEST} deep inside of one another, expected at most {DEEPEST}")
 
 
 @dataclass(frozen=True)

@@ -244,6 +244,8 @@ def test_optimisers_in_the_wrong_order_or_of_no_kind():
     case = Stepped("las")
     case.refuses("the optimiser of params writes into other arrays", opt=case.opts[1], opt_state=case.opts[0])
     case.refuses("the optimiser of state is 0.01, expected one as optim.bind makes them", opt_state=0.01)
+    case.refuses("^params is None, expected the tree that its optimiser was bound to$", params=None)
+    case.refuses("^state is None, expected the tree that its optimiser was bound to$", state=None)
 
 
 def shapes(tree):

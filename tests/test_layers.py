@@ -461,3 +461,17 @@ def test_a_head_serves_a_batch_of_no_samples(xp, head):
 def test_a_head_of_no_use_cannot_be_made(kind, given, name):
     with pytest.raises(InputError, match=f"^{name}( of {kind.__name__})? must be "):
         kind(*given)
+
+
+@pytest.mark.parametrize("put_inside", [
+    lambda layer: Sequential((layer,)), Residual, lambda layer: Residual(Dense(3), layer),
+    lambda layer: Residual(Sequential((layer, Activation("relu"))))])
+def test_layers_stand_at_most_fifty_deep(put_inside):
+    """Every walk calls itself for what is inside; Python would end it, with words of its own, at some depth."""
+    layer = Dense(3)
+    with pytest.raises(InputError, match="^layers stand more than 50 deep inside of one another, expected at most 50$"):
+        for _ in range(51):
+            deepest, layer = layer, put_inside(layer)
+    params, shape = deepest.init(np.random.default_rng(0), (3,))
+    h, cache = deepest.forward(params, np.ones((2, 3)))
+    assert shape == (3,) and deepest.backward(params, cache, h, True)[0].shape == (2, 3) and repr(deepest)
