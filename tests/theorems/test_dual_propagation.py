@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from networks import Case
 from tolerance import assert_close, size
@@ -47,13 +47,13 @@ def test_it_is_backpropagation_up_to_a_finite_nudge(seed, activation, share):
 
 
 @given(seed=seeds, activation=st.sampled_from(["relu", "leaky_relu"]))
+@example(16233, "relu")  # a layer without an active unit: every true gradient below it is 0, and those found are not
 def test_beyond_that_nudge_it_is_not(seed, activation):
     case = Case(DualPropagation(), seed, sizes=SIZES, activation=activation)
     assume(bound(case) < np.inf)
     case.rule = DualPropagation(2 * bound(case))
-    exact = true(case)
-    off = max(np.abs(u - v).max() / np.abs(v).max() for (_, u), (_, v) in zip(leaves(case.grads()), leaves(exact),
-                                                                                strict=True) if v.any())
+    off = max(np.abs(u - v).max() / max(np.abs(u).max(), np.abs(v).max())
+              for (_, u), (_, v) in zip(leaves(case.grads()), leaves(true(case)), strict=True) if u.any() or v.any())
     assert off > 1e-8
 
 
