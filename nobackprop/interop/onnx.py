@@ -67,8 +67,9 @@ def export(source: Predictor | Run | Network, path: str | os.PathLike[str], para
     shape : tuple of int, optional
         The shape of one sample of a network, (F,) or (H, W, C).
     layout : {"NHWC", "NCHW"}
-        The order of the input's axes, if samples are images: channels last or second.  The default is that of this library and of programs that
-        decode images: the file takes the arrays that the Predictor takes.  NCHW is that of PyTorch.
+        The order of the input's axes, if samples are images: channels last or second.  The default is that of this
+        library and of programs that decode images: the file takes the arrays that the Predictor takes.  NCHW is that of
+        PyTorch.
 
     Raises
     ------
