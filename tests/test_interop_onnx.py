@@ -76,10 +76,18 @@ def test_the_outputs_are_equal(tmp_path_factory, drawn, seed, size):
     holds(tmp_path_factory.mktemp("onnx"), net, shape, x, random_params(net, shape, seed, "float32"))
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", to_onnx.FORMS)
 def test_every_activation(tmp_path, name):
     """Values on both sides of 0, and far out."""
     holds(tmp_path, Network((Activation(name),)), (6,), np.linspace(-9, 9, 36, dtype="float32").reshape(6, 6))
+
+
+def test_an_activation_without_a_form_is_refused(tmp_path, monkeypatch):
+    assert {"identity", "relu", "tanh", "sigmoid", "elu", "leaky_relu", "gelu", "silu"} <= to_onnx.FORMS.keys()
+    monkeypatch.setitem(ACTIVATIONS, "square", ACTIVATIONS["tanh"])
+    with pytest.raises(InputError, match="ONNX has no form of Activation.name='square'."):
+        to_onnx.export(Network((Activation("square"),)), tmp_path / "a.onnx", [None], (3,))
+    assert not list(tmp_path.iterdir())
 
 
 LAYERS = {

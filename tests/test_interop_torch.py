@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ from nobackprop.tree import leaves, tree_map
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: make test-torch installs it")
 
+pytestmark = pytest.mark.torch
 PRECISIONS = st.sampled_from(["float32", "float64"])
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -129,6 +131,12 @@ def test_every_activation(name):
     assert_close(module(x).detach().numpy(), ACTIVATIONS[name].function(a), of=1)
     out, cache = net[0].forward(None, a)
     assert_close(x.grad.numpy(), net[0].backward(None, cache, np.ones_like(out))[0], of=1)
+
+
+def test_an_activation_that_pytorch_has_no_class_for_is_refused(monkeypatch):
+    monkeypatch.setitem(ACTIVATIONS, "square", replace(ACTIVATIONS["tanh"], torch="square"))
+    with pytest.raises(InputError, match="PyTorch has no form of Activation.name='square'."):
+        to_torch.module(Network((Activation("square"),)), [None], (3,))
 
 
 @pytest.mark.parametrize("pool", [MaxPool, AvgPool])
@@ -276,7 +284,7 @@ def state_of(net, shape):
 
 
 @pytest.mark.parametrize(("change", "sentence"), [
-    (lambda state: state.pop("block_0_dense.bias"), "the state dict has no block_0_dense.bias, expected the names that"),
+    (lambda state: state.pop("block_0_dense.bias"), "the state dict has no block_0_dense.bias, expected the names"),
     (lambda state: state.clear(), "the state dict has no block_0_dense.bias and 1 more, expected the names"),
     (lambda state: state.update({"fc.weight": torch.ones(1)}), "the state dict has also fc.weight, expected the names"),
     (lambda state: state.update({"block_0_dense.weight": torch.ones(3, 2)}),

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import InputError, check_name
 from ..files import writing
-from ..kernels.activation import ACTIVATIONS, CUBIC, SLOPE
+from ..kernels.activation import CUBIC, SLOPE
 from ..layers import (
     Activation,
     AvgPool,
@@ -233,6 +233,6 @@ def _emit(graph: _Graph, layer: Layer, p: Tree, h: str, shape: Shape, name: str)
             return graph.add("Flatten", name, graph.add("GlobalAveragePool", name, h))
         case Flatten():
             return graph.add("Flatten", name, graph.move(h, f"{name}.channels_last", len(shape), last=True))
-        case Activation(f) if f in FORMS and f in ACTIVATIONS:
+        case Activation(f) if f in FORMS:
             return FORMS[f](graph, h, name)
     raise no_form("ONNX", layer)

@@ -354,7 +354,7 @@ def _kinds() -> dict[str, Any]:
     torch = package("torch", "torch")
     base: Any = torch.nn.Module
 
-    class Standardise(base):  # type: ignore[misc]
+    class Standardise(base):  # type: ignore[misc,unused-ignore]
         """(x - mean) / scale, for raw samples."""
 
         def __init__(self, values: Mapping[str, np.ndarray]) -> None:
@@ -371,7 +371,7 @@ def _kinds() -> dict[str, Any]:
         def forward(self, h: Any) -> Any:
             return h * self.scale + self.mean
 
-    class Residual(base):  # type: ignore[misc]
+    class Residual(base):  # type: ignore[misc,unused-ignore]
         """body(h) + shortcut(h)."""
 
         def __init__(self, body: Any, shortcut: Any) -> None:
@@ -381,7 +381,7 @@ def _kinds() -> dict[str, Any]:
         def forward(self, h: Any) -> Any:
             return self.body(h) + self.shortcut(h)
 
-    class MoveAxis(base):  # type: ignore[misc]
+    class MoveAxis(base):  # type: ignore[misc,unused-ignore]
         """An axis in another place."""
 
         def __init__(self, source: int, target: int) -> None:
