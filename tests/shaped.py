@@ -110,3 +110,11 @@ def random_params(net: Network, shape: tuple[int, ...], seed: int, dtype: str) -
     rng = np.random.default_rng(seed)
     params, _ = init(net, rng, shape, dtype)
     return tree_map(lambda w: w if w.ndim > 1 else rng.uniform(0.5, 1.5, w.shape).astype(dtype), params)
+
+
+def passed(net: Network, params: Tree, x: np.ndarray) -> list[np.ndarray]:
+    """All that is added up on the way to the output in prediction: the scale on which it is rounded."""
+    found = [x]
+    for block, p in zip(net, params, strict=True):
+        found.append(block.forward(p, found[-1], False)[0])
+    return found
