@@ -65,7 +65,7 @@ def test_what_cannot_be_handed_over(given, sentence):
 
 
 @pytest.mark.parametrize(("name", "use"), [
-    ("torch", lambda net, params, path: to_torch.module(net, params, (3,))),
+    pytest.param("torch", lambda net, params, path: to_torch.module(net, params, (3,)), marks=pytest.mark.torch),
     ("onnx", lambda net, params, path: to_onnx.export(net, path, params, (3,)))], ids=["torch", "onnx"])
 def test_a_layer_of_ones_own_is_refused_also_if_it_is_derived_from_another(name, use, tmp_path):
     pytest.importorskip(name, reason=f"{name} is not installed")

@@ -260,6 +260,19 @@ def test_numbers_come_in_their_own_units():
     same_bits([to_torch.predictor(module, run).y_mean], [model.y_mean])
 
 
+def test_a_mean_without_a_scale_and_the_other_way_round():
+    net, x = Network((Dense(2),)), np.arange(12.0).reshape(4, 3)
+    params, mean, scale = random_params(net, (3,), 0, "float64"), np.array([1.0, 5, 2]), np.array([2.0, 0.5, 3])
+    for ends in ({"mean": mean}, {"scale": scale}, {"y_mean": mean[:2]}, {"y_scale": scale[:2]}, {}):
+        model = nb.Predictor(net, params, (3,), ("a", "b"), task="numbers", **ends)
+        module = to_torch.module(model)
+        # the Predictor prepares samples in float32
+        assert_close(module(torch.from_numpy(x)).detach().numpy(), model.predict(x).astype("float32"), of=x)
+        back = to_torch.predictor(module, model)
+        for name in ("mean", "scale", "y_mean", "y_scale"):
+            assert getattr(back, name) is ends.get(name)
+
+
 def test_half_precision_comes_back_as_float32():
     net = Network((Dense(2),))
     params = random_params(net, (3,), 0, "float32")

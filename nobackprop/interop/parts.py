@@ -171,9 +171,9 @@ def no_form(where: str, layer: Layer) -> InputError:
     --------
     >>> from nobackprop.layers import Dense
     >>> no_form("PyTorch", Dense(2))
-    InputError('PyTorch has no form of Dense(units=2, gain=2.0) here, expected layers and activations of nobackprop')
+    InputError("PyTorch has no form of Dense(units=2, gain=2.0), expected nobackprop's own layers")
     """
-    return InputError(f"{where} has no form of {brief(layer)} here, expected layers and activations of nobackprop")
+    return InputError(f"{where} has no form of {brief(layer)}, expected nobackprop's own layers")
 
 
 def own(where: str, layer: Layer) -> None:

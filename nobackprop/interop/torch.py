@@ -205,9 +205,9 @@ def predictor(state: Any, like: Predictor | Run) -> Predictor:
                 raise InputError(f"the state dict has {'nothing' if came is None else f'the shape {came.shape}'} at "
                                  f"{name}.{key}, expected {value.size} numbers")
             # as they were, if rounding to the module's type is all that happened to them
-            before = getattr(model, key if name == FIRST else f"y_{key}")
-            same = before is not None and np.array_equal(came.ravel(), before.astype(came.dtype))
-            found[key if name == FIRST else f"y_{key}"] = before if same else came.ravel().astype("float64")
+            field = key if name == FIRST else f"y_{key}"
+            same = np.array_equal(came.ravel(), value.ravel().astype(came.dtype))
+            found[field] = getattr(model, field) if same else came.ravel().astype("float64")
     return replace(model, params=learnt, **found)
 
 
