@@ -137,8 +137,9 @@ def test_a_frame_may_be_wider_than_half_of_the_window(pool, pad):
     net = Network((pool(4, 1, pad), Flatten(), Dense(2)))
     params = random_params(net, (5, 4, 2), 0, "float64")
     x = np.random.default_rng(1).standard_normal((3, 5, 4, 2)) - 5  # a frame of zeros would win
-    found = to_torch.module(net, params, (5, 4, 2))(there(x)).detach().numpy()
-    assert_close(found, network.predict(net, params, x), of=[x])
+    module = to_torch.module(net, params, (5, 4, 2))
+    assert_close(module(there(x)).detach().numpy(), network.predict(net, params, x), of=[x])
+    assert (type(module[0]) is torch.nn.Sequential) == (pad > 2)
 
 
 @pytest.mark.parametrize("between", [
@@ -281,6 +282,14 @@ def test_half_precision_comes_back_as_float32():
         back = to_torch.params(module, net, (3,))
         assert back[0]["W"].dtype == "float32"
         np.testing.assert_array_equal(back[0]["W"], module.block_0_dense.weight.detach().float().numpy())
+
+
+def test_a_state_of_two_precisions_comes_back_in_the_finer_one():
+    net = Network((Dense(2),))
+    state = state_of(net, (3,))
+    state["block_0_dense.bias"] = torch.full((2,), 1 / 3, dtype=torch.float64)
+    back = to_torch.params(state, net, (3,))[0]
+    assert back["W"].dtype == "float64" and back["b"].tolist() == [1 / 3, 1 / 3]
 
 
 def state_of(net, shape):
