@@ -83,7 +83,8 @@ def test_an_activation_without_a_form_is_refused(tmp_path, monkeypatch):
 
 LAYERS = {
     "dense": Sequential((Flatten(), Dense(3))), "conv": Conv(3, 3), "conv-stride": Conv(3, 2, 2, 1, bias=False),
-    "batch-norm": BatchNorm(eps=0.1), "layer-norm": LayerNorm(), "unit-length": UnitLength(), "dropout": Dropout(0.5),
+    "batch-norm": BatchNorm(eps=0.1), "layer-norm": LayerNorm(0.1), "unit-length": UnitLength(0.1),
+    "dropout": Dropout(0.5),
     "max": MaxPool(2), "max-overlapping": MaxPool(3, 2, 1), "max-wide-frame": MaxPool(4, 1, 3),
     "avg": AvgPool(2), "avg-overlapping": AvgPool(3, 2, 1), "avg-wide-frame": AvgPool(4, 1, 3),
     "global": GlobalPool(), "residual": Residual(Conv(2, 3, pad=1)), "shortcut": Residual(Conv(4, 3), Conv(4, 3)),
