@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu theorems lint types docs equations locality field \
+.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations locality field \
         notebooks bench golden release-check clean
 
 PYTHON ?= python3
@@ -50,6 +50,10 @@ ends: $(STAMP)  ## end compare, papers and sweep in every way at random moments,
 
 test-gpu: $(STAMP)  ## the tests that need CuPy and a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+test-torch: $(STAMP)  ## install PyTorch (200 MB or more) into .venv, and run the tests that need it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
+	$(BIN)/python -m pytest -m torch
 
 theorems: $(STAMP)  ## the theorems alone, with ten times as many examples
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) tests/theorems

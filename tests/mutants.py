@@ -171,6 +171,16 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("nothing is sent to the first block", "i > 0 and i - 1 not in signals", "i > 1 and i - 1 not in signals",
                "tests/test_rules.py"),
     ],
+    "nobackprop/interop/onnx.py": [
+        Mutant("pixels are flattened in ONNX's order", 'f"{name}.channels_last", len(shape), last=True))\n',
+               'f"{name}.channels_last", 1, last=True))\n', "tests/test_interop_onnx.py"),
+        Mutant("a frame does not count in an average", "count_include_pad=1", "count_include_pad=0",
+               "tests/test_interop_onnx.py"),
+        Mutant("raw samples are standardised the wrong way round", '((model.mean, "Sub"), (model.scale, "Div"))',
+               '((model.scale, "Div"), (model.mean, "Sub"))', "tests/test_interop_onnx.py"),
+        Mutant("images are read in the other order of axes", 'if layout == "NHWC":', 'if layout == "NCHW":',
+               "tests/test_interop_onnx.py"),
+    ],
     "nobackprop/layers.py": [
         Mutant("the initial variance of weights is twice as large", "drawn * math.sqrt(layer.gain / fan_in)",
                "drawn * math.sqrt(2 * layer.gain / fan_in)", "tests/test_network.py"),

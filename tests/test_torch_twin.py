@@ -34,6 +34,8 @@ from nobackprop.studies.speed import torch_twin
 from nobackprop.studies.speed.bench import random_run, stepper
 from nobackprop.tree import Tree, leaves, tree_map
 
+pytestmark = pytest.mark.torch
+
 POOLED = Network((
     Sequential((Conv(6, 5, pad=2), BatchNorm(eps=1e-3, momentum=0.3), Activation("relu"), MaxPool(3, 2, 1))),
     Residual(Sequential((Conv(7, 3, 2, 1, bias=False), Activation("elu"), Conv(5, 1))), Conv(5, 1, 2)),
