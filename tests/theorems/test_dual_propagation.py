@@ -52,8 +52,8 @@ def test_beyond_that_nudge_it_is_not(seed, activation):
     assume(bound(case) < np.inf)
     case.rule = DualPropagation(2 * bound(case))
     exact = true(case)
-    off = max(np.abs(u - v).max() / np.abs(v).max() for (_, u), (_, v) in zip(leaves(case.grads()), leaves(exact),
-                                                                                strict=True) if v.any())
+    # a block that learns nothing by backpropagation may learn something here, so the scale is that of all gradients
+    off = max(np.abs(u - v).max() for (_, u), (_, v) in zip(leaves(case.grads()), leaves(exact), strict=True)) / size(exact)
     assert off > 1e-8
 
 

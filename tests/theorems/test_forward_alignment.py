@@ -167,7 +167,7 @@ def test_steps_of_a_proven_size_keep_every_promise(seed, n_x, more, n_o, white, 
     eta = flow.safe_rate(task, W1, W2)
     ceiling = flow.bound(task, W1, W2, eta)
     assert eta * flow.largest(task) * ceiling <= 1
-    for _ in range(200):
+    for _ in range(60):
         H, miss = flow.H(task, W1, W2), flow.loss(task, W1, W2)
         dW1, dW2 = flow.step(task, W1, W2, eta)
         W1, W2 = W1 + dW1, W2 + dW2
