@@ -281,12 +281,14 @@ def test_under_adam_the_gradients_decide_what_is_left_and_under_adamw_they_do_no
 
 
 def test_under_adam_one_difference_may_move_in_different_ways():
-    """W = 2, B = 1 and W = 1, B = 0 with no gradients at all: each that is not 0 moves by lr, and 0 stays."""
-    for W, B, D in ((2.0, 1.0, 1.0), (1.0, 0.0, 0.9)):
-        pair = Pair(Adam, 0, 0.1, 1.0, shape=(1, 1))
-        pair.W[:], pair.B[:] = W, B
-        pair.learn([np.zeros((1, 1))])
-        assert (pair.W - pair.B).item() == pytest.approx(D, rel=0, abs=1e-8)
+    """W = 2, B = 1 and W = 1, B = 0 with no gradients at all: w moves by lr w / (w + eps), for small eps and large."""
+    for eps in (1e-8, 0.5, 10.0):
+        for W, B in ((2.0, 1.0), (1.0, 0.0)):
+            pair = Pair(partial(Adam, eps=eps), 0, 0.1, 1.0, shape=(1, 1))
+            pair.W[:], pair.B[:] = W, B
+            pair.learn([np.zeros((1, 1))])
+            assert_close((pair.W - pair.B).item(), 1 - 0.1 * (W / (W + eps) - B / (B + eps)))
+        assert abs(2 / (2 + eps) - 2 / (1 + eps)) > 0.01
 
 
 @given(seed=seeds, lr=rates)

@@ -394,11 +394,14 @@ def test_on_classes_that_a_module_can_tell_apart_ltas_has_no_resting_point(seed)
 
 
 def test_there_b_grows_without_end_as_the_logarithm_of_the_steps():
-    case, lengths = Case(LTAS(), 0, sizes=(6, 4), samples=6), []
+    """|B| after 20, 200 and 2000 steps, and the loss of the module, which goes to 0."""
+    case, lengths, losses = Case(LTAS(), 0, sizes=(6, 4), samples=6), [], []
     for steps in (20, 180, 1800):
         descend(case, 1.0, steps)
         lengths.append(np.linalg.norm(case.state[0]))
-    assert lengths[0] + 1 < lengths[1] and lengths[1] + 1 < lengths[2]
+        losses.append(float(case.net.value(case.tape().h[1] @ case.state[0].T, case.y)))
+    assert lengths == pytest.approx([2.0637, 9.2799, 29.9902], rel=1e-3, abs=0)
+    assert losses[0] > 1.5 * losses[1] > 4 * losses[2]
 
 
 # Descent: what of B - P an error meets, against what of P it meets

@@ -228,6 +228,20 @@ def test_towards_the_max_margin_it_goes_as_slowly_as_the_logarithm():
     assert missed == pytest.approx([0.0108600, 0.0045718, 0.0025563], rel=1e-4, abs=0)
 
 
+@given(seed=seeds, n=st.integers(1, 5), samples=st.integers(1, 8), classes=st.integers(2, 4), size=st.floats(0, 5),
+       part=st.floats(0.01, 1))
+def test_below_that_rate_every_step_lowers_the_loss_of_every_module(seed, n, samples, classes, size, part):
+    """eta = 4 part / lambda_max(S): by at least eta (1 - part) |g|^2, on any samples, from any B."""
+    rng = np.random.default_rng(seed)
+    h, y = rng.standard_normal((samples, n)), np.eye(classes)[rng.integers(classes, size=samples)]
+    case = chain(LTAS(), [np.eye(n), rng.standard_normal((classes, n)), np.eye(classes)],
+                 [size * rng.standard_normal((classes, n))], h, y, "cross_entropy")
+    before, g = float(case.net.value(h @ case.state[0].T, y)), case.align()[0]
+    eta = 4 * part / np.linalg.eigvalsh(h.T @ h / samples)[-1]
+    SGD(case.state, lr=eta)(case.align())
+    assert float(case.net.value(h @ case.state[0].T, y)) <= before - eta * (1 - part) * (g**2).sum() + 1e-12 * (1 + before)
+
+
 @pytest.mark.parametrize("factor, falls", [(0.99, True), (1.01, False)])
 def test_under_softmax_a_module_descends_its_loss_below_four_over_the_largest_eigenvalue(factor, falls):
     """One sample of each of two classes, h = 1 for both: B = 0 is best, and eta = 4 throws B across it."""
