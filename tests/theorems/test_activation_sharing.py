@@ -192,7 +192,7 @@ def test_under_asfp_w_and_b_need_not_meet(seed):
     for rule in ("asap", "asfp"):
         trial = Trial(rule, seed, dense_net())
         first = max(norm(D) for D in trial.difference().values())
-        trial.train(300, "sgd", 0.5, 0.06)
+        trial.train(300, "sgd", 1.0, 0.03)
         left[rule] = max(norm(D) for D in trial.difference().values()) / first
     assert left["asap"] == pytest.approx(0.97**300) and left["asfp"] > 0.1
 
@@ -841,7 +841,7 @@ class Linear:
         return flat(self.step())
 
     def chain(self, v: float, steps: bool = True) -> list[float]:
-        """a_1(v), ..., a_L(v), in steps or in the flow: what bounds the norms of all layers if v bounds the last one's."""
+        """a_1(v), ..., a_L(v), in steps or in the flow: what bounds the norms of all layers if v bounds the last."""
         R = max(0.0, float(self.H0 + self.tau * v))
         a = [np.sqrt(2 * R)]
         for C, K in zip(self.C, self.K0):

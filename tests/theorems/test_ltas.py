@@ -239,7 +239,8 @@ def test_below_that_rate_every_step_lowers_the_loss_of_every_module(seed, n, sam
     before, g = float(case.net.value(h @ case.state[0].T, y)), case.align()[0]
     eta = 4 * part / np.linalg.eigvalsh(h.T @ h / samples)[-1]
     SGD(case.state, lr=eta)(case.align())
-    assert float(case.net.value(h @ case.state[0].T, y)) <= before - eta * (1 - part) * (g**2).sum() + 1e-12 * (1 + before)
+    after = float(case.net.value(h @ case.state[0].T, y))
+    assert after <= before - eta * (1 - part) * (g**2).sum() + 1e-12 * (1 + before)
 
 
 @pytest.mark.parametrize("factor, falls", [(0.99, True), (1.01, False)])
