@@ -75,6 +75,8 @@ def scale(*arrays) -> float:
 def test_the_flow_conserves_k(seed, n_x, n_h, n_o, rank):
     task, W1, W2 = point(seed, n_x, n_h, n_o, rank=rank)
     V1, V2 = velocity(task, W1, W2)
+    E = (task.T - W2 @ W1) @ task.Sigma
+    assert_close([V1, V2], [W2.T @ E, E @ task.C.T], of=scale(W1, W2))                             # ASAP (3.16)-(3.17)
     np.testing.assert_allclose(V1 @ task.C.T, W2.T @ V2, rtol=0, atol=1e-12 * scale(W1, W2))       # ASAP (3.18)
     symmetric = derivative(lambda *at: flow.r(*at) + flow.r(*at).T, task, W1, W2)
     np.testing.assert_allclose(symmetric, 0, atol=1e-10 * scale(W1, W2, V1, V2))                   # ASAP (3.19)

@@ -140,11 +140,13 @@ def test_it_grows_for_every_decay_beyond_the_bound_or_below_zero(name, seed, a, 
 @given(seed=seeds, mu=st.floats(0, 0.9))
 def test_at_the_bound_it_stays(name, seed, mu):
     """-1 is a root: D changes its sign for ever.  At a = 0 the root is 1: D stays as it is."""
-    nesterov, _, bound = COUPLED[name]
-    for a in (0.0, bound(mu)):
+    nesterov, polynomial, bound = COUPLED[name]
+    for a, root in ((0.0, 1), (bound(mu), -1)):
         pair = Pair(partial(Momentum, mu=mu, nesterov=nesterov), seed, 1.0, a)
         pair.learn([np.zeros((3, 4))] * 60)
         assert pair.ratio() > 0.2
+        D0, D1, D2 = pair.D[:3]  # the other root is root * determinant
+        assert_close(D2 - root * D1, root * polynomial(mu, a)[1] * (D1 - root * D0), of=8 * D0)
 
 
 @pytest.mark.parametrize("name, low, high, radius", [
