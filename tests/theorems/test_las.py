@@ -689,13 +689,14 @@ def test_the_slope_is_no_larger_than_mu_f_where_the_first_layer_is_small():
     assert_close(known.m[0], 0.001**2)
 
 
-def test_without_the_ratio_a_module_falls_behind():
+@pytest.mark.parametrize("eta", [None, 1e-9], ids=["steps", "flow"])
+def test_without_the_ratio_a_module_falls_behind(eta):
     """W = (2, 2, 2), T = 8.02, B = P - p / 2: P grows, so B misses it by more than p / 2 unless the module learns."""
     known = two_rates([np.array([[2.0]])] * 3, np.eye(1), 2e-4)
-    missed = []
-    for eta_B in (0.0, known.ratio * known.eta):
+    eta, missed = eta or known.eta, []
+    for eta_B in (0.0, known.ratio * eta):
         case = chain(LAS(), [2, 2, 2], [3.5], 1, 8.02)
-        move(case, known.eta, eta_B)
+        move(case, eta, eta_B)
         missed.append(abs(case.state[0] - products(case)[0]).item())
     assert missed[0] > known.p[0] / 2 > missed[1]
 
