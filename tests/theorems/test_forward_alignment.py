@@ -832,7 +832,7 @@ def test_it_is_feedback_alignment_read_backwards(seed, n_x, n_h, n_o, eta):
         net.case.x = np.sqrt(len(q)) * q
         net.case.y = net.case.x @ target.T
     fa.state[1][...], fa.W[0][...], fa.W[1][...] = foa.state[0].T, foa.W[1].T, foa.W[0].T
-    for _ in range(25):
+    for _ in range(8):
         foa.step(eta)
         fa.step(eta)
     for ours, theirs in zip(foa.W, reversed(fa.W), strict=True):

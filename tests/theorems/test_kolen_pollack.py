@@ -143,7 +143,7 @@ def test_at_the_bound_it_stays(name, seed, mu):
     nesterov, polynomial, bound = COUPLED[name]
     for a, root in ((0.0, 1), (bound(mu), -1)):
         pair = Pair(partial(Momentum, mu=mu, nesterov=nesterov), seed, 1.0, a)
-        pair.learn([np.zeros((3, 4))] * 60)
+        pair.learn([np.zeros((3, 4))] * 30)
         assert pair.ratio() > 0.2
         D0, D1, D2 = pair.D[:3]  # the other root is root * determinant
         assert_close(D2 - root * D1, root * polynomial(mu, a)[1] * (D1 - root * D0), of=8 * D0)

@@ -145,7 +145,7 @@ def test_the_flow_conserves_k(seed, name, depth, rank):
 def test_a_step_of_the_rules_changes_k_by_its_square(loss, seed, name, depth, biases, rank, eta):
     """K_l+ = K_l - dW_l dW_l^T - db_l db_l^T, on batches of any samples and targets."""
     net = Rule(seed, name, depth, loss, biases, rank=rank if name == "fa" else 9, eta=eta)
-    for _ in range(4):
+    for _ in range(2):
         net.case.x = net.rng.standard_normal(net.case.x.shape)
         before, W = net.K, net.W
         dW, db = net.step()
@@ -176,7 +176,7 @@ def test_an_optimiser_that_scales_gradients_one_by_one_does_not_keep_k():
 def test_a_step_of_the_rules_lowers_h_by_the_loss_up_to_its_square(seed, name, depth, biases, eta):
     """H+ = H - eta F + |dW_L|^2 / 2 + |db_L|^2 / 2, where F is the mean of |e|^2 over the batch."""
     net = Rule(seed, name, depth, biases=biases, eta=eta)
-    for _ in range(3):
+    for _ in range(2):
         before, F, W = net.H, (net.e**2).sum() / len(net.e), net.W
         dW, db = net.step()
         expected = before - eta * F + 0.5 * (dW[-1]**2).sum() + 0.5 * (db[-1]**2).sum()
@@ -432,7 +432,7 @@ def test_from_zero_the_weights_have_this_form(loss, seed, name, depth, biases, h
     """W_l = D_l^T A_l D_{l-1} and b_l = D_l^T beta_l: for every rank, loss, batch, and with heavy ball."""
     net = Rule(seed, name, depth, loss, biases, 0.0, rank=rank, optimizer="momentum" if heavy else "sgd", eta=0.05)
     small = Small(net)
-    for _ in range(12):
+    for _ in range(6):
         net.case.x = net.rng.standard_normal(net.case.x.shape)
         small.step(net.case.x, net.e, 0.05, 0.9 * heavy, biases)
         net.step()
@@ -560,7 +560,7 @@ def test_under_fa_from_zero_each_layer_turns_to_its_feedback(seed, depth, eta):
     """<B_{l+1}, W_{l+1}> = |W_l|^2 / 2 - the sum of |dW_l|^2 / 2, which vanishes in the flow; without biases."""
     net = Rule(seed, "fa", depth, start=0.0, eta=eta)
     steps = np.zeros(depth - 1)
-    for _ in range(10):
+    for _ in range(5):
         dW, _ = net.step()
         steps += [(u**2).sum() for u in dW[:-1]]
         for b, w, above, lost in zip(net.B, net.W, net.W[1:], steps, strict=False):
