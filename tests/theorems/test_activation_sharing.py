@@ -124,9 +124,9 @@ def test_asap_keeps_kolen_pollack_for_every_plan(match, name, seed, k, optimizer
                       dense_net("relu")), 1e-2
     apart = trial.difference()
     assert len(apart) == len(trial.net) - (train_first == "no")
-    trial.train(20, optimizer, lr, forgets / lr)
+    trial.train(6, optimizer, lr, forgets / lr)
     for path, D in trial.difference().items():
-        assert_close(D, (1 - forgets)**20 * apart[path], of=1 / forgets, message=path)  # ASAP (4.5)-(4.6)
+        assert_close(D, (1 - forgets)**6 * apart[path], of=1 / forgets, message=path)  # ASAP (4.5)-(4.6)
 
 
 @pytest.mark.parametrize("match", sorted(MATCHES))
@@ -147,7 +147,7 @@ def test_without_decay_w_and_b_of_asap_never_meet(seed, rule):
     credit = trial.credit()
     same(credit.state, weights(credit.grads))                                      # ASAP (4.5)-(4.6)
     apart = trial.difference()
-    trial.train(20)
+    trial.train(6)
     for path, D in trial.difference().items():
         assert_close(D, apart[path], of=trial.params)
 
@@ -173,7 +173,7 @@ def test_under_asfp_the_difference_follows_that_of_the_updates_and_so_is_bounded
         grads = dict(leaves(weights(credit.grads)))
         apart.append({path: -lr * (grads[path] - B) for path, B in leaves(credit.state)})
 
-    first, steps = trial.difference(), 25
+    first, steps = trial.difference(), 8
     trial.train(steps, "sgd", lr, forgets / lr, record)
     for path, D in trial.difference().items():
         expected = (1 - forgets)**steps * first[path] + sum(
@@ -192,9 +192,9 @@ def test_under_asfp_w_and_b_need_not_meet(seed):
     for rule in ("asap", "asfp"):
         trial = Trial(rule, seed, dense_net())
         first = max(norm(D) for D in trial.difference().values())
-        trial.train(900, "sgd", 0.5, 0.02)
+        trial.train(300, "sgd", 1.0, 0.03)
         left[rule] = max(norm(D) for D in trial.difference().values()) / first
-    assert left["asap"] == pytest.approx(0.99**900) and left["asfp"] > 0.1
+    assert left["asap"] == pytest.approx(0.97**300) and left["asfp"] > 0.1
 
 
 # What the updates read: section 4.2.3
@@ -734,10 +734,16 @@ def follows(rule: str, seed: int, eta: float, steps: int = 200) -> tuple[float, 
     trial = Trial(rule, seed, linear_net(4, 3, 2), (3,), 9)
     trial.y = trial.x @ (trial.rng.standard_normal((2, 3)) @ trial.params[0]["W"]).T
     first = float(trial.net.value(trial.tape().output, trial.y))
-    for _ in range(steps // 2):
-        trial.train(2, "sgd", eta, 0.002)
-        if max(np.abs(W).max() for _, W in leaves(weights(trial.params))) > 1e6:
-            return first, np.inf
+    W = [W for _, W in leaves(weights(trial.params))]
+
+    def stop(trial: Trial) -> None:
+        if max(np.abs(w).max() for w in W) > 1e6:
+            raise OverflowError
+
+    try:
+        trial.train(steps, "sgd", eta, 0.002, stop)
+    except OverflowError:
+        return first, np.inf
     return first, float(trial.net.value(trial.tape().output, trial.y))
 
 
@@ -812,7 +818,8 @@ class Linear:
         self.c = [np.eye(n)]                                                       # c_l = C_l ... C_1
         for C in self.C:
             self.c.append(C @ self.c[-1])
-        self.tau = norm(self.T @ np.linalg.pinv(self.c[-1]))
+        self.plus = np.linalg.pinv(self.c[-1])
+        self.tau = norm(self.T @ self.plus)
 
     def step(self) -> list[np.ndarray]:
         """Minus the gradients of the rule, from the first layer that learns up."""
@@ -823,7 +830,7 @@ class Linear:
         return [W @ C.T + C @ W.T - above.T @ above for W, C, above in zip(self.W, self.C, self.W[1:])]
 
     def H(self) -> float:
-        return float((self.W[0]**2).sum() / 2 - (self.T * (self.W[-1] @ np.linalg.pinv(self.c[-1]).T)).sum())
+        return float((self.W[0]**2).sum() / 2 - (self.T * (self.W[-1] @ self.plus.T)).sum())
 
     def F(self) -> float:
         """tr(E Sigma E^T), twice the loss."""
@@ -833,12 +840,12 @@ class Linear:
         put(self.W, row)
         return flat(self.step())
 
-    def chain(self, v: float) -> list[float]:
-        """a_1(v), ..., a_L(v): what bounds the norms of all layers if v bounds that of the output layer."""
+    def chain(self, v: float, steps: bool = True) -> list[float]:
+        """a_1(v), ..., a_L(v), in steps or in the flow: what bounds the norms of all layers if v bounds the last."""
         R = max(0.0, float(self.H0 + self.tau * v))
         a = [np.sqrt(2 * R)]
         for C, K in zip(self.C, self.K0):
-            a.append(np.sqrt(2 * norm(C) * a[-1] + max(0.0, -float(np.trace(K))) + R))
+            a.append(np.sqrt(2 * norm(C) * a[-1] + max(0.0, -float(np.trace(K))) + steps * R))
         return a
 
     def safe_rate(self) -> tuple[float, list[float]]:
@@ -847,7 +854,7 @@ class Linear:
         v = 1.0
         while self.chain(v)[-1] > v:
             v *= 2
-        for _ in range(200):
+        for _ in range(60):
             v = self.chain(v)[-1]
         w = self.chain(v)
         Lam = np.linalg.eigvalsh(self.S)[-1]
@@ -905,7 +912,7 @@ def test_sharing_learns_every_linear_map_at_any_depth_from_wherever_it_starts(ru
     found = []
     for row in path.y.T:
         put(net.W, row)
-        bounds = net.chain(norm(net.W[-1]))
+        bounds = net.chain(norm(net.W[-1]), steps=False)
         assert all(norm(W) <= most * (1 + 1e-6) + 1e-6 for W, most in zip(net.W, bounds, strict=True))
         found.append((net.F(), net.H()))
     F, H = np.array(found).T
@@ -920,7 +927,7 @@ def test_sharing_learns_every_linear_map_at_any_depth_from_wherever_it_starts(ru
 def test_at_the_step_size_of_the_theorem_h_falls_by_half_the_loss_and_no_layer_outgrows_its_bound(rule, seed, layers):
     net = Linear(rule, seed, layers, 2, 2)
     eta, w = net.safe_rate()
-    for _ in range(15):
+    for _ in range(10):
         H, F = net.H(), net.F()
         for W, step in zip(net.W, net.step(), strict=True):
             W += eta * step
@@ -936,7 +943,7 @@ def test_on_mini_batches_of_linear_targets_sharing_keeps_every_promise(rule, see
     x = net.rng.uniform(-2, 2, (4, 2))
     net.S = (x**2).sum(1).max() * np.eye(2)
     eta, w = net.safe_rate()
-    for k in range(16):
+    for k in range(10):
         net.trial.x = x[k % 4:k % 4 + 1]
         net.trial.y = net.trial.x @ net.T.T
         H, F = net.H(), net.F()
@@ -968,12 +975,25 @@ def test_steps_of_ten_times_that_size_may_diverge():
         for W in net.W:
             W[...] = 2
         assert net.safe_rate()[0] == pytest.approx(0.01525, abs=5e-6)
+        assert_close(net.chain(2.0, steps=False), [2.0, 2.0, 2.0])                 # the flow's bound is attained here
         for _ in range(400):
             for W, step in zip(net.W, net.step(), strict=True):
                 W += eta * step
             if net.F() > 1e6:
                 break
         assert (net.F() < 1e-6) if ends else (net.F() > 1e6)
+
+
+@pytest.mark.parametrize("layers, C, eta", [(2, 1, 1 / 2), (2, 2, 1 / 8), (3, 2, 1 / 32)])
+def test_the_step_size_by_hand_if_the_fixed_path_limits_it(layers, C, eta):
+    """From zero weights with a target near 0 all bounds are small: what is left is 2 eta |c_{L-1}|^2 <= 1."""
+    net = Linear("foa", 0, layers, 1, 1)
+    net.S[...], net.tau = 1, 1e-12
+    net.T[...] = 0
+    net.C, net.c = [C * np.ones((1, 1))] * (layers - 1), [np.full((1, 1), float(C)**i) for i in range(layers)]
+    for W in net.W:
+        W[...] = 0
+    assert_close(net.safe_rate()[0], eta)
 
 
 def test_at_many_starts_the_loss_rises_all_the_same():

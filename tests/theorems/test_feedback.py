@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Case
 from tolerance import SLACK, assert_close
@@ -73,6 +73,7 @@ def learnt(case: Case, rng: np.random.Generator):
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name not in BY_POSITION + BETWEEN_BLOCKS])
+@settings(max_examples=min(50, settings.default.max_examples))  # for each rule
 @given(seed=seeds, block=st.integers(0, 2))
 def test_renumbering_hidden_units_renumbers_their_gradients_and_no_others(name, seed, block):
     case = Case(RULES[name], seed, sizes=SIZES, inputs=INPUTS)

@@ -68,7 +68,7 @@ def cos(u, v) -> float:
 @given(seed=seeds, lr=rates, forgets=forgetting)
 def test_the_difference_shrinks_by_one_factor_whatever_the_gradients(name, seed, lr, forgets):
     pair = Pair(DECOUPLED[name], seed, lr, forgets / lr)
-    pair.learn(pair.random(40))
+    pair.learn(pair.random(20))
     for t, D in enumerate(pair.D):
         np.testing.assert_allclose(D, (1 - forgets)**t * pair.D[0], rtol=0,        # ASAP (2.7)
                                    atol=1e-14 * pair.largest / forgets)
@@ -79,7 +79,7 @@ def test_the_difference_shrinks_by_one_factor_whatever_the_gradients(name, seed,
 def test_under_momentum_with_coupled_decay_it_follows_a_linear_recurrence(nesterov, seed, lr, forgets, mu):
     """(D, eta v) moves by one matrix, where v is the difference of the two momenta."""
     pair = Pair(partial(Momentum, mu=mu, nesterov=nesterov), seed, lr, forgets / lr)
-    pair.learn(pair.random(40))
+    pair.learn(pair.random(20))
     v = np.array([forgets, mu])
     step = np.array([[1, 0] - (forgets * np.array([1, 0]) + mu * v if nesterov else v), v])
     for t, D in enumerate(pair.D):
@@ -121,7 +121,7 @@ def test_the_difference_obeys_the_recurrence_of_its_polynomial(name, seed, lr, a
 def test_it_vanishes_for_every_decay_below_the_bound(name, seed, share, mu):
     nesterov, _, bound = COUPLED[name]
     pair = Pair(partial(Momentum, mu=mu, nesterov=nesterov), seed, 1.0, share * bound(mu))
-    assert pair.learn([np.zeros((3, 4))] * 400).ratio() < 1e-3
+    assert pair.learn([np.zeros((3, 4))] * 160).ratio() < 1e-2
 
 
 @pytest.mark.parametrize("name", COUPLED)
@@ -140,11 +140,13 @@ def test_it_grows_for_every_decay_beyond_the_bound_or_below_zero(name, seed, a, 
 @given(seed=seeds, mu=st.floats(0, 0.9))
 def test_at_the_bound_it_stays(name, seed, mu):
     """-1 is a root: D changes its sign for ever.  At a = 0 the root is 1: D stays as it is."""
-    nesterov, _, bound = COUPLED[name]
-    for a in (0.0, bound(mu)):
+    nesterov, polynomial, bound = COUPLED[name]
+    for a, root in ((0.0, 1), (bound(mu), -1)):
         pair = Pair(partial(Momentum, mu=mu, nesterov=nesterov), seed, 1.0, a)
-        pair.learn([np.zeros((3, 4))] * 200)
+        pair.learn([np.zeros((3, 4))] * 30)
         assert pair.ratio() > 0.2
+        D0, D1, D2 = pair.D[:3]  # the other root is root * determinant
+        assert_close(D2 - root * D1, root * polynomial(mu, a)[1] * (D1 - root * D0), of=8 * D0)
 
 
 @pytest.mark.parametrize("name, low, high, radius", [
@@ -177,11 +179,11 @@ def test_nesterov_forgets_all_in_two_steps_at_the_decay_one(seed, mu):
 def test_a_learning_rate_that_falls_too_fast_leaves_a_difference(seed, lam):
     """D_t is the product of the 1 - eta_t lam; it goes to 0 only if the sum of the eta_t is infinite."""
     pair = Pair(SGD, seed, 0.5, lam)
-    for t in range(200):
+    for t in range(60):
         for opt in pair.opts:
             opt.lr = 0.5 * 0.5**t
         pair.learn(pair.random(1))
-    expected = np.prod(1 - lam * 0.5 * 0.5**np.arange(200))
+    expected = np.prod(1 - lam * 0.5 * 0.5**np.arange(60))
     assert_close(pair.ratio(), expected, of=pair.largest)
     assert expected > 0.28
 
@@ -220,10 +222,10 @@ def test_in_a_network_under_kp_every_difference_shrinks_by_that_factor(optimizer
     case, lr = Case(RULES["kp"], seed, activation=activation), 1e-2
     apart = difference(case)
     opts = [bind(optimizer, tree, lr, forgets / lr) for tree in (case.params, case.state)]
-    for _ in range(30):
+    for _ in range(8):
         learn.step(case.net, case.rule, case.params, case.state, *opts, case.x, case.y, case.rng)
     for D, D0 in zip(difference(case), apart, strict=True):
-        assert_close(D, (1 - forgets)**30 * D0, of=1 / forgets)                    # ASAP (2.7)
+        assert_close(D, (1 - forgets)**8 * D0, of=1 / forgets)                    # ASAP (2.7)
 
 
 @given(seed=seeds)
@@ -244,8 +246,8 @@ def difference(case: Case) -> list[np.ndarray]:
 def test_without_decay_the_difference_stays_for_ever(seed, lr):
     """(2.7) in the printed form."""
     pair = Pair(SGD, seed, lr, 0.0)
-    pair.learn(pair.random(200))
-    np.testing.assert_allclose(pair.D[-1], pair.D[0], rtol=0, atol=1e-14 * 200 * pair.largest)  # ASAP (2.7)
+    pair.learn(pair.random(60))
+    np.testing.assert_allclose(pair.D[-1], pair.D[0], rtol=0, atol=1e-14 * 60 * pair.largest)  # ASAP (2.7)
 
 
 @given(seed=seeds)
@@ -253,8 +255,8 @@ def test_without_decay_the_angle_shrinks_all_the_same(seed):
     """The common part of W and B grows, so a test of their cosine would not notice that the decay is missing."""
     pair = Pair(SGD, seed, 1.0, 0.0)
     R = pair.rng.standard_normal(pair.W.shape)
-    R /= np.linalg.norm(R)
-    pair.learn([R] * 400)
+    R *= 10 / np.linalg.norm(R)
+    pair.learn([R] * 40)
     assert_close(pair.ratio(), 1, of=pair.largest)
     assert cos(pair.W, pair.B) > 0.99
 
@@ -281,12 +283,14 @@ def test_under_adam_the_gradients_decide_what_is_left_and_under_adamw_they_do_no
 
 
 def test_under_adam_one_difference_may_move_in_different_ways():
-    """W = 2, B = 1 and W = 1, B = 0 with no gradients at all: each that is not 0 moves by lr, and 0 stays."""
-    for W, B, D in ((2.0, 1.0, 1.0), (1.0, 0.0, 0.9)):
-        pair = Pair(Adam, 0, 0.1, 1.0, shape=(1, 1))
-        pair.W[:], pair.B[:] = W, B
-        pair.learn([np.zeros((1, 1))])
-        assert (pair.W - pair.B).item() == pytest.approx(D, rel=0, abs=1e-8)
+    """W = 2, B = 1 and W = 1, B = 0 with no gradients at all: w moves by lr w / (w + eps), for small eps and large."""
+    for eps in (1e-8, 0.5, 10.0):
+        for W, B in ((2.0, 1.0), (1.0, 0.0)):
+            pair = Pair(partial(Adam, eps=eps), 0, 0.1, 1.0, shape=(1, 1))
+            pair.W[:], pair.B[:] = W, B
+            pair.learn([np.zeros((1, 1))])
+            assert_close((pair.W - pair.B).item(), 1 - 0.1 * (W / (W + eps) - B / (B + eps)))
+        assert abs(2 / (2 + eps) - 2 / (1 + eps)) > 0.01
 
 
 @given(seed=seeds, lr=rates)
@@ -320,10 +324,10 @@ class Sign(Optimizer):
 def test_under_signs_the_difference_stays_while_the_gradient_is_larger_than_the_decay(seed, lam):
     pair = Pair(Sign, seed, 1e-3, lam)
     g = 1.01 * lam * (max(np.abs(pair.W).max(), np.abs(pair.B).max()) + 0.1) * pair.rng.choice([-1, 1], (3, 4))
-    pair.learn([g] * 100)
+    pair.learn([g] * 50)
     assert_close(pair.D[-1], pair.D[0], of=pair.largest)
-    pair.learn([0 * g] * 100)
-    assert np.abs(pair.D[-1] - pair.D[0]).max() > 0.1
+    pair.learn([0 * g] * 50)
+    assert np.abs(pair.D[-1] - pair.D[0]).max() > 0.05
 
 
 @given(seed=seeds)
@@ -348,13 +352,13 @@ def test_clipping_by_the_norm_of_a_tree_parts_w_from_b(seed):
     def train(norms) -> float:
         case, lr, lam = Case(RULES["kp"], seed), 0.1, 1.0
         apart = difference(case)
-        for _ in range(20):
+        for _ in range(8):
             credit = case.rule.credit(case.net, case.params, case.state, case.tape(), case.y)
             trees = [(case.params, credit.grads), (case.state, credit.state)]
             for (tree, grads), norm in zip(trees, norms([grads for _, grads in trees]), strict=True):
                 for (_, w), (_, g) in zip(leaves(tree), leaves(grads), strict=True):
                     w -= lr * (1e-2 * g / (norm or np.linalg.norm(g)) + lam * w)
-        return max(float(np.abs(D - (1 - lr * lam)**20 * D0).max())
+        return max(float(np.abs(D - (1 - lr * lam)**8 * D0).max())
                    for D, D0 in zip(difference(case), apart, strict=True))
 
     def size(*trees) -> float:

@@ -54,9 +54,9 @@ def moment(h: np.ndarray) -> np.ndarray:
 
 def descend(case: Case, eta: float, steps: int) -> None:
     """Let only the modules learn, on a fixed batch and with fixed weights."""
-    opt = SGD(case.state, lr=eta)
+    opt, tape = SGD(case.state, lr=eta), case.tape()
     for _ in range(steps):
-        opt(case.align())
+        opt(case.rule.align(case.net, case.params, case.state, tape, case.y, case.rng))
 
 
 def spectral_input(case: Case, rng: np.random.Generator, low: float = 0.2, high: float = 2.0) -> None:
@@ -394,11 +394,14 @@ def test_on_classes_that_a_module_can_tell_apart_ltas_has_no_resting_point(seed)
 
 
 def test_there_b_grows_without_end_as_the_logarithm_of_the_steps():
-    case, lengths = Case(LTAS(), 0, sizes=(6, 4), samples=6), []
+    """|B| after 20, 200 and 2000 steps, and the loss of the module, which goes to 0."""
+    case, lengths, losses = Case(LTAS(), 0, sizes=(6, 4), samples=6), [], []
     for steps in (20, 180, 1800):
         descend(case, 1.0, steps)
         lengths.append(np.linalg.norm(case.state[0]))
-    assert lengths[0] + 1 < lengths[1] and lengths[1] + 1 < lengths[2]
+        losses.append(float(case.net.value(case.tape().h[1] @ case.state[0].T, case.y)))
+    assert lengths == pytest.approx([2.0637, 9.2799, 29.9902], rel=1e-3, abs=0)
+    assert losses[0] > 1.5 * losses[1] > 4 * losses[2]
 
 
 # Descent: what of B - P an error meets, against what of P it meets
@@ -667,7 +670,7 @@ def test_in_the_flow_of_two_rates_the_loss_falls_exponentially(seed, sizes, miss
 
     times = np.linspace(0, 3 / known.mu, 7)
     path = solve_ivp(slope_at, (0, times[-1]), np.concatenate([a.ravel() for a in arrays]), "LSODA", times,
-                     rtol=1e-9, atol=1e-12).y.T
+                     rtol=1e-7, atol=1e-11).y.T
     for t, z in zip(times, path, strict=True):
         put(z)
         assert case.net.value(case.tape().output, case.y) <= f0 * np.exp(-known.mu * t) * (1 + 1e-6) + 1e-15
@@ -686,13 +689,14 @@ def test_the_slope_is_no_larger_than_mu_f_where_the_first_layer_is_small():
     assert_close(known.m[0], 0.001**2)
 
 
-def test_without_the_ratio_a_module_falls_behind():
+@pytest.mark.parametrize("eta", [None, 1e-9], ids=["steps", "flow"])
+def test_without_the_ratio_a_module_falls_behind(eta):
     """W = (2, 2, 2), T = 8.02, B = P - p / 2: P grows, so B misses it by more than p / 2 unless the module learns."""
     known = two_rates([np.array([[2.0]])] * 3, np.eye(1), 2e-4)
-    missed = []
-    for eta_B in (0.0, known.ratio * known.eta):
+    eta, missed = eta or known.eta, []
+    for eta_B in (0.0, known.ratio * eta):
         case = chain(LAS(), [2, 2, 2], [3.5], 1, 8.02)
-        move(case, known.eta, eta_B)
+        move(case, eta, eta_B)
         missed.append(abs(case.state[0] - products(case)[0]).item())
     assert missed[0] > known.p[0] / 2 > missed[1]
 
@@ -708,11 +712,11 @@ def test_las_may_leave_a_saddle_point_at_which_bp_ends():
     """W = (1, 1, 1), T = -1: under BP all weights fall to 0.  Under LAS B falls later than P, and W_1 passes 0."""
     for rule, B, learns in ((BP(), [], False), (LAS(), [1], True)):
         case = chain(rule, [1, 1, 1], B, 1, -1)
-        for _ in range(1500):
+        for _ in range(600):
             if learns:
-                f = move(case, 0.05, 0.1)[1]
+                f = move(case, 0.1, 0.2)[1]
             else:
-                SGD(case.params, lr=0.05)(weights(case.grads()))
+                SGD(case.params, lr=0.1)(weights(case.grads()))
                 f = case.net.value(case.tape().output, case.y)
                 assert f > 0.5
         assert f < 1e-12 if learns else f < 0.501

@@ -145,7 +145,7 @@ def test_the_flow_conserves_k(seed, name, depth, rank):
 def test_a_step_of_the_rules_changes_k_by_its_square(loss, seed, name, depth, biases, rank, eta):
     """K_l+ = K_l - dW_l dW_l^T - db_l db_l^T, on batches of any samples and targets."""
     net = Rule(seed, name, depth, loss, biases, rank=rank if name == "fa" else 9, eta=eta)
-    for _ in range(4):
+    for _ in range(2):
         net.case.x = net.rng.standard_normal(net.case.x.shape)
         before, W = net.K, net.W
         dW, db = net.step()
@@ -176,7 +176,7 @@ def test_an_optimiser_that_scales_gradients_one_by_one_does_not_keep_k():
 def test_a_step_of_the_rules_lowers_h_by_the_loss_up_to_its_square(seed, name, depth, biases, eta):
     """H+ = H - eta F + |dW_L|^2 / 2 + |db_L|^2 / 2, where F is the mean of |e|^2 over the batch."""
     net = Rule(seed, name, depth, biases=biases, eta=eta)
-    for _ in range(3):
+    for _ in range(2):
         before, F, W = net.H, (net.e**2).sum() / len(net.e), net.W
         dW, db = net.step()
         expected = before - eta * F + 0.5 * (dW[-1]**2).sum() + 0.5 * (db[-1]**2).sum()
@@ -199,7 +199,7 @@ def test_h_falls_by_the_loss(seed, name, depth):
 # The theorem: E goes to 0 from all weights
 
 def follow(task, W, until: float):
-    path = integrate(task, W, np.concatenate([[0], np.geomspace(1e-2, until, 60)]), rtol=1e-8)
+    path = integrate(task, W, np.concatenate([[0], np.geomspace(1e-2, until, 20)]), rtol=1e-8)
     assert_promises(task, path)
     return path
 
@@ -313,12 +313,15 @@ def test_steps_of_a_proven_size_keep_every_promise(seed, name, depth, start):
     net = Rule(seed, name, depth, start=start)
     task = net.task
     net.opt = bind("sgd", net.case.params, eta := flow.safe_rate(task, net.W), 0.0)
-    w = flow.bound(task, net.W)
-    for _ in range(50):
-        H, F = flow.H(task, net.W), flow.loss(task, net.W)
+    w, W = flow.bound(task, net.W), net.W
+    H = flow.H(task, W)
+    for _ in range(20):
+        before, F = H, flow.loss(task, W)
         net.step()
-        assert all(norm(layer) <= most for layer, most in zip(net.W, w, strict=True))
-        assert flow.H(task, net.W) <= H - eta / 2 * F + 1e-12 * scale(*w)
+        W = net.W
+        H = flow.H(task, W)
+        assert all(norm(layer) <= most for layer, most in zip(W, w, strict=True))
+        assert H <= before - eta / 2 * F + 1e-12 * scale(*w)
 
 
 @pytest.mark.parametrize("eta, ends", [(0.033, True), (0.2, True), (0.3, False)])
@@ -341,14 +344,16 @@ def test_mini_batches_of_linear_targets_keep_every_promise(seed, name, depth):
     top = max(norm(x, 2)**2 / len(x) for x in batches)
     task = making(name, net.T, net.B, top * np.eye(net.T.shape[1]))
     w, eta = flow.bound(task, net.W), flow.safe_rate(task, net.W)
-    net.opt = bind("sgd", net.case.params, eta, 0.0)
-    for k in range(30):
+    net.opt, H = bind("sgd", net.case.params, eta, 0.0), flow.H(task, net.W)
+    for k in range(15):
         net.case.x = batches[k % 5]
         net.case.y = net.case.x @ net.T.T
-        H, F = flow.H(task, net.W), flow.loss(net.task, net.W)
+        F = ((net.case.x @ flow.error(task, net.W).T)**2).sum() / len(net.case.x)
         net.step()
-        assert all(norm(layer) <= most for layer, most in zip(net.W, w, strict=True))
-        assert flow.H(task, net.W) <= H - eta / 2 * F + 1e-12 * scale(*w)
+        W, before = net.W, H
+        H = flow.H(task, W)
+        assert all(norm(layer) <= most for layer, most in zip(W, w, strict=True))
+        assert H <= before - eta / 2 * F + 1e-12 * scale(*w)
 
 
 @given(seed=seeds, name=names, depth=depths, start=st.floats(0, 1.5))
@@ -357,13 +362,13 @@ def test_steps_with_biases_keep_every_promise(seed, name, depth, start):
     net = Rule(seed, name, depth, biases=True, start=start)
     task, K, H = net.task, net.K, net.H
     w = [1e9]
-    for _ in range(60):
+    for _ in range(40):
         w = chain(task, K, H, w[0])
     x = np.column_stack([net.case.x, np.ones(len(net.case.x))])
     below = [np.prod(np.square(w[:i]) + 1) for i in range(depth)]
     eta = 1 / (max(needs(task, H, w, below)) * norm(x, 2)**2 / len(x))
     net.opt = bind("sgd", net.case.params, eta, 0.0)
-    for _ in range(30):
+    for _ in range(15):
         H, F = net.H, (net.e**2).sum() / len(x)
         net.step()
         b = [*net.b[:-1], net.b[-1] - net.t]
@@ -432,7 +437,7 @@ def test_from_zero_the_weights_have_this_form(loss, seed, name, depth, biases, h
     """W_l = D_l^T A_l D_{l-1} and b_l = D_l^T beta_l: for every rank, loss, batch, and with heavy ball."""
     net = Rule(seed, name, depth, loss, biases, 0.0, rank=rank, optimizer="momentum" if heavy else "sgd", eta=0.05)
     small = Small(net)
-    for _ in range(12):
+    for _ in range(6):
         net.case.x = net.rng.standard_normal(net.case.x.shape)
         small.step(net.case.x, net.e, 0.05, 0.9 * heavy, biases)
         net.step()
@@ -546,7 +551,7 @@ def test_the_last_hidden_layer_is_never_obtuse(seed, depth):
     D = [*task.D[:-1], np.linalg.qr(task.D[-1].T)[0].T * 1.3]
     task = dfa(task.T, D, task.Sigma)
     W[-2:] = 0 * W[-2], 0 * W[-1]
-    path = integrate(task, W, np.linspace(0, 8, 33))
+    path = integrate(task, W, np.linspace(0, 8, 17))
     for W in path:
         S, half = W[-1] @ D[-1].T, D[-1] @ W[-2]
         np.testing.assert_allclose(S + S.T, half @ half.T / 1.3**2, rtol=0, atol=1e-6)
@@ -560,7 +565,7 @@ def test_under_fa_from_zero_each_layer_turns_to_its_feedback(seed, depth, eta):
     """<B_{l+1}, W_{l+1}> = |W_l|^2 / 2 - the sum of |dW_l|^2 / 2, which vanishes in the flow; without biases."""
     net = Rule(seed, "fa", depth, start=0.0, eta=eta)
     steps = np.zeros(depth - 1)
-    for _ in range(10):
+    for _ in range(5):
         dW, _ = net.step()
         steps += [(u**2).sum() for u in dW[:-1]]
         for b, w, above, lost in zip(net.B, net.W, net.W[1:], steps, strict=False):
