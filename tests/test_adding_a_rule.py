@@ -122,6 +122,7 @@ def test_its_loss_falls_on_the_golden_batch(BlockDFA):
     assert curve[-1] < 0.95 * curve[0]
 
 
+@pytest.mark.slow
 def test_the_command_line_knows_it(BlockDFA, tmp_path, capsys):
     assert cli.main(["rules"]) == 0
     assert f"{NAME}  " in capsys.readouterr().out

@@ -279,6 +279,7 @@ def run(name: str, samples: int, device: str):
                      learn.Settings(epochs=2, batch_size=8), device=device, name=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_a_run_on_a_device_writes_the_same_history(with_cupy, name):
     host, device = (run(name, 30, where) for where in ("cpu", "cuda"))
@@ -288,6 +289,7 @@ def test_a_run_on_a_device_writes_the_same_history(with_cupy, name):
     assert host.history == device.history and host.test_accuracy() == device.test_accuracy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_what_an_epoch_reads_does_not_grow_with_its_steps(with_cupy, name):
     reads = []

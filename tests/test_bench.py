@@ -287,6 +287,7 @@ def test_every_other_operation_too(optimizer, multiply, add, subtract):
         "divide": adam + 2 * n * C, "exp": n * C, **({"sqrt": adam} if adam else {})})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("rule", rules.RULES)
 def test_counting_changes_nothing(rule, optimizer):

@@ -112,6 +112,7 @@ def test_version(command):
     assert command("--version") == (0, f"nobackprop {nobackprop.__version__}\n", "")
 
 
+@pytest.mark.slow
 def test_lists_wait_for_no_slow_import():
     script = ("import sys; from nobackprop.cli import main; code = main(['rules']) + main(['datasets']); "
               "print(code, {'matplotlib', 'sklearn', 'scipy', 'pooch'} & set(sys.modules))")
@@ -120,6 +121,7 @@ def test_lists_wait_for_no_slow_import():
     assert done.stdout.splitlines()[-1] == "0 set()"
 
 
+@pytest.mark.slow
 def test_nothing_imports_pyplot():
     script = ("import sys, nobackprop.experiments.plots, nobackprop.experiments.compare; "
               "print('matplotlib.pyplot' in sys.modules)")
@@ -310,6 +312,7 @@ def test_an_unexpected_exception_is_not_hidden(monkeypatch):
         cli.main(["train", *TINY])
 
 
+@pytest.mark.slow
 def test_a_reader_who_goes_away_is_no_error():
     child = process("rules")
     child.stdout.close()
@@ -403,6 +406,7 @@ class Filling(io.StringIO):
         return self.descriptor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [0, 1, 17, 20])
 def test_a_stdout_that_fills_up_costs_nothing_that_was_measured(place, monkeypatch, capsys, lines):
     with (place / "there").open("w") as there, monkeypatch.context() as patch:
@@ -415,6 +419,7 @@ def test_a_stdout_that_fills_up_costs_nothing_that_was_measured(place, monkeypat
         results.read("o/results.json")
 
 
+@pytest.mark.slow
 @posix
 def test_a_closed_descriptor_is_given_to_no_file(place):
     """Without stderr the next file that is opened would have its number, and warnings would go into it."""
@@ -445,6 +450,7 @@ def test_compare_prints_settings_table_and_paths_and_draws(command):
     assert everything(Path("runs/digits-001")) == ["figure.png", "results.json"]
 
 
+@pytest.mark.slow
 def test_train_is_a_comparison_of_one_rule(command):
     code, _, err = command("train", *TINY, "--out", "here")
     assert code == 0 and err.startswith("las seed 0 (1 of 1) ... ")
@@ -454,6 +460,7 @@ def test_train_is_a_comparison_of_one_rule(command):
     assert there["config"]["rules"] == ["fa"] and [run["rule"] for run in there["runs"]] == ["fa"]
 
 
+@pytest.mark.slow
 def test_everything_typed_arrives(command):
     line = ("compare --rules bp --model mlp:4 --activation tanh --loss squared --epochs 2 --batch-size 100 "
             "--optimizer momentum --lr 0.02 --schedule cosine --weight-decay 0.01 --dtype float64 --seeds 3,5 "
@@ -504,6 +511,7 @@ def stopping(monkeypatch, after: int, error: BaseException):
 SHORT = ["compare", "--rules", "bp,fa", "--model", "mlp:8", "--epochs", "2", "--seeds", "0,1"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_measured(command, monkeypatch):
     stopping(monkeypatch, 3, KeyboardInterrupt())
     code, out, err = command(*SHORT, "--order", "rules")
@@ -536,6 +544,7 @@ def test_ctrl_c_before_the_run_is_said(command, monkeypatch):
     assert command(*SHORT) == (130, "", "nobackprop: interrupted\n")
 
 
+@pytest.mark.slow
 def test_a_diverged_run_costs_no_other(command, monkeypatch):
     """It is that of fa with the first seed, after its first epoch."""
     epoch = learn.Run.epoch

@@ -98,6 +98,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("damaged") / "results.json"
 
 
+@pytest.mark.slow
 @given(tree=damaged(), render=st.sampled_from([False, False, False, True]))
 def test_damaged_results_are_drawn_or_refused(path, tree, render):
     shown_or_refused(tree, path, render)

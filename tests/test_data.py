@@ -218,6 +218,7 @@ def packed_zeros(header, count):
     return raw.getvalue()
 
 
+@pytest.mark.slow
 def test_a_gzip_bomb_is_read_one_byte_further_than_its_header_says(tmp_path):
     path = tmp_path / "bomb"
     # a small one, which only its data reveal, and a large one, which its size reveals
@@ -385,6 +386,7 @@ def test_small_differences_that_are_not_rounding_are_scaled_up(x):
     assert from_arrays(**task(x_train=x, x_test=x[:30])).x_train.std() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows, middle, reach, kind", [
     (200_000, 1.7e15, 1e3, "float64"),
     (20_000, 1.7e18, 1e7, "float64"),
@@ -1315,6 +1317,7 @@ def real():
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_mnist_itself(real):
     data = load("mnist", data_dir=real)

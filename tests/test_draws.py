@@ -106,6 +106,7 @@ def test_a_second_pass_with_the_seeds_of_the_first_is_the_first():
     assert not np.array_equal(case.tape(2).output, first.output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAKES)
 def test_gradients_are_finite_and_a_run_learns_again_alike(name):
     data = nb.data.load("digits")

@@ -58,6 +58,7 @@ def scattered(places) -> list[str]:
             for (paper, number), paths in files.items() if len(paths) > 1]
 
 
+@pytest.mark.slow
 def test_every_equation_in_scope_has_code_or_a_test(places):
     assert not uncovered(PAPERS, places)
 
@@ -282,6 +283,7 @@ def test_a_list_can_be_shown_anywhere(paper):
             assert tex.count("{") == tex.count("}") and tex.count(r"\left") >= tex.count(r"\right")
 
 
+@pytest.mark.slow
 def test_an_equation_with_no_line_of_code_says_what_it_is(places):
     """Each of the papers' equations has a line, or is a definition or a property that a test checks."""
     for paper in PAPERS:

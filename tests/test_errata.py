@@ -108,6 +108,7 @@ def test_every_item_names_a_test_or_says_why_none_can_decide(page):
     assert not undecided(page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [PAGE, *THEORY], ids=lambda path: path.name)
 def test_every_test_that_is_named_exists(path):
     assert not broken(path) and not unlinked(path.read_text(encoding="utf-8"))

@@ -124,6 +124,7 @@ def test_results_are_read_by_the_library_without_it_and_the_other_way_round(chec
     plots.save(results.read(checkout / "there" / "results.json"), checkout / "old.png")
 
 
+@pytest.mark.slow
 def test_mistakes_that_need_no_data_are_told_before_it_is_read(checkout):
     wrong = {
         "--optimizer adm": "unknown optimizer 'adm'",
@@ -146,6 +147,7 @@ def test_a_model_that_cannot_take_the_samples_is_refused_after_they_are_read(che
     assert good == 0
 
 
+@pytest.mark.slow
 def test_a_shape_that_is_not_known_cannot_be_measured(checkout):
     for code, _, said in commands(checkout, ("bench", "--data", "flowers"), ("memory", "--data", "flowers")):
         assert code == 2 and "has a shape only after it is loaded" in said and said.count("\n") == 1

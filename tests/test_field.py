@@ -24,6 +24,7 @@ def without_times(page: str) -> str:
     return re.sub(r"^(\| `[^`]+` \| [\d.]+ \| [\d.]+ \| [\d.]+ \|) [\d.]* \|$", r"\1  |", page, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_page_is_what_the_code_says():
     assert without_times(PAGE.read_text(encoding="utf-8")) == field.markdown({}), "run make field"
 

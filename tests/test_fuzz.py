@@ -24,6 +24,7 @@ def test_most_of_what_fuzzing_begins_with_is_valid(tmp_path, monkeypatch, name):
     assert read >= 0.4 * len(seeds)
 
 
+@pytest.mark.slow
 def test_a_stored_result_is_drawn_and_a_changed_one_is_json(tmp_path):
     seeds = targets.results_seeds(tmp_path)
     targets.results_file(tmp_path, min(seeds, key=len))

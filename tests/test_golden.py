@@ -51,6 +51,7 @@ def test_the_loss_falls_as_it_always_did(name):
     assert_close(curve(name), kept()[name], slack=CLOSE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("towards", [-np.inf, np.inf])
 @pytest.mark.parametrize("name", RULES)
 def test_no_curve_depends_on_the_last_digits(name, towards):

@@ -345,6 +345,7 @@ def test_what_is_never_reached_is_said():
     assert free.line(record, 60) == "| 31 | spsa | 0.1 | more than 60 | 1 of 3 | 0.500 | 0.10 |"
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn(records, tmp_path):
     free.draw(records, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"

@@ -102,6 +102,7 @@ def line_through(data, raw):
 # ---------------------------------------------------------------- CIFAR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CIFAR)
 @pytest.mark.parametrize("place", [".", "usual"])
 def test_cifar_is_read_channel_by_channel_row_by_row(tmp_path, monkeypatch, small, name, place):
@@ -175,6 +176,7 @@ def test_cifar_of_another_size_is_not_read(tmp_path, small, name):
         assert f"is too long: {2**36} bytes" in sentence(load, name, data_dir=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CIFAR)
 def test_cifar_files_in_capitals(tmp_path, small, name):
     forge_cifar(tmp_path, name)
@@ -438,6 +440,7 @@ ARCHIVES = {"cifar-10": "cifar-10-binary.tar.gz", "cifar-100": "cifar-100-binary
             "tiny-imagenet": "tiny-imagenet-200.zip"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cifar-10", "cifar-100", "svhn", "tiny-imagenet"])
 def test_download_fills_the_cache_once(nowhere, published, name):
     folder, asked = published

@@ -53,6 +53,7 @@ def shown(table: dict[str, locality.Locality]) -> str:
 
 # The page and the command
 
+@pytest.mark.slow
 def test_the_page_is_not_stale(page):
     file = ROOT / "docs" / "locality.md"
     assert file.is_file() and file.read_text(encoding="utf-8") == page, \
@@ -80,6 +81,7 @@ def test_it_fits_a_terminal(shown):
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_the_command_prints_it(shown, capsys):
     assert cli.main(["locality"]) == 0
     assert capsys.readouterr().out == shown + "\n"

@@ -121,6 +121,7 @@ def test_what_was_interrupted_goes_on_bit_for_bit(command, monkeypatch, whole, a
     assert everything(Path("o")) == ["figure.png", "results.json"]
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again(command, monkeypatch, whole):
     """Every process trains two epochs, and the order changes each time."""
     first, lives = [*SHORT, "--out", "o"], 0
@@ -156,6 +157,7 @@ def test_an_epoch_that_was_measured_in_part_is_not_recorded(monkeypatch):
     assert [record["number"] for record in run["history"]] == [1, 2, 3] and len(calls) == 4
 
 
+@pytest.mark.slow
 def test_a_finished_folder_is_shown_again(command, monkeypatch):
     _, first, _ = command(*SHORT, "--out", "o")
     before = Path("o/results.json").read_bytes()
@@ -164,6 +166,7 @@ def test_a_finished_folder_is_shown_again(command, monkeypatch):
     assert (code, out, err, trained) == (0, first, "", []) and Path("o/results.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_half_written_goes_and_nothing_else(command, monkeypatch):
     with monkeypatch.context() as patch:
         stopping(patch, 5, interrupt)
@@ -175,6 +178,7 @@ def test_what_a_killed_process_had_half_written_goes_and_nothing_else(command, m
     assert everything(Path("o")) == ["figure.png", "mine.json", "results.json", "tmp.txt", "tmpabcd1234.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [
     lambda path: path.write_bytes(b"damaged"), lambda path: path.write_bytes(b""),
     lambda path: os.truncate(path, path.stat().st_size // 2)])
@@ -191,6 +195,7 @@ def test_a_checkpoint_that_cannot_be_read_costs_its_run_alone(command, monkeypat
     assert not checkpoint.exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_not_taken(command, monkeypatch, whole):
     with monkeypatch.context() as patch:
         stopping(patch, 2, interrupt)
@@ -206,6 +211,7 @@ def test_a_checkpoint_of_another_run_is_not_taken(command, monkeypatch, whole):
     assert without_seconds(stored("p")) == whole
 
 
+@pytest.mark.slow
 def test_a_run_that_no_file_can_hold_is_trained_all_the_same(command, monkeypatch, whole):
     def refuse(run: Run, path: Path) -> None:
         raise InputError("no file can hold this network")
@@ -302,6 +308,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change, sentence", REFUSED.values(), ids=REFUSED)
 def test_what_cannot_go_on_is_one_sentence(command, finished, change, sentence):
     shutil.copytree(finished, "o")
@@ -342,6 +349,7 @@ def test_wrong_use_is_one_sentence(command, place, finished, argv, sentence):
     assert everything(place) == before
 
 
+@pytest.mark.slow
 def test_other_data_of_the_same_name_are_refused(command, monkeypatch):
     stopped = stopping
     with monkeypatch.context() as patch:
@@ -362,6 +370,7 @@ def test_other_data_of_the_same_name_are_refused(command, monkeypatch):
 # ---------------------------------------------------------------- a folder that is lost
 
 
+@pytest.mark.slow
 def test_a_folder_that_vanishes_is_said_once_and_costs_nothing(command, monkeypatch, place, whole):
     stopping(monkeypatch, 4, lambda: shutil.rmtree("o"))
     code, out, err = command(*SHORT, "--out", "o")
@@ -532,6 +541,7 @@ def test_a_lock_does_not_count_as_use_and_a_folder_is_claimed_before_it_is_used(
     assert everything(Path("o")) == []
 
 
+@pytest.mark.slow
 @posix
 def test_a_second_signal_breaks_nothing(command, monkeypatch, whole):
     """The first one comes in the fifth epoch, a further one whenever the results are written after that."""
@@ -585,6 +595,7 @@ def test_a_signal_while_results_are_written_loses_nothing(command, monkeypatch, 
     assert command("compare", "--resume", "o")[0] == 0 and without_seconds(stored()) == whole
 
 
+@pytest.mark.slow
 def test_outside_of_the_main_thread_no_signal_is_touched(whole):
     codes: list[int] = []
     before = signal.getsignal(signal.SIGINT)
@@ -647,6 +658,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, stderr: Any, log_every: int | None = 
     return str(stderr.getvalue())
 
 
+@pytest.mark.slow
 def test_a_line_of_a_run_begins_with_the_run(monkeypatch):
     seen: list[str] = []
     stderr = io.StringIO()
@@ -658,6 +670,7 @@ def test_a_line_of_a_run_begins_with_the_run(monkeypatch):
     assert re.fullmatch(r"las seed 0 \(2 of 2\) \.\.\. [01]\.\d{4}, loss \S+ in \d+\.\d s", second)
 
 
+@pytest.mark.slow
 def test_a_log_has_a_line_every_so_many_epochs(monkeypatch):
     lines = shown(monkeypatch, io.StringIO(), log_every=2).splitlines()
     assert [line[:28] for line in lines if "epoch" in line] == [
@@ -667,6 +680,7 @@ def test_a_log_has_a_line_every_so_many_epochs(monkeypatch):
     assert not lines[-2].endswith(" left") and not lines[-1].endswith(" left") and len(lines) == 8
 
 
+@pytest.mark.slow
 def test_a_terminal_has_a_bar_with_loss_and_time_left(monkeypatch):
     text = shown(monkeypatch, Terminal(), log_every=2)
     assert "las seed 0: 100%" in text and re.search(r"8/8 \[\d\d:\d\d<00:00, .*loss \d", text)
@@ -717,6 +731,7 @@ def test_time_left_is_that_of_the_epochs_that_are_left(monkeypatch):
         assert progress.left() == ", 02:00 left"
 
 
+@pytest.mark.slow
 def test_results_are_written_at_most_every_two_seconds_but_after_every_run(monkeypatch):
     now, writes, write = [0.0], [], results.write
     epoch = Run.epoch

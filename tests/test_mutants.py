@@ -19,6 +19,7 @@ def tree(text: str) -> str:
     return ast.dump(ast.parse(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file, mutant", LIST)
 def test_each_changes_one_place_of_the_code_and_names_tests_that_are_there(file, mutant):
     text = (ROOT / file).read_text(encoding="utf-8")

@@ -84,6 +84,7 @@ def without_time(found):
     return [{key: value for key, value in run.items() if key != "seconds"} for run in found["runs"]]
 
 
+@pytest.mark.slow
 def test_it_measures_what_the_command_writes(tmp_path, capsys):
     assert cli.main(["compare", "--data", "digits", "--rules", "bp,kp,las", "--seeds", "0,1", "--model", "mlp:8,8",
                      "--epochs", "2", "--out", str(tmp_path / "typed")]) == 0
@@ -155,6 +156,7 @@ def test_what_cannot_be_compared_is_one_sentence(wrong, sentence):
         nb.compare(**wrong)
 
 
+@pytest.mark.slow
 def test_the_package_waits_for_no_figure():
     script = ("import sys, nobackprop as nb; print('matplotlib' in sys.modules, 'compare' in nb.__all__); "
               "print(nb.compare.__name__); nb.nothing")

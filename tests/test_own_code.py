@@ -162,6 +162,7 @@ def test_an_installed_package_offers_rules(place, monkeypatch, capsys):
 SMALL = ("--model", "mlp:8,8", "--epochs", "1", "--seeds", "0")
 
 
+@pytest.mark.slow
 def test_it_is_compared_with_the_built_in_ones(place, capsys):
     names = ["bp", "shallow", "fa", "dfa", "las", "ltas", SPEC]
     out = told(capsys, "compare", "--rules", ",".join(names), *SMALL, "--out", "out")
@@ -171,6 +172,7 @@ def test_it_is_compared_with_the_built_in_ones(place, capsys):
     told(capsys, "plot", "out/results.json")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_of_it_goes_on(place, capsys, monkeypatch):
     def train(folder):
         return ["train", "--rule", f"{SPEC}:scale=2", "--model", "mlp:8", "--epochs", "3", "--seeds", "0",
@@ -192,6 +194,7 @@ def test_an_interrupted_run_of_it_goes_on(place, capsys, monkeypatch):
     assert histories[0] == histories[1] and len(histories[0]) == 3
 
 
+@pytest.mark.slow
 def test_a_sweep_a_measurement_and_a_table_take_it(place, capsys):
     (place / "sweep.toml").write_text(f'rules = ["{SPEC}"]\nlr = [0.01, 0.001]\nepochs = 1\nmodel = "mlp:4"\n'
                                       "seeds = [0]\nfresh_seeds = [1]\n")
@@ -388,6 +391,7 @@ def test_a_network_prints_itself_as_code_that_makes_it():
     assert eval(repr(net), names) == net and len(repr(net).splitlines()) == len(net) + 2
 
 
+@pytest.mark.slow
 def test_a_model_is_a_function_or_a_file(place, capsys):
     (place / "nets.py").write_text(NETS)
     shape, classes = (8, 8, 1), 10
@@ -428,6 +432,7 @@ def test_another_loss_than_the_networks_is_refused(place, capsys):
         capsys, "train", "--model", "./nets.py:fixed", "--loss", "squared", code=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, data", [("conv3", "cifar-10"), ("resnet18", "cifar-10"), ("mlp:8,8", "xor"),
                                          ("conv-small", "digits")])
 def test_a_table_shows_every_parameter(model, data, capsys):

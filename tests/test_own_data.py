@@ -317,6 +317,7 @@ def test_results_of_classes_are_as_they_were():
     assert task_of({"rule": "bp"}, "test").name == "classes" and accuracy(np.eye(2), np.eye(2)) == (1.0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv, key", [(["--data", "diabetes"], "test_r2"),
                                        (["--data", "{}/yes.npz"], "test_exact_match"),
                                        (["--data", "{}/mine.csv", "--target", "kind"], "test_accuracy"),
@@ -500,6 +501,7 @@ def test_options_belong_to_data_of_ones_own(capsys):
     assert "cannot read nowhere.csv" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_page_says_what_happens(tmp_path, monkeypatch, capsys):
     """Every snippet, in order, in a folder of its own."""
     monkeypatch.chdir(tmp_path)

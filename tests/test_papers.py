@@ -54,6 +54,7 @@ def few(monkeypatch):
     monkeypatch.setattr(exhibit, "load", load)
 
 
+@pytest.mark.slow
 def test_a_run_trains_every_arm_and_writes_what_the_plots_read(few, tmp_path, capsys):
     assert cli.main(["papers", "run", "asap:table-3.1", "--out", str(tmp_path / "out"), "--seeds", "3,1"]) == 0
     out = capsys.readouterr().out
@@ -665,6 +666,7 @@ def test_an_arm_that_diverges_does_not_end_the_others(name, few, tmp_path, capsy
     assert (tmp_path / "o" / "figure.png").exists() == bool(others)
 
 
+@pytest.mark.slow
 def test_settings_of_an_exhibit_that_are_edited_are_refused(few, tmp_path, capsys):
     place = tmp_path / "o"
     assert cli.main(["papers", "run", "asap:table-3.1", "--out", str(place)]) == 0

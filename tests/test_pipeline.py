@@ -53,6 +53,7 @@ class Training:
 
 # The same bits
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("rule", EARLY)
 def test_the_pipeline_is_the_sequential_run_bit_for_bit(rule, optimizer):
@@ -430,6 +431,7 @@ def test_each_thing_that_keeps_a_block_waiting_is_a_reason_by_itself(hidden, fee
     assert said.startswith(reason) and bool(said) == bool(reason)
 
 
+@pytest.mark.slow
 def test_no_rule_is_served_that_reads_more_than_its_own_block():
     served = [name for name, rule in rules.RULES.items() if name != "al" and not pipeline.waits(rule)]
     assert set(EARLY) - {"al"} <= set(served)

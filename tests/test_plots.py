@@ -199,6 +199,7 @@ def test_a_legend_of_long_names_is_inside_the_figure_and_below_the_panels(rules)
             assert text.get_text() == look["label"]
 
 
+@pytest.mark.slow
 def test_a_legend_has_as_many_columns_as_fit():
     def columns(rules):
         legend, = draw(some_results(*(a_run(rule, 0, [0.1], [0.1]) for rule in rules))).legends
@@ -288,6 +289,7 @@ def test_no_text_of_the_memory_leaves_its_figure(rule, model):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["read", "written"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp:8,8", "mlp:" + ",".join(["1024"] * 60)])
 def test_no_text_of_the_pipeline_leaves_its_figure(model):
     stations = [{"ms": 1.0, "worker": 0}, {"ms": 2.0, "worker": 1}]

@@ -190,6 +190,7 @@ def declared() -> dict[str, list[str]]:
             for extra, text in lists.items()}
 
 
+@pytest.mark.slow
 def test_what_the_package_imports_is_what_it_declares():
     """A package that another one happens to install may be gone with that one's next version."""
     found, lists = imported(), declared()

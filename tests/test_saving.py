@@ -125,6 +125,7 @@ def check_goes_on(run: Run, path: Path, data: nb.data.Dataset, rule: nb.rules.Ru
     assert again.test_accuracy() == run.test_accuracy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_goes_on_as_if_never_interrupted(name, tmp_path):
     settings = nb.Settings(epochs=3, batch_size=8, lr=1e-3)

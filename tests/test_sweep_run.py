@@ -57,6 +57,7 @@ def whole(tmp_path_factory) -> tuple[Path, dict[str, Any]]:
     return folder, done(folder)
 
 
+@pytest.mark.slow
 def test_the_best_settings_are_run_on_fresh_seeds(whole):
     folder, results = whole
     stored = json.loads((folder / "results.json").read_text())
@@ -121,6 +122,7 @@ def test_a_process_that_dies_is_replaced(tmp_path, whole):
     assert without_seconds(done(tmp_path, tell=kill)) == without_seconds(whole[1]) and killed
 
 
+@pytest.mark.slow
 def test_processes_that_always_die_end_the_sweep_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "_begin", os.abort)
     with pytest.raises(InputError, match="died 3 times"):
@@ -183,6 +185,7 @@ def test_wrong_use_is_said_in_one_sentence(arguments, sentence, capsys):
     assert re.search(sentence, told) and told.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_unreachable_scheduler_is_said_in_one_sentence(monkeypatch, distributed):
     monkeypatch.setattr(run, "CONNECT", 0.2)
     for address in ("tcp://127.0.0.1:1", "nonsense://a", ""):

@@ -88,6 +88,7 @@ def test_what_cannot_be_measured(how, sentence):
         throughput.measure(**SMALL | how)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     line = ["bench", "--rule", "al", "--pipeline", "2", "--model", "mlp:5,5", "--data", "digits", "--batch-size", "4",
             "--steps", "2", "--threads", "1"]

@@ -166,6 +166,7 @@ def test_blocks_that_overlap_leave_blas_as_it_was(three, order, products, inside
             assert thread.count() == (2 if thread.stack else 1)
 
 
+@pytest.mark.slow
 @given(moves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([None, 1, 2])), max_size=12))
 def test_no_order_of_blocks_changes_what_another_thread_has(moves):
     """A number that would is refused; after the last block BLAS has what it had."""
@@ -414,6 +415,7 @@ def test_only_numpys_own_arrays_are_shared():
             (slice(0, 8), current_thread())]
 
 
+@pytest.mark.slow
 def test_what_a_step_costs_does_not_depend_on_the_workers(shared):
     came = []
     for threads in (1, 3):

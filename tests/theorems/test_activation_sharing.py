@@ -163,6 +163,7 @@ def test_under_asfp_w_learns_as_under_kolen_pollack_and_b_as_under_asap(seed, k,
     same(asfp.credit().state, asap.credit().state)                                 # ASAP (4.9)-(4.10)
 
 
+@pytest.mark.slow
 @given(seed=seeds, k=st.integers(2, 4), forgets=st.floats(0.01, 1.0))
 def test_under_asfp_the_difference_follows_that_of_the_updates_and_so_is_bounded(seed, k, forgets):
     """D = (1 - lam)^t D_0 + sum of (1 - lam)^(t - 1 - s) (R_W - R_B)(s)."""
@@ -953,6 +954,7 @@ def test_on_mini_batches_of_linear_targets_sharing_keeps_every_promise(rule, see
         assert all(norm(W) <= most for W, most in zip(net.W, w, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["as", "foa"])
 def test_sharing_learns_from_mini_batches_of_one_sample(rule):
     """Three layers; no second moment of a batch has full rank, and two batches in a row see all inputs."""

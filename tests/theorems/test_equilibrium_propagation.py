@@ -53,6 +53,7 @@ def test_settled_states_hear_what_is_below_and_above(seed):
 
 # What the centred difference is worth
 
+@pytest.mark.slow
 @given(seed=seeds, beta=st.floats(0.05, 0.5))
 def test_the_centred_estimate_of_a_quadratic_energy_at_a_finite_nudge(seed, beta):
     """-s_0^T dA p - beta^2 p^T dA q: exact, whatever beta is, as long as it is small enough for an equilibrium."""

@@ -170,6 +170,7 @@ def test_it_learns_every_linear_map_from_wherever_it_starts(seed, n_x, n_o, more
     pytest.fail(f"|E| is still {np.linalg.norm(net.E)}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_it_needs_no_white_inputs(seed):
     """As for Forward Alignment, with the roles exchanged: for every second moment of full rank."""

@@ -703,6 +703,7 @@ def test_with_biases_h_moves_by_the_loss_and_one_more_term(seed, n_x, more, n_o)
                  of=scale(*low.values(), *up.values(), *moves, e, np.linalg.pinv(C)), slack=2.0**12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_with_biases_forward_alignment_has_learnt_from_these_starts(seed):
     """Measured, as no proof is known: the flow of the rule with all biases, from weights of three sizes."""
@@ -762,6 +763,7 @@ def test_under_the_rule_h_falls_by_the_loss_of_the_batch(seed, n_x, more, n_o, s
         assert flow.H(task, *net.W) == pytest.approx(expected, rel=1e-11, abs=1e-11 * scale(*net.W))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_rule_learns_from_mini_batches_of_any_inputs(seed):
     """The batches have fewer samples than inputs, and are neither white nor centred; together they determine T."""

@@ -708,6 +708,7 @@ def test_at_a_saddle_point_nothing_moves():
     assert np.ravel(forward_weights(case)).tolist() == [1, 0, 0] and case.state[0] == 0
 
 
+@pytest.mark.slow
 def test_las_may_leave_a_saddle_point_at_which_bp_ends():
     """W = (1, 1, 1), T = -1: under BP all weights fall to 0.  Under LAS B falls later than P, and W_1 passes 0."""
     for rule, B, learns in ((BP(), [], False), (LAS(), [1], True)):

@@ -376,6 +376,7 @@ def test_steps_with_biases_keep_every_promise(seed, name, depth, start):
         assert net.H <= H - eta / 2 * F + 1e-12 * scale(*w)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("name", ["fa", "dfa"])
 def test_the_rules_learn_from_mini_batches_of_one_sample(name, biases):
@@ -389,6 +390,7 @@ def test_the_rules_learn_from_mini_batches_of_one_sample(name, biases):
     assert np.abs(net.e).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_noisy_mini_batches_do_not_come_to_rest():
     """Two samples of one input with the targets 1 and 2, in turn: E of their mean jumps to and fro for ever."""
     net = Rule(0, "dfa", 3, eta=0.03, samples=1)

@@ -154,6 +154,7 @@ def equilibrium(case, P, beta):
     return eps, x[1:]
 
 
+@pytest.mark.slow
 @given(seed=seeds, beta=st.floats(0.05, 2))
 def test_the_equilibrium_of_linear_predictive_coding(seed, beta):
     """There a step moves nothing, the output misses the target by r', and the gradients are the derivatives of F*."""
@@ -197,6 +198,7 @@ def test_from_every_start_the_distance_to_it_is_multiplied_by_one_matrix(seed, b
                  of=size(x, start) * 1.2**steps * 10)
 
 
+@pytest.mark.slow
 def test_too_long_a_step_of_the_activities_diverges():
     case, P, H = linear(3)
     x, top = np.vstack(equilibrium(case, P, 1.0)[1]), np.linalg.eigvalsh(H)[-1]
@@ -207,6 +209,7 @@ def test_too_long_a_step_of_the_activities_diverges():
 
 # The error of a nudge
 
+@pytest.mark.slow
 def test_the_error_of_one_nudge_falls_as_beta_and_that_of_two_as_its_square():
     case = Case(RULES["pc"], 0, sizes=(5, 4))
     exact, off = true(case), {PredictiveCoding: [], CentredPredictiveCoding: []}
