@@ -148,8 +148,9 @@ class Optimizer:
                 raise InputError(f"two leaves of the tree have the path {path}")
             self.slots[path] = (w, [xp.zeros(w.size, w.dtype) for _ in range(self.memories)])
             self.steps[path] = 0
-            if w.dtype not in self.scratch:
-                self.scratch[w.dtype] = xp.empty(HOST_BLOCK if xp is np else DEVICE_BLOCK, w.dtype)
+            size = max(1, min(w.size, HOST_BLOCK if xp is np else DEVICE_BLOCK))
+            if w.dtype not in self.scratch or self.scratch[w.dtype].size < size:
+                self.scratch[w.dtype] = xp.empty(size, w.dtype)  # a block, or the largest leaf if it is smaller
         for (path, (w, _)), (other, (v, _)) in combinations(self.slots.items(), 2):
             if (xp := array_module(w)) is array_module(v) and xp.may_share_memory(w, v):
                 raise InputError(f"the leaves {path} and {other} share memory: an optimiser would move it twice")

@@ -257,6 +257,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             x, y, weights = x[there], y[there], weights[there]
         task, rows = self._rows(y, weights, first, classes)
         rule = get(self.rule) if isinstance(self.rule, str) else self.rule
+        if not isinstance(rule, Rule):
+            raise InputError(f"rule is {brief(rule)}, expected a Rule or the name of one")
         settings, net = self._wanted(task, rule, x, rows.shape[1])
         if weights is not None and (weights == weights[0]).all():
             weights = None
