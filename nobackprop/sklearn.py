@@ -32,7 +32,7 @@ from .optim import SGD
 from .predictor import Predictor
 from .rules import Rule, describe, get
 from .settings import Settings, choose, suited
-from .tree import Tree, leaves, tree_map
+from .tree import leaves, tree_map
 
 try:
     from sklearn.utils.validation import validate_data
@@ -140,6 +140,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     """What both estimators share: their parameters, and the loop over epochs."""
 
     _run: Learning
+    loss_curve_: list[float]
+    validation_scores_: Any
 
     def __init__(self, rule: str | Rule = "las", hidden_layer_sizes: Any = (128, 128), activation: str | None = None,
                  solver: str | None = None, *, alpha: float | None = None, batch_size: int | None = None,
@@ -247,15 +249,16 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     def _begin(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, first: bool,
                classes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, int]:
         """Check all that came, and make the run if it is the first call; samples, rows, weights and the seed."""
-        x, y = validate_data(self, X, y, multi_output=True, dtype=(np.float64, np.float32), reset=first,
-                             y_numeric=isinstance(self, RegressorMixin))
-        y = y.toarray() if issparse(y) else y
-        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        came: tuple[Any, Any] = validate_data(self, X, y, multi_output=True, dtype=(np.float64, np.float32),
+                                              reset=first, y_numeric=isinstance(self, RegressorMixin))
+        x, targets = came[0], came[1].toarray() if issparse(came[1]) else came[1]
+        if targets.ndim == 2 and targets.shape[1] == 1:
+            targets = column_or_1d(targets, warn=True)
         weights = self._weights(sample_weight, x)
         if weights is not None:
             there = weights > 0
-            x, y, weights = x[there], y[there], weights[there]
-        task, rows = self._rows(y, weights, first, classes)
+            x, targets, weights = x[there], targets[there], weights[there]
+        task, rows = self._rows(targets, weights, first, classes)
         rule = get(self.rule) if isinstance(self.rule, str) else self.rule
         if not isinstance(rule, Rule):
             raise InputError(f"rule is {brief(rule)}, expected a Rule or the name of one")
@@ -270,8 +273,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         if first:
             self._run = Learning(net, rule, settings, seed, task, x.shape[1], rows.shape[1])
-            self.loss_curve_: list[float] = []
-            self.validation_scores_: Any = None
+            self.loss_curve_ = []
+            self.validation_scores_ = None
             self.n_outputs_ = rows.shape[1]
         elif (net, rule, task) != (self._run.net, self._run.rule, self._run.data.task):
             raise InputError("the rule, the network or the kind of the targets is another one than before, expected "
@@ -433,7 +436,8 @@ class BackpropFreeClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the class of each sample (N,), or 0 and 1 for each label (N, k)."""
         out = self._outputs(X)
-        return TASKS[self._run.data.task].answer(out, self.classes_, None, None)
+        names: Any = self.classes_
+        return TASKS[self._run.data.task].answer(out, names, None, None)
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the probabilities of all classes, or of each label, (N, C)."""
@@ -443,7 +447,8 @@ class BackpropFreeClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the logarithms of what `predict_proba` returns."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            found: np.ndarray = np.log(self.predict_proba(X))
+            return found
 
     def predictor(self) -> Predictor:
         """Return a copy of the network as a `Predictor`, whose `save` writes a file that holds no code."""

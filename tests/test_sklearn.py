@@ -36,9 +36,9 @@ X, LABELS = load_iris(return_X_y=True)
 X = (X - X.mean(0)) / X.std(0)
 NUMBERS = X[:, 0] - 2 * X[:, 3]
 SMALL = {"hidden_layer_sizes": (8, 8), "random_state": 0, "max_iter": 3}
-# each of them compares samples, learns from something else than errors, is not linear in them, or draws for each sample
-WITHOUT_WEIGHTS = {"drtp", "fdfa", "sim", "predsim", "phsic", "al", "dtp", "pc", "pc-centred", "dp", "ep", "ff", "pepita",
-                   "activity", "softhebb"}
+# each of them compares samples, learns from something else than errors, is not linear in them, or draws for a sample
+WITHOUT_WEIGHTS = {"drtp", "fdfa", "sim", "predsim", "phsic", "al", "dtp", "pc", "pc-centred", "dp", "ep", "ff",
+                   "pepita", "activity", "softhebb"}
 
 
 def target(kind: type) -> np.ndarray:
@@ -143,7 +143,7 @@ def test_numbers_have_the_type_of_the_samples(kind):
 
 def test_several_labels_and_several_numbers():
     x, y = make_multilabel_classification(60, 5, n_classes=3, random_state=0)
-    model = BackpropFreeClassifier("dfa", (32,), max_iter=400, learning_rate_init=0.01, random_state=0).fit(x, y)
+    model = BackpropFreeClassifier("las", (32,), max_iter=400, learning_rate_init=0.01, random_state=0).fit(x, y)
     assert model.predict(x).shape == y.shape and model.classes_.tolist() == [0, 1, 2] and model.score(x, y) > 0.6
     assert ((model.predict_proba(x) > 0.5) == model.predict(x)).all()
     y = np.stack([100 * X[:, 0] + 7, -X[:, 1]], 1)
