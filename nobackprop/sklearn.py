@@ -456,13 +456,13 @@ class BackpropFreeClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         return self._predictor(self.classes_.tolist())
 
     def _rows(self, y: np.ndarray, weights: np.ndarray | None, first: bool, classes: Any) -> tuple[str, np.ndarray]:
-        check_classification_targets(y)
         kind = type_of_target(y)
         if kind == "multilabel-indicator":
             if first:
                 self.classes_ = np.arange(y.shape[1])
             return "labels", y
-        if y.ndim > 1:
+        if kind not in ("binary", "multiclass"):
+            check_classification_targets(y)  # says what they are if they are no classes
             raise InputError(f"y holds {y.shape[1]} classes for each sample ({kind}), expected one, or 0 and 1 for "
                              "each label")
         if first:

@@ -56,16 +56,17 @@ learning rate {learning_rate_init:g}, alpha {alpha:g}, batches of {batch_size}, 
 
 ## How good they are
 
-Accuracy on a quarter of the samples, and R² for {numbers}: mean and standard deviation over {seeds} seeds, each of which
-chooses other samples. Initial weights are drawn in another way than scikit-learn's, so `bp` is equal only up to the spread.
+Accuracy on a quarter of the samples, and R² for {numbers}: mean and standard deviation over {seeds} seeds, each of
+which chooses other samples. Initial weights are drawn in another way than scikit-learn's, so `bp` equals it only up to
+the spread.
 
 {scores}
 
 ## How long a fit takes
 
 The time of `fit`, divided by that of scikit-learn's network in the same round: the median over {rounds} rounds, and the
-quartiles. A round fits every estimator once, one after the other in one process, with one thread. The second column is the
-median time of scikit-learn's fit.
+quartiles. A round fits every estimator once, one after the other in one process, with one thread. The second column is
+the median time of scikit-learn's fit.
 
 {times}
 
@@ -234,8 +235,8 @@ def markdown(stored: Mapping[str, Any]) -> str:
     timed = [[name, f"{found['milliseconds']:.0f}", *(_quartiles(found["ratios"][rule]) for rule in RULES)]
              for name, found in stored["times"].items()]
     return PAGE.format(
-        **settings, sizes=", ".join(map(str, settings["hidden_layer_sizes"])), seeds=len(stored["seeds"]), rounds=rounds,
-        numbers=NUMBERS, scores=_table(["data", *who], scored),
+        **settings, sizes=", ".join(map(str, settings["hidden_layer_sizes"])), seeds=len(stored["seeds"]),
+        rounds=rounds, numbers=NUMBERS, scores=_table(["data", *who], scored),
         times=_table(["data", f"{THEIRS} (ms)", *RULES], timed),
         where="\n".join(f"- {what}: " + ", ".join(f"{key} {value}" for key, value in found.items())
                         for what, found in stored["environment"].items()))
