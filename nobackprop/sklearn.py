@@ -123,8 +123,10 @@ class Learning(Run):
         dtype = self.settings.dtype
         self.x, self.y = x.astype(dtype, copy=False), y.astype(dtype, copy=False)
         self.cuts = cuts(len(x), self.settings.batch_size) if len(x) else []
-        self.net = Network(self.net.blocks, self.net.loss) if weights is None else Weighted(
-            self.net.blocks, self.net.loss, weights.astype(dtype, copy=False))
+        self.net = Network(self.net.blocks, self.net.loss)
+        if weights is not None:
+            weights = weights * (len(weights) / weights.sum())
+            self.net = Weighted(self.net.blocks, self.net.loss, weights.astype(dtype))
 
     def outputs(self, x: np.ndarray) -> np.ndarray:
         """Return a_L (N, C) for samples (N, F)."""
@@ -225,9 +227,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
                 if still > count:
                     break
             else:
-                if run.settings.epochs > 1 and still <= count:
-                    warnings.warn(f"training ended after max_iter={self.max_iter} epochs, and still got better",
-                                  ConvergenceWarning, stacklevel=2)
+                warnings.warn(f"training ended after max_iter={self.max_iter} epochs, and still got better",
+                              ConvergenceWarning, stacklevel=2)
             if held_out is None:
                 self.best_loss_ = -best
             else:
@@ -265,11 +266,9 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         settings, net = self._wanted(task, rule, x, rows.shape[1])
         if weights is not None and (weights == weights[0]).all():
             weights = None
-        if weights is not None:
-            weights = weights * (len(weights) / weights.sum())
-            if not weighs(rule):
-                raise InputError(f"rule {describe(rule)} takes no sample weights: a sample of weight 2 does not teach "
-                                 "it the same as the sample twice")
+        if weights is not None and not weighs(rule):
+            raise InputError(f"rule {describe(rule)} takes no sample weights: a sample of weight 2 does not teach it "
+                             "the same as the sample twice")
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         if first:
             self._run = Learning(net, rule, settings, seed, task, x.shape[1], rows.shape[1])
@@ -398,7 +397,7 @@ class BackpropFreeClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = make_pipeline(StandardScaler(), BackpropFreeClassifier("dfa", random_state=0)).fit(X, y)
+    >>> model = make_pipeline(StandardScaler(), BackpropFreeClassifier("dfa", tol=0.01, random_state=0)).fit(X, y)
     >>> model.predict(X[:3]), model.score(X, y) > 0.9
     (array([0, 0, 0]), True)
     """
@@ -540,14 +539,14 @@ class BackpropFreeRegressor(RegressorMixin, MultiOutputMixin, _Estimator):  # ty
 
     Notes
     -----
-    Of `BackpropFreeClassifier`; and the network learns targets of mean 0 and standard deviation 1, as all numbers in
-    this library.  `loss_curve_` is of these.
+    As of `BackpropFreeClassifier`.  The network learns targets of mean 0 and standard deviation 1, and `loss_curve_` is
+    the loss of these.
 
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> model = BackpropFreeRegressor("dfa", (16,), max_iter=300, random_state=0).fit(10 * X, y)
+    >>> model = BackpropFreeRegressor("dfa", (16,), tol=1e-3, random_state=0).fit(10 * X, y)
     >>> model.predict(X[:3]).shape, model.score(10 * X, y) > 0.4
     ((3,), True)
     """
