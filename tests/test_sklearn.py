@@ -209,6 +209,18 @@ def test_a_weight_is_a_number_of_copies(kind, rule):
     assert_close(one.loss_curve_, two.loss_curve_, slack=2.0**20)
 
 
+def test_a_sample_of_weight_0_is_not_there():
+    weights = np.where(LABELS == 2, 0.0, LABELS + 1.0)
+    one = BackpropFreeClassifier("bp", **SMALL | {"batch_size": 20}).fit(X, LABELS, weights)
+    two = BackpropFreeClassifier("bp", **SMALL | {"batch_size": 20}).fit(X[:100], LABELS[:100], weights[:100])
+    assert one.classes_.tolist() == [0, 1] and numbers(one) == numbers(two)
+
+
+def test_numbers_that_are_all_the_same_are_said():
+    model = BackpropFreeRegressor("bp", **SMALL).fit(X, np.full(150, 7.0))
+    assert (model.y_mean_, model.y_scale_) == (7.0, 1.0) and np.isfinite(model.predict(X)).all()
+
+
 # ---------------------------------------------------------------- going on, ending, keeping
 
 
