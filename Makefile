@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations locality field \
-        notebooks bench golden release-check clean
+.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations \
+        locality field estimators notebooks bench golden release-check clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -74,6 +74,9 @@ equations: $(STAMP)  ## docs/equations.md: where each equation stands in code, t
 
 locality: $(STAMP)  ## docs/locality.md: what each rule reads, measured
 	$(BIN)/python -m nobackprop.studies.locality docs/locality.md
+
+estimators: $(STAMP)  ## docs/estimators.md: time the estimators' fit anew, next to scikit-learn's networks
+	$(BIN)/python -m nobackprop.studies.estimators --time docs/estimators.md
 
 field: $(STAMP)  ## docs/field.md: which rules are equal, and what a step of each costs
 	$(BIN)/python -m nobackprop.studies.field docs/field.md

@@ -288,9 +288,9 @@ class Run:
         start = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):
             for begin, end in zip(self.cuts, self.cuts[1:]):
-                x, y = self._batch(order[begin:end])
-                tape = step(self.net, self.rule, self.params, self.state, opt, opt_state, x, y, self.rng)
-                losses.append(self.net.value(tape.output, y))
+                net, (x, y) = self.net.batch(order[begin:end]), self._batch(order[begin:end])
+                tape = step(net, self.rule, self.params, self.state, opt, opt_state, x, y, self.rng)
+                losses.append(net.value(tape.output, y))
         loss = to_numpy(self.xp.stack(losses)).astype("float64")
         self.seconds += time.perf_counter() - start
         if not np.isfinite(loss).all():

@@ -100,6 +100,49 @@ class Network:
         """Return e = dL/da_L, (N, C), for the outputs a_L (N, C) and the targets y* (N, C)."""
         return LOSSES[self.loss][1](a, y)                                          # LAS (5)
 
+    def weigh(self, e: Array) -> Array:
+        """Return an error (N, C) of the batch's samples as it counts: unchanged; see `Weighted`."""
+        return e
+
+    def batch(self, rows: np.ndarray) -> Network:
+        """Return the network as it learns from these rows of the training set: itself; see `Weighted`."""
+        return self
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Weighted(Network):
+    """A network whose loss is a weighted mean: a sample of weight 2 counts as if it were there twice.
+
+    A rule hears of weights by `value`, `error` and `weigh` alone, see `Rule.weighs`.
+
+    Parameters
+    ----------
+    blocks, loss
+        As of `Network`.
+    weights : array (N,)
+        What each sample counts, with the mean 1 over the training set.
+
+    Examples
+    --------
+    >>> net, a, y = Weighted((Activation("relu"),), "squared", np.array([1.5, 0.5])), np.ones((2, 1)), np.zeros((2, 1))
+    >>> net.error(a, y).tolist(), float(net.value(a, y)), net.batch(np.array([1])).weights.tolist()
+    ([[0.75], [0.25]], 0.5, [0.5])
+    """
+
+    weights: Any = None
+
+    def value(self, a: Array, y: Array) -> Array:
+        return LOSSES[self.loss][0](a, y, self.weights[:, None])
+
+    def error(self, a: Array, y: Array) -> Array:
+        return self.weigh(super().error(a, y))
+
+    def weigh(self, e: Array) -> Array:
+        return e * self.weights[:, None]
+
+    def batch(self, rows: np.ndarray) -> Network:
+        return replace(self, weights=self.weights[rows])
+
 
 @dataclass(frozen=True)
 class Tape:

@@ -148,11 +148,29 @@ class Optimizer:
                 raise InputError(f"two leaves of the tree have the path {path}")
             self.slots[path] = (w, [xp.zeros(w.size, w.dtype) for _ in range(self.memories)])
             self.steps[path] = 0
-            if w.dtype not in self.scratch:
-                self.scratch[w.dtype] = xp.empty(HOST_BLOCK if xp is np else DEVICE_BLOCK, w.dtype)
         for (path, (w, _)), (other, (v, _)) in combinations(self.slots.items(), 2):
             if (xp := array_module(w)) is array_module(v) and xp.may_share_memory(w, v):
                 raise InputError(f"the leaves {path} and {other} share memory: an optimiser would move it twice")
+        self._make_scratch()
+
+    def _make_scratch(self) -> None:
+        """Make the arrays for numbers in between: each as large as a block, or as the largest leaf if it is smaller."""
+        for w, _ in self.slots.values():
+            xp = array_module(w)
+            size = max(1, min(w.size, HOST_BLOCK if xp is np else DEVICE_BLOCK))
+            if w.dtype not in self.scratch or self.scratch[w.dtype].size < size:
+                self.scratch[w.dtype] = xp.empty(size, w.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle holds: every array once, as joblib does not see that an array is there twice."""
+        return {**vars(self), "nodes": None, "scratch": {},
+                "slots": {path: memories for path, (_, memories) in self.slots.items()}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.nodes = list(nodes(self.tree))
+        self.slots = {path: (w, state["slots"][path]) for path, w in leaves(self.tree)}
+        self._make_scratch()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("lr", "weight_decay"):

@@ -18,11 +18,13 @@ A child process that os.fork makes inside a block has one worker, as threads do 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -131,6 +133,12 @@ _open: list[Block] = []  # of all threads, in the order in which they were opene
 _around: ContextVar[tuple[Block, ...]] = ContextVar("around", default=())
 
 
+@lru_cache(maxsize=1)
+def _libraries(modules: int) -> list[Any]:
+    """The BLAS libraries that are loaded.  To find them takes milliseconds, and each comes with some module."""
+    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
+
+
 @contextmanager
 def _blas(threads: int) -> Iterator[None]:
     """Set the number of BLAS threads inside of a `with` block; `limit` says when it is refused."""
@@ -138,10 +146,9 @@ def _blas(threads: int) -> Iterator[None]:
         if any(block not in _around.get() for block in _open) and any(block.threads != threads for block in _open):
             raise InputError(f"expected {_open[-1].threads} BLAS thread(s) as in another thread's workers.limit, got "
                              f"{threads}: a process has one number of them at a time")
-        libraries = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
-        mine = Block(threads, [(library, library.num_threads) for library in libraries])
+        mine = Block(threads, [(library, library.num_threads) for library in _libraries(len(sys.modules))])
         _open.append(mine)
-        _set((library, threads) for library in libraries)
+        _set((library, threads) for library, _ in mine.before)
     outside = _around.set((*_around.get(), mine))
     try:
         yield

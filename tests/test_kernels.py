@@ -100,7 +100,8 @@ Example = Callable[[np.random.Generator, int], tuple[object, ...]]
 
 def _shapes(n: int) -> dict[str, tuple[int, ...]]:
     """What arguments of these names are for n samples; a kernel that calls something else so stands in EXAMPLES."""
-    return {"a": (n, F), "h": (n, F), "y": (n, F), "u": (2, n, K), "delta": (2, n, F), "W": (F, K), "B": (F, K)}
+    return {"a": (n, F), "h": (n, F), "y": (n, F), "w": (n, 1), "u": (2, n, K), "delta": (2, n, F), "W": (F, K),
+            "B": (F, K)}
 
 
 def _images(*more: object) -> Example:

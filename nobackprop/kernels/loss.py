@@ -12,13 +12,15 @@ from ..errors import InputError
 from .activation import sigmoid, softmax
 
 
-def squared(a: Array, y: Array) -> Array:
+def squared(a: Array, y: Array, w: Array | float = 1.0) -> Array:
     """Return half the squared distance between output and target, for a linear output layer.
 
     Parameters
     ----------
     a, y : Array
         Outputs a_L and targets y*, both (N, C).
+    w : Array (N, 1) or float, optional
+        What each sample counts.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def squared(a: Array, y: Array) -> Array:
     """
     a, y = _pair(a, y)
     d = a - y
-    return (d * d).sum() / (2 * len(y))
+    return (w * d * d).sum() / (2 * len(y))
 
 
 def d_squared(a: Array, y: Array) -> Array:
@@ -69,13 +71,15 @@ def d_squared(a: Array, y: Array) -> Array:
     return (a - y) / len(y)
 
 
-def cross_entropy(a: Array, y: Array) -> Array:
+def cross_entropy(a: Array, y: Array, w: Array | float = 1.0) -> Array:
     """Return the cross-entropy -sum y* log softmax(a_L) between the network's probabilities and the targets.
 
     Parameters
     ----------
     a, y : Array
         Outputs a_L before softmax, and targets y* whose rows sum to 1; both (N, C).
+    w : Array (N, 1) or float, optional
+        What each sample counts.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def cross_entropy(a: Array, y: Array) -> Array:
     a, y = _pair(a, y)
     a = a - a.max(-1, keepdims=True)
     xp = array_module(a, y)
-    return (xp.log(xp.exp(a).sum(-1)) - (y * a).sum(-1)).sum() / len(y)
+    return (w * (xp.log(xp.exp(a).sum(-1, keepdims=True)) - (y * a).sum(-1, keepdims=True))).sum() / len(y)
 
 
 def d_cross_entropy(a: Array, y: Array) -> Array:
@@ -130,13 +134,15 @@ def d_cross_entropy(a: Array, y: Array) -> Array:
     return e
 
 
-def binary_cross_entropy(a: Array, y: Array) -> Array:
+def binary_cross_entropy(a: Array, y: Array, w: Array | float = 1.0) -> Array:
     """Return the sum of -y* log p - (1 - y*) log(1 - p) over the outputs, p = sigmoid(a_L): each says yes or no.
 
     Parameters
     ----------
     a, y : Array
         Outputs a_L before the sigmoid, and targets y* from 0 to 1; both (N, C).
+    w : Array (N, 1) or float, optional
+        What each sample counts.
 
     Returns
     -------
@@ -157,7 +163,7 @@ def binary_cross_entropy(a: Array, y: Array) -> Array:
     a, y = _pair(a, y)
     xp = array_module(a, y)
     most = xp.maximum(a, 0 * a)  # log(1 + exp(a)) without an exponential that overflows
-    return (most + xp.log1p(xp.exp(a - 2 * most)) - y * a).sum() / len(y)
+    return (w * (most + xp.log1p(xp.exp(a - 2 * most)) - y * a)).sum() / len(y)
 
 
 def d_binary_cross_entropy(a: Array, y: Array) -> Array:
@@ -203,7 +209,7 @@ def _pair(a: Array, y: Array) -> tuple[Array, Array]:
 
 
 # by name: the loss, and its error
-LOSSES: dict[str, tuple[Callable[[Array, Array], Array], Callable[[Array, Array], Array]]] = {
+LOSSES: dict[str, tuple[Callable[..., Array], Callable[[Array, Array], Array]]] = {
     "squared": (squared, d_squared),
     "cross_entropy": (cross_entropy, d_cross_entropy),
     "binary_cross_entropy": (binary_cross_entropy, d_binary_cross_entropy),

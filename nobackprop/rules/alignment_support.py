@@ -82,7 +82,7 @@ class LAS(Rule):
 
     def local_error(self, net: Network, y_i: Array, tape: Tape, y: Array) -> Array:
         """Return the error (N, C) of a module's output y_i (N, C), which should equal a_L."""
-        return d_squared(y_i, tape.output)                                         # LAS (20)
+        return net.weigh(d_squared(y_i, tape.output))                              # LAS (20)
 
     def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
                rng: np.random.Generator | None = None) -> Credit:
