@@ -319,8 +319,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_compare.py"),
     ],
     "nobackprop/experiments/loop.py": [
-        Mutant("what an exhibit measures is not recorded", "run.epoch().update(strict(job.measure(run)))",
-               "run.epoch(), job.measure(run)", "tests/test_papers.py"),
+        Mutant("what an exhibit measures is not recorded", "self.trial.name, self.callbacks)",
+               "self.trial.name)", "tests/test_papers.py"),
         Mutant("seconds are added up twice", 'record["seconds"] = run.seconds', 'record["seconds"] += run.seconds',
                "tests/test_numbers.py"),
         Mutant("every seed runs as the first one", "self.trial.settings, self.seed, self.device",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from networks import Case
 
-from nobackprop import checks, learn, models, network, rules
+from nobackprop import checks, learn, models, network, rules, writers
 from nobackprop.data import from_arrays
 from nobackprop.errors import InputError
 from nobackprop.learn import Run, Settings
@@ -158,7 +158,7 @@ def test_probabilities_are_right_up_to_rounding(classes, dtype, given):
     p /= p.sum(1, keepdims=True, dtype=dtype)
     net = models.build("mlp:4", (5,), classes)
     for y in (p.astype(given), (0.9 * np.eye(classes)[rng.integers(classes, size=64)] + 0.1 / classes).astype(dtype)):
-        checks.values(net, y)
+        checks.values(net, RULES["bp"], y)
 
 
 @pytest.mark.parametrize("y", [-5.0, 0.0, 1e60])
@@ -177,7 +177,7 @@ def test_a_run_looks_at_no_targets_again(monkeypatch):
     """It has made them itself, of labels."""
     run = Run(NET, "bp", tiny(), Settings(batch_size=5))
     asked, values = [], checks.values
-    monkeypatch.setattr(checks, "values", lambda net, y: asked.append(len(y)) or values(net, y))
+    monkeypatch.setattr(checks, "values", lambda net, rule, y: asked.append(len(y)) or values(net, rule, y))
     run.epoch()
     assert asked == [6]  # those of the validation set
 
@@ -368,16 +368,17 @@ def test_a_run_is_called_by_a_text(name):
         Run(NET, "bp", tiny(), name=name)
 
 
-@pytest.mark.parametrize("wrong", [3, "print", [print], {"epoch": 1}], ids=repr)
+@pytest.mark.parametrize("wrong", [3, "print", print, ["print"], [writers.CSV], [{"epoch": 1}]], ids=str)
 def test_what_is_called_after_an_epoch_is_a_function(wrong):
     """It is said before the first epoch, and not after it."""
-    with pytest.raises(InputError, match="^on_epoch is .*, expected a function of an epoch's record"):
-        learn.fit(NET, "bp", None, on_epoch=wrong)
+    with pytest.raises(InputError, match="^callbacks (is|holds) .*, expected a"):
+        learn.fit(NET, "bp", None, callbacks=wrong)
 
 
 def test_nothing_need_be_called_after_an_epoch():
     seen = []
-    runs = [learn.fit(NET, "bp", tiny(), Settings(epochs=2), on_epoch=call) for call in (None, seen.append)]
+    runs = [learn.fit(NET, "bp", tiny(), Settings(epochs=2), callbacks=call)
+            for call in ((), [lambda now: seen.append(dict(now.record))])]
     assert runs[0].history == runs[1].history == seen
 
 
