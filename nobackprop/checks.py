@@ -194,6 +194,24 @@ def values(net: Network, rule: Rule, y: Array) -> None:
                          f"{VALUES.get(kind, 'finite numbers')}{why}")
 
 
+def answers(y: Array, task: str) -> None:
+    """Raise InputError if the accuracy of classes is asked for, and the targets (N, C) are of another task.
+
+    Accuracy compares the largest entries of two rows, and would be some number for any rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> answers(np.array([[1, 0], [1, 1]]), "classes")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: row 1 of y is [1, 1], which is no class: expected rows of probabilities, such as one-hot ones, or task='numbers' or task='labels'
+    """
+    if task == "classes" and not _right(PROBABLE, y):
+        row = next(row for row in range(len(y)) if not _right(PROBABLE, y[row:row + 1]))
+        raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, which is no class: expected rows of "
+                         "probabilities, such as one-hot ones, or task='numbers' or task='labels'")
+
+
 def _right(kind: str, y: Array) -> bool:
     """Whether these targets are such as the loss of that name is defined for; a device is read once."""
     if kind not in VALUES:

@@ -775,6 +775,7 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
                 if task == "classes" and a.shape[1] < 2:
                     raise InputError("y has one class only, of which every answer would be right: expected 2 or more, "
                                      "or task='numbers'")
+                checks.answers(y, task)
             outputs.append(to_numpy(a))
             loss += float(net.value(a, y_part)) * len(a) if np.isfinite(outputs[-1]).all() else float("nan")
     with np.errstate(over="ignore", invalid="ignore"):

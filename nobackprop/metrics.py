@@ -270,13 +270,19 @@ def received(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: A
     >>> [one.cosine is not None for one in received(net, get("bp"), params, None, np.ones((7, 3)), np.eye(2)[[0] * 7])]
     [True, True]
     """
-    tape = BP().forward(net, params, None, x, np.random.default_rng(0))
-    ours, true = heard(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
     found = []
-    for block, cache, u, v in zip(net, tape.caches, ours, true, strict=True):
+    for block, cache, u, v in _beside(net, rule, params, state, x, y):
         at_a = u is not None and u.at_a
         found.append(Received(None if u is None else u.delta, at_activation(block, cache, v) if at_a else v, at_a))
     return found
+
+
+def _beside(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
+            y: Array) -> list[tuple[Layer, Any, Heard | None, Array | None]]:
+    """Each block with its cache, the rule's signal, and that of BP at the block's output."""
+    tape = BP().forward(net, params, None, x, np.random.default_rng(0))
+    ours, true = heard(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
+    return list(zip(net, tape.caches, ours, true, strict=True))
 
 
 def at_activation(block: Layer, cache: Any, delta: Array | None) -> Array | None:
@@ -335,10 +341,8 @@ def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
     >>> {name: [round(value, 6) for value in values] for name, values in found.items()}
     {'alignment': [1.0], 'alignment_at_a': [1.0]}
     """
-    tape = BP().forward(net, params, None, x, np.random.default_rng(0))
-    ours, true = heard(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
     result: dict[str, list[float | None]] = {"alignment": [], "alignment_at_a": []}
-    for block, cache, u, v in zip(net[:-1], tape.caches, ours, true, strict=False):
+    for block, cache, u, v in _beside(net, rule, params, state, x, y)[:-1]:
         at_h = None if u is None or u.at_a else u.delta
         at_a = u.delta if u is not None and u.at_a else at_activation(block, cache, at_h)
         result["alignment"].append(_number(at_h, v))

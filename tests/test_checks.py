@@ -165,7 +165,9 @@ def test_probabilities_are_right_up_to_rounding(classes, dtype, given):
 def test_the_squared_loss_is_of_any_finite_numbers(y):
     case = Stepped("bp", loss="squared")
     case.step(y=np.full((7, 3), y))
-    learn.evaluate(case.net, case.params, case.x, np.full((7, 3), y))
+    learn.evaluate(case.net, case.params, case.x, np.full((7, 3), y), task="numbers")
+    with pytest.raises(InputError, match="^row 0 of y is .*, which is no class: expected .* or task='numbers'"):
+        learn.evaluate(case.net, case.params, case.x, np.full((7, 3), y))
     for wrong in (np.nan, np.inf, -np.inf):
         sentence = r"^row 2 of y is \[.*, expected finite numbers$"
         case.refuses(sentence, y=spoilt(case.y, wrong))
@@ -538,3 +540,58 @@ def test_a_draw_that_is_not_finite_is_refused_before_training():
     for number in (np.nan, np.inf):
         with pytest.raises(InputError, match="^draw returned an array with NaN or infinity, expected finite floats"):
             Run(NET, rules.DFA(draw=lambda rng, shape, number=number: np.full(shape, number)), tiny())
+
+
+# ---------------------------------------------------------------- the task, of which a step knows the targets alone
+
+
+NUMBERS, LABELS = np.linspace(-2, 2, 21).reshape(7, 3), np.arange(21).reshape(7, 3) % 2
+
+
+def stepped(name, y, loss):
+    """One training step on targets of some task; gives what it has moved."""
+    rule, rng = RULES[name], np.random.default_rng(0)
+    net = models.build("mlp:6,6", (4,), y.shape[1], "sigmoid", loss)
+    params, shapes = network.init(net, rng, (4,))
+    state = rule.init(rng, net, params, shapes)
+    opt, opt_state = (bind("sgd", tree, 0.1) for tree in (params, state))
+    before = copy.deepcopy([params, state])
+    try:
+        learn.step(net, rule, params, state, opt, opt_state, rng.normal(size=(7, 4)), y, rng)
+    finally:
+        moved = [not np.array_equal(a, b) for (_, a), (_, b) in zip(leaves(before), leaves([params, state]))]
+    return moved
+
+
+@pytest.mark.parametrize("y, loss, task", [(NUMBERS, "squared", "numbers"), (LABELS, "binary_cross_entropy", "labels"),
+                                           (NUMBERS[:, :1], "squared", "numbers")], ids=["numbers", "labels", "one"])
+@pytest.mark.parametrize("name", RULES)
+def test_a_step_learns_what_the_rule_can_learn_and_refuses_the_rest(name, y, loss, task):
+    """As a `Run` does, which knows the task."""
+    if task in RULES[name].learns and not (y.shape[1] == 1 and name in ("sim", "predsim")):
+        assert any(stepped(name, y, loss))
+    else:
+        with pytest.raises(InputError, match=f"rule {name} can learn .* only$|at least 2 outputs, got 1$"):
+            stepped(name, y, loss)
+
+
+def test_targets_that_a_rule_cannot_learn_are_refused_in_any_step():
+    rule, rng, net = RULES["ff"], np.random.default_rng(0), models.build("mlp:6", (4,), 3, "relu", "squared")
+    params, shapes = network.init(net, rng, (4,))
+    state = rule.init(rng, net, params, shapes)
+    opt, opt_state = (bind("sgd", tree, 0.1) for tree in (params, state))
+    learn.step(net, rule, params, state, opt, opt_state, np.ones((7, 4)), np.eye(3)[np.arange(7) % 3], rng)
+    before = copy.deepcopy(params)
+    with pytest.raises(InputError, match="^row 0 of y is .*, as rule ff can learn classes only$"):
+        learn.step(net, rule, params, state, opt, opt_state, np.ones((7, 4)), NUMBERS, rng)
+    for (_, a), (_, b) in zip(leaves(before), leaves(params), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_accuracy_of_labels_is_not_that_of_classes():
+    net = models.build("mlp:6", (4,), 3, "relu", "binary_cross_entropy")
+    params, _ = network.init(net, np.random.default_rng(0), (4,))
+    assert set(learn.evaluate(net, params, np.ones((7, 4)), LABELS, task="labels")) == {
+        "exact_match", "label_accuracy", "loss"}
+    with pytest.raises(InputError, match="which is no class: expected .* or task='labels'$"):
+        learn.evaluate(net, params, np.ones((7, 4)), LABELS)
