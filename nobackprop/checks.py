@@ -204,12 +204,13 @@ def answers(y: Array, task: str) -> None:
     >>> import numpy as np
     >>> answers(np.array([[1, 0], [1, 1]]), "classes")
     Traceback (most recent call last):
-    nobackprop.errors.InputError: row 1 of y is [1, 1], which is no class: expected rows of probabilities, such as one-hot ones, or task='numbers' or task='labels'
+    nobackprop.errors.InputError: row 1 of y is [1, 1], which is no class: expected rows of probabilities, such as \
+one-hot ones, or task='numbers' or task='labels'
     """
     if task == "classes" and not _right(PROBABLE, y):
         row = next(row for row in range(len(y)) if not _right(PROBABLE, y[row:row + 1]))
-        raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, which is no class: expected rows of "
-                         "probabilities, such as one-hot ones, or task='numbers' or task='labels'")
+        raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, which is no class: expected rows "
+                         "of probabilities, such as one-hot ones, or task='numbers' or task='labels'")
 
 
 def _right(kind: str, y: Array) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 
 from .options import Parser
-from .output import say
+from .output import show
 
 SUMMARY = "say what is proved of the rules, under which conditions, and which tests hold it"
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     ...
     0
     """
-    from ..studies.theorems import show
+    from ..studies import theorems
 
-    say(show(args.page, " ".join(args.name) or None))
+    show(theorems.show(args.page, " ".join(args.name) or None))
     return 0
