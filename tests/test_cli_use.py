@@ -114,8 +114,8 @@ def test_bench_memory_and_models_take_a_file(command, place, last, words):
 # ---------------------------------------------------------------- lines
 
 
-TABLES = ["rules", "models", "datasets", "locality dfa las", "equations", "theorems", "papers", "papers show asap:table-5.2",
-          "models --show conv3", "check-rule dfa", "equations LAS 24", ""]
+TABLES = ["rules", "models", "datasets", "locality dfa las", "equations", "theorems", "papers",
+          "papers show asap:table-5.2", "models --show conv3", "check-rule dfa", "equations LAS 24", ""]
 
 
 class Terminal(io.StringIO):
@@ -177,7 +177,7 @@ def test_what_is_completed_is_what_options_are_called():
 
 
 TYPED = {
-    "nobackprop loc": {"locality"}, "nobackprop train --rule sd": {"sdfa"},
+    "nobackprop loc": {"locality"},
     "nobackprop compare --rules bp,sd": {"bp,sdfa"}, "nobackprop train --data cifar-": {"cifar-10", "cifar-100"},
     "nobackprop train --data mine": {"mine.csv"}, "nobackprop train --check": {"--checkpoint-every"},
     "nobackprop bench --model conv": {name for name in MODELS if name.startswith("conv")},
