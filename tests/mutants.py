@@ -56,6 +56,11 @@ class Mutant:
 
 MUTANTS: dict[str, list[Mutant]] = {
     "nobackprop/learn.py": [
+        Mutant("a run that was stopped goes on after a checkpoint", 'str(header.get("stopped", ""))', '""',
+               "tests/test_callbacks.py"),
+        Mutant("a stop in a batch waits for the epoch's end", """                    if self.stopped:
+                        break
+""", "", "tests/test_callbacks.py"),
         Mutant("the test accuracy is that of the validation set",
                "test = self._pair(self.data.x_test, self.data.y_test, self.xp)", "test = self.validation",
                "tests/test_numbers.py"),
@@ -107,6 +112,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_learn.py"),
     ],
     "nobackprop/metrics.py": [
+        Mutant("signals at a are compared with those at h", "at_activation(block, cache, v) if at_a else v, at_a",
+               "v, at_a", "tests/test_callbacks.py"),
         Mutant("cosines are taken in the network's own type", 'array.reshape(len(array), -1).astype("float64")',
                "array.reshape(len(array), -1)", "tests/test_learn.py"),
         Mutant("a cosine is over all samples together", "array.reshape(len(array), -1)", "array.reshape(1, -1)",
@@ -321,7 +328,36 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("a missing key is no mistake", "elif not isinstance(below, Maybe):", "elif isinstance(below, Maybe):",
                "tests/test_compare.py"),
     ],
+    "nobackprop/callbacks.py": [
+        Mutant("a callback can write into the run's arrays", "view.flags.writeable = False", "pass",
+               "tests/test_callbacks.py"),
+        Mutant("a leaf that a callback replaced goes unnoticed", "if now.changed():", "if False:",
+               "tests/test_callbacks.py"),
+        Mutant("a callback draws from the run's generator", """return np.random.default_rng(np.random.SeedSequence(
+            self.seed, spawn_key=(DRAWS, self._place, self.epoch, batch)))""", "return self._run.rng",
+               "tests/test_callbacks.py"),
+        Mutant("all callbacks draw the same", "(DRAWS, self._place, self.epoch, batch)", "(DRAWS, self.epoch, batch)",
+               "tests/test_callbacks.py"),
+        Mutant("a checkpoint lacks what later callbacks record", "self._saves.append(path)", "self._run.save(path)",
+               "tests/test_callbacks.py"),
+        Mutant("what is not finite is recorded", "float(value) if math.isfinite(value) else None", "float(value)",
+               "tests/test_callbacks.py"),
+        Mutant("a name of the library's own can be taken", "if name in OWN or name in taken:", "if name in taken:",
+               "tests/test_callbacks.py"),
+        Mutant("steps without a value are left out", "values.get(i + 1) for i in range(self.batches)",
+               "value for value in values.values()", "tests/test_callbacks.py"),
+        Mutant("on a GPU a callback gets the run's own arrays", 'value.copy() if hasattr(value, "dtype") else value',
+               "value", "tests/test_callbacks.py"),
+    ],
+    "nobackprop/writers.py": [
+        Mutant("a row that was cut off stays", 'text[:text.rfind("\\n") + 1]', "text", "tests/test_callbacks.py"),
+        Mutant("a run that goes on has its rows twice", 'int(one["epoch"]) < now.epoch', 'True',
+               "tests/test_callbacks.py"),
+    ],
     "nobackprop/experiments/loop.py": [
+        Mutant("an error of a callback costs the epoch", 'record["history"] = list(run.history)\n        if', "if",
+               "tests/test_callbacks.py"),
+        Mutant("a stopped run is trained again", 'and "stopped" not in run', "", "tests/test_callbacks.py"),
         Mutant("what an exhibit measures is not recorded", "self.trial.name, self.callbacks)",
                "self.trial.name)", "tests/test_papers.py"),
         Mutant("seconds are added up twice", 'record["seconds"] = run.seconds', 'record["seconds"] += run.seconds',
