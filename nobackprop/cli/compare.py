@@ -109,9 +109,9 @@ def compare(args: argparse.Namespace, command: str) -> int:
         which = args.data + "".join(f":{key}={value}" for key, value in given.items())
         config = resolve(which, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
         comparison = Comparison(config, args.data_dir, args.download, command)
-        if not args.rules:
-            tell(f"no --rules: these {len(RULES)} are compared; for others: --rules bp,dfa (see nobackprop rules)")
         with claim(args.out, called(args.data)) as folder:
+            if not args.rules:
+                tell(f"no --rules: these {len(RULES)} are compared; for others: --rules bp,dfa (see nobackprop rules)")
             return _show(comparison, folder, args, command)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 
 from .options import Parser
-from .output import show
+from .output import show as show_text
 
 SUMMARY = "say where the papers' equations are in the code"
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     LAS (24), ...
     0
     """
-    from ..studies import equations
+    from ..studies.equations import show
 
-    show(equations.show(args.paper, args.number))
+    show_text(show(args.paper, args.number))
     return 0
