@@ -53,7 +53,8 @@ class Everything:
         self.draws.append(now.rng.normal())
         np.random.default_rng(3).normal()
         found = nb.signals(now)
-        nb.evaluate(now.net, now.params, *now.validation, rule=now.rule)
+        x, y = now.validation
+        nb.evaluate(now.net, now.params, x, y, rule=now.rule)
         now.predictor().params[0][0]["W"][...] = 9  # a copy
         now.data, now.settings, now.x, now.y, now.history, now.name  # noqa: B018  all that can be read
         return {f"cosine{'' if now.batch is None else '_batch'}": [one.cosine for one in found]}
@@ -149,7 +150,7 @@ def test_the_batch_is_the_one_of_the_step():
     seen: list[Any] = []
 
     class Watch:
-        def on_batch(self, now: Moment) -> dict[str, Any]:
+        def on_batch(self, now: Any) -> dict[str, Any]:
             batch = now.batch
             seen.append((now.epoch, batch.number, batch.x.copy(), batch.y.copy(), batch.output.copy(), batch.loss,
                          to_numpy(now.params[0][0]["W"]).copy()))
@@ -231,7 +232,7 @@ def test_what_is_returned_is_a_dict(given):
 
 def test_batches_without_a_value_have_none():
     class Odd:
-        def on_batch(self, now: Moment) -> dict[str, Any] | None:
+        def on_batch(self, now: Any) -> dict[str, Any] | None:
             return {"odd": now.batch.number} if now.batch.number % 2 else None
 
         def on_epoch(self, now: Moment) -> dict[str, Any]:
@@ -308,7 +309,7 @@ def test_stopped_in_a_batch_an_epoch_ends_there_and_is_measured():
     class AtTwo:
         losses: list[float] = []
 
-        def on_batch(self, now: Moment) -> None:
+        def on_batch(self, now: Any) -> None:
             self.losses.append(now.batch.loss)
             if now.batch.number == 2:
                 raise nb.Stop("two steps")
