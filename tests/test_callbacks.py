@@ -411,7 +411,7 @@ def test_a_run_is_copied_with_its_callbacks():
 # ---------------------------------------------------------------- signals
 
 
-@pytest.mark.parametrize("name", ["bp", "dfa", "las", "shallow", "foa", "asap", "ep", "ff"])
+@pytest.mark.parametrize("name", ["bp", "dfa", "las", "shallow", "foa", "asap", "ep", "ff", "pepita"])
 def test_signals_are_what_alignment_compares(name):
     run = nb.fit(NET, name, tiny(), HOW)
     found = nb.signals(run)
