@@ -9,11 +9,13 @@ Examples
 >>> len(run.history)
 2
 """
+import logging
 from typing import TYPE_CHECKING, Any
 
-from . import data, feedback, heads, kernels, layers, metrics, models, network, optim, rules, tree
+from . import callbacks, data, feedback, heads, kernels, layers, metrics, models, network, optim, rules, tree, writers
+from .callbacks import Stop
 from .errors import InputError
-from .learn import Run, evaluate, fit, step
+from .learn import Run, evaluate, fit, signals, step
 from .predictor import Predictor, load
 from .settings import Settings
 from .version import __version__
@@ -28,6 +30,8 @@ else:
             return compare
         raise AttributeError(f"module 'nobackprop' has no attribute '{name}'")
 
-__all__ = ["InputError", "Predictor", "Run", "Settings", "__version__", "compare", "data", "evaluate", "feedback",
-           "fit", "heads", "kernels", "layers", "load", "metrics", "models", "network", "optim", "rules", "step",
-           "tree"]
+__all__ = ["InputError", "Predictor", "Run", "Settings", "Stop", "__version__", "callbacks", "compare", "data",
+           "evaluate", "feedback", "fit", "heads", "kernels", "layers", "load", "metrics", "models", "network", "optim",
+           "rules", "signals", "step", "tree", "writers"]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent unless the user asks for more

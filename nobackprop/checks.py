@@ -11,6 +11,7 @@ import numpy as np
 
 from . import network
 from .backend import Array, a_generator, array_module, to_numpy
+from .data.tasks import TASKS
 from .errors import InputError, brief, integer
 from .layers import Shape
 from .network import Network, a_network
@@ -105,7 +106,7 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
     targets(y, (len(x), *fits.output))
     # a run has made its targets itself; to read those of every step from a device would make both wait
     if first or not fits.one_hot and isinstance(y, np.ndarray):
-        values(net, y)
+        values(net, rule, y)
 
 
 def arrays(x: Array, y: Array) -> None:
@@ -151,14 +152,18 @@ def targets(y: Array, expected: Shape) -> None:
         raise InputError(f"y has shape {y.shape}, expected {expected}: a row for each sample, one-hot for a label")
 
 
-def values(net: Network, y: Array) -> None:
-    """Raise InputError unless the numbers in the targets (N, C) are such as the network's loss compares outputs with.
+def values(net: Network, rule: Rule, y: Array) -> None:
+    """Raise InputError unless the numbers in the targets (N, C) are such as loss and rule can learn.
 
-    Cross-entropy is defined for probabilities: of other targets it is some number, and training goes somewhere.
+    Cross-entropy is defined for probabilities: of other targets it is some number, and training goes somewhere.  So it
+    is if a rule that learns classes gets numbers.
 
     Parameters
     ----------
     net : Network
+    rule : Rule
+        A rule that cannot learn every task asks for targets of those that it learns: of classes probabilities, of
+        labels numbers from 0 to 1.
     y : array (N, C)
         The targets: under cross-entropy probabilities, in every row at least 0 and of the sum 1 up to rounding; under
         binary cross-entropy numbers from 0 to 1; under any other loss finite numbers.
@@ -171,25 +176,50 @@ def values(net: Network, y: Array) -> None:
     Examples
     --------
     >>> import numpy as np
-    >>> from nobackprop import models
-    >>> values(models.build("mlp:4", (3,), 2), np.array([[1, 0], [0.5, 0.5]]))
-    >>> values(models.build("mlp:4", (3,), 2), np.array([[1, 0], [0, 5]]))
+    >>> from nobackprop import models, rules
+    >>> net, rule = models.build("mlp:4", (3,), 2), rules.BP()
+    >>> values(net, rule, np.array([[1, 0], [0.5, 0.5]]))
+    >>> values(net, rule, np.array([[1, 0], [0, 5]]))
     Traceback (most recent call last):
     nobackprop.errors.InputError: row 1 of y is [0, 5], expected probabilities: numbers from 0 on that sum to 1
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        if _right(net, y):
-            return
-        row = next(row for row in range(len(y)) if not _right(net, y[row:row + 1]))
-    raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected "
-                     f"{VALUES.get(net.loss, 'finite numbers')}")
+    wanted = [net.loss]
+    if any(task not in rule.learns for task in TASKS):
+        wanted.append("binary_cross_entropy" if "labels" in rule.learns else PROBABLE)
+    for i, kind in enumerate(wanted):
+        with np.errstate(over="ignore", invalid="ignore"):
+            if _right(kind, y):
+                continue
+            row = next(row for row in range(len(y)) if not _right(kind, y[row:row + 1]))
+        why = f", as rule {name_of(rule)} can learn {' and '.join(rule.learns)} only" * bool(i)
+        raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected "
+                         f"{VALUES.get(kind, 'finite numbers')}{why}")
 
 
-def _right(net: Network, y: Array) -> bool:
-    """Whether the network's loss can compare outputs with these targets; a device is read once."""
-    if net.loss not in VALUES:
+def answers(y: Array, task: str) -> None:
+    """Raise InputError if the accuracy of classes is asked for, and the targets (N, C) are of another task.
+
+    Accuracy compares the largest entries of two rows, and would be some number for any rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> answers(np.array([[1, 0], [1, 1]]), "classes")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: row 1 of y is [1, 1], which is no class: expected rows of probabilities, such as \
+one-hot ones, or task='numbers' or task='labels'
+    """
+    if task == "classes" and not _right(PROBABLE, y):
+        row = next(row for row in range(len(y)) if not _right(PROBABLE, y[row:row + 1]))
+        raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, which is no class: expected rows "
+                         "of probabilities, such as one-hot ones, or task='numbers' or task='labels'")
+
+
+def _right(kind: str, y: Array) -> bool:
+    """Whether these targets are such as the loss of that name is defined for; a device is read once."""
+    if kind not in VALUES:
         return bool(array_module(y).isfinite(y).all())
-    if net.loss != PROBABLE:
+    if kind != PROBABLE:
         return bool((y.min() >= 0) & (y.max() <= 1))
     slack = max(y.shape[1], 8) * (max(FLOAT32, np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0)
     return bool((y.min() >= 0) & (abs(y.sum(-1) - 1).max() <= slack))

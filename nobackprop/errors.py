@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from numbers import Integral, Real
 
@@ -199,3 +200,31 @@ def number(name: str, value: object, kind: str = "positive", below: float = math
         came = f"{found}"
     limit = f" below {below:g}" if below < math.inf else f" up to {most:g}" if most < math.inf else ""
     raise InputError(f"{name} must be a {kind} number{limit}, got {came}")
+
+
+@contextmanager
+def carrying(name: str, measured: Callable[[], object]) -> Iterator[None]:
+    """Give an error that comes out of a `with` block, Ctrl-C included, what was reached until then, as an attribute.
+
+    Parameters
+    ----------
+    name : str
+        The name of the attribute.
+    measured : callable
+        A function without arguments that gives its value.
+
+    Examples
+    --------
+    >>> try:
+    ...     with carrying("reached", lambda: 3):
+    ...         raise RuntimeError("of a callback")
+    ... except RuntimeError as error:
+    ...     error.reached
+    3
+    """
+    try:
+        yield
+    except BaseException as error:
+        with suppress(AttributeError, TypeError):  # the few that take no attributes
+            setattr(error, name, measured())
+        raise

@@ -1,9 +1,10 @@
 """Learning: the training step that serves every rule, and the run of it over epochs."""
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from types import ModuleType
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from . import blueprint, checks, metrics, network, saving
+from . import blueprint, checks, errors, metrics, network, saving
+from . import callbacks as callback
 from .backend import Array, array_module, keep_freed_memory, open_device, to_module, to_numpy
 from .data import DATASETS, Dataset
 from .data import load as load_data
@@ -27,6 +29,7 @@ from .tree import Tree, leaves, tree_map
 from .version import __version__
 
 ALIGNMENT_SAMPLES = 256
+LOG = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint"  # the kind of file that holds a run
 augmentation = cache(parse)
 
@@ -49,8 +52,11 @@ def step(net: Network, rule: Rule, params: Tree, state: Tree, opt: Optimizer, op
         Samples (N, ...), of NumPy or CuPy.  Whether they hold NaN or infinity is not checked, as that takes time in
         every step; such numbers make the parameters NaN.  (`data.from_arrays` checks the data of a `Run`.)
     y : Array
-        Targets (N, C), one row for each sample; the target of a label is its one-hot row.  Under cross-entropy each row
-        is made of probabilities.  NumPy arrays are checked in every step, CuPy arrays in the first step only.
+        Targets (N, C), one row for each sample.  The target of a class is its one-hot row; under cross-entropy each row
+        is made of probabilities.  In a regression they are the numbers themselves, with the loss "squared"; with
+        several labels for each sample they are 0 and 1, with the loss "binary_cross_entropy".  A rule that cannot learn
+        such targets refuses them (`Rule.learns`).  NumPy arrays are checked in every step, CuPy arrays in the first
+        step only.
     rng : numpy.random.Generator
         The generator from which the rule draws what it draws anew in every step.
 
@@ -99,7 +105,8 @@ class History(list[dict[str, Any]]):
     """A list with one record, a dict, for each epoch that a run has finished.
 
     A record has "epoch" (counted from 1), "train_loss" (the mean over the epoch's samples, each measured before the
-    step that it took part in), "validation_accuracy" (from 0 to 1), and what the functions in `metrics.METRICS` give.
+    step that it took part in), "validation_accuracy" (from 0 to 1), what the functions in `metrics.METRICS` give, and
+    what callbacks record.
     In the place of the accuracy, it has "validation_r2" and "validation_mean_error" if numbers are learnt, and
     "validation_exact_match" and "validation_label_accuracy" if it is labels, see `data.tasks`.
 
@@ -146,6 +153,8 @@ class Run:
         "cpu", "cuda" or "cuda:N".
     name : str, optional
         What messages and results call the run; the rule's name if it is left out.
+    callbacks : sequence
+        What is called after every batch or every epoch, see `nobackprop.callbacks`.
 
     Attributes
     ----------
@@ -156,6 +165,8 @@ class Run:
         One record for each finished epoch.
     seconds : float
         The time that training steps took so far.
+    stopped : str
+        Why a callback has stopped the run; empty if none has.
     x, y : Array
         All training samples (N, ...) and their targets (N, C), on the device; of classes, one-hot rows.
     validation, probe : tuple of Array
@@ -180,7 +191,8 @@ class Run:
     """
 
     def __init__(self, net: Network, rule: Rule | str, data: Dataset, settings: Settings | None = None,
-                 seed: int = 0, device: str = "cpu", name: str = ""):
+                 seed: int = 0, device: str = "cpu", name: str = "", callbacks: Sequence[callback.Callback] = ()):
+        self.callbacks = callbacks
         self.rule = get(rule) if isinstance(rule, str) else rule
         checks.network_and_rule(net, self.rule)
         for what, came, kind in (("data", data, Dataset), ("settings", settings, Settings)):
@@ -224,7 +236,7 @@ class Run:
         self.validation = self._pair(data.x_validation, data.y_validation, xp)
         x, y = (array[:ALIGNMENT_SAMPLES] for array in self.validation)
         self.probe = x, y
-        self.history, self.seconds = History(), 0.0
+        self.history, self.seconds, self.stopped = History(), 0.0, ""
 
     @property
     def xp(self) -> ModuleType:
@@ -241,6 +253,20 @@ class Run:
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise InputError(f"history is {brief(records)}, expected a list with a dict for each epoch")
         self._history = records if isinstance(records, History) else History(records)
+
+    @property
+    def callbacks(self) -> tuple[callback.Callback, ...]:
+        """What is called after every batch or every epoch."""
+        return self._callbacks
+
+    @callbacks.setter
+    def callbacks(self, given: Sequence[callback.Callback]) -> None:
+        self._callbacks = callback.checked(given)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all epochs are done, or a callback has stopped the run."""
+        return bool(self.stopped) or len(self.history) >= self.settings.epochs
 
     def __repr__(self) -> str:
         epochs = f"{len(self.history)} of {self.settings.epochs} epochs"
@@ -272,6 +298,31 @@ class Run:
             there[...] = self.xp.asarray(to_numpy(array))
         tree_map(copy, tree, into)
 
+    def train(self) -> None:
+        """Train until all epochs of the settings are done, or until a callback stops the run.
+
+        Raises
+        ------
+        Diverged
+            As `epoch` raises it.
+
+        Notes
+        -----
+        If an exception ends it, such as one of a callback or that of Ctrl-C, `history` has all epochs that were
+        measured.
+
+        Examples
+        --------
+        >>> import nobackprop as nb
+        >>> data = nb.data.load("xor")
+        >>> run = Run(nb.models.build("mlp:8", data.shape, data.classes), "dfa", data, nb.Settings(epochs=2))
+        >>> run.train()
+        >>> run.ended, len(run.history)
+        (True, 2)
+        """
+        while not self.ended:
+            self.epoch()
+
     def epoch(self) -> dict[str, Any]:
         """Train for one epoch and return its record, which is also the last one of `history`.
 
@@ -279,8 +330,15 @@ class Run:
         ------
         Diverged
             If the loss of a step, anything that is learnt, or an output for the validation set is not finite.
+
+        Notes
+        -----
+        What the library measures is in `history` before a callback is called.  An error of a callback passes through.
         """
-        settings, losses = self.settings, []
+        if not self.history:
+            LOG.info("%r begins", self)
+        called, spent = callback.Round(self, len(self.history) + 1), 0.0
+        settings, losses, self.stopped = self.settings, [], ""
         for opt in self.optimizers:
             opt.lr = settings.lr * SCHEDULES[settings.schedule](len(self.history) / settings.epochs)
         opt, opt_state = self.optimizers
@@ -291,8 +349,14 @@ class Run:
                 net, (x, y) = self.net.batch(order[begin:end]), self._batch(order[begin:end])
                 tape = step(net, self.rule, self.params, self.state, opt, opt_state, x, y, self.rng)
                 losses.append(net.value(tape.output, y))
+                if called.on_batch:
+                    paused = time.perf_counter()
+                    called.after_batch(x, y, tape.output, losses[-1])
+                    spent += time.perf_counter() - paused
+                    if self.stopped:
+                        break
         loss = to_numpy(self.xp.stack(losses)).astype("float64")
-        self.seconds += time.perf_counter() - start
+        self.seconds += time.perf_counter() - start - spent
         if not np.isfinite(loss).all():
             first = int(np.flatnonzero(~np.isfinite(loss))[0])
             raise self._diverged(f"the training loss became {loss[first]}", f", step {first + 1}",
@@ -300,8 +364,13 @@ class Run:
         broken = self._broken()
         if broken:
             raise self._diverged(f"{broken} is no longer finite", "'s end")
-        record = {"epoch": len(self.history) + 1, "train_loss": float(np.average(loss, weights=np.diff(self.cuts)))}
+        mean = float(np.average(loss, weights=np.diff(self.cuts)[:len(loss)]))
+        record = {"epoch": len(self.history) + 1, "train_loss": mean}
         self.history.append(record | self._measure())
+        called.after_epoch(self.history[-1])
+        LOG.debug("%r: %s", self, self.history[-1])
+        if self.ended:
+            LOG.info("%r ended%s", self, self.stopped and f": {self.stopped}")
         return self.history[-1]
 
     def _batch(self, rows: np.ndarray) -> tuple[Array, Array]:
@@ -327,12 +396,14 @@ class Run:
     def _diverged(self, what: str, when: str, moved: bool = True) -> Diverged:
         """The error that says what is not finite, when, and why, as far as it is known; `moved` says after a step."""
         spoilt = [part for part in ("x_train", "x_validation") if not np.isfinite(getattr(self.data, part)).all()]
-        return Diverged(f"rule {self.name}, seed {self.seed}: {what} at epoch {len(self.history) + 1}{when}; " + (
+        error = Diverged(f"rule {self.name}, seed {self.seed}: {what} at epoch {len(self.history) + 1}{when}; " + (
             f"{' and '.join(spoilt)} of {self.data.name} hold{'s' * (len(spoilt) == 1)} numbers that are not finite"
             if spoilt else "the network's first outputs are too large already" if not moved
             else f"lr times weight_decay is {self.settings.lr * self.settings.weight_decay:g}, try less than 1"
             if self.settings.lr * self.settings.weight_decay >= 1
             else f"try a learning rate below {self.settings.lr:g}"))
+        LOG.warning("%s", error)
+        return error
 
     def _measure(self) -> dict[str, Any]:
         """What an epoch's record says besides the training loss."""
@@ -422,15 +493,18 @@ class Run:
 
         Notes
         -----
-        A checkpoint belongs between epochs.  If an epoch was interrupted, load the last checkpoint.
+        A checkpoint belongs between epochs.  If an epoch was interrupted, load the last checkpoint.  What callbacks
+        have recorded is in it; the callbacks are not.
         """
         header = {
             "nobackprop": __version__, "network": blueprint.draw(self.net), "rule": describe(self.rule),
             "name": self.name, "seed": self.seed, "settings": asdict(self.settings), "data": self.data.name,
             "fingerprint": self.data.fingerprint, "history": list(self.history), "seconds": self.seconds,
+            "stopped": self.stopped,
             "generators": [rng.bit_generator.state for rng in (self.rng, self.draw_augment)],
             "steps": [opt.steps for opt in self.optimizers]}
         saving.write(path, CHECKPOINT, header, self._learnt(to_numpy))
+        LOG.info("%r: wrote the checkpoint %s", self, path)
 
     def _learnt(self, f: Callable[[Array], Any]) -> dict[str, Tree]:
         """Everything that training changes in place, with f of each array: params, state and optimisers' memories."""
@@ -440,7 +514,7 @@ class Run:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], data: Dataset | str | None = None, net: Network | None = None,
-             rule: Rule | str | None = None, device: str = "cpu") -> Run:
+             rule: Rule | str | None = None, device: str = "cpu", callbacks: Sequence[callback.Callback] = ()) -> Run:
         """Read a checkpoint that `save` wrote, and return a run that goes on from there, bit for bit.
 
         Parameters
@@ -456,6 +530,8 @@ class Run:
             unless its code has run in this process already: a file never makes code run.
         device : str
             "cpu", "cuda" or "cuda:N".
+        callbacks : sequence
+            As for a new run: a file holds no callbacks.
 
         Returns
         -------
@@ -490,7 +566,8 @@ class Run:
                     raise InputError(f"it is of another data set than the library's own '{of}': pass it as data=..."
                                      if came == found.fingerprint and data is None
                                      else f"it is of another {what} than the one given")
-            run = cls(net, rule, found, Settings(**header["settings"]), header["seed"], device, header["name"])
+            run = cls(net, rule, found, Settings(**header["settings"]), header["seed"], device, header["name"],
+                      callbacks)
             run._restore(header, trees)
             return run
         except (InputError, KeyError, TypeError, ValueError) as error:
@@ -506,6 +583,7 @@ class Run:
         for rng, state in zip((self.rng, self.draw_augment), header["generators"], strict=True):
             rng.bit_generator.state = state
         self.history, self.seconds = History(header["history"]), float(header["seconds"])
+        self.stopped = str(header.get("stopped", ""))
 
     def _pair(self, x: Array, targets: Array, xp: ModuleType) -> tuple[Array, Array]:
         """Inputs and the rows of their targets, of the network's dtype, on its device."""
@@ -541,7 +619,7 @@ def cuts(samples: int, batch_size: int, least: int = 1) -> list[int]:
 
 
 def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None = None, seed: int = 0,
-        device: str = "cpu", on_epoch: Callable[[dict[str, Any]], object] | None = None) -> Run:
+        device: str = "cpu", callbacks: Sequence[callback.Callback] = ()) -> Run:
     """Train a network under one rule for all epochs of the settings, and return the run.
 
     Parameters
@@ -559,8 +637,8 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
         All that is drawn at random comes from it: the same seed gives the same numbers again.
     device : str
         "cpu", "cuda" or "cuda:N".
-    on_epoch : callable, optional
-        Called after every epoch with the epoch's record, for example `print`; nothing is called if it is left out.
+    callbacks : sequence
+        What is called after every batch or every epoch, to record, to stop or to save; see `nobackprop.callbacks`.
 
     Returns
     -------
@@ -574,6 +652,10 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
     Diverged
         If the loss, the parameters or the state are no longer finite numbers.
 
+    Notes
+    -----
+    An error that ends it, such as one of a callback or that of Ctrl-C, has the run so far as its attribute `run`.
+
     Examples
     --------
     >>> import nobackprop as nb
@@ -583,14 +665,52 @@ def fit(net: Network, rule: Rule | str, data: Dataset, settings: Settings | None
     >>> [record["epoch"] for record in run.history], run.test_accuracy() > 0.5
     ([1, 2, 3], True)
     """
-    if on_epoch is not None and not callable(on_epoch):
-        raise InputError(f"on_epoch is {brief(on_epoch)}, expected a function of an epoch's record, such as print")
-    run = Run(net, rule, data, settings, seed, device)
-    for _ in range(run.settings.epochs):
-        record = run.epoch()
-        if on_epoch is not None:
-            on_epoch(record)
+    run = Run(net, rule, data, settings, seed, device, callbacks=callbacks)
+    with errors.carrying("run", lambda: run):
+        run.train()
     return run
+
+
+def signals(run: metrics.Measurable, x: Any = None, y: Any = None) -> list[metrics.Received]:
+    """Return what each block receives under a run's rule, beside what backpropagation would send it.
+
+    Parameters
+    ----------
+    run : Run or callbacks.Moment
+        The run as it is now; nothing of it changes.
+    x, y : Array, optional
+        Samples (N, ...), standardised as those of the run's data set are, and their targets (N, C).  If they are left
+        out: the run's probe, on which alignment is measured.
+
+    Returns
+    -------
+    list of metrics.Received
+        One for each block, from the input up: `sent`, `backprop`, and how they compare, `cosine` and `ratio`.
+
+    Raises
+    ------
+    InputError
+        If x and y do not fit the network, or if only one of them came.
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> run = nb.Run(nb.models.build("mlp:8,8", data.shape, data.classes), "dfa", data)
+    >>> found = nb.signals(run, run.x[:5], run.y[:5])
+    >>> [one.sent.shape for one in found], round(found[-1].cosine, 3)
+    ([(5, 8), (5, 8), (5, 4)], 1.0)
+    """
+    if x is None and y is None:
+        x, y = run.probe
+    checks.arrays(x, y)
+    shapes = checks.init(run.net, np.random.default_rng(0), x.shape[1:])[1]
+    checks.targets(y, (len(x), *shapes[-1]))
+    checks.values(run.net, run.rule, y)
+    samples, rows = run.probe
+    xp = array_module(samples)
+    return metrics.received(run.net, run.rule, run.params, run.state, xp.asarray(x).astype(samples.dtype),
+                            xp.asarray(y).astype(rows.dtype))
 
 
 def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 256,
@@ -651,10 +771,11 @@ def evaluate(net: Network, params: Tree, x: Array, y: Array, batch_size: int = 2
             a, y_part = rule.predict(net, params, x[i:i + batch_size]), y[i:i + batch_size]
             if not i:
                 checks.targets(y, (len(y), *a.shape[1:]))
-                checks.values(net, y)
+                checks.values(net, PLAIN, y)
                 if task == "classes" and a.shape[1] < 2:
                     raise InputError("y has one class only, of which every answer would be right: expected 2 or more, "
                                      "or task='numbers'")
+                checks.answers(y, task)
             outputs.append(to_numpy(a))
             loss += float(net.value(a, y_part)) * len(a) if np.isfinite(outputs[-1]).all() else float("nan")
     with np.errstate(over="ignore", invalid="ignore"):

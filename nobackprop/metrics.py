@@ -208,6 +208,99 @@ def signals(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Ar
     return [None if one is None or one.at_a else one.delta for one in heard(net, rule, params, state, x, y)]
 
 
+class Received(NamedTuple):
+    """What a block receives under a rule, beside what backpropagation would send to the same place.
+
+    Parameters
+    ----------
+    sent : Array or None
+        The rule's error signal, (N, ...); None if the rule sends the block none.
+    backprop : Array
+        That of backpropagation, with the same weights and the same samples; None if the block has no activation to
+        which it could be sent.
+    at_a : bool
+        Whether both are derivatives at the input a of the block's activation, as under rules that leave out f' on the
+        way; if not, they are derivatives at the block's output h.
+
+    Examples
+    --------
+    >>> one = Received(np.array([[3.0, 4.0]]), np.array([[0.0, 2.0]]), False)
+    >>> one.cosine, one.ratio
+    (0.8, 2.5)
+    """
+
+    sent: Array | None
+    backprop: Array | None
+    at_a: bool
+
+    @property
+    def cosine(self) -> float | None:
+        """The cosine of the two, as a mean over the samples, see `cosine`; None if there is none."""
+        return _number(self.sent, self.backprop)
+
+    @property
+    def ratio(self) -> float | None:
+        """The length of what is sent over that of backpropagation, of all samples together; None if there is none."""
+        if self.sent is None or self.backprop is None:
+            return None
+        ours, true = (float((array.astype("float64")**2).sum())**0.5 for array in (self.sent, self.backprop))
+        return ours / true if true > 0 else None
+
+
+def received(net: Network, rule: Rule, params: Tree, state: Tree, x: Array, y: Array) -> list[Received]:
+    """Return what every block receives under a rule, beside what backpropagation would send it, for one batch.
+
+    Parameters
+    ----------
+    net, rule, params, state, x, y
+        As in `heard`.
+
+    Returns
+    -------
+    list of Received
+        One for each block, from the input up.  The pass is that of `alignment`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop import models, network
+    >>> from nobackprop.rules import get
+    >>> net = models.build("mlp:4", (3,), 2)
+    >>> params, _ = network.init(net, np.random.default_rng(0), (3,))
+    >>> [one.cosine is not None for one in received(net, get("bp"), params, None, np.ones((7, 3)), np.eye(2)[[0] * 7])]
+    [True, True]
+    """
+    found = []
+    for block, cache, u, v in _beside(net, rule, params, state, x, y):
+        at_a = u is not None and u.at_a
+        found.append(Received(None if u is None else u.delta, at_activation(block, cache, v) if at_a else v, at_a))
+    return found
+
+
+def _beside(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
+            y: Array) -> list[tuple[Layer, Any, Heard | None, Array | None]]:
+    """Each block with its cache, the rule's signal, and that of BP at the block's output."""
+    tape = BP().forward(net, params, None, x, np.random.default_rng(0))
+    ours, true = heard(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
+    return list(zip(net, tape.caches, ours, true, strict=True))
+
+
+def at_activation(block: Layer, cache: Any, delta: Array | None) -> Array | None:
+    """Return a signal at the input of the activation in which a block ends; None if it ends in none, or of None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> block = Activation("tanh")
+    >>> h, cache = block.forward(None, np.array([[0.5]]))
+    >>> at_activation(block, cache, np.array([[2.0]])).tolist() == (2 * (1 - h**2)).tolist()
+    True
+    """
+    while isinstance(block, Sequential) and block.layers:
+        block, cache = block.layers[-1], cache[-1]
+    return block.backward(None, cache, delta)[0] if isinstance(block, Activation) and delta is not None else None
+
+
 def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
               y: Array) -> dict[str, list[float | None]]:
     """Measure how a rule's error signals align with those of BP on one batch, for each hidden block.
@@ -248,19 +341,12 @@ def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
     >>> {name: [round(value, 6) for value in values] for name, values in found.items()}
     {'alignment': [1.0], 'alignment_at_a': [1.0]}
     """
-    tape = BP().forward(net, params, None, x, np.random.default_rng(0))
-    ours, true = heard(net, rule, params, state, x, y), signals(net, BP(), params, None, x, y)
     result: dict[str, list[float | None]] = {"alignment": [], "alignment_at_a": []}
-    for last, cache, u, v in zip(net[:-1], tape.caches, ours, true, strict=False):
+    for block, cache, u, v in _beside(net, rule, params, state, x, y)[:-1]:
         at_h = None if u is None or u.at_a else u.delta
+        at_a = u.delta if u is not None and u.at_a else at_activation(block, cache, at_h)
         result["alignment"].append(_number(at_h, v))
-        while isinstance(last, Sequential) and last.layers:
-            last, cache = last.layers[-1], cache[-1]
-        if isinstance(last, Activation):
-            ours_at_a, true_at_a = (None if d is None else last.backward(None, cache, d)[0] for d in (at_h, v))
-            result["alignment_at_a"].append(_number(u.delta if u is not None and u.at_a else ours_at_a, true_at_a))
-        else:
-            result["alignment_at_a"].append(None)
+        result["alignment_at_a"].append(_number(at_a, at_activation(block, cache, v)))
     return result
 
 

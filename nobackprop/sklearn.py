@@ -138,7 +138,7 @@ class Learning(Run):
         return {}
 
 
-class _Estimator(BaseEstimator):  # type: ignore[misc]
+class _Estimator(BaseEstimator):  # type: ignore[misc,unused-ignore]
     """What both estimators share: their parameters, and the loop over epochs."""
 
     _run: Learning
@@ -333,7 +333,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
                          task=run.data.task, **shift)
 
 
-class BackpropFreeClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
+class BackpropFreeClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc,unused-ignore]
     """A fully connected network that learns classes, or labels of which each is yes or no, by a rule of this library.
 
     Parameters
@@ -483,7 +483,7 @@ class BackpropFreeClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         return float(np.average(right.reshape(len(rows), -1).all(1), weights=weights))
 
 
-class BackpropFreeRegressor(RegressorMixin, MultiOutputMixin, _Estimator):  # type: ignore[misc]
+class BackpropFreeRegressor(RegressorMixin, MultiOutputMixin, _Estimator):  # type: ignore[misc,unused-ignore]
     """A fully connected network that learns one or several numbers for each sample by a rule of this library.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from networks import Case
 
-from nobackprop import checks, learn, models, network, rules
+from nobackprop import checks, learn, models, network, rules, writers
 from nobackprop.data import from_arrays
 from nobackprop.errors import InputError
 from nobackprop.learn import Run, Settings
@@ -158,14 +158,16 @@ def test_probabilities_are_right_up_to_rounding(classes, dtype, given):
     p /= p.sum(1, keepdims=True, dtype=dtype)
     net = models.build("mlp:4", (5,), classes)
     for y in (p.astype(given), (0.9 * np.eye(classes)[rng.integers(classes, size=64)] + 0.1 / classes).astype(dtype)):
-        checks.values(net, y)
+        checks.values(net, RULES["bp"], y)
 
 
 @pytest.mark.parametrize("y", [-5.0, 0.0, 1e60])
 def test_the_squared_loss_is_of_any_finite_numbers(y):
     case = Stepped("bp", loss="squared")
     case.step(y=np.full((7, 3), y))
-    learn.evaluate(case.net, case.params, case.x, np.full((7, 3), y))
+    learn.evaluate(case.net, case.params, case.x, np.full((7, 3), y), task="numbers")
+    with pytest.raises(InputError, match="^row 0 of y is .*, which is no class: expected .* or task='numbers'"):
+        learn.evaluate(case.net, case.params, case.x, np.full((7, 3), y))
     for wrong in (np.nan, np.inf, -np.inf):
         sentence = r"^row 2 of y is \[.*, expected finite numbers$"
         case.refuses(sentence, y=spoilt(case.y, wrong))
@@ -177,7 +179,7 @@ def test_a_run_looks_at_no_targets_again(monkeypatch):
     """It has made them itself, of labels."""
     run = Run(NET, "bp", tiny(), Settings(batch_size=5))
     asked, values = [], checks.values
-    monkeypatch.setattr(checks, "values", lambda net, y: asked.append(len(y)) or values(net, y))
+    monkeypatch.setattr(checks, "values", lambda net, rule, y: asked.append(len(y)) or values(net, rule, y))
     run.epoch()
     assert asked == [6]  # those of the validation set
 
@@ -370,16 +372,17 @@ def test_a_run_is_called_by_a_text(name):
         Run(NET, "bp", tiny(), name=name)
 
 
-@pytest.mark.parametrize("wrong", [3, "print", [print], {"epoch": 1}], ids=repr)
+@pytest.mark.parametrize("wrong", [3, "print", print, ["print"], [writers.CSV], [{"epoch": 1}]], ids=str)
 def test_what_is_called_after_an_epoch_is_a_function(wrong):
     """It is said before the first epoch, and not after it."""
-    with pytest.raises(InputError, match="^on_epoch is .*, expected a function of an epoch's record"):
-        learn.fit(NET, "bp", None, on_epoch=wrong)
+    with pytest.raises(InputError, match="^callbacks (is|holds) .*, expected a"):
+        learn.fit(NET, "bp", None, callbacks=wrong)
 
 
 def test_nothing_need_be_called_after_an_epoch():
     seen = []
-    runs = [learn.fit(NET, "bp", tiny(), Settings(epochs=2), on_epoch=call) for call in (None, seen.append)]
+    runs = [learn.fit(NET, "bp", tiny(), Settings(epochs=2), callbacks=call)
+            for call in ((), [lambda now: seen.append(dict(now.record))])]
     assert runs[0].history == runs[1].history == seen
 
 
@@ -539,3 +542,58 @@ def test_a_draw_that_is_not_finite_is_refused_before_training():
     for number in (np.nan, np.inf):
         with pytest.raises(InputError, match="^draw returned an array with NaN or infinity, expected finite floats"):
             Run(NET, rules.DFA(draw=lambda rng, shape, number=number: np.full(shape, number)), tiny())
+
+
+# ---------------------------------------------------------------- the task, of which a step knows the targets alone
+
+
+NUMBERS, LABELS = np.linspace(-2, 2, 21).reshape(7, 3), np.arange(21).reshape(7, 3) % 2
+
+
+def stepped(name, y, loss):
+    """One training step on targets of some task; gives what it has moved."""
+    rule, rng = RULES[name], np.random.default_rng(0)
+    net = models.build("mlp:6,6", (4,), y.shape[1], "sigmoid", loss)
+    params, shapes = network.init(net, rng, (4,))
+    state = rule.init(rng, net, params, shapes)
+    opt, opt_state = (bind("sgd", tree, 0.1) for tree in (params, state))
+    before = copy.deepcopy([params, state])
+    try:
+        learn.step(net, rule, params, state, opt, opt_state, rng.normal(size=(7, 4)), y, rng)
+    finally:
+        moved = [not np.array_equal(a, b) for (_, a), (_, b) in zip(leaves(before), leaves([params, state]))]
+    return moved
+
+
+@pytest.mark.parametrize("y, loss, task", [(NUMBERS, "squared", "numbers"), (LABELS, "binary_cross_entropy", "labels"),
+                                           (NUMBERS[:, :1], "squared", "numbers")], ids=["numbers", "labels", "one"])
+@pytest.mark.parametrize("name", RULES)
+def test_a_step_learns_what_the_rule_can_learn_and_refuses_the_rest(name, y, loss, task):
+    """As a `Run` does, which knows the task."""
+    if task in RULES[name].learns and not (y.shape[1] == 1 and name in ("sim", "predsim")):
+        assert any(stepped(name, y, loss))
+    else:
+        with pytest.raises(InputError, match=f"rule {name} can learn .* only$|at least 2 outputs, got 1$"):
+            stepped(name, y, loss)
+
+
+def test_targets_that_a_rule_cannot_learn_are_refused_in_any_step():
+    rule, rng, net = RULES["ff"], np.random.default_rng(0), models.build("mlp:6", (4,), 3, "relu", "squared")
+    params, shapes = network.init(net, rng, (4,))
+    state = rule.init(rng, net, params, shapes)
+    opt, opt_state = (bind("sgd", tree, 0.1) for tree in (params, state))
+    learn.step(net, rule, params, state, opt, opt_state, np.ones((7, 4)), np.eye(3)[np.arange(7) % 3], rng)
+    before = copy.deepcopy(params)
+    with pytest.raises(InputError, match="^row 0 of y is .*, as rule ff can learn classes only$"):
+        learn.step(net, rule, params, state, opt, opt_state, np.ones((7, 4)), NUMBERS, rng)
+    for (_, a), (_, b) in zip(leaves(before), leaves(params), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_accuracy_of_labels_is_not_that_of_classes():
+    net = models.build("mlp:6", (4,), 3, "relu", "binary_cross_entropy")
+    params, _ = network.init(net, np.random.default_rng(0), (4,))
+    assert set(learn.evaluate(net, params, np.ones((7, 4)), LABELS, task="labels")) == {
+        "exact_match", "label_accuracy", "loss"}
+    with pytest.raises(InputError, match="which is no class: expected .* or task='labels'$"):
+        learn.evaluate(net, params, np.ones((7, 4)), LABELS)

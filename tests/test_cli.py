@@ -436,7 +436,7 @@ def test_a_closed_descriptor_is_given_to_no_file(place):
 def test_compare_prints_settings_table_and_paths_and_draws(command):
     code, out, err = command("compare", *TINY, "--rules", "bp,las", "--model", "mlp:8,8")
     assert code == 0
-    settings, table, paths = re.split(r"\n\ntest accuracy.*\n.*\n\n|\n\n", out)
+    settings, table, paths = re.split(r"\n\ntest accuracy(?:.*\n)+?\n|\n\n", out)
     assert "rules         bp, las\nseeds         0\nmodel         mlp:8,8\n" in settings
     assert settings.endswith("out           runs/digits-001")
     head, bp, las = table.splitlines()

@@ -24,6 +24,7 @@ from records import without_seconds
 
 import nobackprop
 from nobackprop import cli
+from nobackprop.callbacks import Moment
 from nobackprop.cli.ends import Ended, listening
 from nobackprop.data import load
 from nobackprop.errors import InputError
@@ -140,13 +141,13 @@ def test_an_epoch_that_was_measured_in_part_is_not_recorded(monkeypatch):
     data, config = load("xor"), resolve("xor", ["bp"], overrides={"epochs": 3})
     calls = []
 
-    def measure(run: Run) -> dict[str, Any]:
-        calls.append(run)
+    def measure(now: Moment) -> dict[str, Any]:
+        calls.append(now)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return {"also": [np.nan, 1.0], "number": len(run.history)}
+        return {"also": [np.nan, 1.0], "number": len(now.history)}
 
-    jobs = [Job(trial(config, "bp", data.shape, data.classes), data, 0, measure=measure, extra={"lr": 3})]
+    jobs = [Job(trial(config, "bp", data.shape, data.classes), data, 0, callbacks=[measure], extra={"lr": 3})]
     found = {"config": config, "environment": {}, "runs": []}
     with pytest.raises(KeyboardInterrupt), claim("o", "xor") as folder:
         train(jobs, found, folder, checkpoint=Every(epochs=1))

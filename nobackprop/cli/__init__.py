@@ -7,6 +7,7 @@ needs is imported when it runs, so that `nobackprop rules` does not wait for mat
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from .. import __version__
@@ -27,6 +28,7 @@ from . import (
     theorems,
     train,
 )
+from .completion import complete
 from .ends import exit_code
 from .options import Parser
 from .output import drop_what_is_buffered, one_line, open_descriptors, say, tell
@@ -43,7 +45,10 @@ examples:
   nobackprop check-rule ./mine.py:MyRule               is it a sound one?
   nobackprop models --show conv3                       a network, block by block
   nobackprop plot runs/digits-001/results.json         the figure again
+  nobackprop bench --rule las                          how long a step takes
 `nobackprop COMMAND --help` lists the options of a command.
+Completion in a shell: pip install 'nobackprop[completion]', and once in each
+shell: eval "$(register-python-argcomplete nobackprop)"
 """
 
 
@@ -91,6 +96,8 @@ def main(argv: list[str] | None = None) -> int:
 def _run(argv: list[str]) -> int:
     """Run the command that the first word names."""
     parser, commands = parsers()
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks what could be typed next
+        complete(parser, commands)
     try:
         if argv and argv[0] in commands:
             args = commands[argv[0]].parse(argv[1:])

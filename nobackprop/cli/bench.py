@@ -6,8 +6,8 @@ import json
 
 from ..errors import InputError
 from ..optim import OPTIMIZERS
-from .options import Parser, count, machine_options, rule
-from .output import say, tell
+from .options import Parser, count, data, machine_options, rule
+from .output import say, show, tell
 
 SUMMARY = "measure how long a training step takes"
 
@@ -23,8 +23,8 @@ def add_options(parser: Parser) -> None:
     5
     """
     parser.add_argument("--model", default="mlp:1024,1024", help="the network; default: %(default)s")
-    parser.add_argument("--data", default="mnist", metavar="NAME",
-                        help="the data set whose shape the inputs have; default: %(default)s")
+    parser.add_argument("--data", type=data, default="mnist", metavar="NAME",
+                        help="the data set, or the file of your own, whose shape the inputs have; default: %(default)s")
     parser.add_argument("--rule", type=rule, default="bp", help="the learning rule; default: %(default)s")
     parser.add_argument("--batch-size", type=count, default=64, metavar="N",
                         help="samples in a step; default: %(default)s")
@@ -59,7 +59,10 @@ def run(args: argparse.Namespace) -> int:
     result = measure(model=args.model, data=args.data, rule=args.rule, batch_size=args.batch_size,
                      optimizer=args.optimizer, device=args.device, threads=args.threads, steps=args.steps,
                      against=args.against)
-    say(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else describe(result))
+    if args.json:
+        say(json.dumps(strict(result), indent=1, allow_nan=False))
+    else:
+        show(describe(result))
     return 0
 
 
@@ -82,7 +85,10 @@ def pipeline(args: argparse.Namespace) -> int:
         figures.check_ending(args.figure)
     result = throughput.measure(args.model, args.data, args.rule, args.batch_size, args.optimizer, args.device,
                                 args.pipeline, args.threads, args.steps)
-    say(json.dumps(strict(result), indent=1, allow_nan=False) if args.json else throughput.describe(result))
+    if args.json:
+        say(json.dumps(strict(result), indent=1, allow_nan=False))
+    else:
+        show(throughput.describe(result))
     if args.figure is not None:
         figures.write(throughput.draw(result), args.figure)
         tell(f"wrote {args.figure}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 import argparse
 
 from .options import Parser, rule
-from .output import say
+from .output import say, width
+from .output import show as show_text
 
 SUMMARY = "hold a rule of your own to what holds of all rules, and show what it reads"
 
@@ -29,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     --------
     >>> from nobackprop.cli import main
     >>> main(["check-rule", "dfa"])  # doctest: +ELLIPSIS
-    dfa: Direct feedback alignment carries the error directly from the output to ...
+    dfa: Direct feedback alignment carries the error directly from the output to
+    each hidden block (Nokland 2016).
     <BLANKLINE>
     ok    gradients have the shapes of what they move
     ...
@@ -41,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     the_rule = get(args.rule)
     found = check(the_rule)
-    say(describe(args.rule, the_rule, found))
+    show_text(describe(args.rule, the_rule, found))
     if not any(found.values()):  # what a rule reads is measured only of one that keeps to the form
-        say(f"\n{show({args.rule: the_rule})}")
+        say(f"\n{show({args.rule: the_rule}, width())}")
     return int(any(found.values()))

@@ -12,8 +12,8 @@ from ..errors import InputError
 from ..experiments import RULES, SEEDS
 from ..settings import NAMES, NetworkSettings, Settings
 from .ends import listening
-from .options import READERS, Parser, count, data_options, machine_options, one_value, rules, seeds
-from .output import say
+from .options import READERS, Parser, count, data, data_options, machine_options, one_value, rules, seeds
+from .output import say, tell
 from .running import carry_out, check_typed, running_options
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def training_options(parser: Parser) -> None:
     >>> parser.parse(["--batch-size", "32"]).batch_size
     32
     """
-    parser.add_argument("--data", default="digits", metavar="NAME",
+    parser.add_argument("--data", type=data, default="digits", metavar="NAME",
                         help="see nobackprop datasets; or your own FILE.csv, FILE.npz, or FOLDER with a folder of "
                              "images for each class; default: %(default)s")
     parser.add_argument("--target", metavar="COLUMN",
@@ -106,10 +106,12 @@ def compare(args: argparse.Namespace, command: str) -> int:
         if given and not is_own(args.data):
             raise InputError(f"--{next(iter(given))} is for data of your own, expected --data FILE.csv, FILE.npz or "
                              f"FOLDER with it, got '{args.data}'")
-        data = args.data + "".join(f":{key}={value}" for key, value in given.items())
-        config = resolve(data, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
+        which = args.data + "".join(f":{key}={value}" for key, value in given.items())
+        config = resolve(which, args.rules or RULES, args.seeds, overrides, args.device, args.threads)
         comparison = Comparison(config, args.data_dir, args.download, command)
         with claim(args.out, called(args.data)) as folder:
+            if not args.rules:
+                tell(f"no --rules: these {len(RULES)} are compared; for others: --rules bp,dfa (see nobackprop rules)")
             return _show(comparison, folder, args, command)
 
 

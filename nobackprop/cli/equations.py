@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 
 from .options import Parser
-from .output import say
+from .output import show as show_text
 
 SUMMARY = "say where the papers' equations are in the code"
 
@@ -35,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..studies.equations import show
 
-    say(show(args.paper, args.number))
+    show_text(show(args.paper, args.number))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 
 from .options import Parser, rule
-from .output import say
+from .output import say, width
 
 SUMMARY = "show what each rule reads: weight transport, locking, pairing"
 
@@ -34,5 +34,5 @@ def run(args: argparse.Namespace) -> int:
     from ..rules import RULES, get
     from ..studies.locality.pages import show
 
-    say(show({name: get(name) for name in args.rules} or RULES))
+    say(show({name: get(name) for name in args.rules} or RULES, width()))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from .options import Parser, count, rule
+from .options import Parser, count, data, rule
 from .output import say, tell
 
 SUMMARY = "count and measure what a step stores under backpropagation and under sharing"
@@ -21,8 +21,8 @@ def add_options(parser: Parser) -> None:
     3
     """
     parser.add_argument("--model", default="resnet18", help="the network; default: %(default)s")
-    parser.add_argument("--data", default="cifar-10", metavar="NAME",
-                        help="the data set whose shape the inputs have; default: %(default)s")
+    parser.add_argument("--data", type=data, default="cifar-10", metavar="NAME",
+                        help="the data set, or the file of your own, whose shape the inputs have; default: %(default)s")
     parser.add_argument("--rule", type=rule, default="asap",
                         help="the rule that shares, as or asap; default: %(default)s")
     parser.add_argument("--k", type=count, metavar="N", help="the number of layers that share, in addition to 2 and 4")

@@ -6,8 +6,8 @@ from dataclasses import Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .options import Parser
-from .output import say, show_list
+from .options import Parser, data
+from .output import say, show_list, width
 
 if TYPE_CHECKING:
     from ..layers import Layer
@@ -28,8 +28,9 @@ def add_options(parser: Parser) -> None:
     """
     parser.add_argument("--show", metavar="MODEL", help="show the blocks of this network: a name of the list, a file "
                                                         "of a trained network, or ./FILE.py:FUNCTION")
-    parser.add_argument("--data", metavar="NAME", help="the data set whose shape the inputs have; default: the first "
-                                                       f"of {', '.join(USUAL)} that the network takes")
+    parser.add_argument("--data", type=data, metavar="NAME",
+                        help="the data set, or the file of your own, whose shape the inputs have; default: the first "
+                             f"of {', '.join(USUAL)} that the network takes")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,15 +47,15 @@ def run(args: argparse.Namespace) -> int:
     from ..models import MODELS
 
     if args.show is not None:
-        say(show(args.show, args.data))
+        say(show(args.show, args.data, width()))
         return 0
     if args.data is not None:
         raise InputError("--data says for which samples --show shows a network: expected both or none")
     return show_list({name: model.summary for name, model in MODELS.items()})
 
 
-def show(model: str, data: str | None) -> str:
-    """Return the blocks of a network with shapes and numbers of parameters, in lines of 80 letters or fewer.
+def show(model: str, data: str | None, width: int = 80) -> str:
+    """Return the blocks of a network with shapes and numbers of parameters, in lines of `width` letters or fewer.
 
     Examples
     --------
@@ -68,18 +69,16 @@ def show(model: str, data: str | None) -> str:
     """
     import numpy as np
 
-    from ..data import DATASETS
-    from ..errors import check_name
+    from ..data import source
     from ..metrics import size
     from ..models import build
     from ..network import init
     from ..studies.text import fold
 
-    if data is not None:
-        check_name("data set", data, DATASETS)
     tried = USUAL if data is None else (data,)
     for name in tried:
-        shape, classes = DATASETS[name].sizes()
+        known = source(name)
+        shape, classes = known.sizes()
         try:
             net = build(model, shape, classes)
             break
@@ -93,10 +92,11 @@ def show(model: str, data: str | None) -> str:
     head = ("block", "output", "parameters", "layers")
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(3)]
     before = sum(widths) + 6
-    lines = [f"{model} for {name}: samples of shape {by(shape)}, {classes} classes", ""]
+    outputs = f"{classes} {known.task if classes > 1 else known.task[:-1]}"
+    lines = [f"{model} for {name}: samples of shape {by(shape)}, {outputs}", ""]
     for row in [head, *rows, ("all", "", f"{total:,}", "")]:
         cells = f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}"
-        first, *more = fold(row[3], 80 - before) or [""]
+        first, *more = fold(row[3], width - before) or [""]
         lines += [f"{cells}  {first}".rstrip(), *(" " * before + line for line in more)]
     return "\n".join(lines)
 

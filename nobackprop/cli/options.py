@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from ..errors import unknown
@@ -49,17 +51,31 @@ class Parser(argparse.ArgumentParser):
         """What argparse prints by itself: its help and the version."""
         say(message, end="")
 
+    def _joined(self, argv: list[str]) -> list[str]:
+        """Join an option and a value that begins with a minus, which argparse would take for another option."""
+        taking = {name for action in self._actions if action.nargs is None for name in action.option_strings}
+        joined: list[str] = []
+        for word in argv:
+            if (joined and joined[-1] in taking and re.match(r"-[^-]", word)
+                    and word not in self._option_string_actions):
+                joined[-1] = f"{joined[-1]}={word}"
+            else:
+                joined.append(word)
+        return joined
+
     def parse(self, argv: list[str]) -> argparse.Namespace:
         """Return the arguments; exit with 2 if one of them is not known, or if a list is given in two parts.
 
         Of any other option that is there twice the last value holds, as scripts rely on it.
         """
-        args, rest = self.parse_known_args(argv)
+        for word, value in zip(argv, [*argv[1:], ""]):
+            name, _, joined = word.partition("=")
+            if name in self.elsewhere:
+                self.error(self.elsewhere[name].format(joined or value))
+        args, rest = self.parse_known_args(self._joined(argv))
         typed = [word.partition("=")[0] for word in argv]
         if rest and rest[0].startswith("--") and rest[0] != "--":
-            name, _, value = rest[0].partition("=")
-            if name in self.elsewhere:
-                self.error(self.elsewhere[name].format(value or "".join(rest[1:2])))
+            name = rest[0].partition("=")[0]
             # --help, which every command has, would be the nearest of a list of one
             self.error(str(unknown("option", name, self.options)) if len(self.options) > 1
                        else f"unknown option '{name}': this command has no options")
@@ -218,6 +234,30 @@ def rule(text: str) -> str:
         several = ",".join(part.strip() for part in text.split(",") if part.strip())
         raise argparse.ArgumentTypeError(f"got '{text}', expected one rule; this trains under several: "
                                          f"nobackprop compare --rules {several}")
+    return text
+
+
+def data(text: str) -> str:
+    """Read the name of one data set.
+
+    Raises argparse.ArgumentTypeError, whose sentence the parser prints, if there are several.
+
+    Examples
+    --------
+    >>> data("digits")
+    'digits'
+    >>> data("digits,xor")
+    Traceback (most recent call last):
+    argparse.ArgumentTypeError: got 'digits,xor', expected one data set; run the command once for each: --data digits, \
+then --data xor
+    """
+    from ..data import DATASETS
+    from ..data.own import is_own
+
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and not Path(text).exists() and all(part in DATASETS or is_own(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"got '{text}', expected one data set; run the command once for each: "
+                                         f"{', then '.join(f'--data {part}' for part in parts)}")
     return text
 
 

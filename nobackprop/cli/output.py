@@ -4,6 +4,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import sys
 from contextlib import suppress
 
@@ -95,8 +96,37 @@ def drop_what_is_buffered() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def width() -> int:
+    """Return how many letters a line has: 80, or more if stdout is a terminal that is wider.
+
+    What goes to a pipe or a file has lines of 80 letters on every machine.
+
+    Examples
+    --------
+    >>> width() >= 80
+    True
+    """
+    if sys.stdout is None or not sys.stdout.isatty():
+        return 80
+    return max(80, shutil.get_terminal_size().columns)
+
+
+def show(text: str) -> None:
+    """Print a text to stdout whose long lines are folded to `width`.
+
+    Examples
+    --------
+    >>> show("word " * 20)
+    word word word word word word word word word word word word word word word word
+    word word word word
+    """
+    from ..studies.text import fit
+
+    say(fit(text, width()))
+
+
 def show_list(summaries: dict[str, str]) -> int:
-    """Print for each name what it is, in lines of 80 letters or fewer, and return the exit code 0.
+    """Print for each name what it is, in lines of `width` letters or fewer, and return the exit code 0.
 
     Examples
     --------
@@ -107,8 +137,8 @@ def show_list(summaries: dict[str, str]) -> int:
     """
     from ..studies.text import fold
 
-    width = max(map(len, summaries))
+    names = max(map(len, summaries))
     for name, summary in summaries.items():
-        first, *more = fold(summary, max(80 - width - 2, 20))
-        say("\n".join([f"{name:{width}}  {first}", *(" " * (width + 2) + line for line in more)]))
+        first, *more = fold(summary, max(width() - names - 2, 20))
+        say("\n".join([f"{name:{names}}  {first}", *(" " * (names + 2) + line for line in more)]))
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import InputError
 from .ends import listening
 from .options import Parser, data_options, machine_options, names, seeds
-from .output import say, show_list
+from .output import show, show_list
 from .running import carry_out, check_typed, running_options
 
 SUMMARY = "list the papers' tables and figures, or run one again"
@@ -35,6 +35,9 @@ def add_options(parser: Parser) -> None:
                         help="one run of every arm with each; default: those of the scale")
     machine_options(parser, "1")
     parser.set_defaults(threads=1)
+    for option, what in (("--data", "data set"), ("--model", "network"), ("--rule", "rules"), ("--rules", "rules")):
+        parser.elsewhere[option] = (f"a table or figure of a paper has its own {what}; for others: nobackprop compare "
+                                    f"--{'rules' if what == 'rules' else option[2:]} {{}}")
     data_options(parser)
     running_options(parser, "the first free one of runs/NAME-001, ...")
 
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"papers {args.action}: expected the name of a table or figure, see nobackprop papers")
     exhibit = papers.get(args.name)
     if args.action == "show":
-        say(exhibit.describe())
+        show(exhibit.describe())
         return 0
     with listening():
         plan = exhibit.check(args.scale, args.seeds, args.data_dir, args.download, args.threads, args.device, args.only)

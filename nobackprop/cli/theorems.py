@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 
 from .options import Parser
-from .output import say
+from .output import show as show_text
 
 SUMMARY = "say what is proved of the rules, under which conditions, and which tests hold it"
 
@@ -38,5 +38,5 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..studies.theorems import show
 
-    say(show(args.page, " ".join(args.name) or None))
+    show_text(show(args.page, " ".join(args.name) or None))
     return 0

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import __version__, checks, models, rules, workers
 from ..backend import open_device
+from ..callbacks import Callback, checked
 from ..data import DATASETS, Dataset, load, source
 from ..data.tasks import score
 from ..errors import InputError, integer
@@ -148,6 +149,8 @@ class Comparison:
         The data set, if it is one of your own.
     own, net
         As `trial` takes them.
+    callbacks : sequence
+        What is called in every run, see nobackprop/callbacks.py.
 
     Attributes
     ----------
@@ -173,7 +176,8 @@ class Comparison:
 
     def __init__(self, config: dict[str, Any], data_dir: str | None = None, download: bool = False,
                  command: str = "compare", data: Dataset | None = None, own: Mapping[str, Rule] | None = None,
-                 net: Network | None = None):
+                 net: Network | None = None, callbacks: Sequence[Callback] = ()):
+        self.callbacks = checked(callbacks)
         self.config = config = dict(config)
         if data is None and net is None:
             for name in config["rules"]:  # so that mistakes are said before anything is read
@@ -217,7 +221,7 @@ class Comparison:
     @property
     def jobs(self) -> list[Job]:
         """Every rule with every seed."""
-        return [Job(one, self.data, seed, self.config["device"]) for one in self.trials
+        return [Job(one, self.data, seed, self.config["device"], self.callbacks) for one in self.trials
                 for seed in self.config["seeds"]]
 
     def run(self, folder: Folder | None = None, order: str = "seeds", checkpoint: Every = MINUTE,

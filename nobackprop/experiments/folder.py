@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import re
@@ -32,6 +33,7 @@ from . import results as files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LOG = logging.getLogger(__name__)
 LOCK = ".lock"
 RESULTS, FIGURE, CHECKPOINTS = "results.json", "figure.png", "checkpoints"
 PAUSE = 2.0  # seconds between two writings of the results
@@ -175,9 +177,11 @@ class Folder:
                 self.path = Path(tempfile.mkdtemp(prefix=f"nobackprop-{left.resolve().name if left else ''}-"))
         silent = self._temporary and not self.why and self.path is None
         self._temporary, self.why = True, why
+        what = f"{why}; " + ("nothing more is written" if self.path is None else
+                             f"from now on all is written to {self.path}")
+        LOG.warning("%s", what)
         if not silent:
-            self.tell(f"{why}; " + ("nothing more is written" if self.path is None else
-                                    f"from now on all is written to {self.path}"))
+            self.tell(what)
         if self.results is not None:
             everything = self.results
             self._keep(lambda path: files.write(path / RESULTS, everything))

@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import metrics, workers
+from ..callbacks import Callback
 from ..data import Dataset
 from ..data.tasks import TASKS, score
 from ..errors import InputError, check_name
@@ -26,7 +27,6 @@ from ..rules import Rule
 from ..settings import Settings
 from .folder import Folder
 from .progress import Progress
-from .results import strict
 
 ORDERS = ("seeds", "rules")
 
@@ -59,19 +59,6 @@ class Trial:
     settings: Settings
 
 
-def nothing(run: Run) -> dict[str, Any]:
-    """Measure nothing further.
-
-    Examples
-    --------
-    >>> import nobackprop as nb
-    >>> data = nb.data.load("xor")
-    >>> nothing(nb.Run(nb.models.build("mlp:4", data.shape, data.classes), "bp", data))
-    {}
-    """
-    return {}
-
-
 @dataclass(frozen=True)
 class Job:
     """One run that is to be trained.
@@ -87,8 +74,8 @@ class Job:
         The seed of the run.
     device : str
         "cpu", "cuda" or "cuda:N".
-    measure : callable
-        What else is recorded after every epoch: a function of the run that gives a dict.
+    callbacks : sequence
+        What is called after every batch or every epoch, see nobackprop/callbacks.py.
     extra : mapping
         What else the record of the run holds, such as the settings that a sweep has chosen for it.
 
@@ -105,7 +92,7 @@ class Job:
     data: Dataset
     seed: int
     device: str = "cpu"
-    measure: Callable[[Run], dict[str, Any]] = nothing
+    callbacks: Sequence[Callback] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -116,7 +103,7 @@ class Job:
     def begin(self) -> Run:
         """Return the run before its first epoch."""
         return Run(self.trial.net, self.trial.rule, self.data, self.trial.settings, self.seed, self.device,
-                   self.trial.name)
+                   self.trial.name, self.callbacks)
 
 
 @dataclass(frozen=True)
@@ -179,7 +166,8 @@ def train(jobs: Sequence[Job], results: dict[str, Any], folder: Folder | None = 
 
     Notes
     -----
-    A run that diverges ends with a record that says so in "diverged"; the other jobs are trained.
+    A run that diverges ends with a record that says so in "diverged"; the other jobs are trained.  A run that a
+    callback stops has "stopped" with the reason, and fewer epochs.  Any other error of a callback ends the loop.
 
     Examples
     --------
@@ -228,9 +216,8 @@ def _train(job: Job, jobs: Sequence[Job], results: dict[str, Any], folder: Folde
                               **job.extra}
     since, last = 0, time.monotonic()
     try:
-        while len(run.history) < run.settings.epochs:
-            # as a file can hold it, so that a run from a checkpoint has the same history
-            run.epoch().update(strict(job.measure(run)))
+        while not run.ended:
+            run.epoch()
             # only now, so that the record never holds an epoch that is measured in part
             record["history"].append(run.history[-1])
             record["seconds"] = run.seconds
@@ -238,14 +225,21 @@ def _train(job: Job, jobs: Sequence[Job], results: dict[str, Any], folder: Folde
             shown.epoch(run.history[-1])
             since += 1
             if folder is not None:
-                if len(run.history) < run.settings.epochs and checkpoint.is_due(since, time.monotonic() - last):
+                if not run.ended and checkpoint.is_due(since, time.monotonic() - last):
                     folder.checkpoint(job.key, run)
                     since, last = 0, time.monotonic()
                 folder.write(results, soon=True)
         record.update({f"test_{name}": value for name, value in run.test().items()})
         end = f"{record[measured[0]]:.4f}"
+        if run.stopped:
+            record["stopped"], end = run.stopped, f"{end}, stopped after {len(run.history)} epochs"
     except Diverged as error:
         record["diverged"], end = str(error), "diverged"
+    except Exception:  # of a callback: what the library has measured of the epoch is whole
+        record["history"] = list(run.history)
+        if run.history:
+            _put(results["runs"], record, jobs)
+        raise
     _put(results["runs"], record, jobs)
     if folder is not None:
         folder.write(results)
@@ -259,7 +253,7 @@ def _begun(job: Job, folder: Folder | None, shown: Progress) -> Run:
     if path is None or not path.exists():
         return job.begin()
     try:
-        run = Run.load(path, data=job.data, net=job.trial.net, rule=job.trial.rule, device=job.device)
+        run = Run.load(path, job.data, job.trial.net, job.trial.rule, job.device, job.callbacks)
         if (run.name, run.seed, run.settings) == (*job.key, job.trial.settings):
             return run
         why = f"{path} is a checkpoint of another run"
@@ -283,7 +277,8 @@ def _matched(jobs: Sequence[Job], runs: Sequence[dict[str, Any]]) -> dict[tuple[
         if key not in epochs:
             raise InputError(f"the results hold a run of {run['rule']}, seed {run['seed']}, for which their settings "
                              "do not ask")
-        if reached > epochs[key] or reached < epochs[key] and score(run, "test") is not None:
+        short = reached < epochs[key] and score(run, "test") is not None and "stopped" not in run
+        if reached > epochs[key] or short:
             raise InputError(f"the results hold a run of {run['rule']}, seed {run['seed']}, with {reached} epochs, "
                              f"expected {epochs[key]}")
     return {(run["rule"], run["seed"]): run for run in runs}

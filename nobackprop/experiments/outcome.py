@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import figures
+from ..callbacks import Callback
 from ..data import Dataset
-from ..errors import InputError, brief, unknown
+from ..errors import InputError, brief, carrying, unknown
 from ..network import Network, a_network
 from ..rules import RULES as KNOWN
 from ..rules import Rule, describe, recall
+from ..writers import flat
 from . import RULES, SEEDS, plots
 from . import results as files
 from .compare import Comparison, resolve
@@ -88,11 +90,7 @@ class Outcome:
         for run in self.results["runs"]:
             of_run = {key: run[key] for key in ("rule", "seed", "test_accuracy", "seconds")}
             for record in run["history"]:
-                row = dict(of_run)
-                for key, value in record.items():
-                    row |= {f"{key}_{i}": one for i, one in enumerate(value, start=1)} if isinstance(value, list) else {
-                        key: value}
-                found.append(row)
+                found.append(of_run | flat(record))
         return found
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -132,7 +130,8 @@ class Outcome:
 
 def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES, seeds: Sequence[int] = SEEDS, *,
             net: Network | None = None, out: str | None = None, device: str = "cpu", threads: int | None = None,
-            data_dir: str | None = None, download: bool = False, **settings: Any) -> Outcome:
+            data_dir: str | None = None, download: bool = False, callbacks: Sequence[Callback] = (),
+            **settings: Any) -> Outcome:
     """Train the same networks under several rules, as `nobackprop compare` does, and return what was measured.
 
     Parameters
@@ -153,6 +152,9 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
         The number of workers; what suits the data set if it is left out.
     data_dir, download
         As `data.load` takes them.
+    callbacks : sequence
+        What is called in every run after every batch or every epoch, to record, to stop or to save; see
+        `nobackprop.callbacks`.  Numbers that they record are in the table and in the figure.
     **settings
         Any of `Settings` and `NetworkSettings`, such as epochs=3 or model="mlp:32".  What is left out suits the data
         set and the rule, as on the command line.
@@ -169,7 +171,9 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
 
     Notes
     -----
-    How far it is, is told on stderr.  A run that diverges is recorded, and the others go on.
+    How far it is, is told on stderr.  A run that diverges is recorded, and the others go on.  An error that ends the
+    comparison, such as one of a callback or that of Ctrl-C, has what was measured until then as its attribute
+    `outcome`.
 
     Examples
     --------
@@ -199,13 +203,14 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
     if net is not None:
         config |= {"model": "own", "loss": net.loss}
     comparison = Comparison(config, data_dir, download, data=None if isinstance(data, str) else data, own=named,
-                            net=net)
-    if out is None:
-        comparison.run()
-    else:
-        with claim(out, config["data"]) as folder:
-            comparison.run(folder)
-            folder.draw(plots.draw(comparison.results))
+                            net=net, callbacks=callbacks)
+    with carrying("outcome", lambda: Outcome(comparison.results)):
+        if out is None:
+            comparison.run()
+        else:
+            with claim(out, config["data"]) as folder:
+                comparison.run(folder)
+                folder.draw(plots.draw(comparison.results))
     return Outcome(comparison.results)
 
 

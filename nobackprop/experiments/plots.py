@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from .. import figures
 from ..data.tasks import score, task_of
 from ..errors import InputError
-from .results import by_rule, column, cosine, mean, seeds, sound
+from .results import by_rule, column, cosine, drawable, mean, recorded, seeds, sound
 
 Line = str | tuple[int, tuple[int, ...]]  # of a curve, as matplotlib names it
 # One colour for a family of rules (most are those of Okabe and Ito, which colour-blind readers tell apart), and a line
@@ -44,6 +44,7 @@ FAMILIES: tuple[tuple[str, dict[str, Line]], ...] = (
 STYLES = {rule: (colour, line) for colour, family in FAMILIES for rule, line in family.items()}
 FURTHER = list(product(("#B22222", "#556B2F", "#4682B4", "#8B4513"), ("-", "--", "-.", ":")))
 MOST_RULES = 200
+MOST_RECORDED = 6  # panels of what callbacks recorded; the table has all
 MOST_BANDS = 8  # of more than these nothing would be seen
 ROLES = {"bp": "bp (ceiling)", "shallow": "shallow (floor)"}
 
@@ -77,7 +78,7 @@ def draw(results: dict[str, Any]) -> Figure:
     """Draw validation accuracy, or R2, and alignment with BP at the first hidden block, against epochs.
 
     A line is the mean over the seeds that reached an epoch and gave a value there; its band is their range.  If there
-    are many rules, no bands are drawn.
+    are many rules, no bands are drawn.  Numbers that callbacks recorded have a panel each, below.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def draw(results: dict[str, Any]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        With two panels.
+        With two panels, and as many more as callbacks recorded numbers, up to 6.
 
     Raises
     ------
@@ -108,12 +109,17 @@ def draw(results: dict[str, Any]) -> Figure:
     rules = by_rule(results)
     if len(rules) > MOST_RULES:
         raise InputError(f"got results of {len(rules)} rules, expected at most {MOST_RULES} in a figure")
-    figure = Figure(figsize=(10, 4.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    further = recorded(results["runs"])[:MOST_RECORDED]
+    lines = 1 + math.ceil(len(further) / 2)
+    figure = Figure(figsize=(10, 4.8 * lines), layout="constrained")
+    left, right = (figure.add_subplot(lines, 2, place) for place in (1, 2))
+    below = {name: figure.add_subplot(lines, 2, place) for place, name in enumerate(further, start=3)}
     styles = looks(list(rules))
     for runs, look in zip(rules.values(), styles, strict=True):
         curve(left, column(runs, partial(score, part="validation")), look, len(rules) <= MOST_BANDS)
         curve(right, column(runs, partial(cosine, block=0)), look, len(rules) <= MOST_BANDS)
+        for name, axes in below.items():
+            curve(axes, column(runs, partial(_number, name=name)), look, len(rules) <= MOST_BANDS)
     left.set_title("Learning")
     tasks = {task.name: task for task in (task_of(run, "test") for run in results["runs"])}.values()
     left.set_ylabel("validation " + " or ".join(task.measures[0].words for task in tasks))
@@ -121,7 +127,9 @@ def draw(results: dict[str, Any]) -> Figure:
         left.set_ylim(bottom=floor)  # far below it lies what has hardly begun to learn
     _finish_alignment(right)
     last = max(len(run["history"]) for run in results["runs"])
-    for axes in (left, right):
+    for name, axes in below.items():
+        figures.title(axes, name)
+    for axes in (left, right, *below.values()):
         figures.epochs(axes)
         axes.set_xlim(*((1, last) if last > 1 else (0.5, 1.5)))
         axes.grid(color="#E6E6E6", linewidth=0.6)
@@ -149,6 +157,11 @@ def looks(rules: list[str]) -> list[dict[str, Any]]:
     pairs = [STYLES[rule] if rule in STYLES else next(further) for rule in rules]
     return [{"color": colour, "linestyle": line, "label": ROLES.get(rule, rule)}
             for rule, (colour, line) in zip(rules, pairs, strict=True)]
+
+
+def _number(record: dict[str, Any], name: str) -> float | None:
+    """What a callback recorded under a name, if it is a number."""
+    return drawable(record.get(name))
 
 
 def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], band: bool) -> None:

@@ -9,12 +9,13 @@ This is what classes are measured by.  Of numbers there are `test_r2` and `test_
 `test_accuracy`, and of labels `test_exact_match` and `test_label_accuracy`; the same names with `validation_` stand in
 the history (see nobackprop/data/tasks.py).  `test_accuracy` is null if the run did not reach its end, and a cosine is
 null if the rule sends no signal.  A run whose numbers were no longer finite has "diverged" with a sentence, and its
-history is as long as it came, perhaps empty.
+history is as long as it came, perhaps empty.  A run that a callback has stopped has "stopped" with the reason.
 
 "config" has "interrupted": true as long as not all runs have ended, and "command" says which one can go on with them.
 Files without "format" are of format 1, in which "diverged" stands in "config", as such a run ended the others too.
-There may be other keys, such as further metrics in a record or settings that an older version did not have.  Table and
-figure read the keys that FORM names, and no other: all that they read is checked, and any other key may hold anything.
+There may be other keys, such as what callbacks have recorded, or settings that an older version did not have.  Table
+and figure read the keys that FORM names, whose values are checked, and of other keys of an epoch those that hold
+numbers, see `recorded`; any other key may hold anything.
 """
 from __future__ import annotations
 
@@ -30,6 +31,7 @@ from typing import Any
 from ..data.tasks import TASKS, Measure, Task, measures_of, task_of
 from ..errors import InputError, brief
 from ..files import contents, writing
+from ..studies.text import aligned
 
 FORMAT = 2  # which `read` refuses to exceed, so that a newer file is not misread
 LARGEST = 1e300  # of a number: differences of what is larger are beyond float64, and so beyond a figure
@@ -113,6 +115,7 @@ FORM: Any = {
         "seconds": Number(0, LARGEST),
         **{f"test_{measure.name}": Maybe(of_measure(measure, null=True)) for measure in MEASURES},
         "diverged": Maybe(str),
+        "stopped": Maybe(str),
         "history": [{
             "epoch": COUNT,
             "train_loss": NUMBER,
@@ -479,7 +482,54 @@ def table(results: dict[str, Any]) -> str:
         f"{', '.join(heads[1:1 + len(measures)])}: mean ± sample standard deviation over {number} "
         f"seed{'s' * (number != 1)}",
         "training loss, and cosine of delta_i with that of bp at hidden block i: mean at the last epoch",
-        "", *lines, *diverged(results)])
+        "", *lines, *_recorded_table(of, last), *stopped(results), *diverged(results)])
+
+
+def recorded(runs: list[dict[str, Any]]) -> list[str]:
+    """Return under which names the epochs of some runs hold numbers that the library did not measure itself.
+
+    Examples
+    --------
+    >>> recorded([{"history": [{"epoch": 1, "length": 2.5, "series": [1, 2], "note": "a text"}]}])
+    ['length']
+    """
+    known = {*FORM["runs"][0]["history"][0]}
+    return list(dict.fromkeys(key for run in runs for record in run["history"] for key, value in record.items()
+                              if key not in known and key.isprintable() and drawable(value) is not None))
+
+
+def drawable(value: Any) -> float | None:
+    """Return a value of a record if it is a number that a figure can show, and None otherwise.
+
+    Examples
+    --------
+    >>> drawable(2), drawable(True), drawable("2"), drawable(1e301)
+    (2, None, None, None)
+    """
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST else None
+
+
+def _recorded_table(of: dict[str, list[dict[str, Any]]], last: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """The lines of the table of what callbacks recorded, if they recorded numbers."""
+    names = recorded([run for runs in of.values() for run in runs])
+    if not names:
+        return []
+    rows = [["rule", *names], *([rule, *(_text(mean([drawable(record.get(name)) for record in records]), ".4g")
+                                         for name in names)] for rule, records in last.items())]
+    return ["", "recorded by callbacks: mean at the last epoch", "", *aligned(rows, left=1).split("\n")]
+
+
+def stopped(results: dict[str, Any]) -> list[str]:
+    """Return a line for each run that a callback has stopped.
+
+    Examples
+    --------
+    >>> stopped({"runs": [{"rule": "fa", "seed": 1, "stopped": "good enough", "history": [{"epoch": 1}]}]})
+    ['', 'stopped after 1 epoch: fa, seed 1: good enough']
+    """
+    told = [f"stopped after {len(run['history'])} epoch{'s' * (len(run['history']) != 1)}: {run['rule']}, seed "
+            f"{run['seed']}: {run['stopped']}" for run in results["runs"] if "stopped" in run]
+    return ["", *told] if told else []
 
 
 def diverged(results: dict[str, Any]) -> list[str]:

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .. import figures, models, network, rules
-from ..data import DATASETS
-from ..errors import InputError, unknown
+from ..data import source
+from ..data.tasks import TASKS
+from ..errors import InputError
 from ..feedback import weights
 from ..network import Network, Tape
 from ..room import check_room
@@ -204,7 +205,7 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     model : str
         The name of the model.
     data : str
-        The name of the data set whose shape and classes are taken.
+        The name of the data set whose shape and classes are taken, or of a file of your own, as `data.load` takes it.
     rule : str
         The rule that shares activations, 'as' or 'asap', with its options.
     k : int, optional
@@ -235,8 +236,7 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     >>> {name: column["stored"] for name, column in columns.items()}
     {'bp': [1, 2, 3, 4, 5], 'asap:k=2': [1, 3], 'asap:k=4': [1]}
     """
-    if data not in DATASETS:
-        raise unknown("data set", data, DATASETS)
+    known = source(data)
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size}")
     if k is not None and k < 1:
@@ -250,9 +250,9 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     options = [option for option in options if not option.startswith("k=")]
     given = [k] if k is not None else [asked.k]
     specs = ["bp", *(":".join([name, f"k={size}", *options]) for size in sorted({2, 4, *given}))]
-    source = DATASETS[data]
-    shape, classes = source.sizes()
-    net = models.build(model, shape, classes, str(source.defaults.get("activation", "relu")))
+    shape, classes = known.sizes()
+    net = models.build(model, shape, classes, str(known.defaults.get("activation", "relu")),
+                       str(known.defaults.get("loss", TASKS[known.task].loss)))
     check_room(f"batch size {batch_size}", "inputs", batch_size * math.prod(shape), 4)
     rng = np.random.default_rng(0)
     params, _ = network.init(net, rng, shape)

@@ -1,6 +1,7 @@
 """What several studies share: tables of text, and the command that prints a generated page or writes it to a file."""
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -59,6 +60,35 @@ def fold(text: str, width: int) -> list[str]:
     ['one two', 'three']
     """
     return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
+def fit(text: str, width: int) -> str:
+    """Return a text whose long lines are folded; what follows stands below the beginning of the line's words.
+
+    If a line begins with a word and two spaces, such as the number of an equation, it goes on below what follows these.
+    A word that is longer than a line, such as the name of a test, stays whole, so that it can be copied.
+
+    Parameters
+    ----------
+    text : str
+        A paragraph, or a row of a table, is a line.
+    width : int
+        The number of letters in a line.
+
+    Examples
+    --------
+    >>> print(fit("(24)  one two three", 12))
+    (24)  one
+          two
+          three
+    """
+    lines = []
+    for line in text.split("\n"):
+        starts = [found.end() for form in (r" *\S+(?: \S+)?  +", r" *") if (found := re.match(form, line))]
+        indent = " " * next((start for start in starts if start <= width // 2), 0)
+        lines += textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False,
+                               break_on_hyphens=False) if len(line) > width and len(line.split()) > 1 else [line]
+    return "\n".join(lines)
 
 
 def write_page(argv: Sequence[str], module: str, markdown: Callable[[], str]) -> None:

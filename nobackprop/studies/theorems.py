@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import fill
 
 from ..errors import InputError, unknown
 from .equations.tags import ROOT, in_checkout
@@ -127,7 +126,7 @@ def show(page: str | None = None, name: str | None = None) -> str:
     Returns
     -------
     str
-        The text.
+        The text; each paragraph is a line.
 
     Raises
     ------
@@ -153,6 +152,6 @@ def show(page: str | None = None, name: str | None = None) -> str:
 def _block(one: Statement) -> str:
     """Return one statement in a few lines."""
     lines = [f"{one.name} ({one.title})" if one.title else one.name,
-             fill(f"if: {one.condition}", 100, initial_indent="      ", subsequent_indent="          "),
+             f"      if: {one.condition}",
              *(f"      {test}" for test in one.tests)]
     return "\n".join(lines if one.condition else [lines[0], *lines[2:]])

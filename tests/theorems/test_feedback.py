@@ -73,7 +73,7 @@ def learnt(case: Case, rng: np.random.Generator):
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name not in BY_POSITION + BETWEEN_BLOCKS])
-@settings(max_examples=min(50, settings.default.max_examples))  # for each rule
+@settings(max_examples=min(50, settings().max_examples))  # for each rule
 @given(seed=seeds, block=st.integers(0, 2))
 def test_renumbering_hidden_units_renumbers_their_gradients_and_no_others(name, seed, block):
     case = Case(RULES[name], seed, sizes=SIZES, inputs=INPUTS)

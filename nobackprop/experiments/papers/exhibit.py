@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ... import models, rules
 from ...backend import open_device
+from ...callbacks import Callback
 from ...data import Dataset, load
 from ...errors import unknown
 from ...kernels.pool import avg_pool
@@ -20,7 +21,7 @@ from ...settings import Settings
 from .. import plots
 from ..compare import environment
 from ..folder import Folder
-from ..loop import MINUTE, Every, Job, Trial, nothing, train
+from ..loop import MINUTE, Every, Job, Trial, train
 from ..results import FORMAT, NUMBER_OR_NULL, by_rule, mean
 from ..results import check as check_form
 
@@ -108,8 +109,8 @@ class Exhibit:
         How much is run, by name.
     reading : str
         How the paper was read if it leaves something open, and where the settings come from.
-    measure : callable
-        What else is recorded after every epoch: a function of the run that gives a dict.
+    measure : callable, optional
+        What else is recorded after every epoch: a callback that gives a dict.
     form : mapping
         The form of that, as in results.FORM.  What it names must be there in the last epoch of a run.
     draw : callable
@@ -128,7 +129,7 @@ class Exhibit:
     arms: tuple[Arm, ...]
     scales: Mapping[str, Scale]
     reading: str
-    measure: Callable[[Run], dict[str, Any]] = nothing
+    measure: Callable[[Run], dict[str, Any]] | None = None
     form: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[dict[str, Any]], Figure] = plots.draw
 
@@ -210,7 +211,8 @@ class Exhibit:
                   "rule_settings": {arm.label: {"rule": arm.rule, "model": _model(arm, chosen),
                                                 "activation": arm.activation, **asdict(trial.settings)}
                                     for arm, trial in zip(arms, trials, strict=True)}}
-        return Plan(trials, data, self.measure, config, environment(xp, threads, data))
+        callbacks = () if self.measure is None else (self.measure,)
+        return Plan(trials, data, callbacks, config, environment(xp, threads, data))
 
 
 @dataclass(frozen=True)
@@ -223,20 +225,20 @@ class Plan:
         One for each arm.
     data : Dataset
         What all of them learn from.
-    measure : callable
+    callbacks : sequence
         What else is recorded after every epoch.
     config, environment : dict
         As a results.json has them.
 
     Examples
     --------
-    >>> Plan([], None, nothing, {"seeds": [0], "rules": [], "threads": 1, "device": "cpu"}, {}).run()["runs"]
+    >>> Plan([], None, (), {"seeds": [0], "rules": [], "threads": 1, "device": "cpu"}, {}).run()["runs"]
     []
     """
 
     trials: list[Trial]
     data: Dataset
-    measure: Callable[[Run], dict[str, Any]]
+    callbacks: Sequence[Callback]
     config: dict[str, Any]
     environment: dict[str, Any]
 
@@ -249,7 +251,7 @@ class Plan:
     @property
     def jobs(self) -> list[Job]:
         """Every arm with every seed."""
-        return [Job(trial, self.data, seed, self.config["device"], self.measure) for trial in self.trials
+        return [Job(trial, self.data, seed, self.config["device"], self.callbacks) for trial in self.trials
                 for seed in self.config["seeds"]]
 
     def run(self, folder: Folder | None = None, order: str = "seeds", checkpoint: Every = MINUTE,

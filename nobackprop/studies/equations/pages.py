@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from textwrap import fill
 
 from ...errors import unknown
 from .paper import KINDS, Equation, Paper
@@ -87,7 +86,7 @@ def show(paper: str | None = None, number: str | None = None) -> str:
     Returns
     -------
     str
-        The text.
+        The text; each paragraph is a line.
 
     Raises
     ------
@@ -128,7 +127,7 @@ def _numbered(papers: Sequence[Paper], number: str) -> list[tuple[Paper, Equatio
 
 def _list(paper: Paper, places: list[Place]) -> str:
     """Return all equations of a paper."""
-    return "\n\n".join([f"{paper.key}: {paper.title}\n{_wrap(f'{SIGNS} {paper.reading}', '')}",
+    return "\n\n".join([f"{paper.key}: {paper.title}\n{_indented(f'{SIGNS} {paper.reading}', '')}",
                         *(_block(paper, equation, places) for equation in paper.equations)])
 
 
@@ -137,9 +136,9 @@ def _block(paper: Paper, equation: Equation, places: list[Place]) -> str:
     found = places_of(paper, equation, places)
     lines = [f"({equation.number}) ".ljust(6) + (equation.corrected or equation.text)]
     lines += [f"      printed wrongly: {equation.text}"] if equation.corrected else []
-    lines.append(_wrap(equation.meaning))
-    lines += [] if found["code"] or not KINDS[equation.kind] else [_wrap(KINDS[equation.kind])]
-    lines += [_wrap(f"not in scope: {equation.later}")] if equation.later else []
+    lines.append(_indented(equation.meaning))
+    lines += [] if found["code"] or not KINDS[equation.kind] else [_indented(KINDS[equation.kind])]
+    lines += [_indented(f"not in scope: {equation.later}")] if equation.later else []
     lines += [f"      {describe(place)}" for place in found["code"]]
     counts = [f"{len(names)} {what}{'s' * (len(names) > 1)}" for what, names in
               (("test", {p.test for p in found["test"] if p.test}),
@@ -152,11 +151,11 @@ def _full(paper: Paper, equation: Equation, places: list[Place]) -> str:
     lines = [f"{paper.key} ({equation.number}), section {equation.section} of {paper.title}", "",
              f"  {'printed' if equation.corrected else ''}".ljust(12) + equation.text]
     if equation.corrected:
-        lines += ["  computed".ljust(12) + equation.corrected, _wrap(equation.reason, " " * 12)]
-    lines += ["", _wrap(equation.meaning, "  ")]
+        lines += ["  computed".ljust(12) + equation.corrected, _indented(equation.reason, " " * 12)]
+    lines += ["", _indented(equation.meaning, "  ")]
     if KINDS[equation.kind] and not places_of(paper, equation, places)["code"]:
-        lines += ["", _wrap(KINDS[equation.kind], "  ")]
-    lines += ["", _wrap(equation.note, "  ")] if equation.note else []
+        lines += ["", _indented(KINDS[equation.kind], "  ")]
+    lines += ["", _indented(equation.note, "  ")] if equation.note else []
     lines += ["", f"  Not in scope: {equation.later}."] if equation.later else []
     for kind, title in (("code", "code"), ("test", "tests"), ("cell", "notebooks")):
         found = places_of(paper, equation, places)[kind]
@@ -167,9 +166,9 @@ def _full(paper: Paper, equation: Equation, places: list[Place]) -> str:
     return "\n".join(lines)
 
 
-def _wrap(text: str, indent: str = " " * 6) -> str:
-    """Return a text in lines of 100 columns."""
-    return fill(text, 100, initial_indent=indent, subsequent_indent=indent)
+def _indented(text: str, indent: str = " " * 6) -> str:
+    """Return a paragraph, which is a line, behind an indent."""
+    return f"{indent}{text}"
 
 
 # ---------------------------------------------------------------- for a code host

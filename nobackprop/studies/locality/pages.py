@@ -135,7 +135,6 @@ def _idle(rows: Mapping[str, Locality]) -> list[str]:
 # ---------------------------------------------------------------- for a terminal
 
 
-WIDTH = 80  # letters in a line of a terminal
 LEGEND = f"""\
 Measured on a network of {len(HIDDEN)} hidden blocks, h_1 to h_{len(HIDDEN)}: NaN takes the place of one
 thing, and an entry names the blocks whose gradients then change.
@@ -158,13 +157,15 @@ B_i is the matrix on h_i in direct rules, and the one in the place of W_i in wm
 and kp."""
 
 
-def show(rules: Mapping[str, Rule] = RULES) -> str:
-    """Return both tables for a terminal of 100 columns.
+def show(rules: Mapping[str, Rule] = RULES, width: int = 80) -> str:
+    """Return both tables for a terminal.
 
     Parameters
     ----------
     rules : mapping of str to Rule
         The rules, by the names that a user types.
+    width : int
+        The number of letters in a line.
 
     Returns
     -------
@@ -181,10 +182,10 @@ def show(rules: Mapping[str, Rule] = RULES) -> str:
     first, second = _rows(rows)
     above, below = ([column.rpartition(" ")[part] for column in COLUMNS] for part in (0, 2))
     short = [[cell.replace(" only", "") for cell in row] for row in first]
-    idle = [line for sentence in _idle(rows) for line in fold(sentence, WIDTH)]
-    parts = [aligned([("", *above), ("rule", *below), *short], width=WIDTH), "\n".join([LEGEND, *idle])]
+    idle = [line for sentence in _idle(rows) for line in fold(sentence, width)]
+    parts = [aligned([("", *above), ("rule", *below), *short], width=width), "\n".join([LEGEND, *idle])]
     if second:
-        parts += [FEEDBACK_LEGEND, aligned([("rule", *FEEDBACK_COLUMNS), *second], width=WIDTH)]
+        parts += [FEEDBACK_LEGEND, aligned([("rule", *FEEDBACK_COLUMNS), *second], width=width)]
     return "\n\n".join(parts)
 
 

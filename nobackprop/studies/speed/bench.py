@@ -21,7 +21,9 @@ from threadpoolctl import threadpool_limits
 
 from ... import models, rules, workers
 from ...backend import synchronize
-from ...data import DATASETS, Dataset
+from ...data import Dataset, source
+from ...data.own import called
+from ...data.tasks import TASKS
 from ...errors import InputError, unknown
 from ...learn import Run, step
 from ...room import check_room
@@ -34,6 +36,10 @@ POOL = 4096  # samples that batches are gathered from
 WARM_UP = 5
 SECONDS, FEWEST, MOST = 3.0, 20, 500  # of timed steps, if nobody says how many
 AGAINST = ("torch",)
+# by task: random targets, of a generator, a number of samples and a number of outputs
+NOISE: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
+    "classes": lambda rng, n, k: rng.integers(k, size=n), "numbers": lambda rng, n, k: rng.standard_normal((n, k)),
+    "labels": lambda rng, n, k: rng.integers(2, size=(n, k))}
 
 
 def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp", batch_size: int = 64,
@@ -250,18 +256,17 @@ def random_run(model: str, data: str, rule: str, batch_size: int, optimizer: str
     >>> run.x.shape
     (4096, 8, 8, 1)
     """
-    if data not in DATASETS:
-        raise unknown("data set", data, DATASETS)
-    source, the_rule = DATASETS[data], rules.get(rule)
-    settings = {**source.defaults, **the_rule.defaults}
-    shape, classes = source.sizes()
-    net = models.build(model, shape, classes, str(settings.get("activation", "relu")))
+    known, the_rule = source(data), rules.get(rule)
+    settings = {**known.defaults, **the_rule.defaults}
+    shape, classes = known.sizes()
+    net = models.build(model, shape, classes, str(settings.get("activation", "relu")),
+                       str(settings.get("loss", TASKS[known.task].loss)))
     rng = np.random.default_rng(0)
     samples = batch_size * max(1, POOL // batch_size)
     check_room(f"batch size {batch_size}", "inputs", samples * math.prod(shape), 4)
     x = rng.standard_normal((samples, *shape), dtype=np.float32)
-    y = rng.integers(classes, size=samples)
-    noise = Dataset(data, classes, x, y, x[:1], y[:1], x[:1], y[:1])
+    y = NOISE[known.task](rng, samples, classes)
+    noise = Dataset(called(data), classes, x, y, x[:1], y[:1], x[:1], y[:1], task=known.task)
     how = Settings(batch_size=batch_size, optimizer=optimizer)
     return Run(net, the_rule, noise, how, device=device, name=rule)
 
