@@ -289,12 +289,19 @@ def sum_over_groups(work: Callable[[slice], Array], h: Array, numbers: int) -> A
     [6.0, 9.0]
     """
     def by_one_worker(samples: slice) -> Array:
-        return _added(work(part) for part in groups(h, numbers, samples))
-    return _added(split_among_workers(by_one_worker, len(h), h))
+        return added(work(part) for part in groups(h, numbers, samples))
+    return added(split_among_workers(by_one_worker, len(h), h))
 
 
-def _added(parts: Iterable[Array]) -> Array:
-    """Return the sum of arrays, added up in place into the first one."""
+def added(parts: Iterable[Array]) -> Array:
+    """Return the sum of one array or more, added up in place into the first one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> added(iter([np.ones(2), np.ones(2)])).tolist()
+    [2.0, 2.0]
+    """
     parts = iter(parts)
     first = next(parts)
     for part in parts:
