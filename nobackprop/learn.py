@@ -18,6 +18,7 @@ from .data import load as load_data
 from .data.augment import check_size, parse
 from .data.tasks import TASKS, losses
 from .errors import InputError, brief, check_name, integer
+from .kernels import winograd
 from .network import Network, Tape
 from .optim import SCHEDULES, Optimizer, bind
 from .predictor import PLAIN, Predictor
@@ -280,6 +281,11 @@ class Run:
         Diverged
             If the loss of a step, anything that is learnt, or an output for the validation set is not finite.
         """
+        with winograd.allowed(self.settings.convolution == "fast"):
+            return self._epoch()
+
+    def _epoch(self) -> dict[str, Any]:
+        """Do what `epoch` does, by the convolution that is set."""
         settings, losses = self.settings, []
         for opt in self.optimizers:
             opt.lr = settings.lr * SCHEDULES[settings.schedule](len(self.history) / settings.epochs)
@@ -360,7 +366,8 @@ class Run:
             If numbers are learnt, and an output is not finite.
         """
         test = self._pair(self.data.x_test, self.data.y_test, self.xp)
-        found = self._evaluated(*test)
+        with winograd.allowed(self.settings.convolution == "fast"):
+            found = self._evaluated(*test)
         del found["loss"]
         for name, value in found.items():
             if not np.isfinite(value):
