@@ -81,8 +81,8 @@ def test_trees_are_made_of_what_trees_are_made_of(tree):
 # Every kernel
 
 
-SCAFFOLDING = ("out_size", "places", "groups", "for_each_group", "sum_over_groups", "added", "cook_toom", "allowed",
-               "suits")
+SCAFFOLDING = ("out_size", "places", "groups", "for_each_group", "sum_over_groups", "elementwise", "added", "cook_toom",
+               "allowed", "suits")
 
 
 def _kernels() -> dict[str, Callable[..., Array]]:
