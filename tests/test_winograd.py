@@ -137,6 +137,7 @@ SHAPE = 4, 16, 16, 32
     (SHAPE, 32, 3, 1, True), ((3, 16, 16, 32), 32, 3, 1, False),  # 64 tiles, and 48
     ((4, 16, 16, 31), 32, 3, 1, False), (SHAPE, 31, 3, 1, False),
     ((4, 16, 16, 24), 24, 5, 2, True), ((4, 16, 16, 23), 24, 5, 2, False),
+    (SHAPE, 32, 3, 2, True), (SHAPE, 32, 3, 3, False), (SHAPE, 32, 3, 40, False),  # frames wider than a tile is high
     (SHAPE, 32, 1, 0, False), (SHAPE, 32, 4, 1, False), (SHAPE, 32, 7, 3, False),
     ((64, 2, 2, 64), 64, 3, 1, False), ((64, 4, 4, 64), 64, 3, 1, True),  # tiles that are a quarter full, and full
     ((64, 4, 3, 64), 64, 3, 1, True), ((64, 6, 5, 64), 64, 3, 1, False),  # 12 of 16 pixels, and 30 of 64

@@ -171,11 +171,12 @@ def suits(h: Array, planes: int, kernel: int, pad: int) -> bool:
     [True, False]
     """
     samples, height, width, channels = h.shape
-    if h.dtype != "float32" or kernel not in POINTS or min(channels, planes) < LEAST[kernel] or not _allowed.get():
+    if h.dtype != "float32" or kernel not in POINTS or pad >= kernel or not _allowed.get():
         return False
     rows, columns = out_size(height, kernel, 1, pad), out_size(width, kernel, 1, pad)
     tiles = samples * -(-rows // TILE) * -(-columns // TILE)
-    return tiles >= FEWEST_TILES and 3 * samples * rows * columns >= 2 * TILE**2 * tiles
+    filled = 3 * samples * rows * columns >= 2 * TILE**2 * tiles
+    return min(channels, planes) >= LEAST[kernel] and tiles >= FEWEST_TILES and filled
 
 
 # ---------------------------------------------------------------- the three kernels
@@ -191,7 +192,7 @@ def forward(W: Array, h: Array, kernel: int, pad: int) -> Array:
     h : array (N, H, W, C)
         The images, of the type of W: float32.
     kernel, pad : int
-        The kernel's side k, and the width of the frame of zeros, in pixels.
+        The kernel's side k, and the width of the frame of zeros, which is below k, in pixels.
 
     Returns
     -------
@@ -217,7 +218,7 @@ def feedback(B: Array, delta: Array, kernel: int, pad: int) -> Array:
     delta : array (N, H', W', F)
         The error signal at the output.
     kernel, pad : int
-        As in `forward`; `pad` is below `kernel`.
+        As in `forward`.
 
     Returns
     -------
