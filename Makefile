@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations \
-        locality field estimators notebooks bench golden release-check clean
+        locality field estimators notebooks bench bench-all accuracy golden release-check clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -88,6 +88,20 @@ bench: $(STAMP)  ## time a training step, and its ratio to straight-line NumPy
 	$(BIN)/nobackprop bench --rule bp
 	$(BIN)/python -m tests.reference.fused
 
+# PyTorch is large, and nothing else needs it: it has an environment of its own
+TORCH := .torch/bin/python
+.torch/bin/python: setup.cfg
+	$(PYTHON) -m venv .torch
+	.torch/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
+	@touch $@
+
+bench-all: $(TORCH)  ## all networks and rules against PyTorch (20 minutes, idle machine; goes on where it stopped)
+	$(TORCH) -m nobackprop.studies.speed.overview
+
+accuracy: $(STAMP)  ## fast convolution and patches on CIFAR-10 (5 minutes of a processor; NOBACKPROP_DATA names the folder)
+	for how in fast patches; do $(BIN)/nobackprop compare --data cifar-10 --model conv3:0.25 --rules bp --epochs 1 \
+	  --threads 1 --convolution $$how --out runs/convolution-$$how || exit; done
+
 golden: $(STAMP)  ## write the golden loss curves again, after a change that was meant
 	$(BIN)/python tests/test_golden.py
 
@@ -95,5 +109,5 @@ release-check: $(STAMP)  ## build sdist and wheel, and run the main job and the 
 	$(BIN)/python tests/release.py
 
 clean:  ## remove .venv, caches and what was built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) .torch build dist *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache .import_linter_cache \
 	  .coverage htmlcov

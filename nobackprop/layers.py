@@ -30,6 +30,7 @@ Images are (N, H, W, C); vectors are (N, F).
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -42,7 +43,7 @@ from .errors import InputError, brief, check_name, integer, number, yes_or_no
 from .heads import ConvHead, DenseHead, Head, MaxConvHead
 from .kernels import convolution, dropout, linear, normalize, pool
 from .kernels.activation import ACTIVATIONS
-from .kernels.unfold import out_size
+from .kernels.unfold import elementwise, out_size
 from .tape import Keep, Mask, materialise
 from .tree import Tree, leaves
 
@@ -860,13 +861,14 @@ class Activation(Layer):
     def forward(self, params: Tree, h: Array, train: bool = True,
                 rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         f, a = ACTIVATIONS[self.name], h
-        h = f.function(a)                                                          # LAS (1)
+        h = elementwise(f.function, a)                                             # LAS (1)
         return h, f.kept(a, h)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         d_f = ACTIVATIONS[self.name].derivative
-        return delta * d_f(materialise(cache)), None                               # LAS (7), ASAP (2.2)
+        down = elementwise(lambda d, h: d * d_f(h), delta, materialise(cache))     # LAS (7), ASAP (2.2)
+        return down, None
 
     def with_activations(self, other: Callable[[Activation], Layer]) -> Layer:
         return other(self)
@@ -1041,9 +1043,9 @@ class Residual(Layer):
                 rng: np.random.Generator | None = None) -> tuple[Array, Any]:
         out, body = self.body.forward(params["body"], h, train, rng)
         if self.shortcut is None:
-            return out + h, (body, None)
+            return elementwise(operator.add, out, h), (body, None)
         beside, short = self.shortcut.forward(params["shortcut"], h, train, rng)
-        return out + beside, (body, short)
+        return elementwise(operator.add, out, beside), (body, short)
 
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
@@ -1052,7 +1054,8 @@ class Residual(Layer):
         short: Tree = None
         if self.shortcut is not None:
             beside, short = self.shortcut.backward(feedback["shortcut"], cache[1], delta, want_down)
-        return None if down is None or beside is None else down + beside, {"body": body, "shortcut": short}
+        grads = {"body": body, "shortcut": short}
+        return None if down is None or beside is None else elementwise(operator.add, down, beside), grads
 
     def draws(self) -> bool:
         return self.body.draws() or (self.shortcut is not None and self.shortcut.draws())

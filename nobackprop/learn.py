@@ -20,6 +20,7 @@ from .data import load as load_data
 from .data.augment import check_size, parse
 from .data.tasks import TASKS, losses
 from .errors import InputError, brief, check_name, integer
+from .kernels import winograd
 from .network import Network, Tape
 from .optim import SCHEDULES, Optimizer, bind
 from .predictor import PLAIN, Predictor
@@ -335,6 +336,11 @@ class Run:
         -----
         What the library measures is in `history` before a callback is called.  An error of a callback passes through.
         """
+        with winograd.allowed(self.settings.convolution == "fast"):
+            return self._epoch()
+
+    def _epoch(self) -> dict[str, Any]:
+        """Do what `epoch` does, by the convolution that is set."""
         if not self.history:
             LOG.info("%r begins", self)
         called, spent = callback.Round(self, len(self.history) + 1), 0.0
@@ -431,7 +437,8 @@ class Run:
             If numbers are learnt, and an output is not finite.
         """
         test = self._pair(self.data.x_test, self.data.y_test, self.xp)
-        found = self._evaluated(*test)
+        with winograd.allowed(self.settings.convolution == "fast"):
+            found = self._evaluated(*test)
         del found["loss"]
         for name, value in found.items():
             if not np.isfinite(value):

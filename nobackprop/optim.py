@@ -211,11 +211,14 @@ class Optimizer:
         given = list(leaves(grads))
         for path, g in given:
             self._check(path, g)
+        updates: dict[int, Callable[..., None]] = {}  # by the number of the step, which is mostly the same for all
         for path, g in given:
             w, memories = self.slots[path]
-            self.steps[path] += 1
-            decay = 0.0 if leaf_name(path) in LOCAL else self.weight_decay
-            self.update_leaf(path, decay, w.reshape(-1), g.reshape(-1), memories)
+            self.steps[path] = step = self.steps[path] + 1
+            if step not in updates:
+                updates[step] = self.block_update(step)
+            decay = self.weight_decay and (0.0 if leaf_name(path) in LOCAL else self.weight_decay)
+            self.update_leaf(updates[step], decay, w.reshape(-1), g.reshape(-1), memories)
 
     def _check(self, path: str, g: Array) -> None:
         """Raise InputError unless g can be the gradient of the leaf at that path."""
@@ -235,38 +238,45 @@ class Optimizer:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.slots)} arrays, lr={self.lr:g}, weight_decay={self.weight_decay:g})"
 
-    def update_leaf(self, path: str, decay: float, w: Array, g: Array, memories: list[Array]) -> None:
+    def update_leaf(self, update: Callable[..., None], decay: float, w: Array, g: Array,
+                    memories: list[Array]) -> None:
         """Make the step of one leaf, block by block.
 
         Parameters
         ----------
-        path : str
-            Where the leaf stands in the tree.
+        update : callable
+            What `block_update` returned for this step.
         decay : float
-            Its weight decay; 0 if the leaf is local to a neuron.
+            The leaf's weight decay; 0 if the leaf is local to a neuron.
         w, g : array (n,)
             The leaf, which is written into, and its gradient; both flat.
         memories : list of array (n,)
             The running arrays of the leaf, which are written into.
         """
-        update, common = self.block_update(self.steps[path]), self.scratch[w.dtype]
+        common, size = self.scratch[w.dtype], w.size
+        if size <= common.size:
+            self._update_block(update, decay, w, g, common, memories)
+            return
 
         def update_blocks(blocks: slice) -> None:
             scratch = common if blocks.start == 0 else array_module(w).empty_like(common)
             for block in range(blocks.start, blocks.stop):
                 part = slice(block * scratch.size, (block + 1) * scratch.size)
-                w_part, g_part = w[part], g[part]
-                s = scratch[:w_part.size]
-                if decay and self.decoupled:
-                    w_part *= 1 - self.lr * decay
-                elif decay:
-                    g_part = g_part + decay * w_part
-                update(w_part, g_part, s, *(m[part] for m in memories))
-        blocks = math.ceil(w.size / common.size)
+                self._update_block(update, decay, w[part], g[part], scratch, [m[part] for m in memories])
+        blocks = math.ceil(size / common.size)
         if blocks < ALONE:
             update_blocks(slice(0, blocks))
         else:
             split_among_workers(update_blocks, blocks, w)
+
+    def _update_block(self, update: Callable[..., None], decay: float, w: Array, g: Array, scratch: Array,
+                      memories: list[Array]) -> None:
+        """Make the step of one block of a leaf, weight decay and all."""
+        if decay and self.decoupled:
+            w *= 1 - self.lr * decay
+        elif decay:
+            g = g + decay * w
+        update(w, g, scratch[:w.size], *memories)
 
     def block_update(self, step: int) -> Callable[..., None]:
         """Return the function that updates one block of a leaf.

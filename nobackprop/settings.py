@@ -19,7 +19,7 @@ from .kernels.loss import DEFAULT_LOSS, LOSSES
 from .optim import OPTIMIZERS, SCHEDULES
 from .rules import Rule
 
-DTYPES = ("float32", "float64")
+DTYPES, CONVOLUTIONS = ("float32", "float64"), ("fast", "patches")
 MOST = 2**63 - 1  # no machine counts further in a lifetime, and floats would soon round such a number to infinity
 Check = Callable[[str, Any], Any]
 
@@ -164,6 +164,9 @@ class Settings(Checked):
         How strongly weights are pulled towards 0, at least 0.
     augment : str
         What is done to training images, such as 'flip,crop:4'; see `data.augment.parse`.  Nothing if it is empty.
+    convolution : str
+        'fast' lets float32 be convolved in another basis if that is faster, which rounds more (kernels/winograd.py);
+        'patches' never does.
     dtype : str
         'float32' or 'float64'; anything that NumPy reads as one of them is accepted.
 
@@ -190,6 +193,8 @@ class Settings(Checked):
     weight_decay: float = real(0.0, "how strongly weights are pulled towards 0", "non-negative")
     augment: str = text("", "what is done to training images, names with commas between: " + "; ".join(
         f"{name} ({entry.summary})" for name, entry in AUGMENTATIONS.items()), _augment)
+    convolution: str = one_of(CONVOLUTIONS, "fast", "how float32 is convolved: fast, which rounds a little more, "
+                                                    "or by patches; float64 always takes patches")
     dtype: str = text("float32", f"the type of all numbers: {' or '.join(DTYPES)}", _dtype)
 
 

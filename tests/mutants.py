@@ -55,6 +55,48 @@ class Mutant:
 
 
 MUTANTS: dict[str, list[Mutant]] = {
+    "nobackprop/kernels/winograd.py": [
+        Mutant("the basis lacks what Lagrange divides by", "x**j / math.prod(x - y for y in p if y != x)", "x**j",
+               "tests/test_winograd.py"),
+        Mutant("points that round more", '("0", "5/8", "-5/8", "3/2", "-3/2")', '("0", "1/8", "-1/8", "3", "-3")',
+               "tests/test_winograd.py"),
+        Mutant("errors go down through a kernel that is not turned", "if flipped else G", "if not flipped else G",
+               "tests/test_winograd.py"),
+        Mutant("float64 takes the other basis", 'if h.dtype != "float32" or', "if", "tests/test_winograd.py"),
+        Mutant("the switch does nothing", " or not _allowed.get():", ":", "tests/test_winograd.py"),
+        Mutant("few tiles take the other basis", " and tiles >= FEWEST_TILES and", " and",
+               "tests/test_winograd.py"),
+        Mutant("images smaller than a tile take it", "filled = 3 * samples * rows * columns >= 2 * TILE**2 * tiles",
+               "filled = True",
+               "tests/test_winograd.py"),
+        Mutant("one worker adds up otherwise than two", "max(2, count(h))", "count(h)", "tests/test_winograd.py"),
+        Mutant("the frame above is forgotten", "x[:, first - top:end - top, pad:pad + width]",
+               "x[:, first - top:end - top, :width]", "tests/test_winograd.py"),
+        Mutant("a whole batch is one group", "HOST_TILES = 256", "HOST_TILES = 1 << 30", "tests/test_winograd.py"),
+        Mutant("the workers share nothing", "    shares = split_among_workers(lambda mine: [work(part) for part in "
+               "parts[mine]], len(parts), h)", "    shares = [[work(part) for part in parts]]",
+               "tests/test_winograd.py"),
+    ],
+    "nobackprop/kernels/unfold.py": [
+        Mutant("numbers of two types are written into one", "array.dtype not in (first.dtype, bool)", "False",
+               "tests/test_workers.py"),
+    ],
+    "nobackprop/workers.py": [
+        Mutant("a forked child waits for a worker that it has not", "if self.process != _process and "
+               "self.ended.locked():", "if False:", "tests/test_workers.py"),
+        Mutant("a thread that waits keeps what it had", "            del task  # and", "            # and",
+               "tests/test_workers.py"),
+        Mutant("a mistake keeps all arrays", "            del error  # it", "            pass  # it",
+               "tests/test_workers.py"),
+    ],
+    "nobackprop/studies/speed/overview.py": [
+        Mutant("a cell is measured again after an interruption", "if any(cell.items() <= row.items() for row in "
+               'stored["rows"]):', "if False:", "tests/test_overview.py"),
+        Mutant("a ratio is that of the medians", "np.quantile(ratios[i], (0.25, 0.5, 0.75))",
+               "np.quantile(np.median(spent[i]) / np.median(spent[-1]), (0.25, 0.5, 0.75))", "tests/test_overview.py"),
+        Mutant("rows of two machines in one file", 'if stored["machine"] != here:', "if False:",
+               "tests/test_overview.py"),
+    ],
     "nobackprop/learn.py": [
         Mutant("a run that was stopped goes on after a checkpoint", 'str(header.get("stopped", ""))', '""',
                "tests/test_callbacks.py"),

@@ -22,7 +22,7 @@ ALIASES = {"Prescott": "Katmai"}  # the oldest kernels of a build go by the olde
 SEEDS = range(1, 6)
 THREADS = (1, 2)
 TESTS = ["tests/test_golden.py", "tests/test_tolerance.py", "tests/test_kernels.py", "tests/test_convolution.py",
-         "tests/test_layers.py", "tests/theorems"]
+         "tests/test_winograd.py", "tests/test_layers.py", "tests/theorems"]
 ASK = """
 import numpy, threadpoolctl
 numpy.ones((99, 99)) @ numpy.ones((99, 99))

@@ -25,7 +25,7 @@ from nobackprop.studies.speed import bench, torch_twin
 from nobackprop.studies.speed.bench import count_flops, counting, describe, measure, peak_bytes, random_run, stepper
 from nobackprop.tree import leaves
 
-KEYS = {"rule", "model", "data", "optimizer", "batch_size", "threads", "device", "ms_per_step", "steps",
+KEYS = {"rule", "model", "data", "optimizer", "batch_size", "threads", "device", "convolution", "ms_per_step", "steps",
         "gflop_per_step", "matmul_gflops", "share_of_matmul_rate", "peak_bytes"}
 SMALL: dict[str, Any] = {"model": "mlp:7,7", "data": "xor", "batch_size": 5, "threads": 1, "steps": 2}
 
@@ -49,7 +49,7 @@ def noted(log, word, value):
 def test_the_report_of_every_rule(small_products, rule):
     result = measure(rule=rule, **SMALL)
     assert set(result) == KEYS
-    asked = SMALL | {"rule": rule, "optimizer": "adam", "device": "cpu"}
+    asked = SMALL | {"rule": rule, "optimizer": "adam", "device": "cpu", "convolution": "fast"}
     assert {key: result[key] for key in asked} == asked
     ms = result["ms_per_step"]
     assert set(ms) == {"median", "min", "max", "spread"}
@@ -141,6 +141,7 @@ def test_a_device_has_done_its_work_before_the_clock_is_read(monkeypatch):
     ({"data": "minst"}, "unknown data set 'minst': did you mean 'mnist'?"),
     ({"optimizer": "adams"}, "unknown optimizer 'adams'"),
     ({"device": "tpu"}, "unknown device 'tpu'"),
+    ({"convolution": "exact"}, "unknown convolution 'exact'"),
     ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     ({"steps": 0}, "steps must be at least 1, got 0"),
     ({"threads": 0}, "threads must be at least 1, got 0"),

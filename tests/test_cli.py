@@ -659,11 +659,11 @@ def test_bench_asks_for_what_was_typed(command, bench):
     code, out, _ = command(*line.split(), "--json")
     assert code == 0 and json.loads(out, parse_constant=pytest.fail) == {
         "model": "mlp:4", "data": "xor", "rule": "fa", "batch_size": 7, "optimizer": "sgd", "device": "cpu",
-        "threads": 2, "steps": 3, "against": None, "share": None}
+        "threads": 2, "steps": 3, "against": None, "convolution": "fast", "share": None}
 
 
 def test_bench_alone_measures_the_large_network(command, bench):
     _, out, _ = command("bench", "--json")
     assert json.loads(out) == {
         "model": "mlp:1024,1024", "data": "mnist", "rule": "bp", "batch_size": 64, "optimizer": "adam",
-        "device": "cpu", "threads": None, "steps": None, "against": None, "share": None}
+        "device": "cpu", "threads": None, "steps": None, "against": None, "convolution": "fast", "share": None}

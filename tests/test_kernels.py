@@ -81,7 +81,8 @@ def test_trees_are_made_of_what_trees_are_made_of(tree):
 # Every kernel
 
 
-SCAFFOLDING = ("out_size", "places", "groups", "for_each_group", "sum_over_groups")
+SCAFFOLDING = ("out_size", "places", "groups", "for_each_group", "sum_over_groups", "elementwise", "added", "cook_toom",
+               "allowed", "suits")
 
 
 def _kernels() -> dict[str, Callable[..., Array]]:
@@ -117,7 +118,7 @@ def _arrays(*shapes: tuple[str | int, ...], more: tuple[object, ...] = ()) -> Ex
     return draw
 
 
-IMAGE, PLACES = ("n", 5, 6, 3), ("n", 3, 3, 4)
+IMAGE, PLACES, SAME = ("n", 5, 6, 3), ("n", 3, 3, 4), ("n", 5, 6, 4)
 EXAMPLES: dict[str, Example] = {
     "dropout.dropout": lambda rng, n: (rng.standard_normal((n, F)), rng.integers(2, size=(n, F)) > 0, 0.25),
     "activation.unpack": lambda rng, n: (rng.integers(256, size=-(-n * 5 // 8), dtype="uint8"), (n, 5)),
@@ -126,6 +127,8 @@ EXAMPLES: dict[str, Example] = {
     "convolution.forward": _arrays((4, 27), IMAGE, more=(3, 2, 1)),
     "convolution.feedback": _arrays((4, 27), PLACES, more=(IMAGE, 3, 2, 1)),
     "convolution.outer": _arrays(PLACES, IMAGE, more=(3, 2, 1)),
+    "winograd.forward": _arrays((4, 27), IMAGE, more=(3, 1)), "winograd.outer": _arrays(SAME, IMAGE, more=(3, 1)),
+    "winograd.feedback": _arrays((4, 27), SAME, more=(3, 1)),
     "pool.max_pool": _images(2, 2), "pool.avg_pool": _images(3, 2, 1), "pool.global_pool": _images(),
     "pool.d_max_pool": lambda rng, n: (rng.standard_normal((n, 2, 3, 3)),
                                        rng.integers(4, size=(n, 2, 3, 3), dtype="uint8"), (n, 5, 6, 3), 2, 2),

@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Barrier, current_thread
 
@@ -350,6 +352,20 @@ leave.set()
 if not mine:
     other.join()
 """,
+    "before a worker has done its part, so it does that itself": """
+gate, caller = threading.Event(), threading.current_thread()
+mine = False
+def work(part):
+    global mine
+    if part.start == 0:
+        mine = child("before a worker has done its part")
+        gate.set()
+    elif threading.current_thread() is not caller:
+        gate.wait(200)
+    return part.start
+with workers.limit(2):
+    assert workers.split_among_workers(work, 2, HOST) == [0, 1]
+""",
 }
 
 
@@ -385,6 +401,44 @@ def test_the_first_mistake_reaches_the_caller_when_all_have_ended(wrong):
         assert caught.value.args == (min(wrong),) and len(ended) == 3 - len(wrong)
         assert workers.split_among_workers(lambda part: part.start, 3, HOST) == [0, 1, 2]
         assert workers.count(HOST) == 3
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_worker_had_is_forgotten_at_once(fails):
+    """Neither a thread that waits for work nor a mistake keeps arrays; without a search for circles of objects."""
+    kept = []
+
+    def work(part):
+        mine = np.ones(9)
+        kept.append(weakref.ref(mine))
+        if fails and part.start:
+            raise KeyError(mine.size)
+        return mine.sum()
+    gc.disable()
+    try:
+        with workers.limit(2):
+            if fails:
+                with suppress(KeyError):
+                    workers.split_among_workers(work, 2, HOST)
+            else:
+                workers.split_among_workers(work, 2, HOST)
+            workers.split_among_workers(lambda part: None, 2, HOST)  # no thread is at the end of the work any more
+            assert [there() for there in kept] == [None, None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("arrays", [
+    (np.ones((4, 6), "float32"), np.ones((4, 6))), (np.ones((4, 6)), np.ones((4, 1))), (np.ones((4, 6), int),) * 2,
+    (np.ones((4, 6)), np.ones((4, 6), bool)), (np.ones((4, 6), complex),) * 2,
+], ids=["types", "shapes", "integers", "a mask", "complex"])
+def test_element_by_element_is_what_it_is_alone(shared, arrays):
+    """Whatever the types and shapes are that come together."""
+    expected = np.multiply(*arrays)
+    with workers.limit(2):
+        found = unfold_kernels.elementwise(np.multiply, *arrays)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_kernels_mistake_reaches_the_caller():
@@ -441,6 +495,7 @@ def shared(monkeypatch):
     """Everything is large enough to be shared, in groups of few samples."""
     monkeypatch.setattr(linear, "ALONE", 1)
     monkeypatch.setattr(unfold_kernels, "HOST_BYTES", 4000)
+    monkeypatch.setattr(unfold_kernels, "ALONE", 1)
     monkeypatch.setattr(optim, "ALONE", 2)
     monkeypatch.setattr(optim, "HOST_BLOCK", 16)
 
@@ -463,6 +518,8 @@ def images(draw):
         "outer by 2": lambda: convolution.outer(d_by_2, h, 3, 2, 1),
         "dense": lambda: linear.forward(D, u), "dense, few samples": lambda: linear.forward(D, u[:2]),
         "dense feedback": lambda: linear.feedback(D, e), "dense outer": lambda: linear.outer(e, u),
+        "an activation": lambda: unfold_kernels.elementwise(np.abs, h),
+        "a sum": lambda: unfold_kernels.elementwise(np.add, h, h[::-1]),
         "pool": lambda: np.concatenate([array.ravel() for array in pool.max_pool(d, 3, 2, 1)]),
         "pool's adjoint": lambda: pool.d_max_pool(best, place, d.shape, 3, 2, 1),
         "statistics": lambda: np.stack(normalize.statistics(rows)),

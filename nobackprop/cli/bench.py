@@ -30,6 +30,8 @@ def add_options(parser: Parser) -> None:
                         help="samples in a step; default: %(default)s")
     parser.add_argument("--optimizer", default="adam", metavar="NAME",
                         help=f"{', '.join(OPTIMIZERS)}; default: %(default)s")
+    parser.add_argument("--convolution", default="fast", metavar="NAME",
+                        help="fast, or patches: how float32 is convolved; default: %(default)s")
     parser.add_argument("--steps", type=count, metavar="N",
                         help="the number of steps that are timed; default: as many as the clock needs")
     parser.add_argument("--pipeline", type=count, metavar="WORKERS",
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
     result = measure(model=args.model, data=args.data, rule=args.rule, batch_size=args.batch_size,
                      optimizer=args.optimizer, device=args.device, threads=args.threads, steps=args.steps,
-                     against=args.against)
+                     against=args.against, convolution=args.convolution)
     if args.json:
         say(json.dumps(strict(result), indent=1, allow_nan=False))
     else:

@@ -4,14 +4,16 @@ Shapes: W and B are (F, k k C), h is (N, H, W, C), delta is (N, H', W', F); k is
 
 How to read this file: `plain_forward`, `plain_feedback` and `plain_outer` say what is computed, one output position
 after the other, as a textbook does.  They are the oracles of the tests.  `forward`, `feedback` and `outer` compute the
-same numbers fast, in two ways:
+same numbers fast, in three ways:
 
 - Patches are unfolded whole (unfold.py), and one matrix product multiplies all of them by the weights.
 - If the stride is 1 and a row of a patch holds F numbers or more, patches are unfolded along the width alone.  Each
   of the k rows of the kernel is then a product by itself, on rows that lie next to each other in memory: k times
   fewer numbers are copied, and rows of padding are never multiplied.
+- If the stride is 1 and many channels of float32 are convolved, tiles of the image take the place of patches, in
+  another basis with a quarter of the multiplications or fewer (winograd.py).
 
-Both ways take groups of samples that stay in the processor's cache: they make the patches of a group, use them and
+All ways take groups of samples that stay in the processor's cache: they make the patches of a group, use them and
 forget them, so that no array ever has the size of all patches.  If there are several workers (workers.py), each of them
 has samples of its own.
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..backend import Array, alike, array_module
-from . import linear
+from . import linear, winograd
 from .unfold import fold, for_each_group, out_size, padded, places, sum_over_groups, unfold, unpadded
 
 # ---------------------------------------------------------------- as a textbook has it
@@ -147,6 +149,8 @@ def forward(W: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> A
     True
     """
     W, h = alike(W, h)
+    if stride == 1 and winograd.suits(h, len(W), kernel, pad):
+        return winograd.forward(W, h, kernel, pad)
     n, height, width, channels = h.shape
     rows, columns = (out_size(size, kernel, stride, pad) for size in (height, width))
     xp = array_module(W, h)
@@ -197,13 +201,15 @@ def feedback(B: Array, delta: Array, shape: tuple[int, ...], kernel: int, stride
     >>> feedback(np.ones((1, 4)), np.ones((1, 2, 2, 1)), (1, 3, 3, 1), 2)[0, :, :, 0].tolist()
     [[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]
     """
+    B, delta = alike(B, delta)
     if stride == 1 and pad < kernel:
         # the adjoint is a convolution itself: the kernel flipped, channels exchanged
         channels = shape[-1]
+        if winograd.suits(delta, channels, kernel, kernel - 1 - pad):
+            return winograd.feedback(B, delta, kernel, pad)
         flipped = B.reshape(len(B), kernel, kernel, channels)[:, ::-1, ::-1].transpose(3, 1, 2, 0)
         flipped = array_module(B).ascontiguousarray(flipped).reshape(channels, -1)
         return forward(flipped, delta, kernel, 1, kernel - 1 - pad)
-    B, delta = alike(B, delta)
     down = array_module(B, delta).empty(shape, delta.dtype)
 
     def by_patches(part: slice) -> None:
@@ -237,6 +243,8 @@ def outer(delta: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) ->
     [[8.0, 12.0, 20.0, 24.0]]
     """
     delta, h = alike(delta, h)
+    if stride == 1 and winograd.suits(h, delta.shape[3], kernel, pad):
+        return winograd.outer(delta, h, kernel, pad)
     _, rows, columns, planes = delta.shape
     height, channels = h.shape[1], h.shape[3]
     xp, row = array_module(delta, h), kernel * channels

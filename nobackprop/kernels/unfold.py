@@ -7,12 +7,14 @@ on a batch in *groups*: slices of samples whose work space stays in the processo
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 from ..backend import Array, array_module, floats
-from ..workers import split_among_workers
+from ..workers import count, split_among_workers
 
 HOST_BYTES, DEVICE_BYTES = 2 << 20, 1 << 29
+ALONE = 1 << 17  # an array of fewer numbers is not worth sharing if one pass over it is all that is done
 
 
 def out_size(size: int, kernel: int, stride: int, pad: int) -> int:
@@ -289,12 +291,51 @@ def sum_over_groups(work: Callable[[slice], Array], h: Array, numbers: int) -> A
     [6.0, 9.0]
     """
     def by_one_worker(samples: slice) -> Array:
-        return _added(work(part) for part in groups(h, numbers, samples))
-    return _added(split_among_workers(by_one_worker, len(h), h))
+        return added(work(part) for part in groups(h, numbers, samples))
+    return added(split_among_workers(by_one_worker, len(h), h))
 
 
-def _added(parts: Iterable[Array]) -> Array:
-    """Return the sum of arrays, added up in place into the first one."""
+def elementwise(f: Callable[..., Array], *arrays: Array) -> Array:
+    """Return f(*arrays); if there are several workers and the arrays are large, each has samples of its own.
+
+    Parameters
+    ----------
+    f : callable
+        It takes arrays of one shape and one type, or bools, and computes element by element: what it makes of floats
+        has that shape and type.
+    *arrays : array (N, ...)
+
+    Returns
+    -------
+    array (N, ...)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> elementwise(np.add, np.ones(3), np.ones(3)).tolist()
+    [2.0, 2.0, 2.0]
+    """
+    first = arrays[0]
+    if (first.size < ALONE or count(*arrays) == 1 or first.dtype.kind != "f"
+            or any(array.shape != first.shape or array.dtype not in (first.dtype, bool) for array in arrays)):
+        return f(*arrays)
+    out = array_module(first).empty_like(first)
+
+    def work(part: slice) -> None:
+        out[part] = f(*(array[part] for array in arrays))
+    for_each_group(work, first, 2 * math.prod(first.shape[1:]))
+    return out
+
+
+def added(parts: Iterable[Array]) -> Array:
+    """Return the sum of one array or more, added up in place into the first one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> added(iter([np.ones(2), np.ones(2)])).tolist()
+    [2.0, 2.0]
+    """
     parts = iter(parts)
     first = next(parts)
     for part in parts:

@@ -24,10 +24,11 @@ from ...backend import synchronize
 from ...data import Dataset, source
 from ...data.own import called
 from ...data.tasks import TASKS
-from ...errors import InputError, unknown
+from ...errors import InputError, check_name, unknown
+from ...kernels import winograd
 from ...learn import Run, step
 from ...room import check_room
-from ...settings import Settings
+from ...settings import CONVOLUTIONS, Settings
 from ...tree import nodes, tree_map
 from ...workers import cores
 from . import torch_twin
@@ -44,7 +45,7 @@ NOISE: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
 
 def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp", batch_size: int = 64,
             optimizer: str = "adam", device: str = "cpu", threads: int | None = None,
-            steps: int | None = None, against: str | None = None) -> dict[str, Any]:
+            steps: int | None = None, against: str | None = None, convolution: str = "fast") -> dict[str, Any]:
     """Measure what one training step costs: `learn.step` on a mini-batch gathered from random inputs.
 
     Parameters
@@ -64,6 +65,8 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     against : str, optional
         'torch' takes turns with PyTorch, which does backpropagation, whatever the rule, on the same network and inputs,
         with the same optimiser and number of threads.
+    convolution : str
+        'fast' or 'patches', as of `Settings`.
 
     Returns
     -------
@@ -95,6 +98,7 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     nobackprop.errors.InputError: batch_size must be at least 1, got 0
     """
     threads = cores() if threads is None else threads
+    check_name("convolution", convolution, CONVOLUTIONS)
     for name, value in (("batch_size", batch_size), ("threads", threads), ("steps", steps)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
@@ -106,7 +110,8 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
         return random_run(model, data, rule, batch_size, optimizer, device)
 
     run = prepare(device)
-    with workers.limit(threads, run.net.convolutional), np.errstate(over="ignore", invalid="ignore"):
+    with (workers.limit(threads, run.net.convolutional), np.errstate(over="ignore", invalid="ignore"),
+          winograd.allowed(convolution == "fast")):
         one_step = stepper(run)
         extra: dict[str, Any] = {}
         if against is None:
@@ -119,7 +124,7 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
         rate = matmul_gflops(run.xp)
     spent = _summary(ms)
     return {"rule": rule, "model": model, "data": data, "optimizer": optimizer, "batch_size": batch_size,
-            "threads": threads, "device": device,
+            "threads": threads, "device": device, "convolution": convolution,
             "ms_per_step": spent, "steps": len(ms), "gflop_per_step": gflop, "matmul_gflops": rate,
             "share_of_matmul_rate": gflop / (spent["median"] / 1e3) / rate, "peak_bytes": peak, **extra}
 

@@ -1,0 +1,414 @@
+"""`make bench-all`: every network under every rule against PyTorch, by turns, with one thread and with two.
+
+    python -m nobackprop.studies.speed.overview            # measure what is missing, then write page and figure
+    python -m nobackprop.studies.speed.overview --page     # write page and figure from what is stored
+
+A *cell* is a network with a number of threads and a processor's kernels.  All rules of a cell and PyTorch's
+backpropagation take turns in one process of its own, so that all see the machine in the same state.  Its rows are
+written to docs/results/performance.json before the next cell begins.  A run that was interrupted goes on where it
+stopped; it refuses a file of another machine.
+"""
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ... import figures, workers
+from ...errors import InputError, brief
+from ...files import atomic
+from ..text import write_page
+from . import torch_twin
+from .bench import random_run, stepper
+
+FILE, PAGE, FIGURE = (Path("docs") / name for name in ("results/performance.json", "performance.md", "performance.png"))
+FORMAT = "nobackprop performance 1"
+NETWORKS = (("mlp:128,128", "digits", 64), ("mlp:1024,1024", "mnist", 64), ("conv3", "cifar-10", 64),
+            ("vgg:0.25", "cifar-10", 64), ("resnet18:0.25", "cifar-10", 64), ("resnet18:0.5", "cifar-10", 64),
+            ("resnet18", "cifar-10", 16))
+RULES = ("bp", "las", "dfa", "asap", "al")
+THREADS = (1, 2)
+# by name: what the environment says so that NumPy and PyTorch use kernels for such a processor
+KERNELS: dict[str, dict[str, str]] = {
+    "this processor": {},
+    "AVX2": {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+             "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
+}
+SECONDS = 30.0  # of turns in a cell: 28 cells in a quarter of an hour
+FEWEST, MOST = 5, 400
+LONG = 0.1  # seconds: a step that takes longer is not warmed up, as it fills the cache anyway
+BEGIN, END = "<!-- begin: written by make bench-all -->\n", "<!-- end -->"
+USAGE = "usage: python -m nobackprop.studies.speed.overview [--page]"
+
+
+def measure(model: str, data: str, batch_size: int, threads: int, seconds: float = SECONDS) -> list[dict[str, Any]]:
+    """Measure one network with all rules against PyTorch, in this process.
+
+    Parameters
+    ----------
+    model, data : str
+        The network, and the data set whose shape the inputs have.
+    batch_size, threads : int
+    seconds : float
+        How long the turns take, about; there are FEWEST turns or more.
+
+    Returns
+    -------
+    list of dict
+        A row for each rule: "rule", "ms" (the median of its step), "low", "median" and "high" (the quartiles of its
+        step divided by PyTorch's step of the same turn), and "turns".  If the network cannot learn under a rule:
+        "rule" and "refused", a sentence.
+
+    Raises
+    ------
+    InputError
+        If PyTorch is not installed.
+
+    Examples
+    --------
+    >>> rows = measure("mlp:8", "digits", 4, 1, seconds=0.1)  # doctest: +SKIP
+    """
+    torch, refused, runs = torch_twin.load(), {}, {}
+    for rule in RULES:
+        try:
+            runs[rule] = random_run(model, data, rule, batch_size, "adam")
+        except InputError as error:
+            refused[rule] = str(error)
+    names = list(runs)
+    with (workers.limit(threads, runs["bp"].net.convolutional), torch_twin.threads_of(torch, threads),
+          np.errstate(over="ignore", invalid="ignore")):
+        steps = [*map(stepper, runs.values()), torch_twin.stepper(runs["bp"])]
+        spent = turns(steps, seconds)
+    ratios = spent[:-1] / spent[-1]
+    rows = [{"rule": rule, "ms": 1e3 * float(np.median(spent[i])), "turns": spent.shape[1],
+             **dict(zip(("low", "median", "high"), np.quantile(ratios[i], (0.25, 0.5, 0.75)).tolist(), strict=True))}
+            for i, rule in enumerate(names)]
+    torch_ms = 1e3 * float(np.median(spent[-1]))
+    return [row | {"torch_ms": torch_ms} for row in rows] + [
+        {"rule": rule, "refused": why} for rule, why in refused.items()]
+
+
+def turns(steps: Sequence[Callable[[], None]], seconds: float) -> np.ndarray:
+    """Time steps of several functions by turns, for about so long.
+
+    Parameters
+    ----------
+    steps : sequence of callable
+    seconds : float
+
+    Returns
+    -------
+    numpy.ndarray, shape (steps, turns)
+        Seconds; the first turn, in which all is made that a step needs, does not count.
+
+    Examples
+    --------
+    >>> turns([lambda: None, lambda: None], 0.0).shape
+    (2, 5)
+    """
+    def timed(step: Callable[[], None], warm: bool) -> float:
+        if warm:
+            step()  # finds the arrays of another function in the cache
+        start = time.perf_counter()
+        step()
+        return time.perf_counter() - start
+
+    usual = [timed(step, True) for step in steps]
+    rows: list[list[float]] = []
+    start = time.perf_counter()
+    while len(rows) < FEWEST or (len(rows) < MOST and time.perf_counter() - start < seconds):
+        rows.append([timed(step, once < LONG) for step, once in zip(steps, usual, strict=True)])
+    return np.array(rows).T
+
+
+def machine() -> dict[str, str]:
+    """Return what the numbers depend on: the processor, and the versions of Python, NumPy and PyTorch.
+
+    Examples
+    --------
+    >>> sorted(machine())  # doctest: +SKIP
+    ['cores', 'numpy', 'processor', 'python', 'torch']
+    """
+    about = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in about.read_text(encoding="utf-8").splitlines()
+             if line.startswith("model name")] if about.exists() else []
+    return {"processor": names[0] if names else platform.processor() or platform.machine(),
+            "cores": str(workers.cores()), "python": platform.python_version(), "numpy": np.__version__,
+            "torch": str(torch_twin.load().__version__)}
+
+
+def read(path: Path = FILE) -> dict[str, Any]:
+    """Read what `main` has stored.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    dict
+        "format", "machine" and "rows".
+
+    Raises
+    ------
+    InputError
+        If the file is missing, or if it is no such file.
+
+    Examples
+    --------
+    >>> read(Path("no-such-file.json"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: no-such-file.json: expected what make bench-all writes, got ...
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != FORMAT or not isinstance(found["rows"], list) or not isinstance(found["machine"], dict):
+            raise ValueError("a file of another kind")
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise InputError(f"{path}: expected what make bench-all writes, got {brief(str(error))}") from None
+    return dict(found)
+
+
+def cells() -> list[dict[str, Any]]:
+    """Return all that is measured, in order.
+
+    Examples
+    --------
+    >>> cells()[0]
+    {'model': 'mlp:128,128', 'data': 'digits', 'batch_size': 64, 'threads': 1, 'kernels': 'this processor'}
+    """
+    return [{"model": model, "data": data, "batch_size": batch, "threads": threads, "kernels": kernels}
+            for kernels in KERNELS for model, data, batch in NETWORKS for threads in THREADS]
+
+
+def fill(path: Path, here: dict[str, str], measured: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
+    """Measure every cell that is not in the file yet, and write its rows before the next one begins.
+
+    Parameters
+    ----------
+    path : path
+        Where the rows are stored.
+    here : dict
+        What `machine` returns.
+    measured : callable
+        It takes a cell and returns its rows.
+
+    Raises
+    ------
+    InputError
+        If the file holds the numbers of another machine.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fill(Path(folder) / "rows.json", {"cores": "2"}, lambda cell: [{"rule": "bp", "refused": "a test"}])
+    ...     len(read(Path(folder) / "rows.json")["rows"])
+    28
+    """
+    stored: dict[str, Any] = read(path) if path.exists() else {"format": FORMAT, "machine": here, "rows": []}
+    if stored["machine"] != here:
+        raise InputError(f"{path} holds numbers of another machine, {stored['machine']}, and this is {here}: "
+                         "remove it to measure all again")
+    for cell in cells():
+        if any(cell.items() <= row.items() for row in stored["rows"]):
+            continue
+        stored["rows"] += [cell | row for row in measured(cell)]
+        with atomic(path) as partial:
+            partial.write_text(json.dumps(stored, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def in_process(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """Measure a cell in a process of its own, as kernels are chosen when a process starts.
+
+    Parameters
+    ----------
+    cell : dict
+
+    Returns
+    -------
+    list of dict
+        Its rows.
+
+    Raises
+    ------
+    InputError
+        If the process fails.
+
+    Examples
+    --------
+    >>> rows = in_process(cells()[0])  # doctest: +SKIP
+    """
+    asked = json.dumps([cell[key] for key in ("model", "data", "batch_size", "threads")])
+    print(*cell.values(), file=sys.stderr, flush=True)
+    came = subprocess.run([sys.executable, "-m", __name__ if __name__ != "__main__" else MODULE, "--cell", asked],
+                          env=os.environ | KERNELS[cell["kernels"]], stdout=subprocess.PIPE, text=True)
+    if came.returncode:
+        raise InputError(f"the measurement of {cell['model']} ended with code {came.returncode}")
+    return list(json.loads(came.stdout))
+
+
+MODULE = "nobackprop.studies.speed.overview"
+
+
+def tables(stored: dict[str, Any]) -> str:
+    """Return the tables of docs/performance.md: a step here divided by PyTorch's, with the quartiles.
+
+    Parameters
+    ----------
+    stored : dict
+        What `read` returns.
+
+    Returns
+    -------
+    str
+        Markdown: a table for each kind of kernels.
+
+    Examples
+    --------
+    >>> cell = {**cells()[0], "rule": "bp", "ms": 0.5, "turns": 5, "low": 0.7, "median": 0.75, "high": 0.8}
+    >>> print(tables({"machine": {"cores": "2"}, "rows": [cell]}).splitlines()[4])
+    | mlp:128,128, batch 64 | 1 | **0.75** (0.70, 0.80) | | | | |
+    """
+    if not stored["rows"]:
+        return "Not measured yet: `make bench-all` writes this place.\n"
+    parts = ["Machine: " + ", ".join(f"{name} {value}" for name, value in stored["machine"].items()) + "."]
+    for kernels in KERNELS:
+        lines = [f"| kernels for {kernels} | threads | {' | '.join(RULES)} |", "|---" * (2 + len(RULES)) + "|"]
+        for model, data, batch in NETWORKS:
+            for threads in THREADS:
+                found = {row["rule"]: row for row in stored["rows"] if (
+                    row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == (
+                    model, data, batch, threads, kernels)}
+                if found:
+                    texts = " | ".join(_text(found.get(rule)) for rule in RULES)
+                    lines.append(f"| {model}, batch {batch} | {threads} | {texts} |".replace("|  |", "| |").replace(
+                        "|  |", "| |"))
+        if len(lines) > 2:
+            parts.append("\n".join(lines))
+    return "\n\n".join([*parts, f"![The same, as points with quartiles]({FIGURE.name})"]) + "\n"
+
+
+def _text(row: dict[str, Any] | None) -> str:
+    """A field of a table."""
+    if row is None:
+        return ""
+    return "-" if "refused" in row else f"**{row['median']:.2f}** ({row['low']:.2f}, {row['high']:.2f})"
+
+
+def page(text: str, stored: dict[str, Any]) -> str:
+    """Return the page with the tables in their place.
+
+    Parameters
+    ----------
+    text : str
+        The page, with the marks BEGIN and END.
+    stored : dict
+        What `read` returns.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If the page has no such marks.
+
+    Examples
+    --------
+    >>> page(f"a\\n{BEGIN}old\\n{END}\\nb", {"rows": []}).splitlines()  # doctest: +ELLIPSIS
+    ['a', '<!-- begin: written by make bench-all -->', 'Not measured yet: ...', '<!-- end -->', 'b']
+    """
+    if BEGIN not in text or END not in text:
+        raise InputError(f"the page has no place for the tables, marked by {BEGIN.strip()} and {END}")
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}{tables(stored)}{END}{rest.partition(END)[2]}"
+
+
+def draw(stored: dict[str, Any]) -> Figure:
+    """Draw the ratios: a panel for each kind of kernels and number of threads, a line of points for each network.
+
+    Parameters
+    ----------
+    stored : dict
+        What `read` returns.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> len(draw({"machine": {}, "rows": []}).axes)
+    4
+    """
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    panels = figure.subplots(len(KERNELS), len(THREADS), sharex=True, sharey=True, squeeze=False)
+    for (i, kernels), (j, threads) in ((a, b) for a in enumerate(KERNELS) for b in enumerate(THREADS)):
+        axes = panels[i, j]
+        for rule, sign in zip(RULES, "os^Dv", strict=True):
+            rows = [(k, row) for k, (model, data, batch) in enumerate(NETWORKS) for row in stored["rows"]
+                    if "median" in row and row["rule"] == rule and (
+                        row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == (
+                        model, data, batch, threads, kernels)]
+            places = [k for k, _ in rows]
+            axes.errorbar([row["median"] for _, row in rows], places, fmt=sign, markersize=4, label=rule,
+                          xerr=[[row["median"] - row["low"] for _, row in rows],
+                                [row["high"] - row["median"] for _, row in rows]])
+        axes.axvline(1, color="black", linewidth=0.8)
+        axes.set_title(f"{kernels}, {threads} thread{'s' * (threads > 1)}")
+        axes.set_ylim(len(NETWORKS) - 0.5, -0.5)
+        figures.names(axes, [f"{model}, {batch}" for model, _, batch in NETWORKS])
+        figures.open_frame(axes)
+    panels[-1, 0].set_xlabel("step / PyTorch's step")
+    panels[-1, -1].set_xlabel("step / PyTorch's step")
+    figures.legend(figure, *panels[0, 0].get_legend_handles_labels())
+    return figure
+
+
+def main(argv: list[str]) -> None:
+    """Do what the command line asks for.
+
+    Parameters
+    ----------
+    argv : list of str
+        Nothing, or "--page".
+
+    Raises
+    ------
+    SystemExit
+        After other arguments, or if something cannot be measured or written; it holds one sentence.
+
+    Examples
+    --------
+    >>> main(["--help"])
+    Traceback (most recent call last):
+    SystemExit: usage: python -m nobackprop.studies.speed.overview [--page]
+    """
+    if argv[:1] == ["--cell"] and len(argv) == 2:
+        print(json.dumps(measure(*json.loads(argv[1]))))
+        return
+    if argv not in ([], ["--page"]):
+        sys.exit(USAGE)
+    try:
+        if not argv:
+            fill(FILE, machine(), in_process)
+        stored = read()
+        write_page([str(PAGE)], MODULE, lambda: page(PAGE.read_text(encoding="utf-8"), stored))
+        figures.write(draw(stored), FIGURE)
+    except (InputError, OSError) as error:
+        sys.exit(f"{MODULE}: {error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

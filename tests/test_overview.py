@@ -1,0 +1,118 @@
+"""`make bench-all`: what it measures, that it goes on where it stopped, and that the page shows what is stored."""
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tolerance import assert_close
+
+from nobackprop.errors import InputError
+from nobackprop.studies.speed import overview
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = {"processor": "a processor", "cores": "2"}
+
+
+def rows(cell):
+    return [{"rule": "bp", "ms": 3.0, "turns": 5, "torch_ms": 4.0, "low": 0.7, "median": 0.75, "high": 0.8},
+            {"rule": "al", "refused": "a sentence"}]
+
+
+def test_the_page_shows_what_is_stored():
+    path, text = ROOT / overview.FILE, (ROOT / overview.PAGE).read_text(encoding="utf-8")
+    stored = overview.read(path) if path.exists() else {"rows": []}
+    assert overview.page(text, stored) == text
+    assert (ROOT / overview.FIGURE).exists() == path.exists()
+    assert not path.exists() or f"]({overview.FIGURE.name})" in text
+
+
+def test_every_cell_is_measured_once_and_written_before_the_next(tmp_path):
+    path, seen = tmp_path / "performance.json", []
+
+    def measured(cell):
+        assert len(overview.read(path)["rows"] if seen else []) == 2 * len(seen)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(cell)
+        return rows(cell)
+    with pytest.raises(KeyboardInterrupt):
+        overview.fill(path, HERE, measured)
+    assert len(overview.read(path)["rows"]) == 6
+    more = []
+    overview.fill(path, HERE, lambda cell: (more.append(cell), rows(cell))[1])
+    assert seen + more == overview.cells()
+    overview.fill(path, HERE, lambda cell: pytest.fail("all is there"))
+    with pytest.raises(InputError, match="another machine"):
+        overview.fill(path, HERE | {"cores": "3"}, rows)
+
+
+def test_a_cell_has_the_kernels_of_its_name(monkeypatch):
+    """The environment is set before the process starts, as libraries read it then; its rows come back as JSON."""
+    asked = []
+
+    def run(command, env, **how):
+        asked.append((command, {key: env.get(key) for key in overview.KERNELS["AVX2"]}))
+        return SimpleNamespace(returncode=len(asked) > 2, stdout=json.dumps([{"rule": "bp"}]))
+    monkeypatch.setattr(overview.subprocess, "run", run)
+    for name in overview.KERNELS["AVX2"]:
+        monkeypatch.delenv(name, raising=False)
+    first, last = overview.cells()[0], overview.cells()[-1]
+    assert overview.in_process(first) == overview.in_process(last) == [{"rule": "bp"}]
+    (command, env), (_, others) = asked
+    assert command == [sys.executable, "-m", overview.MODULE, "--cell", '["mlp:128,128", "digits", 64, 1]']
+    assert set(env.values()) == {None} and others == overview.KERNELS["AVX2"]
+    with pytest.raises(InputError, match=r"mlp:128,128 ended with code"):
+        overview.in_process(first)
+
+
+def test_ratios_are_of_the_same_turn(monkeypatch):
+    """By hand: the steps take 2, 6, 4 and 1, 2, 4 seconds, so the ratios are 2, 3 and 1."""
+    spent = np.array([[2.0, 6.0, 4.0], [1.0, 2.0, 4.0]])
+    monkeypatch.setattr(overview, "RULES", ("bp", "al"))
+    monkeypatch.setattr(overview, "turns", lambda steps, seconds: spent)
+    monkeypatch.setattr(overview.torch_twin, "load", lambda: SimpleNamespace(
+        get_num_threads=lambda: 1, set_num_threads=lambda n: None))
+    monkeypatch.setattr(overview.torch_twin, "stepper", lambda run: None)
+    bp, al = overview.measure("conv3:0.03", "cifar-10", 2, 1)
+    assert_close([bp["low"], bp["median"], bp["high"], bp["ms"], bp["torch_ms"]], [1.5, 2.0, 2.5, 4000.0, 2000.0])
+    assert al["rule"] == "al" and "halves" in al["refused"] and bp["turns"] == 3
+
+
+def test_the_clock_counts_no_first_turn(monkeypatch):
+    calls = []
+    found = overview.turns([lambda: calls.append("a"), lambda: calls.append("b")], 0.0)
+    assert found.shape == (2, overview.FEWEST) and (found >= 0).all()
+    assert "".join(calls) == "aabb" * (1 + overview.FEWEST)
+    monkeypatch.setattr(overview, "LONG", -1.0)
+    calls.clear()
+    overview.turns([lambda: calls.append("a"), lambda: calls.append("b")], 0.0)
+    assert "".join(calls) == "aabb" + "ab" * overview.FEWEST
+
+
+def test_tables_and_figure_show_every_row():
+    stored = {"format": overview.FORMAT, "machine": HERE, "rows": [
+        cell | row for cell in overview.cells() for row in rows(cell)]}
+    text = overview.tables(stored)
+    assert text.count("**0.75** (0.70, 0.80) | | | | - |") == len(overview.cells())
+    assert text.startswith("Machine: processor a processor, cores 2.")
+    panels = overview.draw(stored).axes
+    assert [axes.get_title() for axes in panels] == [
+        "this processor, 1 thread", "this processor, 2 threads", "AVX2, 1 thread", "AVX2, 2 threads"]
+    for axes in panels:
+        line = axes.lines[0]
+        assert line.get_xdata().tolist() == [0.75] * 7 and line.get_ydata().tolist() == [*range(7)]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other", "rows": [], "machine": {}}', None])
+def test_a_file_of_another_kind_is_one_sentence(tmp_path, text):
+    path = tmp_path / "performance.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError, match=r"expected what make bench-all writes, got "):
+        overview.read(path)
+    with pytest.raises(InputError, match="no place for the tables"):
+        overview.page("a page", {"rows": []})
