@@ -183,17 +183,17 @@ def values(net: Network, rule: Rule, y: Array) -> None:
     Traceback (most recent call last):
     nobackprop.errors.InputError: row 1 of y is [0, 5], expected probabilities: numbers from 0 on that sum to 1
     """
-    wanted = [net.loss]
-    if any(task not in rule.learns for task in TASKS):
-        wanted.append("binary_cross_entropy" if "labels" in rule.learns else PROBABLE)
-    for i, kind in enumerate(wanted):
-        with np.errstate(over="ignore", invalid="ignore"):
-            if _right(kind, y):
-                continue
-            row = next(row for row in range(len(y)) if not _right(kind, y[row:row + 1]))
-        why = f", as rule {name_of(rule)} can learn {' and '.join(rule.learns)} only" * bool(i)
-        raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected "
-                         f"{VALUES.get(kind, 'finite numbers')}{why}")
+    kind, why = net.loss, ""
+    asked = PROBABLE if "labels" not in rule.learns else "binary_cross_entropy"
+    # what is asked of probabilities holds more than what is asked of labels, and this more than that they are finite
+    if any(task not in rule.learns for task in TASKS) and kind not in (PROBABLE, asked):
+        kind, why = asked, f", as rule {name_of(rule)} can learn {' and '.join(rule.learns)} only"
+    with np.errstate(over="ignore", invalid="ignore"):
+        if _right(kind, y):
+            return
+        row = next(row for row in range(len(y)) if not _right(kind, y[row:row + 1]))
+    raise InputError(f"row {row} of y is {brief(to_numpy(y[row]).tolist())}, expected "
+                     f"{VALUES.get(kind, 'finite numbers')}{why}")
 
 
 def answers(y: Array, task: str) -> None:

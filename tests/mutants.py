@@ -373,10 +373,10 @@ MUTANTS: dict[str, list[Mutant]] = {
     "nobackprop/optim.py": [
         Mutant("Nesterov looks ahead with the square of mu", "xp.multiply(v, mu, out=s)",
                "xp.multiply(v, mu * mu, out=s)", "tests/theorems/test_kolen_pollack.py"),
-        Mutant("coupled decay is a thousandth larger", "g_part = g_part + decay * w_part",
-               "g_part = g_part + 1.001 * decay * w_part", "tests/theorems/test_kolen_pollack.py"),
-        Mutant("decoupled decay takes the square of the rate", "w_part *= 1 - self.lr * decay",
-               "w_part *= 1 - self.lr**2 * decay", "tests/theorems/test_kolen_pollack.py"),
+        Mutant("coupled decay is a thousandth larger", "g = g + decay * w",
+               "g = g + 1.001 * decay * w", "tests/theorems/test_kolen_pollack.py"),
+        Mutant("decoupled decay takes the square of the rate", "w *= 1 - self.lr * decay",
+               "w *= 1 - self.lr**2 * decay", "tests/theorems/test_kolen_pollack.py"),
     ],
     "nobackprop/rules/weight_mirror.py": [
         Mutant("the noise counts with its size and not with its square", "(self.samples * self.sigma**2)",
