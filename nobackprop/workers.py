@@ -13,7 +13,8 @@ whatever threads, have the same number, and each of them computes what it comput
 while a block is open in another thread.  When all blocks are closed, BLAS has the number that it had before.  A thread
 outside of all blocks multiplies with the number of the blocks that are open at that moment.
 
-A child process that os.fork makes inside a block has one worker, as threads do not survive a fork.
+A child process that os.fork makes inside a block has one worker, as threads do not survive a fork.  Where no thread can
+start, as in a web page, there is one worker, whatever `limit` says.
 """
 from __future__ import annotations
 
@@ -23,11 +24,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from threading import Lock
+from functools import cache
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from .backend import Array, array_module
 from .errors import InputError, integer
@@ -71,7 +72,7 @@ def limit(threads: int, products: bool = True, blas: int | None = None) -> Itera
     Parameters
     ----------
     threads : int
-        The number of workers, 1 or more; the thread that calls is one of them.
+        The number of workers, 1 or more; the thread that calls is one of them.  Where threads cannot start it is 1.
     products : bool
         True, which suits networks with convolutions: the workers share matrix products too, and BLAS has one thread.
         False, which suits dense networks: BLAS has `threads` threads for a product, and what the workers share should
@@ -95,14 +96,35 @@ def limit(threads: int, products: bool = True, blas: int | None = None) -> Itera
     1
     """
     threads = integer("threads", threads, 1)
-    usual = 1 if products else threads
-    with (_blas(usual if blas is None else integer("blas", blas, 1)),
+    wanted = (1 if products else threads) if blas is None else integer("blas", blas, 1)
+    if not threads_start():
+        yield
+        return
+    with (_blas(wanted),
           ThreadPoolExecutor(max(1, threads - 1)) as pool):
         outside = _pool.set(WorkerPool((pool.submit,) * (threads - 1), products, _process))
         try:
             yield
         finally:
             _pool.reset(outside)
+
+
+@cache
+def threads_start() -> bool:
+    """Return whether a thread can start: in Python inside a web page it cannot.
+
+    Examples
+    --------
+    >>> threads_start()
+    True
+    """
+    try:
+        thread = Thread(target=int)
+        thread.start()
+    except RuntimeError:
+        return False
+    thread.join()
+    return True
 
 
 @dataclass(eq=False)
@@ -134,6 +156,8 @@ _around: ContextVar[tuple[Block, ...]] = ContextVar("around", default=())
 @contextmanager
 def _blas(threads: int) -> Iterator[None]:
     """Set the number of BLAS threads inside of a `with` block; `limit` says when it is refused."""
+    from threadpoolctl import ThreadpoolController  # imported here, as a web page has no BLAS and does without it
+
     with _lock:
         if any(block not in _around.get() for block in _open) and any(block.threads != threads for block in _open):
             raise InputError(f"expected {_open[-1].threads} BLAS thread(s) as in another thread's workers.limit, got "

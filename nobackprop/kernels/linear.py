@@ -8,7 +8,7 @@ tests.  The rest is speed: the leading axes are made one, so that one matrix pro
 """
 from __future__ import annotations
 
-from ..backend import Array, alike, array_module
+from ..backend import HAS_BLAS, Array, alike, array_module
 from ..workers import multiply, split_among_workers
 
 ALONE = 1 << 23  # a product of fewer multiplications is not worth sharing
@@ -104,7 +104,7 @@ def _product(A: Array, B: Array) -> Array:
     """Return the matrix product A B; the workers share the rows of a large one, or its columns if they are more."""
     xp, (rows, inner), columns = array_module(A, B), A.shape, B.shape[1]
     if rows * inner * columns < ALONE or not multiply(A, B):
-        return xp.matmul(A, B)
+        return xp.matmul(A, B) if HAS_BLAS else xp.einsum("ij,jk->ik", A, B)
     out = xp.empty((rows, columns), A.dtype)
     if rows >= columns:
         split_among_workers(lambda part: xp.matmul(A[part], B, out=out[part]), rows, A, B)
