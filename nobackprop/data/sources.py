@@ -150,14 +150,15 @@ def xor(seed: int = 0) -> Dataset:
                        seed=seed)
 
 
-def _made(make: Callable[[], Dataset], name: str = "") -> Callable[..., Dataset]:
+def _made(make: Callable[[], Dataset]) -> Callable[..., Dataset]:
     """A loader that is called like those that read files, for a data set that needs no files.
 
-    If a folder has the data set as `stored.write` writes it, it is read: that needs no scikit-learn.
+    If a folder has the data set as `stored.write` writes it, under the function's name, it is read: that needs no
+    scikit-learn.
     """
 
     def load(data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
-        found = stored.beside(name, data_dir) if name else None
+        found = stored.beside(make.__name__, data_dir)
         return make() if found is None else stored.read(found)
 
     return load
@@ -178,16 +179,16 @@ PLANE = {**COMMON, "model": "mlp:32,32,32", "activation": "tanh", "lr": 5e-3}
 OWN = {**COMMON, "model": "mlp:128,128", "activation": "relu"}
 
 DATASETS: dict[str, Source] = {
-    "digits": Source(_made(digits, "digits"), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
+    "digits": Source(_made(digits), "1,797 handwritten digits of 8 x 8 pixels, from scikit-learn",
                      {**COMMON, "model": "mlp:128,128", "activation": "relu"}, (8, 8, 1), 10),
-    "diabetes": Source(_made(diabetes, "diabetes"), "442 patients with 10 measurements and a number to predict, from scikit-learn",
+    "diabetes": Source(_made(diabetes), "442 patients with 10 measurements and a number to predict, from scikit-learn",
                        {**COMMON, "model": "mlp:32,32", "activation": "tanh", "loss": "squared"}, (10,), 1, "numbers"),
     "xor": Source(_made(xor), "6,000 vectors of 30 features in which two noisy XORs are hidden, computed and not read",
                   {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"}, (XOR_FEATURES,), 4),
-    "circles": Source(_made(circles, "circles"), "1,200 points of the plane on two circles, one inside the other, computed", PLANE,
+    "circles": Source(_made(circles), "1,200 points of the plane on two circles, one inside the other, computed", PLANE,
                       (2,), 2),
-    "spirals": Source(_made(spirals, "spirals"), "1,200 points of the plane on three arms of a spiral, computed", PLANE, (2,), 3),
-    "quadrants": Source(_made(quadrants, "quadrants"), "1,200 points of the plane, by the XOR of their signs, computed", PLANE,
+    "spirals": Source(_made(spirals), "1,200 points of the plane on three arms of a spiral, computed", PLANE, (2,), 3),
+    "quadrants": Source(_made(quadrants), "1,200 points of the plane, by the XOR of their signs, computed", PLANE,
                         (2,), 2),
     "mnist": Source(mnist, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE, (28, 28, 1), 10),
     "fashion-mnist": Source(fashion_mnist, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE,

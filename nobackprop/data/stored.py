@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def read(path: str | os.PathLike[str]) -> Dataset:
         If the file cannot be read, or is damaged.
     """
     try:
-        arrays = npz(path, packed=LARGEST)
+        arrays: dict[str, Any] = npz(path, packed=LARGEST)
         about = json.loads(arrays.pop(ABOUT).item())
         wanted = about.pop("fingerprint")
         data = Dataset(**arrays, **about)

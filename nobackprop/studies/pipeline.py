@@ -571,8 +571,8 @@ def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2,
         if value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
     if not threads_start():
-        raise InputError(f"the pipeline needs {workers} thread(s), and no thread can start here: expected a Python with "
-                         "threads, or one_by_one, which leaves the same bits")
+        raise InputError(f"the pipeline needs {workers} thread(s), and no thread can start here: expected a Python "
+                         "with threads, or one_by_one, which leaves the same bits")
     losses: list[list[tuple[Any, ...]]] = [[] for _ in stations]
     failures: list[BaseException] = []
     parts = shares([station.weight for station in stations], workers)
