@@ -64,4 +64,5 @@ def _shares(draw: np.random.RandomState, counts: np.ndarray, total: int) -> np.n
         lucky = draw.choice(equal, min(len(equal), left), replace=False)
         whole[lucky] += 1
         left -= len(lucky)
-    return whole.astype(int)
+    shares: np.ndarray = whole.astype(int)
+    return shares

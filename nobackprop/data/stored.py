@@ -49,10 +49,11 @@ def write(data: Dataset, path: str | os.PathLike[str]) -> None:
     Dataset('circles', 800 + 200 + 200 inputs of shape (2,), 2 classes)
     """
     values = {field.name: getattr(data, field.name) for field in fields(data)}
-    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    arrays: dict[str, Any] = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
     about = {name: value for name, value in values.items() if value is not None and name not in arrays}
+    arrays[ABOUT] = np.array(json.dumps(about | {"fingerprint": data.fingerprint}))
     with writing(path) as place, Path(place).open("wb") as file:
-        np.savez_compressed(file, **arrays, **{ABOUT: np.array(json.dumps(about | {"fingerprint": data.fingerprint}))})
+        np.savez_compressed(file, **arrays)
 
 
 def read(path: str | os.PathLike[str]) -> Dataset:
