@@ -38,12 +38,13 @@ def test_rules_have_the_pairs_that_their_papers_say(rule, blocks):
 
 def test_signs_are_half_a_right_angle_away_and_weights_turn():
     at = run("usf")
-    for pair in pairs(at.rule, at.params, at.state):  # the cosine of W and its signs, whose mean for normal W is sqrt(2 / pi)
+    for pair in pairs(at.rule, at.params, at.state):  # the mean of this cosine for normal W is sqrt(2 / pi)
         cosine = abs(pair.W).mean() / np.sqrt((pair.W ** 2).mean())
         assert_close(np.float32(np.cos(np.radians(angle(pair.W, pair.B)))), np.float32(cosine), slack=64)
     fa = run("fa", "mlp:20,20", epochs=20, lr=0.01)
     start = run("fa", "mlp:20,20")
-    before, after = ([angle(pair.W, pair.B) for pair in pairs(one.rule, one.params, one.state)][1:] for one in (start, fa))
+    before, after = ([angle(pair.W, pair.B) for pair in pairs(one.rule, one.params, one.state)][1:]
+                     for one in (start, fa))
     assert all(a < b for a, b in zip(after, before, strict=True)) and min(after) < 80
 
 
