@@ -82,9 +82,11 @@ def build(site: Path) -> None:
         (to / "pyodide").mkdir()
         for file in (*CORE, *(path.name for path in from_folder.glob("numpy-*.whl"))):
             shutil.copyfile(from_folder / file, to / "pyodide" / file)
+    there = {"pages": sorted(path.stem for path in site.glob("rules/*.html")),
+             "drawings": sorted(path.stem for path in site.glob("_static/rules/*.svg"))}
     where = {"pyodide": PUBLIC if from_folder is None else "pyodide/", "wheel": wheel(to).name,
              "files": {f"digits{stored.ENDING}": f"digits{stored.ENDING}"}}
-    (to / "catalogue.json").write_text(json.dumps(catalogue() | where), encoding="utf-8")
+    (to / "catalogue.json").write_text(json.dumps(catalogue() | there | where), encoding="utf-8")
 
 
 if __name__ == "__main__":

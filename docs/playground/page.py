@@ -1,4 +1,4 @@
-"""What the playground's worker asks for: runs of nobackprop itself, told as JSON.  Nothing of the package is done again."""
+"""What the worker of the page asks for: runs of nobackprop itself, told as JSON.  Nothing is computed elsewhere."""
 import json
 from dataclasses import fields
 

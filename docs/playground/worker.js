@@ -11,6 +11,7 @@ async function bytes(address) {
 }
 
 async function prepare({pyodide, wheel, files, scripts}) {
+  pyodide = new URL(pyodide, location.href).href;
   postMessage({stage: "Python"});
   importScripts(pyodide + "pyodide.js");
   const early = [bytes(wheel), ...Object.values(files).map(bytes)];
