@@ -24,7 +24,7 @@ export function surface(canvas, ratio) {
 // Lines over epochs: `lines` is a list of {values, colour, words, dash, axis}; null is a gap.
 export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio = .52, from = 1, xWords = "epoch"}) {
   const {pen, width, height} = surface(canvas, ratio);
-  const left = 38, right = 92, top = 10, bottom = 26;
+  const left = 38, right = 112, top = 10, bottom = 26;
   const x = i => left + (width - left - right) * (last > from ? i / (last - from) : 0);
   const y = v => top + (height - top - bottom) * (1 - (Math.min(Math.max(v, low), high) - low) / (high - low));
   pen.strokeStyle = style("--line");
@@ -84,7 +84,7 @@ export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio =
 const rgb = hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16));
 
 // The answers of a network over the plane, stronger where it is surer, and the points it learns from.
-export function plane(canvas, view, info, points, cursor) {
+export function plane(canvas, view, info, points, cursor, larger = 1) {
   const {pen, width, height} = surface(canvas, 1);
   const n = view ? view.grid : 0;
   if (n && view.answers.length === n * n) {
@@ -100,9 +100,9 @@ export function plane(canvas, view, info, points, cursor) {
     pen.drawImage(small, 0, 0, width, height);
   }
   const at = (x, y) => [(x / info.range + 1) / 2 * width, (1 - y / info.range) / 2 * height];
-  const size = Math.max(2.4, width / 150);
-  pen.lineWidth = 1;
-  pen.strokeStyle = style("--ground");
+  const size = larger * Math.max(2.4, width / 150);
+  pen.lineWidth = larger;
+  pen.strokeStyle = larger > 1 ? style("--ink") : style("--ground");
   points.forEach(([x, y, label]) => {
     pen.fillStyle = CLASSES[label];
     pen.beginPath();
@@ -145,15 +145,15 @@ export function pictures(canvas, images, view) {
     pen.strokeRect(left, top, side, side);
     pen.fillStyle = right ? style("--soft") : style("--fault");
     pen.font = `${right ? 400 : 700} ${Math.min(13, cell * .26)}px system-ui, 'DejaVu Sans', sans-serif`;
-    pen.fillText(right ? view.answers[k] : `${view.answers[k]}, not ${images.labels[k]}`, left + side / 2, top + side + cell * .2);
+    pen.fillText(right || cell < 62 ? view.answers[k] : `${view.answers[k]}, not ${images.labels[k]}`, left + side / 2, top + side + cell * .2);
   });
 }
 
 // Pairs of matrices: above what feedback stands for, below the feedback weights; blue is negative, orange positive.
 export function matrices(canvas, pairs) {
   const gap = 14, left = 26, shown = pairs.slice(0, 5);
-  const columns = shown.length, width0 = Math.max(canvas.clientWidth, 50);
-  const wide = Math.min((width0 - left - gap * (columns - 1)) / columns, 150);
+  const columns = shown.length, width0 = Math.max(canvas.clientWidth, 50), edge = 6;
+  const wide = Math.min((width0 - left - edge - gap * (columns - 1)) / columns, 150);
   const tall = Math.max(...shown.map(pair => pair.W.rows > pair.W.columns * 1.5 ? wide * 1.15 : pair.W.rows * 2 < pair.W.columns ? wide * .42 : wide));
   const {pen} = surface(canvas, (2 * tall + 62) / width0);
   pen.textBaseline = "middle";
@@ -161,7 +161,7 @@ export function matrices(canvas, pairs) {
     const x = left + k * (wide + gap);
     pen.fillStyle = style("--soft");
     pen.textAlign = "left";
-    pen.fillText(pair.direct ? `above block ${pair.block}` : `block ${pair.block}`, x, 8);
+    pen.fillText(pair.direct ? `above ${pair.block}` : wide < 40 ? pair.block : `block ${pair.block}`, x, 8);
     [pair.W, pair.B].forEach((matrix, i) => heat(pen, matrix, x, 20 + i * (tall + 8), wide, tall));
     pen.fillStyle = style("--ink");
     pen.fillText(pair.angle === null ? "no angle" : `${pair.angle.toFixed(1)}°`, x, 2 * tall + 42);

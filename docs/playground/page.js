@@ -109,7 +109,7 @@ class Side {
     const map = this.part(".map canvas");
     if (info.range) {
       map.classList.toggle("drawn", state.task === "points");
-      plane(map, view, info, state.task === "points" ? ownPoints() : info.points.map(([x, y], i) => [x, y, info.labels[i]]), cursor);
+      plane(map, view, info, state.task === "points" ? ownPoints() : info.points.map(([x, y], i) => [x, y, info.labels[i]]), cursor, state.task === "points" ? 1.7 : 1);
       this.part(".map figcaption").textContent = `What the network answers for each point of the plane, and ${state.task === "points" ? "your" : "its training"} points`;
       map.setAttribute("aria-label", state.task === "points" ? `Map of the plane with ${ownPoints().length} points of your own. ${this.words()}`
         : `Map of the plane: the network's answers, and points of ${info.classes} classes. ${this.words()}`);
@@ -136,7 +136,7 @@ class Side {
     picture.hidden = turning.hidden = !there;
     this.part(".matrices").style.alignSelf = "start";
     this.part(".matrices figcaption").textContent = there
-      ? `${view.pairs[0].direct ? "The product of the weights above each block, W, and the feedback weights B that stand for it" : "Weights W, and the feedback weights B that stand for them"}: blue is negative, orange is positive. Do they turn towards each other? 90° means that they have nothing in common.`
+      ? `${view.pairs[0].direct ? "W, the product of the weights above a block, and the feedback weights B that stand for it" : "Weights W, and the feedback weights B that stand for them"} (blue is negative), with the angle between them. At 90° they have nothing in common.`
       : `${this.rule} keeps no feedback weights that stand for weights of the network.`;
     if (there) {
       matrices(picture, view.pairs);
