@@ -33,8 +33,9 @@ export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio =
   pen.textBaseline = "middle";
   pen.textAlign = "right";
   for (const tick of ticks) {
-    pen.beginPath(); pen.moveTo(left, y(tick)); pen.lineTo(width - right, y(tick)); pen.stroke();
-    pen.fillText(`${tick}${unit}`, left - 6, y(tick));
+    const at = tick.at ?? tick;
+    pen.beginPath(); pen.moveTo(left, y(at)); pen.lineTo(width - right, y(at)); pen.stroke();
+    pen.fillText(tick.words ?? `${at}${unit}`, left - 6, y(at));
   }
   pen.textAlign = "left";
   pen.fillText(from, left, height - 10);
