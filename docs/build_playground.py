@@ -6,6 +6,7 @@ there is none, the page loads the same version from Pyodide's public address.
 """
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,8 @@ VERSION = "0.27.7"
 PUBLIC = f"https://cdn.jsdelivr.net/pyodide/v{VERSION}/full/"
 # what the page itself loads; JupyterLite needs the other packages, too
 CORE = ("pyodide.js", "pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
+# what the notebooks import, in the words of Pyodide's list of packages
+NEEDED = ("numpy", "scipy", "matplotlib", "scikit-learn", "threadpoolctl")
 TASKS = {"spirals": "Spirals", "circles": "Circles", "quadrants": "XOR", "digits": "Digits"}
 
 
@@ -71,7 +74,10 @@ def catalogue() -> dict[str, Any]:
 
 
 def build(site: Path) -> None:
-    """Put the playground into the folder of a site: the page playground.html, and all that it loads in playground/."""
+    """Put the playground into the folder of a site, and the notebooks that run in the browser.
+
+    The page is playground.html, and all that it loads is in playground/.
+    """
     to = site / "playground"
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(SOURCE, to)
@@ -87,6 +93,51 @@ def build(site: Path) -> None:
     where = {"pyodide": PUBLIC if from_folder is None else "pyodide/", "wheel": wheel(to).name,
              "files": {f"digits{stored.ENDING}": f"digits{stored.ENDING}"}}
     (to / "catalogue.json").write_text(json.dumps(catalogue() | there | where), encoding="utf-8")
+    lite(site)
+
+
+def lite(site: Path) -> None:
+    """Put JupyterLite with all notebooks into lite/ of a site which has the playground.
+
+    Its Python is the hosted Pyodide, whose list of packages has ours besides: a cell that imports nobackprop gets it.
+    Nothing is built if there is no Pyodide to host, or if JupyterLite is not installed.
+    """
+    from_folder = pyodide()
+    if from_folder is None or find_spec("jupyterlite_core") is None:
+        print("build_playground.py: no notebooks in the browser: they need a folder with Pyodide "
+              "(NOBACKPROP_PYODIDE), and JupyterLite: pip install '.[site]'", file=sys.stderr)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        to = Path(name, "static", "pyodide")
+        shutil.copytree(from_folder, to, copy_function=shutil.copyfile)
+        to.chmod(0o755)
+        ours = next((site / "playground").glob("nobackprop-*.whl"))
+        shutil.copyfile(ours, to / ours.name)
+        listed = to / "pyodide-lock.json"
+        known = json.loads(listed.read_text(encoding="utf-8"))
+        known["packages"]["nobackprop"] = {
+            "name": "nobackprop", "version": nb.__version__, "file_name": ours.name, "install_dir": "site",
+            "sha256": hashlib.sha256(ours.read_bytes()).hexdigest(), "package_type": "package",
+            "imports": ["nobackprop"], "depends": list(NEEDED), "unvendored_tests": False}
+        listed.unlink()
+        listed.write_text(json.dumps(known), encoding="utf-8")
+        # the one package that JupyterLite's kernel takes from a package index: neither it nor Pyodide brings it
+        fetched = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+                                  "--no-deps", "--dest", Path(name, "pypi"), "comm"], cwd=name, text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if fetched.returncode:
+            sys.exit(f"build_playground.py: the package comm cannot be fetched:\n{fetched.stdout[-2000:]}")
+        kernel = {"disablePyPIFallback": True, "pyodideUrl": "./static/pyodide/pyodide.js"}
+        Path(name, "jupyter-lite.json").write_text(json.dumps({
+            "jupyter-lite-schema-version": 0, "jupyter-config-data": {
+                "appName": "nobackprop", "exposeAppInBrowser": True,
+                "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel}}}), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "jupyterlite_core", "build", "--contents", ROOT / "notebooks", "--lite-dir", name,
+             "--output-dir", site / "lite", "--no-sourcemaps", "--apps", "lab"], cwd=name, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode:
+            sys.exit(f"build_playground.py: JupyterLite cannot be built:\n{done.stdout[-2000:]}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ export function surface(canvas, ratio) {
 }
 
 // Lines over epochs: `lines` is a list of {values, colour, words, dash, axis}; null is a gap.
-export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio = .52, from = 1, xWords = "epoch"}) {
+export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio = .52, from = 1, xWords = "epoch", end: until = last}) {
   const {pen, width, height} = surface(canvas, ratio);
   const left = 38, right = 112, top = 10, bottom = 26;
   const x = i => left + (width - left - right) * (last > from ? i / (last - from) : 0);
@@ -40,7 +40,7 @@ export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio =
   pen.textAlign = "left";
   pen.fillText(from, left, height - 10);
   pen.textAlign = "right";
-  pen.fillText(`${xWords} ${last}`, width - right, height - 10);
+  pen.fillText(`${xWords} ${until}`, width - right, height - 10);
   const ends = [];
   lines.forEach((line, k) => {
     pen.strokeStyle = pen.fillStyle = line.colour;

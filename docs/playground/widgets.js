@@ -20,13 +20,13 @@ function decades(canvas, lines, words, last = 40) {
 const WIDGETS = {
   "las-sign": {
     title: "The sign of equation (21)",
-    text: "A module B of LAS should come to equal the product P of the weights above it. Every step multiplies their difference: by I − ηS if the module descends its loss, by I + ηS with the sign that the paper prints. Points are measured on the rule, lines are the theorem.",
+    text: "A module B of LAS should come to equal the product P of the weights above it. Every step multiplies their difference: by I − ηS if the module descends its loss, by I + ηS with the sign that the paper prints. The lines are measured on the rule; what the theorem says stands below.",
     sliders: [{name: "rate", words: "rate η, as a share of 2 / λmax(S)", low: .05, high: 1.5, step: .05, value: .5, show: (v, f) => `${v.toFixed(2)}${f ? `, η = ${f.eta.toFixed(3)}` : ""}`}],
     call: "module_sign",
     draw(canvas, found) {
       const floor = values => logs(values).map(value => Math.max(value, -12));
-      decades(canvas, [{values: floor(found.said_descends), colour: BLUE, words: "I − ηS", dash: [], format: () => ""},
-        {values: floor(found.said_printed), colour: ORANGE, words: "I + ηS", dash: [7, 4], format: () => ""}], "step");
+      decades(canvas, [{values: floor(found.descends), colour: BLUE, words: "I − ηS", dash: [], format: () => ""},
+        {values: floor(found.printed), colour: ORANGE, words: "I + ηS", dash: [7, 4], format: () => ""}], "step");
       return `After ${found.descends.length - 1} steps the distance from P is ${short(found.descends.at(-1))} of what it was with the sign of a descent${found.descends.at(-1) > 1 ? ": beyond 2 / λmax(S) even the descent leaves" : ""}, and ${short(found.printed.at(-1))} after ${found.printed.length - 1} steps with the printed sign. The theorem says ${short(found.said_descends.at(-1))} and ${short(found.said_printed.at(-1))}.`;
     },
   },
@@ -38,7 +38,7 @@ const WIDGETS = {
     draw(canvas, found) {
       const high = Math.max(1.2, Math.min(3, Math.max(...found.K, ...found.weights)));
       chart(canvas, [{values: found.loss, colour: BLUE, words: "loss", dash: []}, {values: found.K, colour: ORANGE, words: "K moved", dash: [7, 4]},
-        {values: found.weights, colour: GREEN, words: "W moved", dash: [2, 4]}], {low: 0, high, ticks: [0, .5, 1], last: found.t.length - 1, from: 0, ratio: .42, xWords: "time 0 to 3, point"});
+        {values: found.weights, colour: GREEN, words: "W moved", dash: [2, 4]}], {low: 0, high, ticks: [0, .5, 1], last: found.t.length - 1, from: 0, ratio: .42, xWords: "time 3", end: ""});
       return `At the end the loss is ${short(found.loss.at(-1))} of what it was. The weights have moved by ${short(found.weights.at(-1))} of their size, and K by ${short(found.K.at(-1))} of its own. Theorem 2 promises that every step descends up to η = ${short(found.safe)}.`;
     },
   },
