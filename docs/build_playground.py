@@ -138,6 +138,10 @@ def lite(site: Path) -> None:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
             sys.exit(f"build_playground.py: JupyterLite cannot be built:\n{done.stdout[-2000:]}")
+    page = site / "lite" / "lab" / "index.html"
+    text = page.read_text(encoding="utf-8")
+    if 'rel="icon"' not in text:  # without it a browser asks for /favicon.ico, which is not there
+        page.write_text(text.replace("<head>", '<head>\n    <link rel="icon" href="data:,">', 1), encoding="utf-8")
 
 
 if __name__ == "__main__":
