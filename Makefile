@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu theorems lint types docs equations locality field \
-        notebooks bench golden release-check clean
+        notebooks playground bench golden release-check clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -73,6 +73,9 @@ locality: $(STAMP)  ## docs/locality.md: what each rule reads, measured
 
 field: $(STAMP)  ## docs/field.md: which rules are equal, and what a step of each costs
 	$(BIN)/python -m nobackprop.studies.field docs/field.md
+
+playground: $(STAMP)  ## build the playground alone into site/, with nothing around it
+	$(BIN)/python docs/build_playground.py site
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
 	$(BIN)/python tests/test_notebooks.py
