@@ -5,6 +5,7 @@ the repository.
 """
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,6 +77,45 @@ def assert_alike(came, native, where):
                     assert abs(x - y) <= near, f"{where}: {key} is {x}, natively {y}"
                 elif key != "seconds":
                     assert x == y, f"{where}: {key} is {x}, natively {y}"
+
+
+@pytest.mark.parametrize("hosted", [False, True])
+def test_the_site_has_all_that_the_page_loads(hosted, tmp_path, monkeypatch):
+    build, site, folder = builder(), tmp_path / "site", tmp_path / "pyodide"
+    site.mkdir()
+    folder.mkdir()
+    for name in (*build.CORE, "numpy-1-cp312.whl", "scipy-1-cp312.whl") if hosted else ():
+        (folder / name).write_text(name, encoding="utf-8")
+    monkeypatch.setenv("NOBACKPROP_PYODIDE", str(folder))
+    monkeypatch.setattr(build, "wheel", lambda to: to / "nobackprop-0-py3-none-any.whl")
+    monkeypatch.setattr(build, "lite", lambda site: None)
+    for made in ("rules/las.html", "_static/rules/las.svg"):
+        (site / made).parent.mkdir(parents=True)
+        (site / made).touch()
+    for _ in range(2):  # a site may be built again into the same folder
+        build.build(site)
+    told = json.loads((site / "playground" / "catalogue.json").read_text(encoding="utf-8"))
+    assert told["pyodide"] == ("pyodide/" if hosted else f"https://cdn.jsdelivr.net/pyodide/v{build.VERSION}/full/")
+    assert told["pages"] == told["drawings"] == ["las"] and told["wheel"] == "nobackprop-0-py3-none-any.whl"
+    assert list(told["rules"]) == list(nb.rules.RULES) and all(rule["summary"] for rule in told["rules"].values())
+    assert {"spirals", "circles", "quadrants", "digits", "points"} == set(told["tasks"])
+    copied = {path.name for path in (site / "playground").glob("pyodide/*")}
+    assert copied == ({*build.CORE, "numpy-1-cp312.whl"} if hosted else set())  # and no package more
+    for page in ("playground.html", "playground/page.js", "playground/widgets.js", "playground/worker-client.js"):
+        text = (site / page).read_text(encoding="utf-8")
+        for name in re.findall(r"""(?:src="|href="|from "|new URL\(")([\w./-]+\.(?:json|js|css))""", text):
+            assert (site / page).parent.joinpath(name).is_file(), f"{page} asks for {name}"
+        assert "http:" not in text and "https:" not in text
+    digits = stored.read(site / "playground" / next(iter(told["files"])))
+    assert digits.fingerprint == nb.data.load("digits").fingerprint
+
+
+def test_the_public_pyodide_is_the_version_that_is_tested():
+    build = builder()
+    if build.pyodide() is None:
+        pytest.skip("no Pyodide: name a folder with its distribution in NOBACKPROP_PYODIDE")
+    listed = json.loads((build.pyodide() / "pyodide-lock.json").read_text(encoding="utf-8"))
+    assert listed["info"]["version"] == build.VERSION
 
 
 @pytest.mark.slow
