@@ -93,7 +93,18 @@ def build(site: Path) -> None:
     where = {"pyodide": PUBLIC if from_folder is None else "pyodide/", "wheel": wheel(to).name,
              "files": {f"digits{stored.ENDING}": f"digits{stored.ENDING}"}}
     (to / "catalogue.json").write_text(json.dumps(catalogue() | there | where), encoding="utf-8")
+    widgets(site)
     lite(site)
+
+
+def widgets(site: Path) -> None:
+    """Let every page of a site that has a place for a widget load the script that fills it."""
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        if 'class="nobackprop-widget"' in text and "playground/widgets.js" not in text:
+            script = "../" * len(page.relative_to(site).parent.parts) + "playground/widgets.js"
+            page.write_text(text.replace("</body>", f'<script type="module" src="{script}"></script>\n</body>'),
+                            encoding="utf-8")
 
 
 def lite(site: Path) -> None:

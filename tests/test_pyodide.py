@@ -92,6 +92,9 @@ def test_the_site_has_all_that_the_page_loads(hosted, tmp_path, monkeypatch):
     for made in ("rules/las.html", "_static/rules/las.svg"):
         (site / made).parent.mkdir(parents=True)
         (site / made).touch()
+    theory = site / "docs" / "theory" / "las.html"
+    theory.parent.mkdir(parents=True)
+    theory.write_text('<body><div class="nobackprop-widget" data-widget="las-sign"></div></body>', encoding="utf-8")
     for _ in range(2):  # a site may be built again into the same folder
         build.build(site)
     told = json.loads((site / "playground" / "catalogue.json").read_text(encoding="utf-8"))
@@ -99,6 +102,9 @@ def test_the_site_has_all_that_the_page_loads(hosted, tmp_path, monkeypatch):
     assert told["pages"] == told["drawings"] == ["las"] and told["wheel"] == "nobackprop-0-py3-none-any.whl"
     assert list(told["rules"]) == list(nb.rules.RULES) and all(rule["summary"] for rule in told["rules"].values())
     assert {"spirals", "circles", "quadrants", "digits", "points"} == set(told["tasks"])
+    assert theory.read_text(encoding="utf-8").count(
+        '<script type="module" src="../../playground/widgets.js"></script>') == 1
+    assert "script" not in (site / "rules" / "las.html").read_text(encoding="utf-8")
     copied = {path.name for path in (site / "playground").glob("pyodide/*")}
     assert copied == ({*build.CORE, "numpy-1-cp312.whl"} if hosted else set())  # and no package more
     for page in ("playground.html", "playground/page.js", "playground/widgets.js", "playground/worker-client.js"):
