@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations \
-        locality field estimators notebooks bench bench-all accuracy golden release-check clean
+        locality field estimators notebooks playground bench bench-all accuracy golden release-check clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -80,6 +80,9 @@ estimators: $(STAMP)  ## docs/estimators.md: time the estimators' fit anew, next
 
 field: $(STAMP)  ## docs/field.md: which rules are equal, and what a step of each costs
 	$(BIN)/python -m nobackprop.studies.field docs/field.md
+
+playground: $(STAMP)  ## build the playground alone into site/, with nothing around it
+	$(BIN)/python docs/build_playground.py site
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
 	$(BIN)/python tests/test_notebooks.py

@@ -19,6 +19,8 @@ from .errors import InputError, brief
 from .tree import Tree, tree_map
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+# NumPy in a web page is built without BLAS
+HAS_BLAS = sys.platform != "emscripten"
 OTHER_SENSE = (np.ma.MaskedArray, np.matrix)
 # numpy.ndarray or cupy.ndarray: neither is a subtype of the other, and both have the same methods, so the checker of
 # types sees NumPy's

@@ -321,7 +321,7 @@ class Inflated(io.RawIOBase):
         return 0
 
 
-def npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def npz(path: str | os.PathLike[str], packed: int = 0) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz file as np.savez writes it: not packed, so that no array is larger than the file.
 
     All sizes that the file states are checked before an array is read.
@@ -330,6 +330,9 @@ def npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     ----------
     path : path
         The file.
+    packed : int
+        The number of bytes that packed arrays, as np.savez_compressed writes them, may have together.  They are
+        refused if it is 0.
 
     Returns
     -------
@@ -341,7 +344,7 @@ def npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     OSError
         If the file cannot be read.
     ValueError
-        If its arrays are packed, are larger than the file says, or are Python objects.
+        If its arrays are packed without permission, are larger than the file says, or are Python objects.
     zipfile.BadZipFile
         If it is no archive; other files may raise other errors of zipfile's.
 
@@ -355,9 +358,9 @@ def npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     with named(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        if not packed and any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("packed arrays")
-        if sum(member.file_size for member in members) > os.fstat(file.fileno()).st_size:
+        if sum(member.file_size for member in members) > max(packed, os.fstat(file.fileno()).st_size):
             raise ValueError("arrays that are larger than the file")
         return {member.filename.removesuffix(".npy"): _npy(archive, member) for member in members}
 

@@ -13,7 +13,8 @@ whatever threads, have the same number, and each of them computes what it comput
 while a block is open in another thread.  When all blocks are closed, BLAS has the number that it had before.  A thread
 outside of all blocks multiplies with the number of the blocks that are open at that moment.
 
-A child process that os.fork makes inside a block has one worker, as threads do not survive a fork.
+A child process that os.fork makes inside a block has one worker, as threads do not survive a fork.  Where no thread can
+start, as in a web page, there is one worker, whatever `limit` says.
 """
 from __future__ import annotations
 
@@ -23,13 +24,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from .backend import Array, array_module
 from .errors import InputError, integer
@@ -165,7 +165,7 @@ def limit(threads: int, products: bool = True, blas: int | None = None) -> Itera
     Parameters
     ----------
     threads : int
-        The number of workers, 1 or more; the thread that calls is one of them.
+        The number of workers, 1 or more; the thread that calls is one of them.  Where threads cannot start it is 1.
     products : bool
         True, which suits networks with convolutions: the workers share matrix products too, and BLAS has one thread.
         False, which suits dense networks: BLAS has `threads` threads for a product, and what the workers share should
@@ -189,14 +189,35 @@ def limit(threads: int, products: bool = True, blas: int | None = None) -> Itera
     1
     """
     threads = integer("threads", threads, 1)
-    usual = 1 if products else threads
-    with _blas(usual if blas is None else integer("blas", blas, 1)), ExitStack() as ends:
+    wanted = (1 if products else threads) if blas is None else integer("blas", blas, 1)
+    if not threads_start():
+        yield
+        return
+    with _blas(wanted), ExitStack() as ends:
         others = [ends.enter_context(Worker()) for _ in range(threads - 1)]
         outside = _pool.set(WorkerPool(tuple(worker.submit for worker in others), products, _process))
         try:
             yield
         finally:
             _pool.reset(outside)
+
+
+@cache
+def threads_start() -> bool:
+    """Return whether a thread can start: in Python inside a web page it cannot.
+
+    Examples
+    --------
+    >>> threads_start()
+    True
+    """
+    try:
+        thread = Thread(target=int)
+        thread.start()
+    except RuntimeError:
+        return False
+    thread.join()
+    return True
 
 
 @dataclass(eq=False)
@@ -228,6 +249,8 @@ _around: ContextVar[tuple[Block, ...]] = ContextVar("around", default=())
 @lru_cache(maxsize=1)
 def _libraries(modules: int) -> list[Any]:
     """The BLAS libraries that are loaded.  To find them takes milliseconds, and each comes with some module."""
+    from threadpoolctl import ThreadpoolController  # imported here, as a web page has no BLAS and does without it
+
     return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
 
 

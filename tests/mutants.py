@@ -595,9 +595,34 @@ MUTANTS: dict[str, list[Mutant]] = {
     "nobackprop/experiments/papers/asap.py": [
         Mutant("every layer has the angle of the first", "partial(_angle_of, layer=layer)",
                "partial(_angle_of, layer=0)", "tests/test_papers.py"),
-        Mutant("an angle is in radians", "float(np.degrees(np.arccos(", "float((np.arccos(", "tests/test_papers.py"),
-        Mutant("an angle sees the length of one matrix alone", "(W * W).sum() * (C * C).sum()",
-               "(W * W).sum() * (W * W).sum()", "tests/test_papers.py"),
+    ],
+    "nobackprop/studies/turning.py": [
+        Mutant("an angle is in radians", "float(np.degrees(np.arccos(", "float((np.arccos(", "tests/test_turning.py"),
+        Mutant("an angle sees the length of one matrix alone", "(W * W).sum() * (B * B).sum()",
+               "(W * W).sum() * (W * W).sum()", "tests/test_turning.py"),
+        Mutant("blocks are counted from 0", "Pair(int(block) + 1,", "Pair(int(block),", "tests/test_turning.py"),
+        Mutant("magnitudes are taken for weights", "isinstance(rule, FrSF)", "False", "tests/test_turning.py"),
+    ],
+    "nobackprop/studies/illustrations.py": [
+        Mutant("the printed sign is that of a descent", '("printed", -eta)', '("printed", eta)',
+               "tests/test_illustrations.py"),
+        Mutant("a worker does not wait for the one before", "max(ready, free)", "free", "tests/test_illustrations.py"),
+        Mutant("Nesterov has the bound of the heavy ball", "2 * (1 + mu) / (1 + 2 * mu)", "2 * (1 + mu)",
+               "tests/test_illustrations.py"),
+    ],
+    "nobackprop/data/split.py": [
+        Mutant("the smallest remainders get what is left over", "np.unique(rest)[::-1]", "np.unique(rest)",
+               "tests/test_stored.py"),
+        Mutant("the parts are not mixed again", "(draw.permutation(np.concatenate(part)) for part in parts)",
+               "(np.concatenate(part) for part in parts)", "tests/test_stored.py"),
+    ],
+    "nobackprop/data/stored.py": [
+        Mutant("other numbers than the stored ones are not noticed", "data.fingerprint != wanted", "False",
+               "tests/test_stored.py"),
+    ],
+    "nobackprop/data/plane.py": [
+        Mutant("the quadrants have each other's class", "np.where(y == 0, right, -right)",
+               "np.where(y == 0, -right, right)", "tests/test_stored.py"),
     ],
     "nobackprop/studies/code_quality.py": [
         Mutant("every component has y* for its target", "s, t = learnt.tape.h[1], learnt.t",

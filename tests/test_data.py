@@ -769,11 +769,14 @@ def test_one_hot_rows_fit_in_memory(classes):
 NO_PATHS = [3, True, b"mnist", "", "a\0b", "\ud800", ["mnist"]]
 
 
+MADE = ("digits", "diabetes", "xor", "circles", "spirals", "quadrants")  # by a function that reads no file
+
+
 @pytest.mark.parametrize("path", NO_PATHS, ids=repr)
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_folder_that_is_no_path_is_one_sentence(name, path):
     assert "expected the name of a file or a folder" in sentence(load, name, data_dir=path)
-    if name not in ("digits", "diabetes", "xor"):
+    if name not in MADE:
         assert "expected the name of a file or a folder" in sentence(DATASETS[name].load, path)
 
 
@@ -787,7 +790,7 @@ def test_a_file_that_is_no_path_is_one_sentence(path):
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_download_is_asked_for_by_true_alone(nowhere, name, download):
     assert "download must be True or False" in sentence(load, name, download=download)
-    if name not in ("digits", "diabetes", "xor"):
+    if name not in MADE:
         assert "download must be True or False" in sentence(DATASETS[name].load, None, download)
 
 
@@ -814,7 +817,8 @@ def rows_of(data):
 
 
 @pytest.mark.parametrize(
-    "name, sizes", [("digits", (1257, 180, 360)), ("xor", (4500, 500, 1000))]
+    "name, sizes", [("digits", (1257, 180, 360)), ("xor", (4500, 500, 1000)),
+                    *((name, (800, 200, 200)) for name in ("circles", "spirals", "quadrants"))]
 )
 def test_built_in_sets_are_split_once_and_for_all(name, sizes):
     data = load(name)

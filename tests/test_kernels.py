@@ -542,3 +542,15 @@ def test_the_adjoint_holds_next_to_a_sample_without_direction(name):
     down = adjoint(delta, h).reshape(h.shape)
     expected = slope(lambda h: (delta * f(h)).sum(), h, v)
     assert_close((down * v).sum(), expected, of=np.abs(down * v).sum())
+
+
+def test_without_blas_the_three_products_are_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    W, u, delta = (rng.integers(-9, 9, shape).astype("float32") for shape in ((4, 3), (2, 5, 3), (2, 5, 4)))
+    wanted = linear.forward(W, u), linear.feedback(W, delta), linear.outer(delta, u)
+    monkeypatch.setattr(linear, "HAS_BLAS", False)
+    monkeypatch.setattr(linear, "SUMS", 4 * 10 * 3)
+    monkeypatch.setattr(np, "matmul", None)  # nothing may call it
+    for came, exact in zip((linear.forward(W, u), linear.feedback(W, delta), linear.outer(delta, u)), wanted):
+        np.testing.assert_array_equal(came, exact)
+        assert came.dtype == exact.dtype

@@ -14,7 +14,6 @@ from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
 from nobackprop.experiments import loop, papers, results
 from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit
-from nobackprop.experiments.papers.asap import angle
 from nobackprop.learn import Diverged, Run, Settings
 from nobackprop.studies.text import fit
 from nobackprop.tree import leaves, tree_map
@@ -90,8 +89,8 @@ def test_smoke_touches_few_test_images_and_small_all(few):
 
 def test_angles():
     W = np.array([[1.0, 0], [0, 0]])
-    assert angle(W, 3 * W) == pytest.approx(0) and angle(W, -W) == pytest.approx(180)
-    assert angle(W, np.array([[1.0, 1], [0, 0]])) == pytest.approx(45)
+    assert asap.angle(W, 3 * W) == pytest.approx(0) and asap.angle(W, -W) == pytest.approx(180)
+    assert asap.angle(W, np.array([[1.0, 1], [0, 0]])) == pytest.approx(45)
 
 
 def test_what_was_printed_stands_beside_what_was_found():
@@ -320,7 +319,7 @@ def test_angles_are_between_each_w_and_its_own_c(marked):
 
 def test_an_angle_is_none_where_there_is_no_direction():
     with np.errstate(invalid="ignore"):
-        assert np.isnan(angle(np.zeros((2, 2)), np.ones((2, 2))))
+        assert np.isnan(asap.angle(np.zeros((2, 2)), np.ones((2, 2))))
 
 
 # ---------------------------------------------------------------- every number of a run, by labels that stand in pixels

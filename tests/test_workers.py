@@ -632,3 +632,33 @@ def test_which_networks_have_convolutions():
     assert models.build("conv-small", (8, 8, 1), 10).convolutional
     assert models.build("resnet18:0.04", (8, 8, 3), 10).convolutional
     assert not models.build("mlp:4,4", (8, 8, 1), 10).convolutional
+
+
+# ---------------------------------------------------------------- where no thread can start
+
+
+@pytest.fixture
+def threadless(monkeypatch):
+    """A Python in which no thread can start, as in a web page, and which has no threadpoolctl."""
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    workers.threads_start.cache_clear()
+    monkeypatch.setattr("threading.Thread.start", start)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    yield
+    workers.threads_start.cache_clear()
+
+
+def test_without_threads_there_is_one_worker(threadless):
+    x = np.ones((4, 3))
+    with workers.limit(8), workers.limit(2, products=False, blas=3):
+        assert workers.count(x) == 1 and not workers.multiply(x, x)
+        assert workers.split_among_workers(lambda part: (part.start, part.stop), 5, x) == [(0, 5)]
+    with pytest.raises(InputError, match="threads must be at least 1"), workers.limit(0):
+        pass
+
+
+def test_without_threads_the_pipeline_is_refused_in_one_sentence(threadless):
+    with pytest.raises(InputError, match="^the pipeline needs 3 thread.*no thread can start here: expected [^\n]*$"):
+        pipeline.run([], [], workers=3)

@@ -7,8 +7,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from ..errors import InputError
 from .ends import exit_code, listening
 from .options import Parser, count, data_options
@@ -99,12 +97,14 @@ class Shown:
 
     def __call__(self, text: str, ended: int, of: int) -> None:
         """Say what a run has come to."""
+        from ..experiments.progress import clock
+
         if not self.first:  # the time until now was that of the start of all processes
             self.first, self.start = ended, time.monotonic()
         left = ""
         if self.first < ended < of:
             seconds = (time.monotonic() - self.start) / (ended - self.first) * (of - ended)
-            left = f", {tqdm.format_interval(seconds)} left"
+            left = f", {clock(seconds)} left"
         line = f"{ended} of {of}: {text}{left}"
         if sys.stderr is not None and sys.stderr.isatty():
             print(f"\r\033[K{line}", end="" if ended < of else "\n", file=sys.stderr, flush=True)

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import InputError, brief, check_name
+from .split import split_rows
 from .tasks import TASKS, Name, as_array, checked_names, understood, whole
 
 CHUNK = 2**22  # numbers that are copied to float64 at a time
-SEEDS = 2**32  # the number of seeds that scikit-learn knows
+SEEDS = 2**32  # the number of seeds that NumPy's old generator knows
 
 
 @dataclass(frozen=True, eq=False)
@@ -409,8 +410,6 @@ def _finite(name: str, x: np.ndarray, first: int = 0) -> None:
 
 def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The indices of the training and of the validation rows; classes are equally frequent in both."""
-    from sklearn.model_selection import train_test_split  # imported here, because the import takes a second
-
     share = isinstance(validation, Real) and 0 < validation < 1
     if not share and not (whole(validation) and 0 < validation < len(y)):
         raise InputError(
@@ -431,8 +430,8 @@ def _split(y: np.ndarray, validation: float, seed: int) -> tuple[np.ndarray, np.
             f"validation={validation!r} makes {rows} of {len(y)} rows the validation part, "
             f"expected from {len(seen)} to {len(y) - len(seen)}, one row per class or more in both parts"
         )
-    train, held_out = train_test_split(np.arange(len(y)), test_size=rows, stratify=y, random_state=seed)
-    # scikit-learn rounds the shares, so that a rare class may be in only one part
+    train, held_out = split_rows(len(y), rows, seed, y)
+    # the shares are rounded, so that a rare class may be in only one part
     _give_each_class_a_row(np.searchsorted(seen, y), held_out, train)
     _give_each_class_a_row(np.searchsorted(seen, y), train, held_out)
     return train, held_out

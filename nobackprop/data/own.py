@@ -21,6 +21,7 @@ from ..errors import InputError, brief, check_name
 from ..files import contents, named, npz
 from ..room import check_room
 from .dataset import Dataset, from_arrays
+from .split import split_rows
 from .tasks import TASKS, Name, guess, indexed, plain
 
 OPTIONS = ("target", "task", "size", "channels")
@@ -150,8 +151,6 @@ def _kept(reader: Callable[..., Dataset], path: Path, name: str, options: tuple[
 
 def _made(name: str, x: np.ndarray, y: np.ndarray, task: str, names: Sequence[Name] | None) -> Dataset:
     """The Dataset of samples of which none is named a test sample."""
-    from sklearn.model_selection import train_test_split
-
     if len(x) != len(y):
         raise InputError(f"{name} holds {len(x)} samples and {len(y)} targets, expected as many of both")
     if task == "classes":
@@ -161,8 +160,7 @@ def _made(name: str, x: np.ndarray, y: np.ndarray, task: str, names: Sequence[Na
     if rows > len(y) - 2 * least:
         raise InputError(f"{name} holds {len(y)} samples, expected {3 * least} or more, for a training, a validation "
                          "and a test part")
-    train, test = train_test_split(np.arange(len(y)), test_size=rows, stratify=y if task == "classes" else None,
-                                   random_state=0)
+    train, test = split_rows(len(y), rows, 0, y if task == "classes" else None)
     return from_arrays(name, x[train], y[train], x[test], y[test], task=task, names=names,
                        classes=len(names) if task == "classes" and names else None,
                        validation=max(round(VALIDATION * len(train)), least))

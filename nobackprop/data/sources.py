@@ -13,10 +13,12 @@ import numpy as np
 
 from ..errors import InputError, check_name, integer
 from ..files import named
-from . import own
+from . import own, stored
 from .cifar import cifar10, cifar100
 from .dataset import SEEDS, Dataset, flag, from_arrays
 from .mnist import fashion_mnist, mnist
+from .plane import circles, quadrants, spirals
+from .split import split_rows
 from .svhn import svhn
 from .tiny_imagenet import CLASSES, tiny_imagenet, tiny_imagenet_32
 
@@ -82,14 +84,12 @@ def digits() -> Dataset:
     >>> digits()
     Dataset('digits', 1257 + 180 + 360 inputs of shape (8, 8, 1), 10 classes)
     """
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+    from sklearn.datasets import load_digits  # imported here, because the import takes a second
 
     bunch = load_digits()
-    x, x_test, y, y_test = train_test_split(
-        bunch.images[..., None], bunch.target, test_size=0.2, stratify=bunch.target, random_state=0
-    )
-    return from_arrays("digits", x, y, x_test, y_test, classes=10, validation=180)
+    x, y = bunch.images[..., None], bunch.target
+    train, test = split_rows(len(y), 360, 0, y)
+    return from_arrays("digits", x[train], y[train], x[test], y[test], classes=10, validation=180)
 
 
 def diabetes() -> Dataset:
@@ -103,11 +103,11 @@ def diabetes() -> Dataset:
     Dataset('diabetes', 309 + 44 + 89 inputs of shape (10,), 1 number)
     """
     from sklearn.datasets import load_diabetes
-    from sklearn.model_selection import train_test_split
 
     bunch = load_diabetes(scaled=False)
-    x, x_test, y, y_test = train_test_split(bunch.data, bunch.target, test_size=0.2, random_state=0)
-    return from_arrays("diabetes", x, y, x_test, y_test, validation=44, names=("progression",))
+    x, y = bunch.data, bunch.target
+    train, test = split_rows(len(y), 89, 0)
+    return from_arrays("diabetes", x[train], y[train], x[test], y[test], validation=44, names=("progression",))
 
 
 def xor(seed: int = 0) -> Dataset:
@@ -136,8 +136,6 @@ def xor(seed: int = 0) -> Dataset:
     >>> xor()
     Dataset('xor', 4500 + 500 + 1000 inputs of shape (30,), 4 classes)
     """
-    from sklearn.model_selection import train_test_split
-
     seed = integer("seed", seed, 0, SEEDS - 1)
     generator = np.random.default_rng(seed)
     signs = np.repeat(list(product((-1.0, 1.0), repeat=4)), XOR_REPEATS, axis=0)
@@ -147,17 +145,21 @@ def xor(seed: int = 0) -> Dataset:
     rotation, triangle = np.linalg.qr(generator.standard_normal((XOR_FEATURES, XOR_FEATURES)))
     # a QR decomposition is unique up to signs, which differ between builds of LAPACK
     inputs = np.hstack([noisy, noise]) @ (rotation * np.sign(np.diag(triangle)))
-    x, x_test, y, y_test = train_test_split(
-        inputs, labels, test_size=1000, stratify=labels, random_state=seed
-    )
-    return from_arrays("xor", x, y, x_test, y_test, classes=4, validation=500, seed=seed)
+    train, test = split_rows(len(labels), 1000, seed, labels)
+    return from_arrays("xor", inputs[train], labels[train], inputs[test], labels[test], classes=4, validation=500,
+                       seed=seed)
 
 
 def _made(make: Callable[[], Dataset]) -> Callable[..., Dataset]:
-    """A loader that is called like those that read files, for a data set that needs no files."""
+    """A loader that is called like those that read files, for a data set that needs no files.
+
+    If a folder has the data set as `stored.write` writes it, under the function's name, it is read: that needs no
+    scikit-learn.
+    """
 
     def load(data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
-        return make()
+        found = stored.beside(make.__name__, data_dir)
+        return make() if found is None else stored.read(found)
 
     return load
 
@@ -171,6 +173,9 @@ WIDE = {
 }
 PHOTOS = {**WIDE, "model": "conv3:0.25"}
 
+# 15 small steps an epoch: a map of the plane that is redrawn after each epoch changes smoothly
+PLANE = {**COMMON, "model": "mlp:32,32,32", "activation": "tanh", "lr": 5e-3}
+
 OWN = {**COMMON, "model": "mlp:128,128", "activation": "relu"}
 
 DATASETS: dict[str, Source] = {
@@ -180,6 +185,11 @@ DATASETS: dict[str, Source] = {
                        {**COMMON, "model": "mlp:32,32", "activation": "tanh", "loss": "squared"}, (10,), 1, "numbers"),
     "xor": Source(_made(xor), "6,000 vectors of 30 features in which two noisy XORs are hidden, computed and not read",
                   {**COMMON, "model": "mlp:64,64,64", "activation": "tanh"}, (XOR_FEATURES,), 4),
+    "circles": Source(_made(circles), "1,200 points of the plane on two circles, one inside the other, computed", PLANE,
+                      (2,), 2),
+    "spirals": Source(_made(spirals), "1,200 points of the plane on three arms of a spiral, computed", PLANE, (2,), 3),
+    "quadrants": Source(_made(quadrants), "1,200 points of the plane, by the XOR of their signs, computed", PLANE,
+                        (2,), 2),
     "mnist": Source(mnist, "70,000 handwritten digits of 28 x 28 pixels, from IDX files", WIDE, (28, 28, 1), 10),
     "fashion-mnist": Source(fashion_mnist, "70,000 pieces of clothing of 28 x 28 pixels, from IDX files", WIDE,
                             (28, 28, 1), 10),

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .. import figures
 from ..callbacks import Callback
 from ..data import Dataset
 from ..errors import InputError, brief, carrying, unknown
@@ -15,7 +14,7 @@ from ..network import Network, a_network
 from ..rules import RULES as KNOWN
 from ..rules import Rule, describe, recall
 from ..writers import flat
-from . import RULES, SEEDS, plots
+from . import RULES, SEEDS
 from . import results as files
 from .compare import Comparison, resolve
 from .folder import claim
@@ -70,6 +69,9 @@ class Outcome:
         InputError
             If the name has another ending, or if the file cannot be written.
         """
+        from .. import figures
+        from . import plots  # matplotlib takes longer to come than all else, and a web page may not have it
+
         if path is not None:
             figures.check_ending(path)
         figure = plots.draw(self.results)
@@ -208,6 +210,8 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
         if out is None:
             comparison.run()
         else:
+            from . import plots
+
             with claim(out, config["data"]) as folder:
                 comparison.run(folder)
                 folder.draw(plots.draw(comparison.results))

@@ -3,13 +3,25 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from tqdm import tqdm
-
 from ..data.tasks import score, task_of
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds, with hours before them if there are any.
+
+    Examples
+    --------
+    >>> clock(75), clock(3675.5)
+    ('01:15', '1:01:15')
+    """
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"
 
 
 class Progress:
@@ -51,7 +63,11 @@ class Progress:
         self.label, self.of, self.at, self.loss = "", 0, 0, ""
         self.silent = silent or sys.stderr is None
         self.open = False  # whether the line on stderr has no end yet
-        self.bar = tqdm(total=epochs, unit="epoch", disable=True if self.silent else None, dynamic_ncols=True)
+        self.bar: Any = None  # only at a terminal
+        if not self.silent and sys.stderr.isatty():
+            from tqdm import tqdm  # imported here, as who has no terminal needs no bar
+
+            self.bar = tqdm(total=epochs, unit="epoch", dynamic_ncols=True)
 
     def __enter__(self) -> Progress:
         return self
@@ -60,7 +76,8 @@ class Progress:
                  traceback: TracebackType | None) -> None:
         """End the line or the bar; an error of stderr's must not hide the one that comes this way."""
         with suppress(OSError):
-            self.bar.close()
+            if self.bar is not None:
+                self.bar.close()
             if self.open:
                 self._print("stopped")
 
@@ -68,24 +85,25 @@ class Progress:
         """Say that a run of so many epochs begins."""
         self.number += 1
         self.label, self.of, self.at, self.loss = label, epochs, 0, ""
-        self._bar(lambda: self.bar.set_description(label))
-        if self.bar.disable:
+        self._bar(lambda bar: bar.set_description(label))
+        if self.bar is None:
             self._print(f"{label} ({self.number} of {self.runs}) ... ", end="")
 
     def skip(self, epochs: int) -> None:
         """Leave out epochs that were trained before, or that a diverged run has no more."""
         self.at += epochs
         self.epochs -= epochs
-        self.bar.total = self.epochs
-        self._bar(self.bar.refresh)
+        if self.bar is not None:
+            self.bar.total = self.epochs
+        self._bar(lambda bar: bar.refresh())
 
     def epoch(self, record: dict[str, Any]) -> None:
         """Say what an epoch has brought."""
         self.done += 1
         self.at += 1
         self.loss = f"loss {record['train_loss']:.4g}"
-        self._bar(lambda: self.bar.set_postfix_str(self.loss, refresh=False))
-        self._bar(lambda: self.bar.update() and None)
+        self._bar(lambda bar: bar.set_postfix_str(self.loss, refresh=False))
+        self._bar(lambda bar: bar.update())
         if self.log_every and self.at % self.log_every == 0:
             what = task_of(record, "validation").measures[0].words
             self.note(f"{self.label}: epoch {self.at} of {self.of}, {self.loss}, validation {what} "
@@ -94,7 +112,7 @@ class Progress:
     def end(self, what: str, seconds: float) -> None:
         """Say how a run has ended, after that many seconds of training."""
         self.skip(self.of - self.at)
-        if not self.bar.disable:
+        if self.bar is not None:
             return
         begun = "" if self.open else f"{self.label} ({self.number} of {self.runs}): "
         self._print(f"{begun}{what}{', ' * bool(self.loss)}{self.loss} in {seconds:.1f} s{self.left()}")
@@ -104,21 +122,22 @@ class Progress:
         if not self.done or self.done >= self.epochs:
             return ""
         seconds = (time.monotonic() - self.start) / self.done * (self.epochs - self.done)
-        return f", {tqdm.format_interval(seconds)} left"
+        return f", {clock(seconds)} left"
 
     def note(self, text: str) -> None:
         """Print a line, above the bar or after the line that was begun."""
-        if not self.bar.disable:
-            self._bar(lambda: self.bar.write(text, file=sys.stderr))
+        if self.bar is not None:
+            self._bar(lambda bar: bar.write(text, file=sys.stderr))
             return
         if self.open:
             self._print("")
         self._print(text)
 
-    def _bar(self, change: Any) -> None:
-        """Change the bar; a terminal that has gone away takes nothing more."""
+    def _bar(self, change: Callable[[Any], object]) -> None:
+        """Change the bar, if there is one; a terminal that has gone away takes nothing more."""
         with suppress(OSError):
-            change()
+            if self.bar is not None:
+                change(self.bar)
 
     def _print(self, text: str, end: str = "\n") -> None:
         """Print to stderr; what a closed or full one cannot take is lost."""

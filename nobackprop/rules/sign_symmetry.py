@@ -47,11 +47,15 @@ class FrSF(Rule):
         """Draw the magnitudes M; see `Rule.init`."""
         return tree_map(abs, draw_like(rng, params, self.draw))
 
+    def signed(self, params: Tree, M: Tree) -> Tree:
+        """Return the feedback weights M sign(W)."""
+        return tree_map(lambda m, W: m * array_module(W).sign(W), M, weights(params))    # LAS (14)
+
     def credit(self, net: Network, params: Tree, M: Tree, tape: Tape, y: Array,
                rng: np.random.Generator | None = None) -> Credit:
         """Walk down the network with M sign(W) in the place of W; see `Rule.credit`."""
         e = net.error(tape.output, y)
-        B = tree_map(lambda m, W: m * array_module(W).sign(W), M, weights(params))       # LAS (14)
+        B = self.signed(params, M)
         return Credit(backward(net, with_feedback(params, B), tape, {len(net) - 1: e}))  # LAS (14)
 
 

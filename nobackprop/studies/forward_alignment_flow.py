@@ -15,7 +15,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from ..errors import InputError, brief, number, unknown
 
@@ -247,6 +246,8 @@ def integrate(task: Task, W1: np.ndarray, W2: np.ndarray, times: np.ndarray, rto
     >>> path.W2.shape, bool(loss(task, path.W1[-1], path.W2[-1]) < 1e-9)
     ((3, 2, 2), True)
     """
+    from scipy.integrate import solve_ivp  # imported here, as steps need no SciPy
+
     times = np.asarray(times, float)
     if times.ndim != 1 or len(times) < 2 or times[0] != 0 or not np.all(np.diff(times) > 0) or times[-1] == math.inf:
         raise InputError("times must begin at 0, rise, be finite, and be at least two")

@@ -31,7 +31,7 @@ from ..network import Network
 from ..optim import Optimizer
 from ..rules import AssociatedLearning, Rule
 from ..tree import Tree, leaves
-from ..workers import limit
+from ..workers import limit, threads_start
 from . import locality
 
 Batch = tuple[Array, Array]  # s (N, ...) and t (N, F): at first x and y*
@@ -543,7 +543,7 @@ def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2,
     Raises
     ------
     InputError
-        If a number is below 1.
+        If a number is below 1, or if no thread can start, as in a web page.
 
     Notes
     -----
@@ -570,6 +570,9 @@ def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2,
     for name, value in (("workers", workers), ("depth", depth), ("blas", blas)):
         if value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
+    if not threads_start():
+        raise InputError(f"the pipeline needs {workers} thread(s), and no thread can start here: expected a Python "
+                         "with threads, or one_by_one, which leaves the same bits")
     losses: list[list[tuple[Any, ...]]] = [[] for _ in stations]
     failures: list[BaseException] = []
     parts = shares([station.weight for station in stations], workers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from ... import figures
@@ -12,6 +11,7 @@ from ...backend import to_numpy
 from ...feedback import weights
 from ...learn import Run
 from ...rules import FoA
+from ...studies.turning import angle
 from ...tree import leaves
 from .. import plots
 from ..results import Maybe, Number, by_rule, column, seeds
@@ -40,17 +40,6 @@ def angles(run: Run) -> dict[str, Any]:
         return {}
     pairs = zip(leaves(weights(to_numpy(run.params))), leaves(to_numpy(run.state)), strict=True)
     return {"angles": [angle(W, C) for (_, W), (_, C) in pairs]}
-
-
-def angle(W: np.ndarray, C: np.ndarray) -> float:
-    """Return the angle between two matrices of one shape, in degrees.
-
-    Examples
-    --------
-    >>> round(angle(np.eye(2), -np.eye(2)))
-    180
-    """
-    return float(np.degrees(np.arccos(np.clip((W * C).sum() / np.sqrt((W * W).sum() * (C * C).sum()), -1, 1))))
 
 
 LAYERS = (("784 x 10, below them", "#999999"), ("layer 1", figures.BLUE), ("layer 2", figures.VERMILION))

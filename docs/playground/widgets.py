@@ -1,0 +1,10 @@
+"""What the worker of a page of theory asks for: the studies' small experiments, told as JSON."""
+import json
+
+import nobackprop as nb
+from nobackprop.studies import illustrations
+
+
+def illustrate(name, text):
+    """The numbers of one experiment."""
+    return json.dumps(getattr(illustrations, name)(**json.loads(text)) | {"version": nb.__version__})
