@@ -1,0 +1,130 @@
+"""The pages of the site: those of the repository with links that work there, and those made from what the code knows.
+
+`write(to)` writes them all into a folder, as Markdown from which Sphinx builds the site.  Nothing here needs Sphinx.
+"""
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html import escape
+from pathlib import Path
+
+from . import equations, reference, rules, sources
+from .links import ROOT, rewritten
+
+# the pages of docs/ by what a reader wants; a page that is on no list is told by a test
+GUIDE = {
+    "To use it": ["how-do-i", "how-do-i-data", "runs"],
+    "To read it": ["notation", "equations", "errata", "locality", "field", "gradient-free"],
+    "To build on it": ["adding-a-rule", "extending", "testing", "site"],
+    "What was measured": ["results", "performance", "memory", "pipeline", "reliability"],
+}
+ABOUT = ["CHANGELOG", "CONTRIBUTING"]
+WIDGETS = {"las": "las-sign", "forward-alignment": "forward-alignment", "kolen-pollack": "kolen-pollack",
+           "associated-learning": "makespan"}
+MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PICTURES = ("*.png", "*.svg")
+
+
+def write(to: Path) -> list[str]:
+    """Write all pages of the site.
+
+    Parameters
+    ----------
+    to : Path
+        The folder; what lay in it is taken away first.
+
+    Returns
+    -------
+    list of str
+        The files of the repository that pages link to and that are no pages; they belong into files/ on the site.
+    """
+    shutil.rmtree(to, ignore_errors=True)
+    used: set[str] = set()
+    texts = {path: (ROOT / path).read_text(encoding="utf-8") for path in pages()}
+    notebooks = sorted(path for path in texts if path.endswith(".ipynb"))
+    for path, text in texts.items():
+        file = to / ("index.md" if path == "README.md" else path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(notebook(text, path, used) if path in notebooks else own(text, path, used), encoding="utf-8")
+    for pattern in PICTURES:
+        for picture in (ROOT / "docs").rglob(pattern):
+            file = to / picture.relative_to(ROOT)
+            if not {"_static", "playground"} & set(file.parts):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(picture, file)
+    made = {"docs/index.md": guide(), "notebooks/index.md": notebook_index(notebooks)}
+    made |= equations.pages() | rules.pages() | reference.pages()
+    for path, text in made.items():
+        file = to / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    sources.write_all(to)
+    rules.draw_all(to / "rules")
+    return sorted(used)
+
+
+def pages() -> list[str]:
+    """Return the paths of all pages and notebooks of the repository that are pages of the site."""
+    found = ["README.md", *(f"{name}.md" for name in ABOUT)]
+    for folder in ("docs", "docs/theory", "notebooks"):
+        found += [path.relative_to(ROOT).as_posix() for ending in ("md", "ipynb")
+                  for path in sorted((ROOT / folder).glob(f"[!.]*.{ending}"))]
+    return found
+
+
+def own(text: str, path: str, used: set[str]) -> str:
+    """Return a page of the repository as a page of the site."""
+    text = MERMAID.sub(lambda found: f"```{{raw}} html\n<pre class=\"mermaid\">{escape(found[1])}</pre>\n"
+                       '<script src="../mermaid/mermaid.min.js" defer></script>\n```', rewritten(text, path, used))
+    name = Path(path).stem
+    if path == "README.md":
+        tree = ["docs/index", "rules/index", "equations/index", "docs/theory/README", "notebooks/index", "api/index"]
+        return text + toctree(tree, hidden=True) + toctree(ABOUT, hidden=True, caption="About")
+    if path == "docs/theory/README.md":
+        names = sorted(page.stem for page in (ROOT / "docs" / "theory").glob("*.md") if page.stem != "README")
+        return text + "\n" + rules.statements_table() + toctree([f"{one}" for one in names], hidden=True)
+    if path.startswith("docs/theory/") and name in WIDGETS and WIDGETS[name] not in text:
+        return text + f'\n## Try it\n\n<div class="nobackprop-widget" data-widget="{WIDGETS[name]}"></div>\n'
+    if path == "docs/equations.md":
+        return text.replace("\n\n", "\n\nEach equation also has [a page of its own](../equations/index.md).\n\n", 1)
+    return text
+
+
+def notebook(text: str, path: str, used: set[str]) -> str:
+    """Return a notebook as a page of the site: with links that work there, and with a button to run it."""
+    content = json.loads(text)
+    for cell in content["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = rewritten("".join(cell["source"]), path, used)
+    name = Path(path).name
+    button = (f'<a class="nobackprop-button" href="../lite/lab/index.html?path={name}">Run this notebook in the '
+              f'browser</a>')
+    first = content["cells"][0]
+    title, _, rest = first["source"].partition("\n") if first["cell_type"] == "markdown" else ("", "", "")
+    if title:
+        first["source"] = f"{title}\n\n{button}\n{rest}"
+    return json.dumps(content)
+
+
+def toctree(names: list[str], hidden: bool = False, caption: str = "", depth: int = 1) -> str:
+    """Return a list of pages as Sphinx reads it."""
+    options = [":hidden:"] * hidden + ([f":caption: {caption}"] if caption else []) + [f":maxdepth: {depth}"]
+    return "\n".join(["\n```{toctree}", *options, "", *names, "```\n"])
+
+
+def guide() -> str:
+    """Return the list of the pages of docs/."""
+    there = {Path(path).stem for path in pages() if path.startswith("docs/") and path.count("/") == 1}
+    parts = ["# Guide\n", "The pages of the repository, by what you want to do.\n"]
+    for title, names in GUIDE.items():
+        parts.append(f"## {title}\n" + toctree([name for name in names if name in there]))
+    return "\n".join(parts)
+
+
+def notebook_index(paths: list[str]) -> str:
+    """Return the list of all notebooks."""
+    return ("# Notebooks\n\nEach notebook is a page with the outputs that it had when it was last run. The button on "
+            "it opens the notebook in your browser, where you can change it and run it.\n"
+            + toctree([Path(path).stem for path in paths]))

@@ -1,0 +1,1 @@
+def pages(): return {"equations/index.md": "# Equations\n"}
