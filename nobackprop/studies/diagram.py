@@ -238,11 +238,73 @@ def sentences(rule: Rule, row: Locality | None = None) -> list[str]:
     return found
 
 
+def plain(rule: Rule, row: Locality | None = None) -> str:
+    """Say in a few plain sentences from where the signals come to the hidden blocks.
+
+    Parameters
+    ----------
+    rule : Rule
+        The rule.
+    row : Locality, optional
+        What `locality` has measured of it; it is measured again if it is left out.
+
+    Returns
+    -------
+    str
+        The sentences.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> plain(get("dfa"))
+    'The output error e comes directly to every hidden block, through fixed weights B.'
+    """
+    found = arrows(rule, locality(rule) if row is None else row)
+    signals = [arrow for arrow in found if arrow.kind == "signal"]
+    groups: dict[tuple[str, str], set[int]] = {}
+    for arrow in signals:
+        way = ("enters" if any(other.kind == "pass" for other in found) and arrow.end < 2 and len(signals) == 1
+               else "target" if arrow.start == TARGET
+               else "above" if arrow.start - arrow.end == 1 and (arrow.end, arrow.start) != (LAST - 1, LAST)
+               else "error")
+        groups.setdefault((way, _weights(arrow)), set()).add(arrow.end)
+    said = {"enters": "The error enters the network again at {place}{through}, and a further pass carries it up.",
+            "target": "The target y* comes directly to {blocks}{through}.",
+            "error": "The output error e comes directly to {blocks}{through}.",
+            "above": "What a block has heard goes down from h_{top} to {blocks}{through}: each block waits for the one "
+                     "above it.",
+            "all": "The output error e goes down block by block{through}: each block waits for the one above it."}
+    for way, through in list(groups):
+        if way == "above" and groups.get(("error", through)) == {LAST - 1}:
+            groups["all", through] = groups.pop((way, through)) | groups.pop(("error", through))
+    last = f"the last hidden block, h_{LAST - 1}"
+    texts = [said[way].format(place=NAMES[min(ends)], top=max(ends) + 1, through=through,
+                              blocks=last if ends == {LAST - 1} else _blocks(frozenset(ends)))
+             for (way, through), ends in groups.items()]
+    if any(arrow.kind == "pass" for arrow in found) and not any(way == "enters" for way, _ in groups):
+        texts.append("The rule also runs blocks forwards once more before they learn.")
+    if any(arrow.kind == "activity" for arrow in found):
+        texts.append("The updates use an activity that came through other weights than W.")
+    if not signals:
+        texts = ["Nothing from above tells a hidden block how to change: it learns from its own input and output."]
+    return " ".join(texts)
+
+
+def _weights(arrow: Arrow) -> str:
+    """Return in words what a signal goes through."""
+    if not arrow.through:
+        return ""
+    if "W" in arrow.through:
+        return f", through {'the signs of ' * arrow.through.startswith('sign')}the network's own weights W"
+    return {"fixed": ", through fixed weights B", "learned": ", through weights B that learn",
+            "drawn anew": ", through weights B that are drawn anew at each step"}[arrow.state]
+
+
 def _blocks(blocks: frozenset[int]) -> str:
     """Return hidden blocks in words."""
     named = condense(blocks)
     return {"all": "every hidden block", "last hidden only": f"the last hidden block, h_{len(HIDDEN)}, alone"}.get(
-        named, " and ".join(f"h_{name}" for name in named.split(", ")))
+        named, " and ".join(f"h_{name}" for name in named.split(", ")).replace(" and ", ", ", named.count(", ") - 1))
 
 
 def _said(title: str, blocks: frozenset[int], some: str, none: str) -> str:
@@ -251,10 +313,11 @@ def _said(title: str, blocks: frozenset[int], some: str, none: str) -> str:
         return f"{title}: none. {none}."
     text = some.format(_blocks(blocks))
     if some.startswith("{}") and len(blocks) > 1 and blocks != EVERY:
-        text = text.replace(" reads ", " read ").replace(" waits ", " wait ").replace("it cannot", "they cannot")
+        text = text.replace(" reads ", " read ").replace(" waits ", " wait ").replace(" it ", " they ").replace(
+            "above they", "above them")
     if title == "Weight transport":
         text = text.replace(" sent ", " is sent " if len(blocks) == 1 or blocks == EVERY else " are sent ", 1)
-    return f"{title}: {condense(blocks)}. {text[0].upper()}{text[1:]}."
+    return f"{title}: {condense(blocks)}. {text if text.startswith('h_') else text[0].upper() + text[1:]}."
 
 
 # ---------------------------------------------------------------- as a picture

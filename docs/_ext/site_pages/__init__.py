@@ -85,8 +85,10 @@ def own(text: str, path: str, used: set[str]) -> str:
     if path == "docs/theory/README.md":
         names = sorted(page.stem for page in (ROOT / "docs" / "theory").glob("*.md") if page.stem != "README")
         return text + "\n" + rules.statements_table() + toctree([f"{one}" for one in names], hidden=True)
-    if path.startswith("docs/theory/") and name in WIDGETS and WIDGETS[name] not in text:
-        return text + f'\n## Try it\n\n<div class="nobackprop-widget" data-widget="{WIDGETS[name]}"></div>\n'
+    if path.startswith("docs/theory/"):
+        text = rules.anchored(text)
+        widget = f'\n## Try it\n\n<div class="nobackprop-widget" data-widget="{WIDGETS.get(name)}"></div>\n'
+        return text + widget if name in WIDGETS else text
     if path == "docs/equations.md":
         return text.replace("\n\n", "\n\nEach equation also has [a page of its own](../equations/index.md).\n\n", 1)
     return text
