@@ -60,7 +60,9 @@ html_theme_options = {
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    # a column beside the text only if there is no code in it: 120 letters of code need the room on a small desktop
+    "secondary_sidebar_items": {"docs/theory/**": ["page-toc"], "docs/errata": ["page-toc"], "docs/field": ["page-toc"],
+                                "docs/notation": ["page-toc"]},
 }
 html_sidebars = {"index": [], "source/**": [], "CHANGELOG": [], "CONTRIBUTING": []}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

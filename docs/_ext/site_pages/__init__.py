@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from html import escape
 from pathlib import Path
 
@@ -33,36 +32,49 @@ def write(to: Path) -> list[str]:
     Parameters
     ----------
     to : Path
-        The folder; what lay in it is taken away first.
+        The folder.  Files that would stay the same are left alone, so that Sphinx reads only what is new; files that
+        belong to no page are taken away.
 
     Returns
     -------
     list of str
         The files of the repository that pages link to and that are no pages; they belong into files/ on the site.
     """
-    shutil.rmtree(to, ignore_errors=True)
     used: set[str] = set()
-    texts = {path: (ROOT / path).read_text(encoding="utf-8") for path in pages()}
-    notebooks = sorted(path for path in texts if path.endswith(".ipynb"))
-    for path, text in texts.items():
-        file = to / ("index.md" if path == "README.md" else path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(notebook(text, path, used) if path in notebooks else own(text, path, used), encoding="utf-8")
-    for pattern in PICTURES:
-        for picture in (ROOT / "docs").rglob(pattern):
-            file = to / picture.relative_to(ROOT)
-            if not {"_static", "playground"} & set(file.parts):
-                file.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(picture, file)
-    made = {"docs/index.md": guide(), "notebooks/index.md": notebook_index(notebooks)}
-    made |= equations.pages() | rules.pages() | reference.pages()
-    for path, text in made.items():
+    made = {path: text.encode() for path, text in everything(used).items()}
+    for picture in (one for pattern in PICTURES for one in (ROOT / "docs").rglob(pattern)):
+        path = picture.relative_to(ROOT)
+        if not {"_static", "_templates", "playground"} & set(path.parts):
+            made[path.as_posix()] = picture.read_bytes()
+    for path, content in made.items():
         file = to / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    sources.write_all(to)
-    rules.draw_all(to / "rules")
+        if not file.is_file() or file.read_bytes() != content:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+    for file in to.rglob("*"):
+        if file.is_file() and file.relative_to(to).as_posix() not in made:
+            file.unlink()
     return sorted(used)
+
+
+def everything(used: set[str]) -> dict[str, str]:
+    """Return the text of all pages by their paths on the site.
+
+    Parameters
+    ----------
+    used : set of str
+        The paths of linked files that are no page and no code; this function adds to it.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    texts = {path: (ROOT / path).read_text(encoding="utf-8") for path in pages()}
+    notebooks = [path for path in texts if path.endswith(".ipynb")]
+    made = {"index.md" if path == "README.md" else path:
+            notebook(text, path, used) if path in notebooks else own(text, path, used) for path, text in texts.items()}
+    return (made | {"docs/index.md": guide(), "notebooks/index.md": notebook_index(notebooks)}
+            | equations.pages() | rules.pages() | reference.pages() | sources.pages())
 
 
 def pages() -> list[str]:

@@ -210,7 +210,7 @@ def results(name: str) -> list[str]:
                 bp = of.get(label.replace(name, "bp", 1), ())
                 rows.append(f"| {config['data']} | {config['model']} | {label} | "
                             f"{fmean(scores):.4f} ± {stdev(scores):.4f} | {f'{fmean(bp):.4f}' if bp else ''} | "
-                            f"{len(scores)} | {config['epochs']} |")
+                            f"{len(scores)} | {config.get('epochs', '')} |")
     if not rows:
         return ["## Results\n", "No run of this rule is stored yet; `nobackprop compare --rules bp,"
                 f"{name}` makes one. [All results](../docs/results.md).\n"]

@@ -11,20 +11,11 @@ from pygments.lexers import PythonLexer
 from .links import ROOT, folder_anchor, relative, tracked
 
 
-def write_all(to) -> None:
-    """Write the pages of all files of code, and the list of them, into a folder of pages.
-
-    Parameters
-    ----------
-    to : Path
-        The folder.
-    """
+def pages() -> dict[str, str]:
+    """Return the pages of all files of code, and the list of them, by their paths on the site."""
     paths = tracked()
-    for path in paths:
-        file = to / "source" / f"{path}.md"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page(path, (ROOT / path).read_text(encoding="utf-8")), encoding="utf-8")
-    (to / "source" / "index.md").write_text(index(paths), encoding="utf-8")
+    return {"source/index.md": index(paths)} | {
+        f"source/{path}.md": page(path, (ROOT / path).read_text(encoding="utf-8")) for path in paths}
 
 
 def page(path: str, text: str) -> str:
