@@ -45,13 +45,14 @@ html_theme = "pydata_sphinx_theme"
 html_title = "nobackprop"
 html_static_path = ["_static"]
 templates_path = ["_templates"]
-html_css_files = ["nobackprop.css"]
+html_css_files = ["nobackprop.css", "diagram.css"]
 html_js_files = [("rules-table.js", {"defer": "defer"})]
 mathjax_path = "mathjax/tex-svg-full.js"
 mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "local"}}
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
+html_context = {"default_mode": "auto"}   # light or dark, as the reader's system says
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["playground-link", "theme-switcher"],

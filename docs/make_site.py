@@ -60,12 +60,13 @@ def build(to: Path) -> None:
     arguments = ["-W", "--keep-going", "-q", "-j", "2", "-c", ROOT / "docs", "-d", BUILD / "site-doctrees", source, to]
     subprocess.run([sys.executable, "-m", "sphinx", *map(str, arguments)], check=True)
     for package, version, member in SCRIPTS:
-        (to / package).mkdir(exist_ok=True)
-        shutil.copyfile(fetched(package, version, member), to / package / Path(member).name)
+        (to / "_static" / package).mkdir(exist_ok=True)
+        shutil.copyfile(fetched(package, version, member), to / "_static" / package / Path(member).name)
     for path in used:
         (to / "files" / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, to / "files" / path)
     site_pages.rules.draw_all(to / "_static" / "rules")
+    (to / "_static" / "diagram.css").write_text(site_pages.rules.colours(), encoding="utf-8")
     if (ROOT / "docs" / "build_playground.py").is_file():
         import build_playground
 

@@ -233,6 +233,7 @@ def test_nothing_of_the_sites_own_source_names_an_address_elsewhere():
     ("```\n[a](../README.md)\n```", "docs/runs.md", "```\n[a](../README.md)\n```"),
     ("![a](docs/results/digits.png)", "README.md", "![a](docs/results/digits.png)"),
     ("[a](../tests/theorems)", "docs/runs.md", '<a href="../source/index.html#folder-tests-theorems">a</a>'),
+    ("[a](results/)", "docs/runs.md", "a"),
     ("[a](../tests/golden.txt)", "docs/runs.md", '<a href="../files/tests/golden.txt">a</a>')])
 def test_links_are_rewritten(text, path, expected):
     used = set()

@@ -18,5 +18,6 @@ def mended(app, what, name, obj, options, lines):
 def escaped(line: str) -> str:
     """Return a line of prose with * and | escaped outside of code and of **strong** words."""
     parts = re.split(r"(``.*?``|`[^`]*`|(?<![*\w])\*\*?\w[^*]*\w\*\*?(?![*\w]))", line)
-    parts[::2] = [re.sub(r"([*|]|(?<=\w)_(?=\W|$))", r"\\\1", part) for part in parts[::2]]
+    # FILE: and a word after it would become a link
+    parts[::2] = [re.sub(r"([*|]|(?<=\w)_(?=\W|$)|(?<=\bFILE):)", r"\\\1", part) for part in parts[::2]]
     return "".join(parts)

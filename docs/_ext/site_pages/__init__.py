@@ -23,6 +23,7 @@ ABOUT = ["CHANGELOG", "CONTRIBUTING"]
 WIDGETS = {"las": "las-sign", "forward-alignment": "forward-alignment", "kolen-pollack": "kolen-pollack",
            "associated-learning": "makespan"}
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPT = '<script src="../_static/mermaid/mermaid.min.js" defer></script>'
 PICTURES = ("*.png", "*.svg")
 
 
@@ -88,8 +89,8 @@ def pages() -> list[str]:
 
 def own(text: str, path: str, used: set[str]) -> str:
     """Return a page of the repository as a page of the site."""
-    text = MERMAID.sub(lambda found: f"```{{raw}} html\n<pre class=\"mermaid\">{escape(found[1])}</pre>\n"
-                       '<script src="../mermaid/mermaid.min.js" defer></script>\n```', rewritten(text, path, used))
+    text = MERMAID.sub(lambda found: f'```{{raw}} html\n<pre class="mermaid">{escape(found[1])}</pre>\n{SCRIPT}\n```',
+                       rewritten(text, path, used))
     name = Path(path).stem
     if path == "README.md":
         tree = ["docs/index", "rules/index", "equations/index", "docs/theory/README", "notebooks/index", "api/index"]

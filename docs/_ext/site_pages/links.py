@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 FENCE = re.compile(r"(^```.*?^```[^\n]*$)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
-CODE = re.compile(r"(?<!`)`[^`]+`(?!`)")
+CODE_FOLDERS = ("nobackprop", "tests")
 PAGE_ENDINGS = (".md", ".ipynb")
 
 
@@ -124,6 +124,8 @@ def rewritten(text: str, path: str, used: set[str]) -> str:
             ending = ".md" if there == "README.md" else posixpath.splitext(there)[1]
             goal = relative(page_of(there) + ending, page)
             return f"[{label}]({goal}{'#' + anchor if anchor else ''})"
+        if (ROOT / there).is_dir() and there.split("/")[0] not in CODE_FOLDERS:
+            return label  # the site has no page of a folder of data
         if not there.endswith(".py") and (ROOT / there).is_file():
             used.add(there)
         return link(label, there, page, anchor)
@@ -141,5 +143,5 @@ def code(path: str, line: int, page: str, name: str = "") -> str:
 
 def tracked() -> list[str]:
     """Return the paths of all files of Python in the package and its tests."""
-    return sorted(path.relative_to(ROOT).as_posix() for folder in ("nobackprop", "tests")
+    return sorted(path.relative_to(ROOT).as_posix() for folder in CODE_FOLDERS
                   for path in (ROOT / folder).rglob("*.py") if os.sep + "." not in str(path.relative_to(ROOT)))

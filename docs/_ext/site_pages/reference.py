@@ -42,7 +42,8 @@ def pages() -> dict[str, str]:
     for title, names in {"The core": core, **{f"`{room}`": names for room, names in rooms.items()}}.items():
         rows = "\n".join(f"| [`{name}`]({name}.md) | {found[name].replace('|', chr(92) + '|')} |" for name in names)
         parts.append(f"## {title}\n\n| module | |\n| --- | --- |\n{rows}\n")
-    parts.append("\n".join(["```{toctree}", ":hidden:", "", *found, "```\n"]))
+    shorter = [f"{name.removeprefix('nobackprop.')} <{name}>" for name in found]
+    parts.append("\n".join(["```{toctree}", ":hidden:", "", *shorter, "```\n"]))
     return {"api/index.md": "\n".join(parts)} | {f"api/{name}.md": page(name) for name in found}
 
 

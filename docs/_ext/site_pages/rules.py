@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from nobackprop.rules import RULES, summary
-from nobackprop.studies.diagram import plain, sentences, svg
+from nobackprop.studies.diagram import INK, plain, sentences, style, svg
 from nobackprop.studies.field import edges
 from nobackprop.studies.locality import Locality, locality
 from nobackprop.studies.locality.pages import COLUMNS, entries
@@ -42,6 +42,11 @@ def picture(name: str) -> str:
 def pages() -> dict[str, str]:
     """Return the pages of all rules and the table of them, by their paths on the site."""
     return {"rules/index.md": index()} | {f"rules/{name}.md": page(name) for name in RULES}
+
+
+def colours() -> str:
+    """Return the colours of pictures as CSS for light and dark pages, whatever the reader's system says."""
+    return "\n".join(style(theme, f'html[data-theme="{theme}"] .nobackprop-diagram') for theme in INK) + "\n"
 
 
 def draw_all(to: Path) -> None:
