@@ -100,7 +100,7 @@ def page(name: str) -> str:
         f'`nobackprop draw {name} --out {name}.svg` draws this picture. It shows what was measured on a network of '
         f'four hidden blocks; <a href="../_static/rules/{name}.svg">the picture as a file</a>.\n']
     parts += ["## In plain words\n", f"{equations.prose(plain(RULES[name], row(name)))}\n", *said.pop("", []),
-              "What it substitutes in backpropagation:\n", *said.pop("What is substituted", [])]
+              "*What it substitutes in backpropagation:* " + "\n".join(said.pop("What is substituted", []))]
     parts += ["## What it reads\n", "\n".join(f"- {equations.prose(one)}" for one in sentences(RULES[name], row(name))),
               "\nHow this is measured: [what each rule reads](../docs/locality.md).\n"]
     own = equations.of_rule(name)
@@ -213,7 +213,8 @@ def results(name: str) -> list[str]:
         for label, scores in of.items():
             if re.split("[,:]", label)[0] == name and len(scores) > 1 and None not in scores:
                 bp = of.get(label.replace(name, "bp", 1), ())
-                rows.append(f"| {config['data']} | {config['model']} | {label} | "
+                decay = f", weight decay {config['weight_decay']:g}" if config.get("weight_decay") else ""
+                rows.append(f"| {config['data']} | {config['model']} | {label}{decay} | "
                             f"{fmean(scores):.4f} ± {stdev(scores):.4f} | {f'{fmean(bp):.4f}' if bp else ''} | "
                             f"{len(scores)} | {config.get('epochs', '')} |")
     if not rows:
@@ -230,9 +231,9 @@ def lines(name: str) -> str:
     return f"""\
 import nobackprop as nb
 
-data = nb.data.load("digits")                              # 1,797 handwritten digits of 8 x 8 pixels
+data = nb.data.load("digits")  # 1,797 handwritten digits of 8 x 8 pixels
 net = nb.models.build("mlp:64,64,64", data.shape, data.classes, "tanh")
-run = nb.Run(net, "{name}", data)                          # settings that suit the data and the rule
+run = nb.Run(net, "{name}", data)  # settings that suit the data and the rule
 for _ in range(3):
     record = run.epoch()
     print(record["epoch"], record["train_loss"], record["validation_accuracy"], record["alignment"])
