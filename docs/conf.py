@@ -43,6 +43,7 @@ maximum_signature_line_length = 100
 # everything that a page loads lies beside it
 html_theme = "pydata_sphinx_theme"
 html_title = "nobackprop"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 templates_path = ["_templates"]
 html_css_files = ["nobackprop.css", "diagram.css"]

@@ -20,7 +20,7 @@ COUNTS = """async () => {
   await (window.MathJax?.startup?.promise ?? null);
   const all = (query) => document.querySelectorAll(query).length;
   return [all("span.math, div.math"), all("mjx-container"), all("[data-mml-node=merror], mjx-merror"),
-          [...document.querySelectorAll("mjx-container svg")].filter((one) => !one.clientWidth).length];
+          [...document.querySelectorAll("mjx-container svg")].filter((one) => !one.getBBox().width).length];
 }"""
 PICTURES = """async () => {
   const all = [...document.images];

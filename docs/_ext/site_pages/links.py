@@ -50,13 +50,18 @@ def address(path: str, anchor: str = "") -> str:
     """
     if path.endswith(PAGE_ENDINGS):
         where = f"{page_of(path)}.html"
-    elif path.endswith(".py"):
+    elif is_code(path):
         where = f"source/{path}.html"
     elif (ROOT / path).is_dir():
         where, anchor = "source/index.html", folder_anchor(path)
     else:
         where, anchor = f"files/{path}", ""
     return f"{where}#{anchor}" if anchor else where
+
+
+def is_code(path: str) -> bool:
+    """Say whether a file of the repository has a page that shows it line by line."""
+    return path.endswith(".py") and path.split("/")[0] in CODE_FOLDERS
 
 
 def folder_anchor(path: str) -> str:
@@ -126,7 +131,7 @@ def rewritten(text: str, path: str, used: set[str]) -> str:
             return f"[{label}]({goal}{'#' + anchor if anchor else ''})"
         if (ROOT / there).is_dir() and there.split("/")[0] not in CODE_FOLDERS:
             return label  # the site has no page of a folder of data
-        if not there.endswith(".py") and (ROOT / there).is_file():
+        if not is_code(there) and (ROOT / there).is_file():
             used.add(there)
         return link(label, there, page, anchor)
 
