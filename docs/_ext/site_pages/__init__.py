@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from html import escape
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from . import equations, reference, rules, sources
@@ -24,6 +26,7 @@ WIDGETS = {"las": "las-sign", "forward-alignment": "forward-alignment", "kolen-p
            "associated-learning": "makespan"}
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCRIPT = '<script src="../_static/mermaid/mermaid.min.js" defer></script>'
+WIDGET_SCRIPT = '\n<script type="module" src="../../playground/widgets.js"></script>\n'
 PICTURES = ("*.png", "*.svg")
 
 
@@ -101,7 +104,8 @@ def own(text: str, path: str, used: set[str]) -> str:
     if path.startswith("docs/theory/"):
         text = rules.anchored(text)
         widget = f'\n## Try it\n\n<div class="nobackprop-widget" data-widget="{WIDGETS.get(name)}"></div>\n'
-        return text + widget if name in WIDGETS else text
+        script = WIDGET_SCRIPT if (ROOT / "docs" / "playground" / "widgets.js").is_file() else ""
+        return text + widget + script if name in WIDGETS else text
     if path == "docs/equations.md":
         return text.replace("\n\n", "\n\nEach equation also has [a page of its own](../equations/index.md).\n\n", 1)
     return text
@@ -118,9 +122,22 @@ def notebook(text: str, path: str, used: set[str]) -> str:
               f'browser</a>')
     first = content["cells"][0]
     title, _, rest = first["source"].partition("\n") if first["cell_type"] == "markdown" else ("", "", "")
-    if title:
+    if title and runs_notebooks():
         first["source"] = f"{title}\n\n{button}\n{rest}"
     return json.dumps(content)
+
+
+@cache
+def runs_notebooks() -> bool:
+    """Say whether the site will have JupyterLite, which needs Pyodide beside the pages."""
+    file = ROOT / "docs" / "build_playground.py"
+    if not file.is_file() or find_spec("jupyterlite_core") is None:
+        return False
+    spec = spec_from_file_location("build_playground", file)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pyodide() is not None
 
 
 def toctree(names: list[str], hidden: bool = False, caption: str = "", depth: int = 1) -> str:
@@ -140,6 +157,6 @@ def guide() -> str:
 
 def notebook_index(paths: list[str]) -> str:
     """Return the list of all notebooks."""
-    return ("# Notebooks\n\nEach notebook is a page with the outputs that it had when it was last run. The button on "
-            "it opens the notebook in your browser, where you can change it and run it.\n"
+    button = " The button on it opens the notebook in your browser, where you can change it and run it."
+    return (f"# Notebooks\n\nEach notebook is a page with the outputs of its last run.{button * runs_notebooks()}\n"
             + toctree([Path(path).stem for path in paths]))
