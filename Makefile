@@ -1,12 +1,14 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations \
-        locality field estimators notebooks playground bench bench-all accuracy golden release-check clean
+        locality field estimators notebooks playground site site-serve test-site bench bench-all accuracy golden \
+        release-check clean
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+SITE_STAMP := $(VENV)/.site
 # one process a core, and one BLAS thread in each of them
 # compiled files stay for the next run, and for the processes that tests start, even if the environment forbids them
 unexport PYTHONDONTWRITEBYTECODE
@@ -87,6 +89,20 @@ playground: $(STAMP)  ## build the playground alone into site/, with nothing aro
 notebooks: $(STAMP)  ## run every notebook and store what it shows
 	$(BIN)/python tests/test_notebooks.py
 
+$(SITE_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,site]'
+	@touch $(SITE_STAMP)
+
+site: $(SITE_STAMP)  ## build the site into site/: all pages, equations, rules, reference, notebooks, playground
+	$(BIN)/python docs/make_site.py site
+
+site-serve: $(STAMP)  ## serve site/ on http://127.0.0.1:8000, for this machine alone
+	@test -f site/index.html || { echo "there is no site yet: say make site"; exit 2; }
+	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory site
+
+test-site: site  ## drive Chromium over the built site: formulas, links, pictures, the playground
+	NOBACKPROP_SITE=$(CURDIR)/site $(PYTEST) -rs tests/site
+
 bench: $(STAMP)  ## time a training step, and its ratio to straight-line NumPy
 	$(BIN)/nobackprop bench --rule bp
 	$(BIN)/python -m tests.reference.fused
@@ -113,4 +129,4 @@ release-check: $(STAMP)  ## build sdist and wheel, and run the main job and the 
 
 clean:  ## remove .venv, caches and what was built
 	rm -rf $(VENV) .torch build dist *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache .import_linter_cache \
-	  .coverage htmlcov
+	  .coverage htmlcov site

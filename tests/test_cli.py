@@ -85,7 +85,7 @@ def test_rules_are_told_by_the_first_line_of_their_docstring(command):
 def test_alone_it_prints_its_help(command):
     code, out, err = command()
     assert code == 0 and err == "" and out.startswith("usage: nobackprop")
-    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "theorems", "locality",
+    for name in ("compare", "train", "plot", "rules", "models", "datasets", "equations", "theorems", "locality", "draw",
                  "bench"):
         assert re.search(rf"^    {name}\b", out, re.M)
 

@@ -17,6 +17,7 @@ from . import (
     check_rule,
     compare,
     datasets,
+    draw,
     equations,
     locality,
     memory,
@@ -35,7 +36,7 @@ from .output import drop_what_is_buffered, one_line, open_descriptors, say, tell
 
 COMMANDS = {"compare": compare, "train": train, "sweep": sweep, "plot": plot, "rules": rules, "check-rule": check_rule,
             "models": models, "datasets": datasets, "equations": equations, "theorems": theorems, "locality": locality,
-            "papers": papers, "memory": memory, "bench": bench}
+            "draw": draw, "papers": papers, "memory": memory, "bench": bench}
 
 EXAMPLES = """\
 examples:

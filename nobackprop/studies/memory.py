@@ -220,8 +220,7 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
         - "layers": for each layer with weights its "name", its "shape" (the input of one sample) and its "activations"
           (the numbers in the inputs of a batch).
         - "columns": one dict for each rule, by name: bp, and the rule with each number k of layers.  It has "stored"
-        (the
-          layers whose input is kept, counted from 0), "activations" (how many numbers they are), "accesses" and
+          (the layers whose input is kept, counted from 0), "activations" (how many numbers they are), "accesses" and
           "accesses_both_sets" ("read" and "written", without and with B), "bytes" (for each layer and, last, for all
           else) and "total_bytes".
 

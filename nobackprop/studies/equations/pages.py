@@ -70,6 +70,30 @@ def describe(place: Place) -> str:
     return f"{place.path}:{place.line} {place.test or place.name}".rstrip()
 
 
+def address(paper: Paper, equation: Equation) -> str:
+    """Return where the page of an equation is on the site.
+
+    Parameters
+    ----------
+    paper : Paper
+        The paper.
+    equation : Equation
+        The equation.
+
+    Returns
+    -------
+    str
+        The address, from the top of the site.
+
+    Examples
+    --------
+    >>> from nobackprop.studies.equations import PAPERS
+    >>> address(PAPERS[0], PAPERS[0].equations[23])
+    'equations/las-24.html'
+    """
+    return f"equations/{f'{paper.key}-{equation.number}'.lower().replace('.', '-')}.html"
+
+
 # ---------------------------------------------------------------- for a terminal
 
 
@@ -163,6 +187,7 @@ def _full(paper: Paper, equation: Equation, places: list[Place]) -> str:
             lines += ["", title]
         for place in found:
             lines += [f"  {describe(place)}", f"      {place.source}"]
+    lines += ["", f"page  {address(paper, equation)} of the site, which `make site` builds"] if in_checkout() else []
     return "\n".join(lines)
 
 

@@ -73,14 +73,15 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     dict
         What was asked for, and:
 
-        - "ms_per_step": the milliseconds of a step, "median", "min", "max" and "spread" (the interquartile range). -
-        "steps": how many were timed. - "gflop_per_step": the arithmetic of a step, counted while it runs. -
-        "matmul_gflops": the GFLOP/s of large float32 products on this machine with the same number of threads. -
-        "share_of_matmul_rate": what part of that rate a median step reaches. - "peak_bytes": what a step allocates on
-        top of parameters, state, optimiser and inputs. - "against", if it was asked for: "name", "version" and
-        "ms_per_step" of the other library, and "ratio", the time
-          of a step here divided by the time of a step there in the same turn ("median", and the quartiles "low" and
-          "high").
+        - "ms_per_step": the milliseconds of a step, "median", "min", "max" and "spread" (the interquartile range).
+        - "steps": how many were timed.
+        - "gflop_per_step": the arithmetic of a step, counted while it runs.
+        - "matmul_gflops": the GFLOP/s of large float32 products on this machine with the same number of threads.
+        - "share_of_matmul_rate": what part of that rate a median step reaches.
+        - "peak_bytes": what a step allocates on top of parameters, state, optimiser and inputs.
+        - "against", if it was asked for: "name", "version" and "ms_per_step" of the other library, and "ratio", the
+          time of a step here divided by the time of a step there in the same turn ("median", and the quartiles "low"
+          and "high").
 
     Raises
     ------

@@ -62,19 +62,17 @@ def measure(model: str = PAPER, data: str = "mnist", rule: str = "al", batch_siz
         What was asked for, and:
 
         - "steps_per_second": medians over the turns for "pipeline"; for "sequential", the same stations one after
-        another
-          (both have one BLAS thread for each worker); for "sequential_blas", which has all BLAS threads; for
+          another (both have one BLAS thread for each worker); for "sequential_blas", which has all BLAS threads; for
           "sequential_threads", which has threads of the library that split rows and samples; and for "bp", a step of
           backpropagation on the same network on one thread.
-        - "speedup": of the pipeline over "sequential" in the same turn, "median" and the quartiles "low" and "high". -
-        "parameters": how many are "effective" (prediction needs them) and how many "affiliated". - "stations": for each
-        station the "ms" of a mini-batch on one thread, and the "worker" that has it. - "model_speedup": the speedup
-        over "sequential" that these times give if communication costs nothing: "here" for
-          the same number of mini-batches, and "limit" for very many.
-        - "points": "mini_batches", and the seconds that these numbers of them took, "pipeline" and "sequential". -
-        "extrapolation": for several numbers of equal "components", each with a worker of its own, the "speedup" for
-        1000
-          mini-batches.
+        - "speedup": of the pipeline over "sequential" in the same turn, "median" and the quartiles "low" and "high".
+        - "parameters": how many are "effective" (prediction needs them) and how many "affiliated".
+        - "stations": for each station the "ms" of a mini-batch on one thread, and the "worker" that has it.
+        - "model_speedup": the speedup over "sequential" that these times give if communication costs nothing: "here"
+          for the same number of mini-batches, and "limit" for very many.
+        - "points": "mini_batches", and the seconds that these numbers of them took, "pipeline" and "sequential".
+        - "extrapolation": for several numbers of equal "components", each with a worker of its own, the "speedup" for
+          1000 mini-batches.
 
     Raises
     ------

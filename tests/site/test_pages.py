@@ -1,0 +1,173 @@
+"""The built site in Chromium: formulas are drawn, links and pictures are there, pages fit, all is local."""
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILT = Path(os.environ.get("NOBACKPROP_SITE") or ROOT / "no-site")
+PLAYGROUND = (ROOT / "docs" / "build_playground.py").is_file()
+WITH_FORMULAS = sorted(path.relative_to(BUILT).as_posix() for folder in ("equations", "rules", "docs", "docs/theory")
+                       for path in (BUILT / folder).glob("*.html"))
+# ten pages of all kinds
+TEN = ["index.html", "docs/index.html", "docs/theory/las.html", "docs/results.html", "equations/index.html",
+       "equations/las-24.html", "rules/index.html", "rules/las.html", "notebooks/las.html", "api/nobackprop.rules.html"]
+# formulas in the page, what MathJax has made of them, and its errors
+COUNTS = """async () => {
+  await (window.MathJax?.startup?.promise ?? null);
+  const all = (query) => document.querySelectorAll(query).length;
+  return [all("span.math, div.math"), all("mjx-container"), all("[data-mml-node=merror], mjx-merror"),
+          [...document.querySelectorAll("mjx-container svg")].filter((one) => !one.getBBox().width).length];
+}"""
+PICTURES = """async () => {
+  const all = [...document.images];
+  await Promise.all(all.map((one) => { one.loading = "eager"; return one.decode().catch(() => null); }));
+  return all.filter((one) => !one.naturalWidth).map((one) => one.src);
+}"""
+
+
+class Page(HTMLParser):
+    """The anchors of a page, where its links lead, and what it loads."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.anchors, self.links, self.loads = set(), [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.anchors |= {given[key] for key in ("id", "name") if given.get(key)}
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        if tag == "link" and given.get("rel") not in ("canonical",) and given.get("href"):
+            self.loads.append(given["href"])
+        self.loads += [given["src"] for _ in [0] if tag in ("script", "img", "iframe", "source") and given.get("src")]
+
+
+@pytest.fixture(scope="module")
+def parsed(site):
+    """Every page that Sphinx has made, by its path."""
+    theirs = {site / folder for folder in ("lite", "pyodide", "_static")}
+    return {path: Page(path) for path in sorted(site.rglob("*.html")) if not theirs & set(path.parents)}
+
+
+def test_no_link_is_dead(site, parsed):
+    wrong = []
+    for path, page in parsed.items():
+        for link in dict.fromkeys([*page.links, *page.loads]):
+            if re.match(r"[a-z]+:", link):
+                continue
+            where, _, anchor = unquote(link).partition("#")
+            where = where.partition("?")[0]
+            there = (path.parent / where).resolve() if where else path
+            there = there / "index.html" if there.is_dir() else there
+            if not PLAYGROUND and (there == site / "playground.html" or site / "lite" in there.parents):
+                continue
+            if not there.is_file():
+                wrong.append(f"{path.relative_to(site)}: {link} leads nowhere")
+            elif anchor and there in parsed and anchor not in parsed[there].anchors and there.name != "playground.html":
+                wrong.append(f"{path.relative_to(site)}: {link} has no such place")
+    assert not wrong, "\n".join(wrong[:40])
+
+
+def test_pages_load_nothing_from_elsewhere(site, parsed):
+    wrong = [f"{path.relative_to(site)}: {address}" for path, page in parsed.items() for address in page.loads
+             if re.match(r"(https?:)?//", address)]
+    styles = [f"{path.relative_to(site)}" for path in site.rglob("*.css") if "lite" not in path.parts
+              and re.search(r"url\(\s*['\"]?(https?:)?//", path.read_text(encoding="utf-8"))]
+    assert not wrong + styles, "\n".join((wrong + styles)[:40])
+
+
+def test_there_are_pages_of_all_equations_and_rules(site):
+    from nobackprop.rules import RULES
+    from nobackprop.studies.equations import PAPERS
+    from nobackprop.studies.equations.pages import address
+
+    for paper in PAPERS:
+        for equation in paper.equations:
+            assert (site / address(paper, equation)).is_file()
+    for name in RULES:
+        assert (site / "rules" / f"{name}.html").is_file() and (site / "_static" / "rules" / f"{name}.svg").is_file()
+
+
+@pytest.mark.parametrize("address", WITH_FORMULAS)
+def test_all_formulas_are_drawn_and_pictures_are_there(address, visit):
+    page = visit(address)
+    formulas, drawn, errors, empty = page.evaluate(COUNTS)
+    assert (drawn, errors, empty) == (formulas, 0, 0)
+    if address.startswith("equations/") and "index" not in address:
+        assert formulas >= 1
+    assert page.evaluate(PICTURES) == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("address", TEN)
+def test_no_page_is_wider_than_a_phone(address, dark, visit):
+    page = visit(address, width=390, height=844, dark=dark)
+    page.evaluate(COUNTS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
+
+
+@pytest.mark.parametrize("address", ["equations/las-24.html", "docs/how-do-i.html", "api/nobackprop.rules.html",
+                                     "source/nobackprop/network.py.html", "notebooks/las.html"])
+def test_a_line_of_120_letters_of_code_fits_on_a_desktop(address, visit):
+    wide = visit(address, width=1280).evaluate("""() => {
+      const pre = [...document.querySelectorAll(".highlight pre")].sort((a, b) => b.clientWidth - a.clientWidth)[0];
+      const letter = document.createElement("span");
+      letter.textContent = "x".repeat(120);
+      pre.append(letter);
+      const style = getComputedStyle(pre);
+      const room = pre.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+      return room / letter.getBoundingClientRect().width;
+    }""")
+    assert wide >= 1
+
+
+def test_the_table_of_rules_sorts_and_filters_by_keys(visit):
+    page = visit("rules/index.html")
+    names = "() => [...document.querySelectorAll('.nobackprop-rules tbody tr:not([hidden]) th')].map(t => t.innerText)"
+    before = page.evaluate(names)
+    page.focus(".nobackprop-rules thead button")
+    page.keyboard.press("Enter")
+    assert page.evaluate(names) == sorted(before)
+    assert page.get_attribute(".nobackprop-rules thead th", "aria-sort") == "ascending"
+    page.keyboard.press("Space")
+    assert page.evaluate(names) == sorted(before, reverse=True)
+    page.fill("#rules-filter", "yang park 2024")
+    assert set(page.evaluate(names)) == {"las", "ltas", "shallow"}
+    assert page.inner_text("#rules-count").startswith("3 of ")
+    page.fill("#rules-filter", "no such rule")
+    assert page.evaluate(names) == []
+
+
+def test_the_search_finds_an_equation(visit):
+    page = visit("search.html?q=LAS+24")
+    page.wait_for_selector("#search-results li a")
+    found = page.eval_on_selector_all("#search-results li a", "all => all.map(a => a.getAttribute('href'))")
+    assert any("equations/las-24.html" in href for href in found)
+
+
+def test_pages_of_equations_lead_on_and_back(visit):
+    page = visit("equations/las-24.html")
+    assert page.get_attribute("a.right-next", "href") == "las-25.html"
+    assert page.get_attribute("a.left-prev", "href") == "las-23.html"
+
+
+def test_a_line_of_code_is_found_by_its_number(visit):
+    page = visit("source/nobackprop/network.py.html#L20")
+    assert page.evaluate("document.querySelector(':target').getBoundingClientRect().top") < 900
+
+
+def test_a_fault_on_a_page_ends_a_test(visit):
+    page = visit("index.html")
+    page.evaluate("fetch('nowhere.json').catch(() => null)")
+    page.evaluate("fetch('http://example.org/').catch(() => null)")
+    page.evaluate("console.error('a fault')")
+    said = "\n".join(visit.faults)
+    assert "404" in said and "elsewhere: http://example.org/" in said and "failed: http://example.org/" in said
+    assert "console: a fault" in said
+    visit.faults.clear()
