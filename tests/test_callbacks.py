@@ -258,7 +258,7 @@ def test_numbers_are_in_the_table_the_figure_the_file_and_the_rows(tmp_path):
     means = {rule: np.mean([run["history"][-1]["length"] for run in runs])
              for rule, runs in results.by_rule(found.results).items()}
     lines = found.table().splitlines()
-    start = lines.index("recorded by callbacks: mean at the last epoch")
+    start = lines.index("also recorded: mean at the last epoch")
     assert lines[start + 2].split() == ["rule", "length", "draw"]
     assert [line.split()[:2] for line in lines[start + 3:start + 5]] == [[rule, f"{mean:.4g}"]
                                                                         for rule, mean in means.items()]

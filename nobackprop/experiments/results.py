@@ -516,7 +516,7 @@ def _recorded_table(of: dict[str, list[dict[str, Any]]], last: dict[str, list[di
         return []
     rows = [["rule", *names], *([rule, *(_text(mean([drawable(record.get(name)) for record in records]), ".4g")
                                          for name in names)] for rule, records in last.items())]
-    return ["", "recorded by callbacks: mean at the last epoch", "", *aligned(rows, left=1).split("\n")]
+    return ["", "also recorded: mean at the last epoch", "", *aligned(rows, left=1).split("\n")]
 
 
 def stopped(results: dict[str, Any]) -> list[str]:

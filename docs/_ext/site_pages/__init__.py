@@ -16,10 +16,10 @@ from .links import ROOT, rewritten
 
 # the pages of docs/ by what a reader wants; a page that is on no list is told by a test
 GUIDE = {
-    "To use it": ["how-do-i", "how-do-i-data", "runs"],
-    "To read it": ["notation", "equations", "errata", "locality", "field", "gradient-free"],
+    "To use it": ["how-do-i", "how-do-i-data", "signals", "runs"],
+    "To read it": ["notation", "equations", "errata", "locality", "field", "gradient-free", "convolution"],
     "To build on it": ["adding-a-rule", "extending", "testing", "site"],
-    "What was measured": ["results", "performance", "memory", "pipeline", "reliability"],
+    "What was measured": ["results", "estimators", "performance", "memory", "pipeline", "reliability"],
 }
 ABOUT = ["CHANGELOG", "CONTRIBUTING"]
 WIDGETS = {"las": "las-sign", "forward-alignment": "forward-alignment", "kolen-pollack": "kolen-pollack",
