@@ -407,7 +407,7 @@ class Filling(io.StringIO):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lines", [0, 1, 17, 20])
+@pytest.mark.parametrize("lines", [0, 1, 18, 21])  # no line, one, all settings, all but the end of the table
 def test_a_stdout_that_fills_up_costs_nothing_that_was_measured(place, monkeypatch, capsys, lines):
     with (place / "there").open("w") as there, monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", Filling(lines, there.fileno()))

@@ -205,4 +205,4 @@ def test_what_the_package_imports_is_what_it_declares():
 def test_every_package_has_a_lower_bound():
     for lines in declared().values():
         for line in lines:
-            assert re.fullmatch(r"[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+", line), line
+            assert re.fullmatch(r"[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+(,<[0-9.]+)?", line), line
