@@ -29,6 +29,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Says nothing if a browser leaves a page before all of it has come."""
+
+    def handle_error(self, request, client_address):
+        pass
+
+
 @pytest.fixture(scope="session")
 def site():
     """The folder of the built site."""
@@ -42,7 +49,7 @@ def site():
 @pytest.fixture(scope="session")
 def server(site):
     """The address of a server of the site on the loopback address, such as http://127.0.0.1:40123."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site)) as running:
+    with Server(("127.0.0.1", 0), functools.partial(Handler, directory=site)) as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
         yield f"{LOOPBACK}:{running.server_port}"
