@@ -458,11 +458,19 @@ class Run:
         -------
         Predictor
             With `predict`, `predict_proba`, `score` and `save`.
+
+        Examples
+        --------
+        >>> import nobackprop as nb
+        >>> data = nb.data.load("digits")
+        >>> run = nb.fit(nb.models.build("mlp:32", data.shape, data.classes), "bp", data, nb.Settings(epochs=3))
+        >>> run.predictor().score(*data.raw("test")) == run.test_accuracy()
+        True
         """
         params = tree_map(lambda array: to_numpy(array).copy(), self.params)
         data = self.data
         return Predictor(self.net, params, data.shape, data.names or tuple(range(data.classes)), data.mean, data.scale,
-                         self.rule, data.task, data.y_mean, data.y_scale)
+                         self.rule, data.task, data.y_mean, data.y_scale, data.columns)
 
     def save_model(self, path: str | os.PathLike[str]) -> None:
         """Write the trained network to a file that `nobackprop.load` reads.
