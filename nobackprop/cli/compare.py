@@ -6,6 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..data import DATASETS
 from ..data.own import KINDS, OPTIONS, called, is_own, split
 from ..data.tasks import TASKS, doubt
@@ -134,7 +136,8 @@ def guessed_in_words(name: str, data: Dataset) -> dict[str, str]:
     """
     if not is_own(name) or name in DATASETS or not split(name)[0].lower().endswith(KINDS) or "task" in split(name)[1]:
         return {}
-    why = doubt(data.task, data.raw("train")[1]) if data.task != "classes" else ""
+    # raw targets are rounded as float32 is
+    why = doubt(data.task, np.round(data.raw("train")[1], 4)) if data.task != "classes" else ""
     return {"task": f"{data.task}, which is a guess{why and f' ({why})'}: --task says otherwise"}
 
 
