@@ -434,10 +434,45 @@ def test_signals_are_those_of_the_batch_that_is_named():
 
 @pytest.mark.parametrize("x, y, sentence", [
     (np.ones((2, 5)), None, "y is a NoneType"), (np.ones((2, 4)), np.eye(3)[:2], r"got samples of shape \(4,\)"),
-    (np.ones((2, 5)), np.arange(2), "y has shape"), (np.ones((2, 5)), np.ones((2, 3)), "expected probabilities")])
+    (np.ones((2, 5)), np.arange(2), "y has shape"), (np.ones((2, 5)), np.ones((2, 3)), "expected probabilities"),
+    (np.ones((0, 5)), np.ones((0, 3)), "x holds no sample"), (np.full((3, 5), np.nan), np.eye(3), "x holds NaN or inf"),
+    (np.full((3, 5), np.inf), np.eye(3), "x holds NaN or infinity, expected finite numbers")])
 def test_signals_of_what_does_not_fit_are_refused(x, y, sentence):
     with pytest.raises(InputError, match=sentence):
         nb.signals(Run(NET, "dfa", tiny(), HOW), x, y)
+
+
+@pytest.mark.parametrize("wrong", ["run", None, 3, NET], ids=str)
+def test_signals_are_those_of_a_run(wrong):
+    with pytest.raises(InputError, match="^run is .*, expected a Run or the moment that a callback gets"):
+        nb.signals(wrong)
+
+
+def test_a_number_that_is_not_finite_is_recorded_as_none():
+    seen: list[Any] = []
+
+    def odd(now: Moment) -> dict[str, Any]:
+        seen.append([record["odd"] for record in now.history[:-1]])
+        return {"odd": float("nan") if now.epoch < 3 else 1.0}
+
+    run = nb.fit(NET, "bp", tiny(), HOW, callbacks=[odd])
+    assert run.history.column("odd") == [None, None, 1.0] and seen[-1] == [None, None]
+
+
+def test_the_remedy_for_a_callback_that_writes_works():
+    """It is one for every network: the parameters of a block may be a list or a dict."""
+    import copy
+
+    def writes(now: Moment) -> None:
+        now.params[0][0]["W"][:] = 0
+
+    def remedy(now: Moment) -> None:
+        eval("copy.deepcopy(now.params)", {"now": now, "copy": copy})[0][0]["W"][:] = 0
+
+    net = nb.models.build("mlp:4", (5,), 3)
+    with pytest.raises(InputError, match=r"such as copy\.deepcopy\(now\.params\)"):
+        nb.fit(net, "bp", tiny(), HOW, callbacks=[writes])
+    nb.fit(net, "bp", tiny(), HOW, callbacks=[remedy])
 
 
 # ---------------------------------------------------------------- writers
