@@ -256,8 +256,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc,unused-ignore]
         x, targets = came[0], came[1].toarray() if issparse(came[1]) else came[1]
         both = targets
         if isinstance(self, RegressorMixin) and targets.dtype.kind not in "biuf":
-            came = "texts" if targets.dtype.kind in "US" else brief(targets.ravel()[0])
-            raise InputError(f"y holds {came}, expected numbers")
+            what = "texts" if targets.dtype.kind in "US" else brief(targets.ravel()[0])
+            raise InputError(f"y holds {what}, expected numbers")
         if targets.ndim == 2 and targets.shape[1] == 1:
             targets = column_or_1d(targets, warn=True)
         weights = self._weights(sample_weight, x)
