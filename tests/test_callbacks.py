@@ -538,6 +538,22 @@ def test_runs_that_take_turns_keep_their_rows(tmp_path):
         assert [float(row["train_loss"]) for row in rows if row["run"] == number] == run.history.column("train_loss")
 
 
+def test_a_column_that_another_writer_adds_is_seen(tmp_path):
+    path = tmp_path / "turns.csv"
+    plain, more = (Run(NET, "bp", tiny(), nb.Settings(epochs=3, lr=lr), callbacks=[*extra, nb.writers.CSV(path)])
+                   for lr, extra in ((0.1, []), (0.01, [lambda now: {"mine": now.epoch}])))
+    plain.epoch()
+    more.epoch()
+    plain.epoch()
+    path.write_text(path.read_text()[:-4])  # the last row is cut off
+    more.epoch()
+    rows = table(path)
+    assert [(row["run"], row["epoch"], row["mine"]) for row in rows] == [("1", "1", ""), ("2", "1", "1"), ("2", "2", "2")]
+    path.unlink()
+    plain.epoch()
+    assert [(row["run"], row["epoch"]) for row in table(path)] == [("1", "3")]
+
+
 def test_a_checkpoint_of_a_run_goes_on_in_its_own_rows(tmp_path):
     """Another run of the same rule and seed has been written since: its rows stay."""
     path = tmp_path / "a.csv"
