@@ -548,7 +548,8 @@ def test_a_column_that_another_writer_adds_is_seen(tmp_path):
     path.write_text(path.read_text()[:-4])  # the last row is cut off
     more.epoch()
     rows = table(path)
-    assert [(row["run"], row["epoch"], row["mine"]) for row in rows] == [("1", "1", ""), ("2", "1", "1"), ("2", "2", "2")]
+    assert [(row["run"], row["epoch"], row["mine"]) for row in rows] == [
+        ("1", "1", ""), ("2", "1", "1"), ("2", "2", "2")]
     path.unlink()
     plain.epoch()
     assert [(row["run"], row["epoch"]) for row in table(path)] == [("1", "3")]
