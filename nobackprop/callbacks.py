@@ -2,7 +2,8 @@
 
 A callback is a function that is called after every epoch, or an object with a method `on_epoch`, a method `on_batch`,
 which is called after every training step, or both.  It gets a `Moment`: what the run is then, to be read only.  What it
-returns, a dict, is recorded in the history.  `raise Stop(why)` ends the training.
+returns, a dict, is recorded in the history, in which a number that is not finite becomes None, as in results.json.
+`raise Stop(why)` ends the training.
 
 A callback cannot change what is computed: arrays are read-only or copies, and the random numbers are its own.
 """
@@ -446,4 +447,4 @@ def _called(hook: Hook) -> str:
 def _written(whose: str) -> InputError:
     """The error for a callback that would change the run."""
     return InputError(f"{whose} wrote into what it was given, which is for reading: expected it to change a copy, such "
-                      "as now.params[0]['W'].copy()")
+                      "as copy.deepcopy(now.params)")

@@ -43,7 +43,9 @@ def unknown(what: str, came: object, known: Iterable[str]) -> InputError:
     """
     known = list(known)
     small = {name.lower(): name for name in reversed(known)}  # names of classes have capitals
-    near = get_close_matches(came.lower(), small, n=1, cutoff=0.55) if isinstance(came, str) else []
+    # a number that is near in its digits is no nearer in what it means
+    word = isinstance(came, str) and not came.strip("()").isdecimal()
+    near = get_close_matches(str(came).lower(), small, n=1, cutoff=0.55) if word else []
     hint = f": did you mean '{small[near[0]]}'?" if near else ""
     shown = f"{brief(came)}, which is no name"
     if isinstance(came, str):

@@ -458,11 +458,19 @@ class Run:
         -------
         Predictor
             With `predict`, `predict_proba`, `score` and `save`.
+
+        Examples
+        --------
+        >>> import nobackprop as nb
+        >>> data = nb.data.load("digits")
+        >>> run = nb.fit(nb.models.build("mlp:32", data.shape, data.classes), "bp", data, nb.Settings(epochs=3))
+        >>> run.predictor().score(*data.raw("test")) == run.test_accuracy()
+        True
         """
         params = tree_map(lambda array: to_numpy(array).copy(), self.params)
         data = self.data
         return Predictor(self.net, params, data.shape, data.names or tuple(range(data.classes)), data.mean, data.scale,
-                         self.rule, data.task, data.y_mean, data.y_scale)
+                         self.rule, data.task, data.y_mean, data.y_scale, data.columns)
 
     def save_model(self, path: str | os.PathLike[str]) -> None:
         """Write the trained network to a file that `nobackprop.load` reads.
@@ -697,7 +705,7 @@ def signals(run: metrics.Measurable, x: Any = None, y: Any = None) -> list[metri
     Raises
     ------
     InputError
-        If x and y do not fit the network, or if only one of them came.
+        If x and y do not fit the network, if only one of them came, or if x is empty or not finite.
 
     Examples
     --------
@@ -708,9 +716,15 @@ def signals(run: metrics.Measurable, x: Any = None, y: Any = None) -> list[metri
     >>> [one.sent.shape for one in found], round(found[-1].cosine, 3)
     ([(5, 8), (5, 8), (5, 4)], 1.0)
     """
+    if not isinstance(run, Run | callback.Moment):
+        raise InputError(f"run is {brief(run)}, expected a Run or the moment that a callback gets")
     if x is None and y is None:
         x, y = run.probe
     checks.arrays(x, y)
+    if not len(x):
+        raise InputError("x holds no sample, expected at least one")
+    if not bool(array_module(x).isfinite(x).all()):
+        raise InputError("x holds NaN or infinity, expected finite numbers")
     shapes = checks.init(run.net, np.random.default_rng(0), x.shape[1:])[1]
     checks.targets(y, (len(x), *shapes[-1]))
     checks.values(run.net, run.rule, y)

@@ -46,7 +46,7 @@ def split(text: str) -> tuple[str, str, str] | None:
     return (found["where"], found["name"], found["rest"][1:]) if found else None
 
 
-def find(where: str, name: str) -> Any:
+def find(where: str, name: str, wanted: Callable[[Any], bool] = callable) -> Any:
     """Run a file or import a module, and return what has a name in it.
 
     A file runs once, and once more if its text has changed since.
@@ -57,6 +57,8 @@ def find(where: str, name: str) -> Any:
         The path of a file that ends in .py, or the name of a module.
     name : str
         A name that the code defines.
+    wanted : callable
+        wanted(value) says whether a value could be meant: a message names those of them that the code defines.
 
     Returns
     -------
@@ -79,9 +81,12 @@ def find(where: str, name: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        there = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
-        raise unknown(f"name in {where}", name, there) if there else InputError(
-            f"{where} defines nothing, expected {name}") from None
+        there = {known: value for known, value in vars(module).items() if wanted(value) and not known.startswith("_")}
+        # a module that only collects what others define offers that
+        own = [known for known, value in there.items() if getattr(value, "__module__", None) == module.__name__]
+        raise unknown(f"name in {where}", name, own or there) if there else InputError(
+            f"{where} defines nothing{' of that kind' * any(map(callable, vars(module).values()))}, expected {name}"
+            ) from None
 
 
 def recall(where: str, name: str) -> Any:

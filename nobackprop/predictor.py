@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import blueprint, checks, saving
-from .data.dataset import prepared
-from .data.tasks import PROBABILITIES, TASKS, as_array
+from .data.dataset import checked_columns, prepared
+from .data.tasks import PROBABILITIES, TASKS, column_names, matched
 from .errors import InputError, check_name, integer
 from .layers import Shape
 from .network import Network
@@ -51,11 +51,18 @@ class Predictor:
         What the network was trained to say, see `data.Dataset`.
     y_mean, y_scale : array (k,), optional
         Of numbers: what outputs are multiplied by, `y_scale`, and what is then added, `y_mean`.
+    columns : sequence of str, optional
+        What the features are called, in their order.  Frames are matched with them by the names of their columns.
 
     Raises
     ------
     InputError
         If these do not fit each other.
+
+    Notes
+    -----
+    All methods take raw samples.  `x_test` of a data set is standardised, so it is wrong here: `data.raw("test")` gives
+    raw samples and raw targets, and ``run.predictor().score(*data.raw("test"))`` is the accuracy on the test set.
 
     Examples
     --------
@@ -79,6 +86,7 @@ class Predictor:
     task: str = "classes"
     y_mean: np.ndarray | None = None
     y_scale: np.ndarray | None = None
+    columns: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         checks.network_and_rule(self.net, self.rule)
@@ -91,14 +99,18 @@ class Predictor:
         for at, values in (("y_mean", self.y_mean), ("y_scale", self.y_scale)):
             if values is not None and np.shape(values) != (len(self.classes),):
                 raise InputError(f"{at} has shape {np.shape(values)}, expected ({len(self.classes)},)")
+        if self.columns is not None:
+            checked_columns(self.columns, self.shape)
 
     def output(self, x: ArrayLike) -> np.ndarray:
         """Return the outputs a_L of the network for raw samples.
 
         Parameters
         ----------
-        x : array-like (N, F) or (N, H, W, C)
-            Raw samples: finite real numbers, in the units of what `data.from_arrays` was given.
+        x : array-like (N, F) or (N, H, W, C), or frame
+            Raw samples: finite real numbers, in the units of what `data.from_arrays` was given.  They are standardised
+            here, so `data.x_test`, which is standardised already, is wrong: see `data.Dataset.raw`.  A frame is matched
+            by the names of its columns, if the network learnt from frames.
 
         Returns
         -------
@@ -111,7 +123,7 @@ class Predictor:
             If the samples do not fit.
         """
         dtype = next((leaf.dtype for _, leaf in leaves(self.params)), np.dtype("float32"))
-        ready = prepared(x, self.shape, self.mean, self.scale)
+        ready = prepared(x, self.shape, self.mean, self.scale, self.columns)
         parts = [self.rule.predict(self.net, self.params, ready[i:i + BATCH].astype(dtype, copy=False))
                  for i in range(0, max(len(ready), 1), BATCH)]
         return np.concatenate(parts)
@@ -169,7 +181,7 @@ class Predictor:
         return np.asarray(PROBABILITIES[self.net.loss](self.output(x)))
 
     def score(self, x: ArrayLike, y: ArrayLike) -> float:
-        """Return how good the answers for raw samples are; the larger, the better, and 1 at most.
+        """Return how good the answers for raw samples, such as those of `data.raw("test")`, are; 1 is the best.
 
         It is the accuracy for classes, R^2 for numbers, and for labels the share of samples of which all are right.
 
@@ -178,7 +190,8 @@ class Predictor:
         x : array-like (N, F) or (N, H, W, C)
             As of `output`.
         y : array-like (N,) or (N, k)
-            The right answers, as `predict` gives them.
+            The right answers, as `predict` gives them: not `data.y_test`, but what `data.raw("test")` gives next to the
+            samples.  A frame whose columns have the names of the numbers or labels is matched by them.
 
         Returns
         -------
@@ -190,7 +203,11 @@ class Predictor:
             If the samples do not fit, or if `y` has another length, is empty or holds something that is no class.
         """
         out, task = self._finite(x), TASKS[self.task]
-        y = as_array("y", y)
+        names = tuple(map(str, self.classes))
+        came = column_names(y)
+        y = matched("y", y, names if came is not None and sorted(came) == sorted(names) else None)
+        if self.task == "classes" and came is not None and len(came) == 1:
+            y = y[:, 0]
         if not len(out):
             raise InputError("x holds no sample, expected at least one")
         if len(y.shape) < 1 or len(y) != len(out):
@@ -213,7 +230,7 @@ class Predictor:
             the way of a rule that `rules.get` knows by no text.
         """
         header = {"network": blueprint.draw(self.net), "shape": list(self.shape), "classes": list(self.classes),
-                  "task": self.task}
+                  "task": self.task, **({} if self.columns is None else {"columns": list(self.columns)})}
         if type(self.rule).predict is not Rule.predict:
             header["rule"] = name = describe(self.rule)
             try:
@@ -236,7 +253,7 @@ def load(path: str | os.PathLike[str]) -> Predictor:
     Returns
     -------
     Predictor
-        With `predict`, `predict_proba` and `score`, all of which take raw samples.
+        With `predict`, `predict_proba` and `score`, all of which take raw samples, as `data.raw("test")` gives them.
 
     Raises
     ------
@@ -261,6 +278,7 @@ def load(path: str | os.PathLike[str]) -> Predictor:
         return Predictor(blueprint.build(header["network"]), trees["params"],
                          tuple(integer("shape", size, 1) for size in header["shape"]), tuple(header["classes"]),
                          trees["mean"], trees["scale"], recall(header["rule"]) if "rule" in header else PLAIN,
-                         header.get("task", "classes"), trees.get("y_mean"), trees.get("y_scale"))
+                         header.get("task", "classes"), trees.get("y_mean"), trees.get("y_scale"),
+                         header.get("columns"))
     except (KeyError, TypeError, InputError) as error:
         raise InputError(f"cannot use {path}: {error}") from None

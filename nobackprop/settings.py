@@ -137,8 +137,8 @@ class NetworkSettings(Checked):
     """
 
     model: str = text("mlp:128,128", "the network, such as mlp:128,128; see nobackprop models")
-    activation: str = text("relu", f"the function of every hidden unit: {', '.join(ACTIVATIONS)}; a model that folds "
-                                   "takes two of them, such as elu,sigmoid")
+    activation: str | None = text("relu", f"the function of every hidden unit: {', '.join(ACTIVATIONS)}; a model that "
+                                          "folds takes two of them, such as elu,sigmoid")
     loss: str = one_of(LOSSES, DEFAULT_LOSS, f"what training makes small: {', '.join(LOSSES)}")
 
 

@@ -25,10 +25,11 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from . import models, network, workers
 from .data import Dataset, one_hot
 from .data.tasks import PROBABILITIES, TASKS
-from .errors import InputError, brief, integer, number, yes_or_no
+from .errors import InputError, brief, check_name, integer, number, yes_or_no
+from .kernels.activation import ACTIVATIONS
 from .learn import Run, cuts, step
 from .network import Network, Weighted
-from .optim import SGD
+from .optim import OPTIMIZERS, SGD
 from .predictor import Predictor
 from .rules import Rule, describe, get
 from .settings import Settings, choose, suited
@@ -253,12 +254,19 @@ class _Estimator(BaseEstimator):  # type: ignore[misc,unused-ignore]
         came: tuple[Any, Any] = validate_data(self, X, y, multi_output=True, dtype=(np.float64, np.float32),
                                               reset=first, y_numeric=isinstance(self, RegressorMixin))
         x, targets = came[0], came[1].toarray() if issparse(came[1]) else came[1]
+        both = targets
+        if isinstance(self, RegressorMixin) and targets.dtype.kind not in "biuf":
+            what = "texts" if targets.dtype.kind in "US" else brief(targets.ravel()[0])
+            raise InputError(f"y holds {what}, expected numbers")
         if targets.ndim == 2 and targets.shape[1] == 1:
             targets = column_or_1d(targets, warn=True)
         weights = self._weights(sample_weight, x)
         if weights is not None:
             there = weights > 0
             x, targets, weights = x[there], targets[there], weights[there]
+        if weights is not None and isinstance(self, ClassifierMixin) and targets.ndim == 1 and first \
+                and classes is None and len(np.unique(targets)) < 2 <= len(np.unique(both)):
+            raise InputError("sample_weight is 0 for all samples of every class but one, expected 2 or more classes")
         task, rows = self._rows(targets, weights, first, classes)
         rule = get(self.rule) if isinstance(self.rule, str) else self.rule
         if not isinstance(rule, Rule):
@@ -299,6 +307,14 @@ class _Estimator(BaseEstimator):  # type: ignore[misc,unused-ignore]
         given = {"loss": TASKS[task].loss, "dtype": x.dtype.name, "epochs": self.max_iter, "optimizer": self.solver,
                  "lr": self.learning_rate_init, "batch_size": self.batch_size,
                  "activation": LOGISTIC.get(str(self.activation), self.activation)}
+        for own, kind in (("max_iter", integer), ("batch_size", integer), ("learning_rate_init", number)):
+            if (value := getattr(self, own)) is not None:  # by the names that were typed
+                kind(own, value, *((1,) if kind is integer else ()))
+        for own, known in (("solver", OPTIMIZERS), ("activation", {**ACTIVATIONS, **LOGISTIC})):
+            if (value := getattr(self, own)) is not None:
+                check_name(own, value, known)
+        if task not in rule.learns:
+            raise InputError(f"rule {describe(rule)} can learn {' and '.join(rule.learns)} only, y has {task}")
         found = suited({}, rule, {name: value for name, value in given.items() if value is not None})
         if self.alpha is not None:
             decay = number("alpha", self.alpha, "non-negative") / min(found["batch_size"], len(x))

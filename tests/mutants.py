@@ -451,7 +451,7 @@ MUTANTS: dict[str, list[Mutant]] = {
     ],
     "nobackprop/writers.py": [
         Mutant("a row that was cut off stays", 'text[:text.rfind("\\n") + 1]', "text", "tests/test_callbacks.py"),
-        Mutant("a run that goes on has its rows twice", 'int(one["epoch"]) < now.epoch', 'True',
+        Mutant("a run that goes on has its rows twice", 'int(one["epoch"]) < epoch', 'True',
                "tests/test_callbacks.py"),
     ],
     "nobackprop/experiments/loop.py": [

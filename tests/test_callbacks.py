@@ -434,10 +434,45 @@ def test_signals_are_those_of_the_batch_that_is_named():
 
 @pytest.mark.parametrize("x, y, sentence", [
     (np.ones((2, 5)), None, "y is a NoneType"), (np.ones((2, 4)), np.eye(3)[:2], r"got samples of shape \(4,\)"),
-    (np.ones((2, 5)), np.arange(2), "y has shape"), (np.ones((2, 5)), np.ones((2, 3)), "expected probabilities")])
+    (np.ones((2, 5)), np.arange(2), "y has shape"), (np.ones((2, 5)), np.ones((2, 3)), "expected probabilities"),
+    (np.ones((0, 5)), np.ones((0, 3)), "x holds no sample"), (np.full((3, 5), np.nan), np.eye(3), "x holds NaN or inf"),
+    (np.full((3, 5), np.inf), np.eye(3), "x holds NaN or infinity, expected finite numbers")])
 def test_signals_of_what_does_not_fit_are_refused(x, y, sentence):
     with pytest.raises(InputError, match=sentence):
         nb.signals(Run(NET, "dfa", tiny(), HOW), x, y)
+
+
+@pytest.mark.parametrize("wrong", ["run", None, 3, NET], ids=str)
+def test_signals_are_those_of_a_run(wrong):
+    with pytest.raises(InputError, match="^run is .*, expected a Run or the moment that a callback gets"):
+        nb.signals(wrong)
+
+
+def test_a_number_that_is_not_finite_is_recorded_as_none():
+    seen: list[Any] = []
+
+    def odd(now: Moment) -> dict[str, Any]:
+        seen.append([record["odd"] for record in now.history[:-1]])
+        return {"odd": float("nan") if now.epoch < 3 else 1.0}
+
+    run = nb.fit(NET, "bp", tiny(), HOW, callbacks=[odd])
+    assert run.history.column("odd") == [None, None, 1.0] and seen[-1] == [None, None]
+
+
+def test_the_remedy_for_a_callback_that_writes_works():
+    """It is one for every network: the parameters of a block may be a list or a dict."""
+    import copy
+
+    def writes(now: Moment) -> None:
+        now.params[0][0]["W"][:] = 0
+
+    def remedy(now: Moment) -> None:
+        eval("copy.deepcopy(now.params)", {"now": now, "copy": copy})[0][0]["W"][:] = 0
+
+    net = nb.models.build("mlp:4", (5,), 3)
+    with pytest.raises(InputError, match=r"such as copy\.deepcopy\(now\.params\)"):
+        nb.fit(net, "bp", tiny(), HOW, callbacks=[writes])
+    nb.fit(net, "bp", tiny(), HOW, callbacks=[remedy])
 
 
 # ---------------------------------------------------------------- writers
@@ -455,6 +490,7 @@ def test_a_table_has_a_row_for_each_epoch_as_soon_as_it_is_measured(tmp_path):
     assert lines == list(range(2, 14))
     rows = table(path)
     expected = sorted(found.rows(), key=lambda row: (row["seed"], row["rule"]))
+    assert [row.pop("run") for row in rows] == list("111222333444")
     for row, wanted in zip(sorted(rows, key=lambda row: (row["seed"], row["rule"])), expected, strict=True):
         assert {key: row[key] for key in row} == {
             key: "" if wanted[key] is None else str(wanted[key]) for key in row} and row["series_2"] == "2.0"
@@ -477,6 +513,66 @@ def test_a_table_goes_on_where_a_killed_run_left_it(tmp_path):
     assert table(path) == [rows[0], *rows[3:5], *rows[1:3]]
 
 
+@pytest.mark.parametrize("one", [True, False], ids=["one writer", "a writer each"])
+def test_rows_of_another_run_are_never_deleted(tmp_path, one):
+    path, losses = tmp_path / "sweep.csv", []
+    writer = nb.writers.CSV(path)
+    for lr, epochs in ((0.1, 3), (0.01, 1), (0.01, 1)):
+        how = nb.Settings(epochs=epochs, lr=lr)
+        run = nb.fit(NET, "bp", tiny(), how, callbacks=[writer if one else nb.writers.CSV(path)])
+        losses += run.history.column("train_loss")
+    rows = table(path)
+    assert [(row["run"], row["epoch"]) for row in rows] == [("1", "1"), ("1", "2"), ("1", "3"), ("2", "1"), ("3", "1")]
+    assert [float(row["train_loss"]) for row in rows] == losses
+
+
+def test_runs_that_take_turns_keep_their_rows(tmp_path):
+    path = tmp_path / "turns.csv"
+    runs = [Run(NET, "bp", tiny(), nb.Settings(epochs=3, lr=lr), callbacks=[nb.writers.CSV(path)])
+            for lr in (0.1, 0.01)]
+    for _ in range(3):
+        for run in runs:
+            run.epoch()
+    rows = table(path)
+    for number, run in zip("12", runs, strict=True):
+        assert [float(row["train_loss"]) for row in rows if row["run"] == number] == run.history.column("train_loss")
+
+
+def test_a_column_that_another_writer_adds_is_seen(tmp_path):
+    path = tmp_path / "turns.csv"
+    plain, more = (Run(NET, "bp", tiny(), nb.Settings(epochs=3, lr=lr), callbacks=[*extra, nb.writers.CSV(path)])
+                   for lr, extra in ((0.1, []), (0.01, [lambda now: {"mine": now.epoch}])))
+    plain.epoch()
+    more.epoch()
+    plain.epoch()
+    path.write_text(path.read_text()[:-4])  # the last row is cut off
+    more.epoch()
+    rows = table(path)
+    assert [(row["run"], row["epoch"], row["mine"]) for row in rows] == [
+        ("1", "1", ""), ("2", "1", "1"), ("2", "2", "2")]
+    path.unlink()
+    plain.epoch()
+    assert [(row["run"], row["epoch"]) for row in table(path)] == [("1", "3")]
+
+
+def test_a_checkpoint_of_a_run_goes_on_in_its_own_rows(tmp_path):
+    """Another run of the same rule and seed has been written since: its rows stay."""
+    path = tmp_path / "a.csv"
+    run = Run(NET, "bp", tiny(), HOW, callbacks=[nb.writers.CSV(path)])
+    run.epoch()
+    run.save(tmp_path / "run")
+    run.epoch()
+    other = nb.fit(NET, "bp", tiny(), nb.Settings(epochs=2, lr=0.01), callbacks=[nb.writers.CSV(path)])
+    again = Run.load(tmp_path / "run", tiny(), callbacks=[nb.writers.CSV(path)])
+    again.train()
+    rows = table(path)
+    for number, of in (("1", again), ("2", other)):
+        assert [float(row["train_loss"]) for row in rows if row["run"] == number] == of.history.column("train_loss")
+    unknown = Run.load(tmp_path / "run", tiny(), callbacks=[nb.writers.CSV(tmp_path / "b.csv")])
+    unknown.train()
+    assert [(row["run"], row["epoch"]) for row in table(tmp_path / "b.csv")] == [("1", "2"), ("1", "3")]
+
+
 def test_a_column_that_comes_later_is_added(tmp_path):
     def late(now: Moment) -> dict[str, Any]:
         return {"late": now.epoch, "odd": {"a": [1]}} if now.epoch > 1 else {}
@@ -487,7 +583,8 @@ def test_a_column_that_comes_later_is_added(tmp_path):
         ("1", "", ""), ("2", "2", '{"a": [1]}'), ("3", "3", '{"a": [1]}')]
 
 
-@pytest.mark.parametrize("content", [b"a,b,c\n1,2,3\n", b"\xff\xfe\n", b"rule,seed,epoch\nbp,0,one\n"], ids=repr)
+@pytest.mark.parametrize("content", [b"a,b,c\n1,2,3\n", b"\xff\xfe\n", b"run,rule,seed,epoch\n1,bp,0,one\n",
+                                     b"run,rule,seed,epoch\none,bp,0,1\n"], ids=repr)
 def test_another_table_is_not_written_to(tmp_path, content):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(InputError, match="expected a new file, or one"):
@@ -502,8 +599,44 @@ def test_a_table_needs_a_folder(path, tmp_path, monkeypatch):
         nb.writers.CSV(path)
 
 
-def test_tensorboard_gets_every_number(tmp_path):
+def tensorboard() -> None:
     pytest.importorskip("tensorboardX", reason="tensorboardX is not installed: pip install 'nobackprop[tensorboard]'")
+
+
+@pytest.mark.parametrize("one", [True, False], ids=["one writer", "a writer each"])
+def test_event_files_of_two_runs_are_in_two_folders(tmp_path, one):
+    tensorboard()
+    writer = nb.writers.TensorBoard(tmp_path)
+    for lr, epochs in ((0.1, 3), (0.01, 1), (0.02, 2)):
+        nb.fit(NET, "bp", tiny(), nb.Settings(epochs=epochs, lr=lr),
+               callbacks=[writer if one else nb.writers.TensorBoard(tmp_path)])
+    assert {folder.name: len(list(folder.iterdir())) for folder in tmp_path.iterdir()} == {
+        "bp-0": 1, "bp-0-2": 1, "bp-0-3": 1}
+
+
+def test_a_checkpoint_goes_on_in_its_own_folder_of_event_files(tmp_path):
+    tensorboard()
+    run = Run(NET, "bp", tiny(), HOW, callbacks=[nb.writers.TensorBoard(tmp_path / "events")])
+    run.epoch()
+    run.callbacks[0].close()
+    run.save(tmp_path / "run")
+    nb.fit(NET, "bp", tiny(), nb.Settings(epochs=2, lr=0.01), callbacks=[nb.writers.TensorBoard(tmp_path / "events")])
+    Run.load(tmp_path / "run", tiny(), callbacks=[nb.writers.TensorBoard(tmp_path / "events")]).train()
+    folders = {folder.name: len(list(folder.iterdir())) for folder in (tmp_path / "events").iterdir()}
+    assert folders == {"bp-0": 2, "bp-0-2": 1}
+
+
+def test_tensorboard_refuses_a_file_for_a_folder(tmp_path):
+    tensorboard()
+    (tmp_path / "ok.csv").write_text("a,b\n")
+    with pytest.raises(InputError, match="ok.csv is a file, expected a folder"):
+        nb.writers.TensorBoard(tmp_path / "ok.csv")
+    with pytest.raises(InputError, match="cannot write to"):
+        nb.fit(NET, "bp", tiny(), HOW, callbacks=[nb.writers.TensorBoard(tmp_path / "ok.csv" / "below")])
+
+
+def test_tensorboard_gets_every_number(tmp_path):
+    tensorboard()
     from tensorboardX.proto.event_pb2 import Event
     writer, found = nb.writers.TensorBoard(tmp_path), {}
     run = nb.fit(NET, "dfa", tiny(), HOW, callbacks=[lengths, writer])

@@ -1,6 +1,7 @@
 """The command line as people use it: near misses that say the right command, lines that fit, completion in a shell."""
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import shutil
@@ -166,6 +167,29 @@ def test_without_argcomplete_nothing_happens(monkeypatch):
     monkeypatch.setitem(sys.modules, "argcomplete", None)
     parser, commands = cli.parsers()
     completion.complete(parser, commands)
+
+
+def test_numbers_of_equations_and_options_of_rules_are_completed():
+    _, commands = cli.parsers()
+    completion.attach(commands)
+    number = next(action for action in commands["equations"]._actions if action.dest == "number").completer
+    assert number("24", parsed_args=argparse.Namespace(paper="LAS")) == ["24"]
+    assert number("", parsed_args=argparse.Namespace(paper=None)) == []
+    rules = next(action for action in commands["compare"]._actions if action.dest == "rules").completer
+    assert rules("bp,asap:k") == ["bp,asap:k="] and rules("asap:k=4:m") == ["asap:k=4:match="]
+
+
+@pytest.mark.parametrize("argv, said", [
+    ("equations LAS 99", "unknown equation of LAS '99' (known:"),
+    ("equations LAS (99)", "unknown equation of LAS '99' (known"),
+    ("train --lr 1e400", "got '1e400', expected a number above 0 of at most 1.8e308"),
+    ("train --lr inf", "got 'inf', expected a number above 0")])
+def test_a_number_that_is_not_there_is_not_a_near_miss(argv, said, capsys):
+    try:
+        assert cli.main(argv.split()) == 2
+    except SystemExit as end:
+        assert end.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_what_is_completed_is_what_options_are_called():

@@ -85,3 +85,13 @@ def test_a_run_and_what_it_predicts_with_are_the_same():
 def test_whole_numbers_as_parameters_become_floats():
     assert parts.dtype([{"W": np.ones((2, 2), int), "b": np.ones(2, "float32")}]) == "float64"
     assert parts.dtype([{"W": np.ones((2, 2), "float16")}, None]) == "float32"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_state_dict_with_numbers_that_are_not_finite_is_refused(value):
+    from nobackprop.interop import torch as to_torch
+
+    net = nb.network.Network((nb.layers.Dense(2),))
+    state = {"block_0_dense.weight": np.ones((2, 3)), "block_0_dense.bias": np.array([0, value])}
+    with pytest.raises(InputError, match="block_0_dense.bias in the state dict holds NaN or infinity"):
+        to_torch.params(state, net, (3,))

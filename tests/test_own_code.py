@@ -351,6 +351,15 @@ def fixed(shape, classes):
 def broken(shape, classes):
     return shape[7]
 
+def squared(shape, classes):
+    return tiny(shape, classes, "tanh", "squared")
+
+def anything(shape, classes, **more):
+    return tiny(shape, classes, **more)
+
+def flattened(shape, classes):
+    return sequential([Dense(6), Activation("relu"), Dense(classes)])
+
 number = 3
 
 def none(shape, classes):
@@ -407,6 +416,50 @@ def test_a_model_is_a_function_or_a_file(place, capsys):
     told(capsys, "compare", "--rules", "bp", "--model", "tiny.safetensors", "--loss", "squared", "--epochs", "1",
          "--seeds", "0")
     assert "Flatten, Dense 6, relu" in told(capsys, "models", "--show", "./nets.py:tiny")
+
+
+def test_an_activation_is_not_asked_of_a_model_that_takes_none(place, capsys):
+    (place / "nets.py").write_text(NETS)
+    net = nb.models.build("./nets.py:tiny", (8, 8, 1), 10, "tanh")
+    nb.fit(net, "dfa", nb.data.load("digits"), nb.Settings(epochs=1)).save_model("m.safetensors")
+    argv = ["train", "--rule", "dfa", "--epochs", "1", "--seeds", "0", "--model"]
+    for model in ("./nets.py:fixed", "m.safetensors"):
+        for activation in ("tanh", "sigmoid"):
+            assert cli.main([*argv, model, "--activation", activation]) == 2
+            said = capsys.readouterr().err
+            assert f"model '{model}' has activations of its own and takes no other one, got '{activation}'" in said
+        assert ("by an argument activation" in said) == model.endswith("fixed")
+        out = told(capsys, *argv, model, "--out", f"out-{model[-5:]}")
+        assert "activation    the model's own" in out
+        config = json.loads((place / f"out-{model[-5:]}" / "results.json").read_text())["config"]
+        assert config["activation"] is None
+        told(capsys, "memory", "--model", model, "--data", "xor") if model.endswith("fixed") else None
+    assert "activation    tanh" in told(capsys, *argv, "./nets.py:anything", "--activation", "tanh")
+    net = nb.models.build("mlp:4,4", (30,), 4)
+    found = nb.compare("xor", ["dfa", "kp"], seeds=[0], epochs=1, net=net, progress=False)
+    assert capsys.readouterr().err == ""
+    assert found.results["config"]["activation"] is None
+    assert not any("activation" in one for one in found.results["config"]["rule_settings"].values())
+
+
+def test_what_a_function_lacks_is_said(place, capsys):
+    (place / "nets.py").write_text(NETS)
+    assert cli.main(["train", "--model", "./nets.py:fixed", "--data", "diabetes"]) == 2
+    assert "a function with an argument loss gets the one that came" in capsys.readouterr().err
+    assert cli.main(["models", "--show", "./nets.py:flattened"]) == 2
+    said = capsys.readouterr().err
+    assert "(8, 8, 1)" in said and "these samples are as those of digits, --data names others" in said
+    assert cli.main(["models", "--show", "./nets.py:flattened", "--data", "cifar-10"]) == 2
+    assert "--data names others" not in capsys.readouterr().err
+    assert cli.main(["train", "--model", "./nets.py:tinny"]) == 2
+    said = capsys.readouterr().err
+    assert "(known: tiny, fixed, broken, squared, anything, flattened, none)" in said
+
+
+def test_only_rules_are_offered_for_a_rule(place, capsys):
+    (place / "mine.py").write_text(f"{SIGN}\nfrom fractions import Fraction\ndef other(): pass\nclass NoRule: pass\n")
+    assert cli.main(["check-rule", "./mine.py:Missing"]) == 2
+    assert "(known: SignDFA)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("model, sentence", [

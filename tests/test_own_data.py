@@ -501,6 +501,173 @@ def test_options_belong_to_data_of_ones_own(capsys):
     assert "cannot read nowhere.csv" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("y, names", [(KIND, None), (np.array(["c", "a", "b"])[KIND], None), (Y, None),
+                                      (Y[:, 0], ["n"]), (YES, None)],
+                         ids=["integers", "texts", "numbers", "one", "labels"])
+@pytest.mark.parametrize("standardise", [True, False])
+def test_raw_samples_and_targets_come_back(y, names, standardise):
+    data = made(y, names=names, standardise=standardise)
+    x, truth = data.raw()
+    assert_close(x.astype("float32"), X[40:].astype("float32"), of=X)
+    if y.dtype.kind == "f":
+        assert_close(truth.astype("float32"), y[40:].astype("float32"), of=y)
+    else:
+        assert truth.tolist() == y[40:].tolist()
+    assert len(data.raw("train")[0]) == len(data.y_train) and len(data.raw("validation")[1]) == len(data.y_validation)
+    assert "unknown part 'tset': did you mean 'test'" in sentence(data.raw, "tset")
+    run = trained(data, epochs=5)
+    found, first = run.predictor().score(*data.raw("test")), TASKS[data.task].measures[0].name
+    assert found == pytest.approx(run.test()[first], abs=1e-5)
+
+
+class Ordered(Frame):
+    """A frame whose columns come in another order."""
+
+    def __init__(self, values, columns):
+        super().__init__(**{name: values[:, "abcd".index(name)] for name in columns})
+
+    def to_numpy(self, dtype=float):
+        return super().to_numpy(dtype)
+
+
+def test_columns_are_matched_by_their_names(tmp_path):
+    frame = Ordered(X, "abc")
+    two = Ordered(Y, "ab")
+    plain = from_arrays("mine", X[:40], Y[:40], X[40:], Y[40:])
+    data = from_arrays("mine", Ordered(X[:40], "abc"), Ordered(Y[:40], "ab"), Ordered(X[40:], "cab"),
+                       Ordered(Y[40:], "ba"))
+    assert data.fingerprint == plain.fingerprint and data.columns == ("a", "b", "c") and data.names == ("a", "b")
+    assert (data.prepare(Ordered(X[40:], "bca")) == data.x_test).all() and (data.prepare(X[40:]) == data.x_test).all()
+    model = trained(data, epochs=3).predictor()
+    model.save(tmp_path / "m.safetensors")
+    for one in (model, nb.load(tmp_path / "m.safetensors")):
+        right = one.predict(X)
+        assert (one.predict(frame) == right).all() and (one.predict(Ordered(X, "cba")) == right).all()
+        assert one.score(Ordered(X, "bac"), Ordered(Y, "ba")) == one.score(X, Y) == one.score(frame, two)
+    wide = np.column_stack([X, X[:, 0]])
+    for call, columns, words in (
+            (model.predict, "abd", "x has the column 'd', which those learnt from lack: expected the columns ['a'"),
+            (model.predict, "abcd", "x has the column 'd'"), (model.predict, "ab", "x lacks the column 'c'"),
+            (data.prepare, "ab", "x lacks the column 'c'"),
+            (lambda x: from_arrays("mine", frame, KIND, x, KIND), "abd", "x_test has the column 'd'")):
+        assert words in sentence(call, Ordered(wide, columns))
+    twice = Ordered(wide, "abcd")
+    twice.columns = ["a", "b", "c", "a"]
+    assert "x has a column twice" in sentence(model.predict, twice)
+    assert "columns is ['a'], expected a text for each feature" in sentence(replace, data, columns=["a"])
+
+
+def test_a_table_is_matched_by_its_header(tmp_path):
+    lines = ["a,b,c,y"] + [",".join([*map(str, row), str(kind)]) for row, kind in zip(X.tolist(), KIND, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    data = nb.data.load(tmp_path / "t.csv")
+    assert data.columns == ("a", "b", "c") and data.task == "classes"
+    assert (data.prepare(Ordered(X, "cba")) == data.prepare(X)).all()
+
+
+def test_pandas_own_types_and_frames_of_one_column_are_read():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abc"))
+    text = pandas.DataFrame({"kind": np.array(["c", "a", "b"])[KIND]})
+    own_types = frame.convert_dtypes().astype("Float64")
+    for x, y in ((frame, text), (own_types, text["kind"]), (own_types, pandas.Series(KIND, dtype="Int64")),
+                 (frame, pandas.DataFrame({"kind": KIND})), (frame, pandas.Series(YES[:, 0] > 0, dtype="boolean"))):
+        data = from_arrays("mine", x[:40], y[:40], x[["c", "a", "b"]][40:], y[40:])
+        plain = from_arrays("mine", X[:40], y[:40], X[40:], y[40:])
+        assert data.task == "classes" and (data.x_test == plain.x_test).all()
+        assert data.raw("test")[1].tolist() == np.asarray(y)[40:].ravel().tolist()
+    missing = own_types.copy()
+    missing.iloc[3, 1] = pandas.NA
+    assert "x_train h" in sentence(from_arrays, "mine", missing, KIND, frame, KIND)
+
+
+def test_a_guess_that_may_be_wrong_is_said():
+    for y, task, words in ((np.eye(3)[KIND], "labels", "exactly one 1"),
+                           (np.eye(3, dtype=int)[KIND], "labels", "argmax"),
+                           ((KIND > 0) * 1.0, "numbers", "whole numbers from 0 to 1"),
+                           (KIND * 1.0, "numbers", "from 0 to 2, as if they stood for classes: say task='numbers'")):
+        with pytest.warns(UserWarning, match=words):
+            assert made(y).task == task
+        assert made(y, task=task).task == task  # and no warning
+    assert made(YES * 1.0).task == "labels" and made(Y[:, 0]).task == "numbers" and made(Y[:, :1]).task == "numbers"
+
+
+@pytest.mark.parametrize("target, task, words", [
+    ((KIND > 0) * 1.0, "numbers", "(all are whole numbers from 0 to 1, as if they stood for classes)"),
+    (KIND, "classes", "classes, which is a guess: --task says otherwise"), (Y[:, 0], "numbers", "which is a guess:")],
+    ids=["0.0 and 1.0", "integers", "numbers"])
+def test_the_command_says_how_the_task_was_guessed(tmp_path, monkeypatch, capsys, target, task, words):
+    monkeypatch.chdir(tmp_path)
+    np.savez("n.npz", x=X, y=target)
+    rows = zip(X.tolist(), target.tolist(), strict=True)
+    Path("n.csv").write_text("\n".join(",".join(map(str, [*row, y])) for row, y in rows))
+    for name in ("n.npz", "n.csv"):
+        argv = ["train", "--rule", "bp", "--model", "mlp:2", "--data", name, "--epochs", "1", "--seeds", "0"]
+        assert main(argv) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("task "))
+        assert line.split()[1].rstrip(",") == task and words in line
+        assert main([*argv, "--task", task]) == 0
+        assert "guess" not in capsys.readouterr().out
+
+
+def test_names_are_a_list_and_as_many_as_there_are_classes():
+    assert "names is 'abc', expected a list of names" in sentence(made, names="abc")
+    assert "names is 'pq', expected a list of names" in sentence(made, YES, names="pq")
+    assert "names is 3, expected a list" in sentence(made, names=3)
+    assert "names holds 1 different names, expected 2 or more" in sentence(made, KIND * 0, names=("p",))
+
+
+@pytest.mark.parametrize("arrays, words", [
+    ({"x": X, "y": np.array(3)}, "holds y of shape ()"), ({"x": X, "y": np.array(3.5)}, "holds y of shape ()"),
+    ({"x": np.array(3.0), "y": KIND}, "holds x of shape ()"), ({"x": X, "y": np.array("a")}, "holds y of shape ()"),
+    ({"x_train": X, "y_train": np.array(3), "x_test": X, "y_test": KIND}, "y_train has shape ()"),
+    ({"x_train": X, "y_train": np.array("a"), "x_test": X, "y_test": KIND}, "y_train has shape ()"),
+    ({"x_train": X, "y_train": KIND, "x_test": X, "y_test": np.array(3)}, "y_test has shape ()"),
+    ({"x_train": X, "y_train": KIND.astype(str), "x_test": X, "y_test": np.array("1")}, "y_test"),
+    ({"x": X, "y": KIND, "names": np.array("abc")}, "names is 'abc', expected a list of names")], ids=str)
+def test_a_single_value_is_no_array_of_samples(tmp_path, capsys, arrays, words):
+    np.savez(tmp_path / "one.npz", **arrays)
+    assert words in sentence(nb.data.load, f"{tmp_path}/one.npz")
+    assert main(["train", "--data", f"{tmp_path}/one.npz"]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_hint_at_numbers_is_there_only_if_it_helps(tmp_path):
+    images(tmp_path / "pets", 1)
+    rare = "\n".join([f"{i},{i % 7},{'abc'[i % 3] if i else 'rare'}" for i in range(30)])
+    (tmp_path / "rare.csv").write_text(rare)
+    (tmp_path / "reg.csv").write_text("\n".join(f"{i},{i % 7},{i}" for i in range(30)))
+    for name, helps in (("pets", False), ("rare.csv", False), ("reg.csv", True), ("reg.csv:task=classes", False)):
+        text = sentence(nb.data.load, f"{tmp_path}/{name}")
+        assert "fewer than three times" in text and ("task=numbers" in text) == helps
+    assert nb.data.load(f"{tmp_path}/reg.csv:task=numbers").task == "numbers"
+
+
+def test_an_option_that_is_mistyped_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("ok.csv").write_text("\n".join(["a,b,y", *(f"{i},{i % 7},{i % 3}" for i in range(30))]))
+    images(tmp_path / "pets")
+    for name, words in (("ok.csv:targt=y", "unknown option 'targt': did you mean 'target'?"),
+                        ("ok.csv:target=y:tsk=classes", "unknown option 'tsk': did you mean 'task'?"),
+                        ("pets:sze=8", "unknown option 'sze': did you mean 'size'?"),
+                        ("ok.csv:size=8", "ok.csv is read with the options target and task, got size")):
+        assert words in sentence(nb.data.load, name)
+
+
+@pytest.mark.parametrize("there, missing", [("train", "test"), ("test", "train")])
+def test_half_of_a_split_folder_is_noticed(tmp_path, there, missing):
+    images(tmp_path / "pets" / there, 8)
+    assert f"holds the folder {there}, but no folder {missing}" in sentence(nb.data.load, f"{tmp_path}/pets")
+
+
+def test_a_path_names_a_file(tmp_path):
+    np.savez(tmp_path / "np1.npz", x=X, y=KIND)
+    data = nb.data.load(tmp_path / "np1.npz")
+    assert data.fingerprint == nb.data.load(f"{tmp_path}/np1.npz").fingerprint
+    found = nb.compare(tmp_path / "np1.npz", ["bp"], seeds=[0], model="mlp:2", epochs=1, progress=False)
+    assert found.results["config"]["data"] == f"{tmp_path}/np1.npz"
+
+
 @pytest.mark.slow
 def test_the_page_says_what_happens(tmp_path, monkeypatch, capsys):
     """Every snippet, in order, in a folder of its own."""

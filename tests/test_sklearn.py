@@ -336,12 +336,12 @@ def test_verbose_prints_every_loss(capsys):
 @pytest.mark.parametrize("given, sentence", [
     ({"rule": "lass"}, "unknown rule 'lass': did you mean 'las'"),
     ({"rule": 3}, "rule is 3, expected a Rule"),
-    ({"solver": "lbfgs"}, "unknown optimizer 'lbfgs'"),
+    ({"solver": "lbfgs"}, "unknown solver 'lbfgs'"),
     ({"activation": "swish"}, "unknown activation 'swish'"),
     ({"alpha": -1.0}, "alpha must be a"),
     ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
-    ({"learning_rate_init": 0.0}, "lr must be"),
-    ({"max_iter": 0}, "epochs must be at least 1, got 0"),
+    ({"learning_rate_init": 0.0}, "learning_rate_init must be"),
+    ({"max_iter": 0}, "max_iter must be at least 1, got 0"),
     ({"hidden_layer_sizes": (8, 0)}, "hidden_layer_sizes must be at least 1, got 0"),
     ({"hidden_layer_sizes": "mlp"}, "hidden_layer_sizes must be an integer, got 'mlp'"),
     ({"n_iter_no_change": 0}, "n_iter_no_change must be at least 1"),
@@ -409,3 +409,22 @@ def test_times_are_ratios_of_one_round(monkeypatch):
     # the order moves by one in every round: bp, las, dfa, shallow, scikit-learn; las, dfa, shallow, scikit-learn, bp
     assert estimators.times(2) == {"Wine": {"milliseconds": 1500.0, "ratios": {
         "bp": [0.25, 4.0], "las": [0.5, 8.0], "dfa": [0.5, 2.0], "shallow": [2.0, 1.0]}}}
+
+
+@pytest.mark.parametrize("texts", [np.array(["a", "b"] * 5), np.array(["a", "b"] * 5, object)], ids=["U", "O"])
+def test_a_regressor_says_that_texts_are_no_numbers(texts):
+    with pytest.raises(ValueError, match="y holds .*, expected numbers|could not convert string to float"):
+        BackpropFreeRegressor("dfa", (4,)).fit(np.ones((10, 2)), texts)
+
+
+def test_a_rule_that_learns_no_numbers_says_so_before_the_network_is_built():
+    with pytest.raises(InputError, match="^rule al can learn classes and labels only, y has numbers$"):
+        BackpropFreeRegressor("al", (4,)).fit(np.ones((10, 2)), np.arange(10.0))
+
+
+def test_weights_of_zero_for_a_whole_class_are_named():
+    y = np.arange(10) % 2
+    with pytest.raises(InputError, match="sample_weight is 0 for all samples of every class but one"):
+        BackpropFreeClassifier("dfa", (4,)).fit(np.ones((10, 2)), y, sample_weight=1.0 - y)
+    with pytest.raises(InputError, match="y has one class only"):
+        BackpropFreeClassifier("dfa", (4,)).fit(np.ones((10, 2)), 0 * y, sample_weight=np.ones(10))

@@ -6,8 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.own import OPTIONS, called, is_own
-from ..data.tasks import TASKS
+import numpy as np
+
+from ..data import DATASETS
+from ..data.own import KINDS, OPTIONS, called, is_own, split
+from ..data.tasks import TASKS, doubt
 from ..errors import InputError
 from ..experiments import RULES, SEEDS
 from ..settings import NAMES, NetworkSettings, Settings
@@ -17,6 +20,7 @@ from .output import say, tell
 from .running import carry_out, check_typed, running_options
 
 if TYPE_CHECKING:
+    from ..data import Dataset
     from ..experiments.compare import Comparison
     from ..experiments.folder import Folder
 
@@ -117,8 +121,24 @@ def compare(args: argparse.Namespace, command: str) -> int:
 
 def _show(comparison: Comparison, folder: Folder, args: argparse.Namespace, command: str) -> int:
     """Print the settings of a comparison and carry it out."""
-    say(settings_in_words(comparison.config, folder.path))
+    task = guessed_in_words(comparison.config["data"], comparison.data)
+    say(settings_in_words(comparison.config | task, folder.path))
     return carry_out(comparison, folder, args, command)
+
+
+def guessed_in_words(name: str, data: Dataset) -> dict[str, str]:
+    """Return the task of data of your own if it was guessed, and what speaks against the guess, as a line of settings.
+
+    Examples
+    --------
+    >>> guessed_in_words("digits", None)
+    {}
+    """
+    if not is_own(name) or name in DATASETS or not split(name)[0].lower().endswith(KINDS) or "task" in split(name)[1]:
+        return {}
+    # raw targets are rounded as float32 is
+    why = doubt(data.task, np.round(data.raw("train")[1], 4)) if data.task != "classes" else ""
+    return {"task": f"{data.task}, which is a guess{why and f' ({why})'}: --task says otherwise"}
 
 
 def settings_in_words(config: dict[str, Any], folder: Path | None) -> str:
@@ -131,8 +151,8 @@ def settings_in_words(config: dict[str, Any], folder: Path | None) -> str:
     of kp         lr 0.2
     out           out
     """
-    lines = [(key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-             for key, value in config.items() if key != "rule_settings"]
+    lines = [(key, ", ".join(map(str, value)) if isinstance(value, list) else "the model's own" if value is None
+              else str(value)) for key, value in config.items() if key != "rule_settings"]
     lines += [(f"of {rule}", ", ".join(f"{key} {value}" for key, value in settings.items()))
               for rule, settings in config["rule_settings"].items()]
     return "\n".join(f"{key.replace('_', ' '):14}{value}" for key, value in [*lines, ("out", str(folder))])

@@ -79,16 +79,42 @@ def attach(commands: Mapping[str, Parser]) -> None:
     """
     for parser in commands.values():
         for action in parser._actions:
+            if action.dest == "number" and not action.option_strings:
+                action.completer = _numbers  # type: ignore[attr-defined]
+                continue
             names = next((NAMES[key] for key in (*action.option_strings, action.dest) if key in NAMES), None)
             if names is not None and action.choices is None:
                 action.completer = _completer(  # type: ignore[attr-defined]
                     names, str(action.metavar).endswith(",..."), bool({*action.option_strings} & {*FILES}))
 
 
+def _numbers(prefix: str, parsed_args: Any = None, **_: Any) -> list[str]:
+    """The numbers of the equations of the paper that is typed already."""
+    paper = str(getattr(parsed_args, "paper", None) or "").lower()
+    return offers([equation.number for one in _of("studies.equations.papers", "PAPERS") if one.key.lower() == paper
+                   for equation in one.equations], prefix)
+
+
+def _options(prefix: str, several: bool) -> list[str]:
+    """The options of the rule whose name and colon are typed already, such as asap:k=."""
+    from dataclasses import fields
+
+    from ..errors import InputError
+    from ..rules import recall
+
+    before, comma, begun = prefix.rpartition(",") if several else ("", "", prefix)
+    rule, _, _ = begun.rpartition(":")
+    try:
+        found = fields(recall(rule)) if rule else ()
+    except InputError:
+        return []
+    return offers([f"{before}{comma}{rule}:{option.name}=" for option in found if option.init], prefix)
+
+
 def _completer(names: Callable[[], Iterable[str]], several: bool, files: bool) -> Callable[..., list[str]]:
     """The function that argcomplete calls for one option."""
     def completer(prefix: str, **_: Any) -> list[str]:
-        found = offers(names(), prefix, several)
+        found = offers(names(), prefix, several) or (_options(prefix, several) if names is NAMES["rule"] else [])
         if files and not found:
             from argcomplete.completers import FilesCompleter
 

@@ -71,18 +71,21 @@ def show(model: str, data: str | None, width: int = 80) -> str:
 
     from ..data import source
     from ..metrics import size
-    from ..models import build
+    from ..models import build, is_own
     from ..network import init
     from ..studies.text import fold
 
-    tried = USUAL if data is None else (data,)
+    tried, first = USUAL if data is None else (data,), ""
     for name in tried:
         known = source(name)
         shape, classes = known.sizes()
         try:
             net = build(model, shape, classes)
             break
-        except InputError:
+        except InputError as error:
+            first = first or str(error)
+            if name == tried[-1] and is_own(model) and data is None:
+                raise InputError(f"{first}; these samples are as those of {tried[0]}, --data names others") from None
             if name == tried[-1]:
                 raise
     params, shapes = init(net, np.random.default_rng(0), shape)

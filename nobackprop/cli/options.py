@@ -158,7 +158,8 @@ def number(text: str, wanted: str, fits: Callable[[float], bool]) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or not fits(value):
-        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}")
+        large = " of at most 1.8e308" if math.isinf(value) and any(sign.isdigit() for sign in text) else ""
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {wanted}{large}")
     return value
 
 

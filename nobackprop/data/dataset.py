@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import InputError, brief, check_name
 from .split import split_rows
-from .tasks import TASKS, Name, as_array, checked_names, understood, whole
+from .tasks import TASKS, Name, as_array, checked_names, column_names, doubt, matched, understood, whole
 
 CHUNK = 2**22  # numbers that are copied to float64 at a time
 SEEDS = 2**32  # the number of seeds that NumPy's old generator knows
@@ -52,11 +53,18 @@ class Dataset:
         What is to be learnt: one class for each sample, real numbers (a regression), or yes and no for each label.
     names : sequence of text, bool or number, optional
         What the classes, numbers or labels are called, in the order of the network's outputs.
+    columns : sequence of str, optional
+        What the features are called, in their order.  Frames are matched with them by the names of their columns.
 
     Raises
     ------
     InputError
         If the parts do not fit each other.  `dataclasses.replace` checks the same.
+
+    Notes
+    -----
+    What `from_arrays` and `load` make is standardised: `x_test` is not in the units of the file or the arrays that it
+    came from.  A trained network in use, `Run.predictor`, takes raw samples.  `raw` gives them back.
 
     Examples
     --------
@@ -81,6 +89,7 @@ class Dataset:
     y_scale: np.ndarray | None = None
     task: str = "classes"
     names: tuple[Name, ...] | None = None
+    columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         # it is the title of figures, and stands in a results.json
@@ -110,6 +119,8 @@ class Dataset:
                 raise InputError(f"{at} has shape {shape}, expected ({self.classes},), and targets that are numbers")
         if self.names is not None:
             object.__setattr__(self, "names", checked_names(self.names, self.classes, self.task))
+        if self.columns is not None:
+            object.__setattr__(self, "columns", checked_columns(self.columns, self.shape))
 
     @property
     def loss(self) -> str:
@@ -140,8 +151,9 @@ class Dataset:
 
         Parameters
         ----------
-        x : array-like (N, F) or (N, H, W, C)
-            Raw inputs, of the shape of the data set's.
+        x : array-like (N, F) or (N, H, W, C), or frame
+            Raw inputs, of the shape of the data set's.  A frame is matched by the names of its columns, if the data set
+            was made of frames.
 
         Returns
         -------
@@ -161,7 +173,47 @@ class Dataset:
         >>> bool((data.prepare(x) == data.x_test).all())
         True
         """
-        return prepared(x, self.shape, self.mean, self.scale)
+        return prepared(x, self.shape, self.mean, self.scale, self.columns)
+
+    def raw(self, part: str = "test") -> tuple[np.ndarray, np.ndarray]:
+        """Return the inputs and targets of a part as they were before they were standardised.
+
+        A trained network in use, `Run.predictor`, takes these.
+
+        Parameters
+        ----------
+        part : {"train", "validation", "test"}
+            Which part.
+
+        Returns
+        -------
+        x : array (N, F) or (N, H, W, C), float64
+            Raw inputs, up to the rounding of float32.
+        y : array (N,) or (N, k)
+            Raw targets: the names of the classes, numbers in their own units, or 0 and 1.
+
+        Raises
+        ------
+        InputError
+            If there is no such part.
+
+        Examples
+        --------
+        >>> import nobackprop as nb
+        >>> data = nb.data.load("digits")
+        >>> run = nb.fit(nb.models.build("mlp:32", data.shape, data.classes), "bp", data, nb.Settings(epochs=3))
+        >>> x, y = data.raw("test")
+        >>> float(x.min().round(3)), float(x.max().round(3)), run.predictor().score(x, y) == run.test_accuracy()
+        (0.0, 16.0, True)
+        """
+        check_name("part", part, ("train", "validation", "test"))
+        x, y, task = getattr(self, f"x_{part}").astype(np.float64), getattr(self, f"y_{part}"), TASKS[self.task]
+        if self.scale is not None:
+            x *= self.scale
+        if self.mean is not None:
+            x += self.mean
+        names = self.names if self.names is not None else tuple(range(self.classes))
+        return x, task.answer(task.rows(y, self.classes, np.float64), names, self.y_mean, self.y_scale)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -198,18 +250,33 @@ class Dataset:
         return f"{self.classes} {self.task if self.classes > 1 else self.task[:-1]}"
 
 
-def prepared(x: ArrayLike, shape: tuple[int, ...], mean: np.ndarray | None, scale: np.ndarray | None) -> np.ndarray:
-    """Do what `Dataset.prepare` does, for the shape of one input, a mean and a scale.
+def prepared(x: ArrayLike, shape: tuple[int, ...], mean: np.ndarray | None, scale: np.ndarray | None,
+             columns: Sequence[str] | None = None) -> np.ndarray:
+    """Do what `Dataset.prepare` does, for the shape of one input, a mean, a scale and the names of columns.
 
     Examples
     --------
     >>> prepared([[3.0, 5.0]], (2,), np.array([1.0, 1.0]), np.array([2.0, 4.0]))
     array([[1., 1.]], dtype=float32)
     """
-    values = _inputs("x", x, least=0)
+    values = _inputs("x", matched("x", x, columns), least=0)
     if values.shape[1:] != shape:
         raise InputError(f"x holds inputs of shape {values.shape[1:]}, expected {shape}")
     return _standardised("x", values, 0.0 if mean is None else mean, 1.0 if scale is None else scale)
+
+
+def checked_columns(columns: object, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of features as a tuple; raise InputError unless they are texts, one for each feature.
+
+    Examples
+    --------
+    >>> checked_columns(["a", "b"], (2,))
+    ('a', 'b')
+    """
+    if not isinstance(columns, list | tuple) or not all(isinstance(one, str) for one in columns) \
+            or len(shape) != 1 or len(columns) != shape[0]:
+        raise InputError(f"columns is {brief(columns)}, expected a text for each feature of samples of shape {shape}")
+    return tuple(columns)
 
 
 def flag(name: str, value: object) -> bool:
@@ -269,7 +336,8 @@ def from_arrays(
     name : str
         A name for tables and figures.
     x_train, x_test : array-like (N, H, W, C), (N, H, W) or (N, F)
-        Images or vectors of finite real numbers, at least one.  Images (N, H, W) get one channel.
+        Images or vectors of finite real numbers, at least one.  Images (N, H, W) get one channel.  Two frames are
+        matched by the names of their columns, and those of x_train say the order.
     y_train, y_test : array-like (N,) or (N, k)
         Their targets.  Of classes: integers from 0 to classes - 1, or texts, booleans or, if `task` says so, other
         numbers, which are the names of the classes.  Of numbers: finite real numbers.  Of labels: 0 and 1.
@@ -286,8 +354,9 @@ def from_arrays(
         Targets that are numbers are shifted and scaled, too.
     task : {"classes", "numbers", "labels"}, optional
         What is to be learnt.  If it is left out, it is "classes" if `classes` is given, and else y_train decides:
-        floating-point numbers are "numbers"; several 0 and 1 for each sample, or False and True, are "labels"; other
-        rows of integers are "numbers", and all else is "classes".
+        several 0 and 1 for each sample, or False and True, are "labels", whether integers or not; other rows of numbers
+        and floating-point numbers are "numbers", and all else is "classes".  If the targets look like classes
+        nevertheless, as one-hot rows and a column of 0.0 and 1.0 do, a warning says so; to name the task ends it.
     names : sequence of text, bool or number, optional
         What the outputs are called.  If it is left out, classes that are not integers are called by themselves, in
         sorted order, and numbers and labels by the columns of a frame.
@@ -316,22 +385,29 @@ def from_arrays(
     >>> from_arrays("mine", x, x.sum(1), x, x.sum(1), validation=4)
     Dataset('mine', 16 + 4 + 20 inputs of shape (2,), 1 number)
     """
-    x, x_test = _inputs("x_train", x_train), _inputs("x_test", x_test)
+    columns = column_names(x_train)
+    x, x_test = _inputs("x_train", x_train), _inputs("x_test", matched("x_test", x_test, columns))
     if x.shape[1:] != x_test.shape[1:]:
         raise InputError(
             f"x_test holds inputs of shape {x_test.shape[1:]}, expected {x.shape[1:]} as in x_train"
         )
     if task is None and classes is not None:
         task = "classes"
+    guessed = task is None
     task, y, y_test, names = understood(y_train, y_test, task, names)
     check, standardise = TASKS[task].check, flag("standardise", standardise)
     if names is not None and classes is None:
         classes = len(names)
+        if task == "classes" and classes < 2:
+            raise InputError(f"names holds {classes} different names, expected 2 or more, one for each of the classes")
     y = check("y_train", y, classes)
     classes = int(classes) if classes is not None else _count(y) if task == "classes" else y.shape[1]
     y_test = check("y_test", y_test, classes)
     _as_many("train", x, y)
     _as_many("test", x_test, y_test)
+    if guessed and (why := doubt(task, y[:, 0] if y.shape[1:] == (1,) else y)):
+        warnings.warn(f"y_train is taken as {task}, and {why}: say task='{task}' if it is meant, or task='classes' "
+                      f"with {'y.argmax(1)' if task == 'labels' else 'y.astype(int)'}", stacklevel=2)
     if len(y) < 2:
         raise InputError("x_train holds 1 row, expected 2 or more, to train on and to validate on")
     # of classes, every one must be in both parts
@@ -350,7 +426,8 @@ def from_arrays(
     mean, scale = _statistics(parts["x_train"]) if standardise else (None, None)
     ready = {part: _standardised(part, inputs, 0.0 if mean is None else mean, 1.0 if scale is None else scale)
              for part, inputs in parts.items()}
-    return Dataset(name, classes, mean=mean, scale=scale, task=task, names=names, **ready, **targets, **shift)
+    return Dataset(name, classes, mean=mean, scale=scale, task=task, names=names,
+                   columns=columns if x.ndim == 2 else None, **ready, **targets, **shift)
 
 
 def _inputs(name: str, x: ArrayLike, least: int = 1) -> np.ndarray:

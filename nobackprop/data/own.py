@@ -11,6 +11,7 @@ import re
 import warnings
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,10 @@ def split(text: str) -> tuple[str, dict[str, str]]:
     """
     start = re.search(rf":(?:{'|'.join(OPTIONS)})=", text)
     if start is None:
+        # an option that was mistyped is one, too: `read` says which there are
+        other = re.match(r"(.+?):(\w+)=(.*)", text, re.DOTALL)
+        if other and (other[1].lower().endswith(KINDS) or Path(other[1]).is_dir()):
+            return other[1], {other[2]: other[3]}
         return text, {}
     found: dict[str, str] = {}
     for part in re.split(rf":(?=(?:{'|'.join(OPTIONS)})=)", text[start.start() + 1:]):
@@ -129,6 +134,7 @@ def read(text: str) -> Dataset:
     reader, takes = ((_csv, ("target", "task")) if path.lower().endswith(".csv") else
                      (_npz, ("task",)) if path.lower().endswith(".npz") else (_images, ("size", "channels")))
     for key in options:
+        check_name("option", key, OPTIONS)
         if key not in takes:
             raise InputError(f"{path} is read with the options {' and '.join(takes)}, got {key}")
     if "task" in options:
@@ -149,12 +155,16 @@ def _kept(reader: Callable[..., Dataset], path: Path, name: str, options: tuple[
     return reader(path, name, **dict(options))
 
 
-def _made(name: str, x: np.ndarray, y: np.ndarray, task: str, names: Sequence[Name] | None) -> Dataset:
-    """The Dataset of samples of which none is named a test sample."""
+def _made(name: str, x: np.ndarray, y: np.ndarray, task: str, names: Sequence[Name] | None,
+          guessed: bool = False) -> Dataset:
+    """The Dataset of samples of which none is named a test sample; `guessed` says that the targets gave the task."""
+    for at, values in (("x", x), ("y", y)):
+        if not values.ndim:
+            raise InputError(f"{name} holds {at} of shape (), expected one for each sample")
     if len(x) != len(y):
         raise InputError(f"{name} holds {len(x)} samples and {len(y)} targets, expected as many of both")
     if task == "classes":
-        y, names = _numbered(name, y, names)
+        y, names = _numbered(name, y, names, guessed)
     least = len(names or "") if task == "classes" else 1  # of small data sets, one row for each class in every part
     rows = max(round(TEST * len(y)), least)
     if rows > len(y) - 2 * least:
@@ -166,11 +176,13 @@ def _made(name: str, x: np.ndarray, y: np.ndarray, task: str, names: Sequence[Na
                        validation=max(round(VALIDATION * len(train)), least))
 
 
-def _numbered(name: str, y: np.ndarray, names: Sequence[Name] | None) -> tuple[np.ndarray, Sequence[Name]]:
+def _numbered(name: str, y: np.ndarray, names: Sequence[Name] | None,
+              guessed: bool) -> tuple[np.ndarray, Sequence[Name]]:
     """Labels as indices of their names, and the names; a class needs a sample in each of three parts."""
     if y.ndim != 1:
         raise InputError(f"{name} holds targets of shape {y.shape}, expected (N,): a class for each sample")
     y = plain(f"the target of {name}", y)
+    numbers = guessed and names is None and y.dtype.kind in "iuf"
     if names is None:
         names = np.unique(y).tolist()
         y = indexed("the target", y, names)
@@ -180,8 +192,8 @@ def _numbered(name: str, y: np.ndarray, names: Sequence[Name] | None) -> tuple[n
     if counts.min() < 3:
         rare = names[int(seen[counts.argmin()])]
         raise InputError(f"{name} holds {len(seen)} classes and {brief(rare)} fewer than three times, expected every "
-                         "class three times or more; if the target is a number to be predicted, say so by the option "
-                         "task=numbers")
+                         "class three times or more, for a training, a validation and a test part"
+                         + "; if the target is a number to be predicted, say so by the option task=numbers" * numbers)
     return y, names
 
 
@@ -201,7 +213,7 @@ def _npz(path: Path, name: str, task: str | None = None) -> Dataset:
     listed = None if names is None else names.tolist()
     if set(found) == {"x", "y"}:
         y = found["y"]
-        return _made(name, found["x"], y, task or guess(y), listed)
+        return _made(name, found["x"], y, task or guess(y), listed, task is None)
     parts = ("x_train", "y_train", "x_test", "y_test")
     if set(found) != set(parts):
         raise InputError(f"{path} holds {', '.join(sorted(found)) or 'nothing'}, expected x and y, or "
@@ -244,10 +256,10 @@ def _csv(path: Path, name: str, target: str | None = None, task: str | None = No
         raise InputError(f"{path} holds a header only, expected a row for each sample")
     x = np.frombuffer(numbers, np.float64).reshape(count, len(features))
     y = _targets(path, np.array(cells).reshape(count, len(learnt)), task)
-    if task is None:
-        task = guess(y)
-    names = [header[i] for i in learnt] if header is not None and task != "classes" else None
-    return _made(name, x, y, task, names)
+    found = guess(y) if task is None else task
+    names = [header[i] for i in learnt] if header is not None and found != "classes" else None
+    made = _made(name, x, y, found, names, task is None)
+    return made if header is None else replace(made, columns=tuple(header[i] for i in features))
 
 
 def _header(path: Path, first: list[str], target: str | None) -> tuple[list[str] | None, list[int]]:
@@ -258,6 +270,8 @@ def _header(path: Path, first: list[str], target: str | None) -> tuple[list[str]
         return (cells if all(_number(cell) is None for cell in cells[:-1]) else None), [len(first) - 1]
     wanted = [target] if target in cells else [part.strip() for part in target.split(",")]
     for one in wanted:
+        if one not in cells and (other := re.search(r":(\w+)=", one)):
+            check_name("option", other[1], ("target", "task"))
         if one not in cells:
             raise InputError(f"{path} has no column '{one}', expected one of {brief(cells)}")
         if cells.count(one) > 1 or wanted.count(one) > 1:
@@ -326,6 +340,9 @@ def _images(path: Path, name: str, size: str | None = None, channels: str | None
     classes = _folders(path)
     if not classes:
         raise InputError(f"{path} holds no folders, expected a folder of images for each class")
+    for there, missing in (("train", "test"), ("test", "train")):
+        if there in classes and missing not in classes and _folders(path / there):
+            raise InputError(f"{path} holds the folder {there}, but no folder {missing}, expected both")
     if {"train", "test"} <= set(classes):
         names = _folders(path / "train")
         if names != _folders(path / "test"):

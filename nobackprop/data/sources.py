@@ -236,12 +236,13 @@ def source(name: str) -> Source:
                   data.task)
 
 
-def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = False) -> Dataset:
+def load(name: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None = None,
+         download: bool = False) -> Dataset:
     """Load the data set of that name.
 
     Parameters
     ----------
-    name : str
+    name : str or path
         A name in DATASETS, which `nobackprop datasets` lists; or the name of a .csv or .npz file or of a folder of
         images of your own, with options such as "wine.csv:target=kind", see `data.own.read`.
     data_dir : path, optional
@@ -264,7 +265,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None, download: bo
     >>> load("xor").classes
     4
     """
-    found = source(name)
+    found = source(os.fspath(name) if isinstance(name, os.PathLike) else name)
     if data_dir is not None:
         named(data_dir)
     flag("download", download)

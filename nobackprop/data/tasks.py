@@ -6,7 +6,7 @@ whatever trains, shows or predicts asks there.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -20,6 +20,7 @@ from ..kernels.loss import LOSSES
 
 Name = str | bool | int | float  # of a class, a number or a label
 ENTROPIES = ("cross_entropy", "binary_cross_entropy")
+MOST_CLASSES = 20  # of targets that are whole numbers: more different ones are surely no classes
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,8 @@ def as_array(name: str, values: ArrayLike) -> np.ndarray:
         raise InputError(f"{name} is a masked array, expected one without a mask")
     if hasattr(values, "columns"):
         return frame(name, values)
+    if _of_pandas(kind := getattr(values, "dtype", None)):
+        return _plain_type(name, values, str(getattr(kind, "kind", "")))
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -140,12 +143,74 @@ def frame(name: str, values: Any) -> np.ndarray:
     -------
     array (N, F)
     """
+    if len(values.columns) == 1 and hasattr(values, "iloc"):
+        return as_array(name, values.iloc[:, 0])[:, None]  # a column alone may hold texts
     kinds = [getattr(kind, "kind", "O") for kind in values.dtypes]
     for column, kind, dtype in zip(values.columns, kinds, values.dtypes, strict=True):
         if kind not in "biuf":
             raise InputError(f"{name} has the column {brief(column)} of type {dtype}, expected numbers in every column")
-    # columns of different types would become Python objects
-    return np.asarray(values.to_numpy() if len(set(kinds)) == 1 else values.to_numpy(dtype="float64"))
+    # columns of different types, or of pandas' own types, would become Python objects
+    if len(set(kinds)) == 1 and not any(map(_of_pandas, values.dtypes)):
+        return np.asarray(values.to_numpy())
+    return _plain_type(name, values, "f")
+
+
+def _of_pandas(dtype: Any) -> bool:
+    """Say whether a dtype is one of pandas' own numbers or booleans, which know missing values, such as Float64."""
+    return hasattr(dtype, "na_value") and getattr(dtype, "kind", "O") in ("b", "i", "u", "f")
+
+
+def _plain_type(name: str, values: Any, kind: str) -> np.ndarray:
+    """The numbers of a frame or series in one of NumPy's own types; InputError if a value is missing."""
+    try:
+        return np.asarray(values.to_numpy(dtype={"f": "float64", "b": "bool"}.get(kind, f"{'u' * (kind == 'u')}int64")))
+    except (TypeError, ValueError):
+        raise InputError(f"{name} has missing values, expected a number everywhere") from None
+
+
+def column_names(values: object) -> tuple[str, ...] | None:
+    """Return the names of a frame's columns as texts, or None if it is no frame.
+
+    Examples
+    --------
+    >>> column_names(np.ones((2, 3))) is None
+    True
+    """
+    found = getattr(values, "columns", None)
+    return None if found is None else tuple(str(one) if str(one).isprintable() else repr(str(one)) for one in found)
+
+
+def matched(name: str, values: ArrayLike, wanted: Sequence[str] | None) -> np.ndarray:
+    """Return a frame as an array whose columns have the order of those names; anything else as `as_array` does.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls the frame.
+    values : array-like or frame
+    wanted : sequence of str or None
+        The names of the columns; None if they are not known, and then the order stays as it is.
+
+    Returns
+    -------
+    array
+
+    Raises
+    ------
+    InputError
+        If the frame has other columns, or one of them twice.
+    """
+    array, came = as_array(name, values), column_names(values)
+    if came is None or wanted is None or came == (wanted := tuple(wanted)):
+        return array
+    for there, other, what in ((came, wanted, "which those learnt from lack"), (wanted, came, "")):
+        for one in there:
+            if one not in other:
+                raise InputError(f"{name} {'has' if what else 'lacks'} the column {brief(one)}"
+                                 f"{what and f', {what}'}: expected the columns {brief(list(wanted))}, in any order")
+    if len(came) != len(wanted) or len(set(came)) < len(came):
+        raise InputError(f"{name} has a column twice, expected each once, or the order {brief(list(wanted))}")
+    return array[:, [came.index(one) for one in wanted]]
 
 
 def understood(y_train: ArrayLike, y_test: ArrayLike, task: str | None, names: Sequence[Name] | None) -> tuple[
@@ -176,17 +241,19 @@ def understood(y_train: ArrayLike, y_test: ArrayLike, task: str | None, names: S
     >>> understood(["b", "a"], ["b"], None, None)
     ('classes', array([1, 0]), array([1]), ('a', 'b'))
     """
-    own = getattr(y_train, "columns", None)
-    y, y_test = as_array("y_train", y_train), as_array("y_test", y_test)
+    own = column_names(y_train)
+    y, y_test = as_array("y_train", y_train), matched("y_test", y_test, own)
+    if own is not None and len(own) == 1:
+        y, y_test = y[:, 0], y_test[:, 0] if y_test.shape[1:] == (1,) else y_test
     if task is None:
         task = guess(y)
     check_name("task", task, TASKS)
     if task != "classes":
-        return task, y, y_test, tuple(names) if names is not None else None if own is None else tuple(map(str, own))
+        return task, y, y_test, own if names is None else _several(names)
     if y.ndim != 1 or not len(y) or y.dtype.kind in "iu":
-        return task, y, y_test, None if names is None else tuple(names)
+        return task, y, y_test, None if names is None else _several(names)
     y = plain("y_train", y)
-    known = np.unique(y).tolist() if names is None else list(names)
+    known = np.unique(y).tolist() if names is None else list(_several(names))
     return task, indexed("y_train", y, known), indexed("y_test", plain("y_test", y_test), known), tuple(known)
 
 
@@ -195,14 +262,36 @@ def guess(y: np.ndarray) -> str:
 
     Examples
     --------
-    >>> guess(np.array([0.5, 1.5])), guess(np.array([[0, 1], [1, 1]])), guess(np.array(["a", "b"]))
+    >>> guess(np.array([0.5, 1.5])), guess(np.array([[0.0, 1.0], [1.0, 1.0]])), guess(np.array(["a", "b"]))
     ('numbers', 'labels', 'classes')
     """
-    if y.dtype.kind == "f":
-        return "numbers"
-    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biu":
-        return "labels" if ((y == 0) | (y == 1)).all() else "numbers"
-    return "classes"
+    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf":
+        return "labels" if y.size and ((y == 0) | (y == 1)).all() else "numbers"
+    return "numbers" if y.dtype.kind == "f" else "classes"
+
+
+def doubt(task: str, y: np.ndarray) -> str:
+    """Return what speaks against the task that was guessed for raw targets, in words; empty if nothing does.
+
+    Examples
+    --------
+    >>> doubt("labels", np.eye(3)), doubt("labels", np.array([[1, 1], [0, 1]]))
+    ('each row has exactly one 1, as if it stood for a class', '')
+    """
+    if task == "labels" and (y.sum(1) == 1).all():
+        return "each row has exactly one 1, as if it stood for a class"
+    if task == "numbers" and y.ndim == 1:
+        seen, counts = np.unique(y, return_counts=True)
+        if 2 <= len(seen) <= MOST_CLASSES and (seen == np.arange(len(seen))).all() and counts.min() > 1:
+            return f"all are whole numbers from 0 to {len(seen) - 1}, as if they stood for classes"
+    return ""
+
+
+def _several(names: object) -> tuple[Name, ...]:
+    """Names of outputs as a tuple; InputError if they are one text, or nothing that has members."""
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise InputError(f"names is {brief(names)}, expected a list of names, one for each output")
+    return tuple(names)
 
 
 def plain(name: str, y: np.ndarray) -> np.ndarray:
@@ -255,7 +344,7 @@ def checked_names(names: Sequence[Name], outputs: int, task: str) -> tuple[Name,
     >>> checked_names(["a", "b"], 2, "classes")
     ('a', 'b')
     """
-    found = tuple(name.item() if isinstance(name, np.generic) else name for name in names)
+    found = tuple(name.item() if isinstance(name, np.generic) else name for name in _several(names))
     for name in found:
         if not isinstance(name, str | bool | int | float) or isinstance(name, str) and not name.isprintable():
             raise InputError(f"names holds {brief(name)}, expected printable texts, booleans or numbers")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..backend import open_device
 from ..callbacks import Callback, checked
 from ..data import DATASETS, Dataset, load, source
 from ..data.tasks import score
-from ..errors import InputError, integer
+from ..errors import InputError, brief, integer
 from ..learn import Run
 from ..network import Network
 from ..rules import Rule
@@ -78,12 +78,26 @@ def resolve(data: str | Dataset, names: Sequence[str] = RULES, seeds: Sequence[i
     else:
         name, defaults = data, dict(source(data).defaults)
     common = suited(defaults, None, overrides)
-    seeds = [checks.seed(seed) for seed in seeds]
+    seeds = _seeds(seeds)
     threads = integer("threads", defaults.get("threads", 1) or workers.cores() if threads is None else threads, 1)
     found = {rule: suited(defaults, _rule(rule, own), overrides) for rule in names}
+    for settings in (common, *found.values()):
+        if isinstance(model := settings["model"], str) and models.is_own(model) \
+                and not models.takes(model, "activation"):
+            settings["activation"] = (overrides or {}).get("activation")  # which the network then refuses
     differ = {rule: {key: value for key, value in of.items() if value != common[key]} for rule, of in found.items()}
     return {"data": name, "rules": list(names), "seeds": seeds, **common, "device": device, "threads": threads,
             "rule_settings": {rule: settings for rule, settings in differ.items() if settings}}
+
+
+def _seeds(seeds: object) -> list[int]:
+    """The seeds of runs; InputError unless they are a list of at least one, each once."""
+    if not isinstance(seeds, Iterable) or isinstance(seeds, str | bytes | Mapping):
+        raise InputError(f"seeds is {brief(seeds)}, expected a list of integers from 0 on, such as [0, 1]")
+    found = [checks.seed(seed) for seed in seeds]
+    if not found or len(set(found)) < len(found):
+        raise InputError(f"seeds is {brief(found)}, expected at least one integer from 0 on, and each once")
+    return found
 
 
 def _rule(name: str, own: Mapping[str, Rule] | None) -> Rule:
@@ -214,6 +228,7 @@ class Comparison:
         """
         check("results.json", stored, {"config": CONFIG, "environment": {}})
         config = {key: value for key, value in stored["config"].items() if key != "interrupted"}
+        _seeds(config["seeds"])
         made = cls(config, data_dir, download, stored["command"])
         take_over(made.results, stored)
         return made
@@ -225,7 +240,7 @@ class Comparison:
                 for seed in self.config["seeds"]]
 
     def run(self, folder: Folder | None = None, order: str = "seeds", checkpoint: Every = MINUTE,
-            log_every: int | None = None) -> None:
+            log_every: int | None = None, silent: bool = False) -> None:
         """Train every rule with every seed, as `loop.train` does.
 
         After each epoch `results` holds all that was measured, so that an exception loses nothing.  A run that diverges
@@ -233,10 +248,10 @@ class Comparison:
 
         Parameters
         ----------
-        folder, order, checkpoint, log_every
+        folder, order, checkpoint, log_every, silent
             As `loop.train` takes them.  Without a folder nothing is written.
         """
-        train(self.jobs, self.results, folder, order, checkpoint, log_every)
+        train(self.jobs, self.results, folder, order, checkpoint, log_every, silent)
 
     def finished(self) -> list[dict[str, Any]]:
         """Return the records of the runs that reached their end."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..callbacks import Callback
 from ..data import Dataset
-from ..errors import InputError, brief, carrying, unknown
+from ..errors import InputError, brief, carrying, unknown, yes_or_no
 from ..network import Network, a_network
 from ..rules import RULES as KNOWN
 from ..rules import Rule, describe, recall
@@ -130,16 +130,18 @@ class Outcome:
         files.write(path, self.results)
 
 
-def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES, seeds: Sequence[int] = SEEDS, *,
-            net: Network | None = None, out: str | None = None, device: str = "cpu", threads: int | None = None,
+def compare(data: str | os.PathLike[str] | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
+            seeds: Sequence[int] = SEEDS, *, net: Network | None = None, out: str | None = None, device: str = "cpu",
+            threads: int | None = None,
             data_dir: str | None = None, download: bool = False, callbacks: Sequence[Callback] = (),
+            progress: bool = True,
             **settings: Any) -> Outcome:
     """Train the same networks under several rules, as `nobackprop compare` does, and return what was measured.
 
     Parameters
     ----------
-    data : str or Dataset
-        The name of a data set, or one of your own.
+    data : str, path or Dataset
+        The name of a data set or of a file of your own, or a data set of your own.
     rules : sequence of str or Rule
         The rules, by the texts that `rules.get` knows, or themselves.
     seeds : sequence of int
@@ -157,6 +159,8 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
     callbacks : sequence
         What is called in every run after every batch or every epoch, to record, to stop or to save; see
         `nobackprop.callbacks`.  Numbers that they record are in the table and in the figure.
+    progress : bool
+        Whether stderr shows how far it is.
     **settings
         Any of `Settings` and `NetworkSettings`, such as epochs=3 or model="mlp:32".  What is left out suits the data
         set and the rule, as on the command line.
@@ -173,19 +177,18 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
 
     Notes
     -----
-    How far it is, is told on stderr.  A run that diverges is recorded, and the others go on.  An error that ends the
+    A run that diverges is recorded, and the others go on.  An error that ends the
     comparison, such as one of a callback or that of Ctrl-C, has what was measured until then as its attribute
     `outcome`.
 
     Examples
     --------
-    >>> import contextlib, io
     >>> import nobackprop as nb
-    >>> with contextlib.redirect_stderr(io.StringIO()):
-    ...     found = nb.compare("xor", ["bp", nb.rules.DFA()], seeds=[0], epochs=1, model="mlp:8")
+    >>> found = nb.compare("xor", ["bp", nb.rules.DFA()], seeds=[0], progress=False, epochs=1, model="mlp:8")
     >>> [(run["rule"], len(run["history"])) for run in found.results["runs"]]
     [('bp', 1), ('dfa', 1)]
     """
+    data = os.fspath(data) if isinstance(data, os.PathLike) else data
     if not isinstance(data, str | Dataset):
         raise InputError(f"data is {brief(data)}, expected the name of a data set or a Dataset")
     if isinstance(rules, str | Rule) or not isinstance(rules, Sequence) or not rules:
@@ -194,6 +197,7 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
         raise InputError(f"{min(twice)} and net came, expected one of them: a network says it itself")
     if net is not None:
         a_network(net)
+    silent = not yes_or_no("progress", progress)
     names = [_name(rule) if isinstance(rule, Rule) else rule for rule in rules]
     for name in names:
         if not isinstance(name, str):
@@ -203,17 +207,19 @@ def compare(data: str | Dataset = "digits", rules: Sequence[str | Rule] = RULES,
         raise InputError(f"rules has {min(twice)} twice, expected each once")
     config = resolve(data, names, seeds, settings, device, threads, named)
     if net is not None:
-        config |= {"model": "own", "loss": net.loss}
+        config |= {"model": "own", "activation": None, "loss": net.loss}
+        for of in config["rule_settings"].values():
+            of.pop("activation", None)
     comparison = Comparison(config, data_dir, download, data=None if isinstance(data, str) else data, own=named,
                             net=net, callbacks=callbacks)
     with carrying("outcome", lambda: Outcome(comparison.results)):
         if out is None:
-            comparison.run()
+            comparison.run(silent=silent)
         else:
             from . import plots
 
             with claim(out, config["data"]) as folder:
-                comparison.run(folder)
+                comparison.run(folder, silent=silent)
                 folder.draw(plots.draw(comparison.results))
     return Outcome(comparison.results)
 

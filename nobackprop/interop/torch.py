@@ -136,7 +136,7 @@ def params(state: Any, net: Network, shape: Shape) -> Tree:
     Raises
     ------
     InputError
-        If an array is missing or has another shape, or if there are others.
+        If an array is missing, has another shape or is not finite, or if there are others.
 
     Examples
     --------
@@ -344,6 +344,8 @@ def _arrays(state: Any) -> dict[str, np.ndarray]:
         array = np.asarray(tensor)
         if array.dtype not in ("float32", "float64") and not str(name).endswith(COUNTER):
             raise InputError(f"{name} in the state dict is {brief(tensor)}, expected floating-point numbers")
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} in the state dict holds NaN or infinity, expected finite numbers")
         found[str(name)] = array
     return found
 

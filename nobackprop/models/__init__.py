@@ -6,7 +6,7 @@ print.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
@@ -77,7 +77,7 @@ MODELS: dict[str, Model] = {
 }
 
 
-def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu",
+def build(spec: str, shape: Sequence[int], classes: int, activation: str | None = "relu",
           loss: str = DEFAULT_LOSS) -> Network:
     """Return the network of a name, for samples of a shape and a number of classes.
 
@@ -96,7 +96,7 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
         The number of classes.
     activation : str
         The name of the activation.  A model that folds may have two, "elu,sigmoid": below its middle, and from there
-        on.
+        on.  A model that takes none, see `takes`, has its own; None is for such a model.
     loss : str
         The name of the loss.
 
@@ -108,8 +108,8 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     ------
     InputError
         If the name, its argument, the activation or the loss is unknown; if the model cannot take samples of that
-        shape, or two activations; if its parameters would not fit into memory; or if a file or a function gives no
-        network, or one with another loss.
+        shape, or another activation than its own; if its parameters would not fit into memory; or if a file or a
+        function gives no network, or one with another loss.
 
     Examples
     --------
@@ -121,6 +121,13 @@ def build(spec: str, shape: Sequence[int], classes: int, activation: str = "relu
     name, _, argument = spec.partition(":")
     if not is_own(spec):
         _known("model", name, MODELS)
+    if is_own(spec) and not takes(spec, "activation"):
+        if activation not in (None, "relu"):
+            raise InputError(f"model '{spec}' has activations of its own and takes no other one, got '{activation}'"
+                             + ("" if spec.endswith(ENDING) else ": a function takes one by an argument activation"))
+        activation = "relu"
+    if not isinstance(activation, str):
+        raise InputError(f"activation is {brief(activation)}, expected a name")
     for one in halves(activation):
         _known("activation", one, ACTIVATIONS)
     if "," in activation and name in MODELS and not MODELS[name].folds:
@@ -147,6 +154,38 @@ def is_own(spec: str) -> bool:
     return spec.partition(":")[0] not in MODELS and (spec.endswith(ENDING) or outside.split(spec) is not None)
 
 
+def takes(spec: str, what: str) -> bool:
+    """Say whether a model follows an "activation" or a "loss" that is asked of it; of your own not every one does.
+
+    Raises InputError if it is one of your own and cannot be read.
+
+    Examples
+    --------
+    >>> takes("mlp:8", "activation")
+    True
+    """
+    if not is_own(spec):
+        return True
+    if spec.endswith(ENDING):
+        return False
+    where, name, _ = outside.split(spec) or ("", "", "")
+    return what in _arguments(outside.find(where, name, _makes))
+
+
+def _arguments(function: Any) -> Collection[str]:
+    """The names of the arguments of a function, with activation and loss if it takes any argument."""
+    try:
+        found = signature(function).parameters
+    except (TypeError, ValueError):
+        return ()
+    return {*found, *(("activation", "loss") if any(one.kind is one.VAR_KEYWORD for one in found.values()) else ())}
+
+
+def _makes(value: object) -> bool:
+    """Say whether a value may be a function that gives a network."""
+    return callable(value) and not isinstance(value, type)
+
+
 def _own(spec: str, shape: Shape, classes: int, activation: str, loss: str) -> Network:
     """The network of a file or of a function of the user's own."""
     if spec.endswith(ENDING):
@@ -159,10 +198,12 @@ def _own(spec: str, shape: Shape, classes: int, activation: str, loss: str) -> N
         where, name, rest = outside.split(spec) or ("", "", "")
         if rest:
             raise InputError(f"model '{spec}': expected nothing behind the function {name}, got '{rest}'")
-        net = _called(spec, name, outside.find(where, name), shape, classes, activation, loss)
+        net = _called(spec, name, outside.find(where, name, _makes), shape, classes, activation, loss)
     if net.loss != loss:
+        remedy = "" if takes(spec, "loss") or spec.endswith(ENDING) else \
+            "; a function with an argument loss gets the one that came"
         raise InputError(f"model '{spec}' is a network with the loss {net.loss}, and the loss that came is {loss}: "
-                         "expected the same")
+                         f"expected the same{remedy}")
     return net
 
 
@@ -172,8 +213,8 @@ def _called(spec: str, name: str, function: Any, shape: Shape, classes: int, act
         raise InputError(f"model '{spec}': {name} is {brief(function)}, expected a function of a shape and a number of "
                          "classes")
     try:
-        takes = signature(function).parameters
-        more = {key: value for key, value in (("activation", activation), ("loss", loss)) if key in takes}
+        known = _arguments(function)
+        more = {key: value for key, value in (("activation", activation), ("loss", loss)) if key in known}
         net = function(shape, classes, **more)
     except InputError:
         raise

@@ -23,6 +23,7 @@ import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, replace
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -140,7 +141,7 @@ def get(spec: str) -> Rule:
     Traceback (most recent call last):
     nobackprop.errors.InputError: unknown rule 'lass': did you mean 'las'? (known: bp, shallow, ...
     """
-    return _get(spec, outside.find)
+    return _get(spec, partial(outside.find, wanted=lambda value: isinstance(value, type) and issubclass(value, Rule)))
 
 
 def recall(spec: str) -> Rule:

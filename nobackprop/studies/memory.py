@@ -250,7 +250,8 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     given = [k] if k is not None else [asked.k]
     specs = ["bp", *(":".join([name, f"k={size}", *options]) for size in sorted({2, 4, *given}))]
     shape, classes = known.sizes()
-    net = models.build(model, shape, classes, str(known.defaults.get("activation", "relu")),
+    net = models.build(model, shape, classes, str(known.defaults.get("activation", "relu"))
+                       if models.takes(model, "activation") else None,
                        str(known.defaults.get("loss", TASKS[known.task].loss)))
     check_room(f"batch size {batch_size}", "inputs", batch_size * math.prod(shape), 4)
     rng = np.random.default_rng(0)

@@ -265,7 +265,8 @@ def random_run(model: str, data: str, rule: str, batch_size: int, optimizer: str
     known, the_rule = source(data), rules.get(rule)
     settings = {**known.defaults, **the_rule.defaults}
     shape, classes = known.sizes()
-    net = models.build(model, shape, classes, str(settings.get("activation", "relu")),
+    net = models.build(model, shape, classes, str(settings.get("activation", "relu"))
+                       if models.takes(model, "activation") else None,
                        str(settings.get("loss", TASKS[known.task].loss)))
     rng = np.random.default_rng(0)
     samples = batch_size * max(1, POOL // batch_size)
