@@ -92,6 +92,7 @@ def test_the_theorem_on_the_page_holds(BlockDFA, monkeypatch):
     theorem.test_it_is_dfa_where_every_block_hears_and_fa_where_none_does()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong, right", [("(last - i) % self.every", "i % self.every"),
                                           ('with_feedback(params, B["down"])', "params")])
 def test_the_theorem_on_the_page_can_fail(wrong, right, monkeypatch):

@@ -45,6 +45,7 @@ def noted(log, word, value):
 # The report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", rules.RULES)
 def test_the_report_of_every_rule(small_products, rule):
     result = measure(rule=rule, **SMALL)
@@ -108,6 +109,7 @@ def test_all_cores_unless_told(small_products, monkeypatch):
     assert seen == [(2, {2}), (1, {2})]
 
 
+@pytest.mark.slow
 def test_the_counted_operations_are_those_of_one_worker():
     counts = []
     for threads in (1, 2):

@@ -62,6 +62,7 @@ class Everything:
     on_batch = on_epoch = __call__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bp", "dfa", "las", "kp", "wm", "ff", "pc", "adaptive-dfa", "predsim"])
 def test_training_is_the_same_to_the_last_bit_with_callbacks_and_without(name):
     rule = nb.rules.get(name)
@@ -170,6 +171,7 @@ def test_the_batch_is_the_one_of_the_step():
     assert sizes[-1] == 8
 
 
+@pytest.mark.slow
 def test_random_numbers_are_the_callbacks_own_and_come_again():
     first, second, other = Everything(), Everything(), Everything()
     nb.fit(NET, "dfa", tiny(), HOW, callbacks=[first])
@@ -252,6 +254,7 @@ def quietly(*args: Any, **kwargs: Any) -> Any:
         return nb.compare(*args, **kwargs)
 
 
+@pytest.mark.slow
 def test_numbers_are_in_the_table_the_figure_the_file_and_the_rows(tmp_path):
     found = quietly(tiny(), ["bp", "dfa"], [0, 1], epochs=2, model="mlp:4", out=str(tmp_path / "o"),
                     callbacks=[lengths])
@@ -279,6 +282,7 @@ def test_what_is_no_number_to_draw_is_in_no_table(value):
     assert len(plots.draw({"config": {"data": "a", "model": "b"}, "runs": [other]}).axes) == 2
 
 
+@pytest.mark.slow
 def test_a_name_that_means_something_to_matplotlib_is_drawn_as_it_is(tmp_path):
     found = quietly(tiny(), ["bp"], [0], epochs=1, model="mlp:4", callbacks=[lambda now: {"$\\frac{": 1.0, "_b": 2}])
     found.plot(tmp_path / "a.png")
@@ -319,6 +323,7 @@ def test_stopped_in_a_batch_an_epoch_ends_there_and_is_measured():
     assert len(AtTwo.losses) == 2 and run.history[0]["validation_accuracy"] >= 0
 
 
+@pytest.mark.slow
 def test_a_stopped_run_of_a_comparison_is_whole(tmp_path):
     def only_dfa(now: Moment) -> None:
         if now.name == "dfa":

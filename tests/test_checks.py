@@ -64,6 +64,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", TARGETS)
 @every_rule
 def test_no_rule_learns_from_targets_that_are_no_rows_of_its_outputs_shape(name, wrong):

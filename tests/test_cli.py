@@ -261,6 +261,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", MISTAKES)
 def test_a_mistake_is_one_sentence_and_leaves_nothing(command, place, line):
     (place / "file").touch()

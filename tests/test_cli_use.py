@@ -75,6 +75,7 @@ def test_a_near_miss_says_the_right_command_in_one_line(command, line, place):
     assert (code, out) == (2, "") and MISSES[line] in err and err.count("\n") == 1 and not list(place.iterdir())
 
 
+@pytest.mark.slow
 def test_a_value_that_begins_with_a_minus_is_a_value(command, place):
     """Such as a folder; whoever types it can get it back."""
     assert command("train", "--data", "xor", "--model", "mlp:4", "--epochs", "1", "--seeds", "0", "--out", "-x")[0] == 0
@@ -82,12 +83,14 @@ def test_a_value_that_begins_with_a_minus_is_a_value(command, place):
     assert command("train", "--resume", "-x", "--lr", "1")[2].startswith("nobackprop: --lr cannot be given")
 
 
+@pytest.mark.slow
 def test_a_file_whose_name_has_a_comma_is_one_data_set(command, place):
     (place / "a.csv,b.csv").write_text("x,y\n" + "1,a\n2,b\n" * 20)
     (place / "a.csv").touch()
     assert command("bench", "--data", "./a.csv,b.csv", "--model", "mlp:2", "--steps", "1", "--batch-size", "2")[0] == 0
 
 
+@pytest.mark.slow
 def test_compare_without_rules_says_how_to_choose(command):
     how = ["--data", "xor", "--model", "mlp:4", "--epochs", "1", "--seeds", "0", "--batch-size", "2000"]
     code, _, err = command("compare", *how)
@@ -100,6 +103,7 @@ def test_compare_without_rules_says_how_to_choose(command):
 # ---------------------------------------------------------------- data of one's own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last, words", [("0.5", "1 number"), ("a", "2 classes")])
 def test_bench_memory_and_models_take_a_file(command, place, last, words):
     (place / "mine.csv").write_text("u,v,y\n" + f"1,2,{last}\n3,4,{'b' if last == 'a' else 0.25}\n" * 20)
@@ -179,6 +183,7 @@ def test_numbers_of_equations_and_options_of_rules_are_completed():
     assert rules("bp,asap:k") == ["bp,asap:k="] and rules("asap:k=4:m") == ["asap:k=4:match="]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv, said", [
     ("equations LAS 99", "unknown equation of LAS '99' (known:"),
     ("equations LAS (99)", "unknown equation of LAS '99' (known"),

@@ -109,6 +109,7 @@ def test_a_class_of_one_has_a_centre_and_no_pair():
     assert (found.inter, found.intra) == (10.0, 2.0)
 
 
+@pytest.mark.slow
 def test_an_embedding_has_two_coordinates_and_is_the_same_every_time():
     h = np.random.default_rng(0).standard_normal((40, 6))
     a, b = embed(h), embed(h)

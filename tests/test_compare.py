@@ -122,6 +122,7 @@ def test_what_cannot_be_is_told_before_anything_is_read(wrong, sentence):
         resolve(**({"data": "digits"} | wrong))
 
 
+@pytest.mark.slow
 def test_a_config_from_before_a_setting_still_runs(done):
     """It then has the setting's default."""
     config = {key: value for key, value in done["config"].items() if key not in ("loss", "augment", "dtype")}

@@ -147,6 +147,7 @@ def keys(form: Any, at: str = "") -> set[str]:
     return set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", BASES, ids=[*(file.stem for file in STORED), *EXHIBITS])
 def test_all_that_a_figure_or_a_table_reads_is_checked(base):
     read: set[str] = set()
@@ -163,6 +164,7 @@ def test_all_that_a_figure_or_a_table_reads_is_checked(base):
     assert read <= known, read - known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key, value", [("lr", -1), ("rules", -1), ("seeds", "x"), ("epochs", None), ("threads", [])])
 def test_what_nobody_reads_may_be_anything(path, key, value):
     """Settings of another version among them: files of it stay readable."""

@@ -105,6 +105,7 @@ def test_idx_cut_short_anywhere_or_too_long_is_one_sentence(tmp_path, name):
     assert str(path) in sentence(read_idx, path)
 
 
+@pytest.mark.slow
 def test_gzip_with_a_changed_byte_is_told_or_harmless(tmp_path):
     path, array = tmp_path / "a.gz", np.arange(60, dtype=np.uint8).reshape(3, 20)
     write_idx(path, array)
@@ -1049,6 +1050,7 @@ def test_a_named_folder_is_never_passed_over(nowhere, tmp_path, monkeypatch):
         assert str(folder) in said and str(folder / "MNIST/raw") in said and module.FILES[3] in said
 
 
+@pytest.mark.slow
 def test_contents_are_checked_against_each_other(nowhere, tmp_path):
     images, labels, test_images, test_labels = forged()
     cases = [
@@ -1338,6 +1340,7 @@ def test_mnist_itself(real):
     assert not {row.tobytes() for row in data.x_train} & {row.tobytes() for row in data.x_validation}
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_mnist_is_not_fashion(real):
     found = complete("mnist", real)

@@ -72,6 +72,7 @@ def through_w(found, kinds):
     return pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_the_arrows_agree_with_the_row_of_the_locality_table(name):
     found, hidden = read_back(picture(name)), row_of(name).hidden
@@ -121,6 +122,7 @@ def test_what_is_known_of_some_rules():
     assert of["softhebb"] == set()
 
 
+@pytest.mark.slow
 def test_options_and_rules_of_ones_own_are_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(OWN)

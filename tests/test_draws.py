@@ -78,6 +78,7 @@ def test_every_pass_of_a_step_has_the_same_silent_units(name):
     assert not seen[0] & seen[1]
 
 
+@pytest.mark.slow
 def test_the_rules_that_run_a_block_twice_do_so_here():
     twice = set()
     for name in TAKES:

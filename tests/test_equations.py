@@ -310,6 +310,7 @@ def test_adaptive_feedback_has_no_tag_of_a_property_that_it_does_not_compute(pla
 
 # What is shown
 
+@pytest.mark.slow
 def test_one_equation_in_full():
     text = show("las", "24")
     assert text == show("LAS", "(24)") == show(None, "24")
@@ -318,6 +319,7 @@ def test_one_equation_in_full():
     assert f"{place.path}:{place.line} {place.name}\n      {place.source}" in text
 
 
+@pytest.mark.slow
 def test_a_wrong_printed_form_stands_next_to_the_corrected_one():
     text = show("LAS", "21")
     assert "printed   Delta B_{i+1} = -eta" in text and "computed  Delta B_{i+1} = +eta" in text
@@ -326,12 +328,14 @@ def test_a_wrong_printed_form_stands_next_to_the_corrected_one():
     assert "printed wrongly: Delta B_{i+1} = -eta" in show("LAS")
 
 
+@pytest.mark.slow
 def test_an_equation_out_of_scope_is_shown_as_such(monkeypatch):
     monkeypatch.setattr(pages, "PAPERS", (paper(later="not yet"),))
     assert "not in scope: not yet" in show("LAS") and "Not in scope: not yet" in show("LAS", "24")
     assert "*Not in scope: not yet" in markdown()
 
 
+@pytest.mark.slow
 def test_a_list_has_every_equation_once():
     def heads(text: str) -> list[str]:
         return [line.split()[0] for line in text.splitlines() if line.startswith("(")]
@@ -376,6 +380,7 @@ def test_a_test_is_linked_once_however_many_of_its_lines_carry_the_tag():
     assert section.count("test_a.py") == 1 and "#L5)" in section
 
 
+@pytest.mark.slow
 def test_the_module_writes_the_page_whole_or_not_at_all(tmp_path, capsys):
     main([str(tmp_path / "equations.md")])
     assert (tmp_path / "equations.md").read_text(encoding="utf-8") == markdown()

@@ -301,6 +301,7 @@ def test_what_is_cut_short_or_damaged_is_told():
         io.BufferedReader(files.Inflated(io.BytesIO(packed[:-1] + b"x"), len(packed))).read()
 
 
+@pytest.mark.slow
 def test_a_bomb_is_unpacked_as_far_as_it_is_read():
     packed = zlib.compress(bytes(2**26))
     with memory_below(2**20):
@@ -326,6 +327,7 @@ def zipped(packing=zipfile.ZIP_STORED, **members):
 LIST = npy("()", '{"list": [true]}'.encode("utf-32-le"), "<U16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content, words", [
     (zipped(outline=LIST, **{"0": npy("(10,)", bytes(80))}), None),
     (zipped(zipfile.ZIP_DEFLATED, outline=LIST, **{"0": npy("(10,)", bytes(80))}), "packed arrays"),

@@ -86,6 +86,7 @@ def test_activations_that_cannot_be(spec, activation, sentence):
 
 # Image models
 
+@pytest.mark.slow
 @EVERY
 def test_each_folds_into_its_components(name):
     net = models.build(name, CIFAR, 10, PAIR)

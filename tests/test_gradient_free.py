@@ -88,6 +88,7 @@ def test_every_draw_is_new_and_made_of_signs(seed):
     assert not np.array_equal(free.flat(drawn[0]), free.flat(drawn[1]))
 
 
+@pytest.mark.slow
 def test_the_signs_are_independent_and_fair():
     """E[delta delta^T] = I: over the entries of a row, rows, arrays, and from one step to the next.
 
@@ -166,6 +167,7 @@ def small(seed: int = 0) -> Case:
     return Case(BP(), seed, sizes=(3,), inputs=2, classes=2, samples=12)
 
 
+@pytest.mark.slow
 def test_cobyla_learns_from_losses_alone():
     case = small()
     before = case.net.value(network.predict(case.net, case.params, case.x), case.y)
@@ -195,6 +197,7 @@ def test_cobyla_tries_every_parameter_once_before_it_moves(monkeypatch):
         assert np.linalg.matrix_rank(rows[1:k + 1] - rows[0]) == k
 
 
+@pytest.mark.slow
 def test_cobyla_ends_at_its_target():
     case = small()
     full = free.cobyla(case.net, case.params, case.x, case.y, evaluations=100)
@@ -301,6 +304,7 @@ def records():
     return free.compare(widths=(3,), seeds=(0,), passes=60, target=0.5)
 
 
+@pytest.mark.slow
 def test_the_comparison_has_a_row_for_every_method(records):
     assert [record["method"] for record in records] == ["bp", "spsa", "cobyla"]
     assert {record["parameters"] for record in records} == {31}
@@ -351,6 +355,7 @@ def test_the_figure_is_drawn(records, tmp_path):
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_the_command(records, tmp_path, monkeypatch, capsys):
     def compare(note):
         note("| row |")

@@ -120,6 +120,7 @@ def test_cifar_is_read_channel_by_channel_row_by_row(tmp_path, monkeypatch, smal
     assert same(load(name).x_train, data.x_train)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CIFAR)
 def test_cifar_trains_on_all_of_its_other_files_with_their_labels(tmp_path, small, monkeypatch, name):
     *train, _ = forge_cifar(tmp_path, name)
@@ -307,6 +308,7 @@ def test_grey_images_have_three_equal_channels(tmp_path):
     assert image.shape == (64, 64, 3) and np.ptp(image, axis=-1).max() == 0 and np.ptp(image) > 50
 
 
+@pytest.mark.slow
 def test_tiny_imagenet_wrong_files_are_one_sentence(tmp_path):
     folder = forge_tiny(tmp_path)
     wnids, annotations = folder / "wnids.txt", folder / "val" / "val_annotations.txt"
@@ -457,6 +459,7 @@ def test_download_fills_the_cache_once(nowhere, published, name):
         {ARCHIVES[name], (CIFAR | {"tiny-imagenet": "tiny-imagenet-200"})[name]})
 
 
+@pytest.mark.slow
 def test_both_sizes_of_tiny_imagenet_share_one_download(nowhere, published):
     load("tiny-imagenet", download=True)
     assert load("tiny-imagenet-32").shape == (32, 32, 3) and len(published[1]) == 1
@@ -468,6 +471,7 @@ def test_what_is_unpacked_is_not_unpacked_again(nowhere, published, monkeypatch)
     load("cifar-10", download=True)
 
 
+@pytest.mark.slow
 def test_files_missing_in_the_cache_come_from_its_archive(nowhere, published):
     data = load("cifar-10", download=True)
     path = nowhere / "cifar-10" / "cifar-10-batches-bin" / "data_batch_3.bin"
@@ -494,6 +498,7 @@ def test_an_archive_of_other_files_is_one_sentence(nowhere, published, tmp_path,
     assert "does not have all files of cifar-10: expected data_batch_1.bin" in sentence(load, "cifar-10", download=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cifar-10", "tiny-imagenet"])
 def test_a_full_disc_while_unpacking_is_one_sentence_and_leaves_no_half_folder(nowhere, published, monkeypatch, name):
     def full(*args, **kwargs):

@@ -28,6 +28,7 @@ class Doubled(Dense):
         return 2 * out, cache
 
 
+@pytest.mark.slow
 def test_importing_the_library_imports_neither():
     code = ("import sys, nobackprop, nobackprop.cli, nobackprop.interop.torch, nobackprop.interop.onnx; "
             "print(sorted({'torch', 'onnx', 'onnxruntime'} & sys.modules.keys()))")

@@ -60,6 +60,7 @@ def holds(folder, net, shape, x, params=None, slack=SLACK) -> None:
         assert_close(found, expected, of=of, slack=slack, message=layout)
 
 
+@pytest.mark.slow
 @given(shaped_networks(), st.integers(0, 2**32 - 1), st.integers(1, 5))
 def test_the_outputs_are_equal(tmp_path_factory, drawn, seed, size):
     net, shape = drawn
@@ -118,6 +119,7 @@ def digits():
     return nb.fit(net, "las", data, nb.Settings(epochs=1)), load_digits().data.reshape(-1, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_a_trained_network_takes_raw_samples_in_any_number(digits, tmp_path):
     run, raw = digits
     model = run.predictor()

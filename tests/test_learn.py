@@ -34,6 +34,7 @@ def build(data, sizes="8,8"):
     return models.build(f"mlp:{sizes}", data.shape, data.classes, "tanh")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", rules.RULES)
 def test_the_same_seed_gives_the_same_bits(small, name):
     runs = [learn.fit(build(small), rules.get(name), small, learn.Settings(epochs=2), seed=3) for _ in range(2)]
@@ -551,6 +552,7 @@ def test_an_array_put_in_the_place_of_another_is_noticed(small):
         run.epoch()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda run: pickle.loads(pickle.dumps(run))])
 @pytest.mark.parametrize("name", rules.RULES)
 def test_a_copy_goes_on_as_the_run_would_have_and_moves_nothing_of_it(pictures, name, again):

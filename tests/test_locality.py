@@ -60,6 +60,7 @@ def test_the_page_is_not_stale(page):
         "docs/locality.md is stale: run `make locality`"
 
 
+@pytest.mark.slow
 def test_every_rule_has_its_row_on_the_page_and_in_the_terminal(table, page, shown):
     page, shown = page.splitlines(), shown.splitlines()
     assert list(table) == list(RULES)
@@ -103,6 +104,7 @@ def test_the_module_says_what_is_wrong(argv, sentence, tmp_path, monkeypatch):
         __main__.main(argv)
 
 
+@pytest.mark.slow
 def test_the_page_says_when_blocks_could_learn(page):
     early, together, down, feedback, none = (line for line in page.splitlines()[-5:])
     assert "`drtp`" in early and "`las`" not in early and "`dfa`" not in early
@@ -424,6 +426,7 @@ class Restless(WeightMirror):
         return super().align(net, params, B, tape, y, self.draws)
 
 
+@pytest.mark.slow
 def test_align_draws_the_same_noise_in_both_runs():
     """Otherwise the rules that draw would seem to read everything."""
     assert not locality.locality(WeightMirror()).feedback.target

@@ -137,6 +137,7 @@ def test_interrupted_again_and_again(command, monkeypatch, whole):
     assert (code, lives) == (0, 6) and without_seconds(stored()) == whole
 
 
+@pytest.mark.slow
 def test_an_epoch_that_was_measured_in_part_is_not_recorded(monkeypatch):
     data, config = load("xor"), resolve("xor", ["bp"], overrides={"epochs": 3})
     calls = []
@@ -231,6 +232,7 @@ def test_names_of_checkpoints_are_short_and_differ():
     assert all(re.fullmatch(r"[A-Za-z0-9_.=-]{5,120}", name) and not name.startswith("/") for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order, expected", [
     ("seeds", [("bp", 5), ("las", 5), ("bp", 1), ("las", 1)]),
     ("rules", [("bp", 5), ("bp", 1), ("las", 5), ("las", 1)])])
@@ -250,6 +252,7 @@ def test_without_a_folder_nothing_is_written(place):
     assert everything(place.parent) == ["here", "temporary"]
 
 
+@pytest.mark.slow
 def test_a_diverged_run_keeps_what_came_before(monkeypatch):
     epoch = Run.epoch
 
@@ -320,6 +323,7 @@ def test_what_cannot_go_on_is_one_sentence(command, finished, change, sentence):
     assert Path("o/results.json").read_bytes() == before and everything(Path("o")) == ["figure.png", "results.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argv, sentence", [
     *((["compare", "--resume", name], f"cannot go on in {name}: expected a folder with a results.json of nobackprop ")
       for name in ("nowhere", "empty", "file")),
@@ -417,6 +421,7 @@ def test_a_disk_that_fills_up_at_any_write_costs_nothing(command, monkeypatch, p
         assert results.read("o/results.json", begun=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("last", [0, 1, 5, 14])
 def test_if_nothing_can_be_written_anywhere_the_table_is_still_shown(command, monkeypatch, place, last):
     Disk(monkeypatch, last, everywhere=True)

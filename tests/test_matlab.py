@@ -94,6 +94,7 @@ def test_nothing_but_numbers_is_entered(path):
     assert matlab.arrays(path)["X"].dtype is None  # else its imaginary part would be lost
 
 
+@pytest.mark.slow
 def test_a_cell_of_cells_20000_deep_is_passed_by(path):
     """SciPy's reader recurses into it until the process crashes."""
     depth, number = 20_000, matrix(b"", 9, (1, 1), part(2, b"\7"))
@@ -108,6 +109,7 @@ def test_a_cell_of_cells_20000_deep_is_passed_by(path):
         assert found[""].dtype is None and found["y"].read().tolist() == [[5]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_any_changed_byte_is_told_or_harmless(path, wrapped):
     savemat(path, {"y": np.arange(3, dtype=np.uint8), "X": np.arange(40, dtype=np.uint8).reshape(2, 5, 4)},

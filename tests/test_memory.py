@@ -186,6 +186,7 @@ def test_mistakes_are_said(call, sentence):
         call()
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     typed = ["memory", "--model", "conv-small", "--data", "digits", "--batch-size", "2", "--k", "3"]
     assert cli.main([*typed, "--figure", str(tmp_path / "figure.png")]) == 0

@@ -108,6 +108,7 @@ BY_HAND: dict[str, tuple[int, int]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [10, 100])
 @EVERY
 def test_parameters_are_as_many_as_counted_by_hand(name, classes):
@@ -469,6 +470,7 @@ def test_the_loss_goes_into_the_network():
 # ---------------------------------------------------------------- they learn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["bp", "dfa", "las"])
 @EVERY
 def test_every_weight_moves_in_a_step_and_stays_finite(name, rule):

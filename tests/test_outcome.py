@@ -43,6 +43,7 @@ def quietly(*args, **kwargs) -> Outcome:
 # ---------------------------------------------------------------- settings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["digits", "xor"])
 def test_a_run_without_settings_has_those_of_the_command_line(data):
     config, loaded = resolve(data, list(RULES)), nb.data.load(data)
@@ -101,6 +102,7 @@ def test_it_measures_what_the_command_writes(tmp_path, capsys):
         found.plot(tmp_path / "figure.doc")
 
 
+@pytest.mark.slow
 def test_data_and_a_network_of_your_own_are_compared(tmp_path):
     net = sequential([Dense(6), Activation("tanh"), Dense(3)], "squared")
     found = quietly(own(), ["bp", "dfa"], [0], net=net, epochs=1, out=str(tmp_path / "out"))
@@ -120,6 +122,7 @@ def test_a_rule_that_no_text_gives_is_called_by_its_class(monkeypatch):
     assert [run["rule"] for run in runs] == ["Mine", "dfa", "asap:k=7"] and runs[0]["history"] == runs[1]["history"]
 
 
+@pytest.mark.slow
 def test_its_rows_are_flat():
     found = quietly("xor", ["bp", "dfa"], [0, 1], **SMALL)
     rows = found.rows()

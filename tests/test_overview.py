@@ -69,6 +69,7 @@ def test_a_cell_has_the_kernels_of_its_name(monkeypatch):
         overview.in_process(first)
 
 
+@pytest.mark.slow
 def test_ratios_are_of_the_same_turn(monkeypatch):
     """By hand: the steps take 2, 6, 4 and 1, 2, 4 seconds, so the ratios are 2, 3 and 1."""
     spent = np.array([[2.0, 6.0, 4.0], [1.0, 2.0, 4.0]])

@@ -418,6 +418,7 @@ def test_a_model_is_a_function_or_a_file(place, capsys):
     assert "Flatten, Dense 6, relu" in told(capsys, "models", "--show", "./nets.py:tiny")
 
 
+@pytest.mark.slow
 def test_an_activation_is_not_asked_of_a_model_that_takes_none(place, capsys):
     (place / "nets.py").write_text(NETS)
     net = nb.models.build("./nets.py:tiny", (8, 8, 1), 10, "tanh")

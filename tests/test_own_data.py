@@ -201,6 +201,7 @@ def test_binary_cross_entropy_takes_targets_from_0_to_1():
 # ---------------------------------------------------------------- from end to end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("y", [Y, Y[:, 0]], ids=["two numbers", "one number"])
 def test_a_regression_is_learnt_and_predicts_in_the_users_units(tmp_path, y):
     data = made(y)
@@ -592,6 +593,7 @@ def test_a_guess_that_may_be_wrong_is_said():
     assert made(YES * 1.0).task == "labels" and made(Y[:, 0]).task == "numbers" and made(Y[:, :1]).task == "numbers"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target, task, words", [
     ((KIND > 0) * 1.0, "numbers", "(all are whole numbers from 0 to 1, as if they stood for classes)"),
     (KIND, "classes", "classes, which is a guess: --task says otherwise"), (Y[:, 0], "numbers", "which is a guess:")],

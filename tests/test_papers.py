@@ -81,6 +81,7 @@ def test_some_arms_only(few):
         EXHIBITS["asap:table-5.2"].check(only=["faa"])
 
 
+@pytest.mark.slow
 def test_smoke_touches_few_test_images_and_small_all(few):
     smoke, small = (EXHIBITS["asap:table-5.2"].check(scale) for scale in ("smoke", "small"))
     assert len(smoke.data.y_test) <= 200 and len(small.data.y_test) == 100
@@ -388,6 +389,7 @@ def watched(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 def test_every_number_of_a_run_is_that_of_its_seed_and_its_part(marked, watched):
     found = EXHIBITS["asap:table-3.1"].check(seeds=[3, 1])
     done, data = found.run(), found.data
@@ -467,6 +469,7 @@ def test_angles_of_runs_of_unequal_length_are_drawn_as_far_as_they_go():
         assert_close(np.array(lines[layer].get_ydata()), np.array(expected))
 
 
+@pytest.mark.slow
 def test_losses_are_drawn_next_to_what_is_printed():
     figure, arms = drawn("al:table-5", seeds=(0, 1, 2))
     for (label, histories), axes in zip(arms.items(), figure.axes, strict=True):
@@ -497,6 +500,7 @@ def test_distances_and_their_ratio_are_drawn():
         assert [label.get_text() for label in axes.get_xticklabels()] == list(arms)
 
 
+@pytest.mark.slow
 def test_a_network_that_broke_down_is_drawn_without_its_ratio():
     found = exhibit_results("al:table-7", seeds=(0, 1))
     for run in found["runs"][:2]:

@@ -64,6 +64,7 @@ def test_the_pipeline_is_the_sequential_run_bit_for_bit(rule, optimizer):
         assert same_bits(training.learnt(), expected), many
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, shape", [
     ("mlp:4,4", (5,)), ("mlp:4,6,4", (3, 3, 2)), ("folded-cnn:0.05", (8, 8, 1)), ("folded-resnet20:0.25", (8, 8, 1))])
 def test_running_statistics_and_images_come_out_alike_too(model, shape):
@@ -77,6 +78,7 @@ SEQUENTIAL = {rule: Training(rule).by_steps() for rule in ("al", "drtp")}
 LOSSES = one_by_one(Training().line(), Training().batches)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", SEQUENTIAL)
 @given(data=st.data())
 def test_every_schedule_leaves_the_same_bits(rule, data):
@@ -107,6 +109,7 @@ def test_mini_batches_in_another_order_would_leave_other_bits():
     assert not same_bits(training.learnt(), SEQUENTIAL["al"])
 
 
+@pytest.mark.slow
 @given(workers=st.integers(1, 5), depth=st.integers(1, 3))
 def test_threads_leave_the_same_bits_and_the_same_losses(workers, depth):
     training = Training()
@@ -331,6 +334,7 @@ def breaking(station, at):
     return station
 
 
+@pytest.mark.slow
 @given(which=st.integers(0, 2), at=st.integers(0, 5), workers=st.integers(1, 3))
 def test_an_exception_stops_all_and_loses_nothing_but_the_current_step(which, at, workers):
     training = Training(batches=6)
@@ -403,6 +407,7 @@ def test_numbers_that_cannot_be(how, sentence):
 
 # Whom it serves
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule, reason", [
     ("bp", "hidden blocks read the output a_L, and so wait for the error"),
     ("las", "wait for the error"), ("ltas", "wait for the error"), ("dfa", "wait for the error"),

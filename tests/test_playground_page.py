@@ -32,6 +32,7 @@ def reproduced(text):
     return found["run"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [
     {"task": "spirals"}, {"task": "circles", "rule": "kp", "seed": 7}, {"task": "quadrants", "lr": 0.02, "rule": "ff"},
     {"task": "digits", "rule": "dfa", "activation": "sigmoid"}, {"task": "points", "points": POINTS, "rule": "bp"},
@@ -45,6 +46,7 @@ def test_the_copied_lines_reproduce_a_run_to_the_bit(page, changed):
     assert json.loads(page["finish"]("a")) == again.test_accuracy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", nb.rules.RULES)
 def test_every_rule_can_be_looked_at(page, rule):
     start = json.loads(page["start"]("a", json.dumps(USUAL | {"rule": rule, "model": "mlp:6,5,6"})))
@@ -60,6 +62,7 @@ def test_every_rule_can_be_looked_at(page, rule):
             assert max(map(abs, matrix["values"])) <= 100
 
 
+@pytest.mark.slow
 def test_the_map_shows_what_the_network_answers(page):
     start = json.loads(page["start"]("a", json.dumps(USUAL | {"rule": "bp", "task": "circles", "lr": 0.03})))
     for _ in range(12):

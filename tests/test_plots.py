@@ -241,6 +241,7 @@ def test_names_are_shown_as_they_stand(rules):
     assert not any(text.get_parse_math() for text in shown)
 
 
+@pytest.mark.slow
 def test_a_sign_that_the_font_lacks_is_shown_by_its_number():
     rules = ["\u65e5\u672c", "\u00e9\u03b4", "a\nb\0\ud800"]
     figure = draw(some_results(*(a_run(rule, 0, [0.1], [0.1]) for rule in rules)))
@@ -324,6 +325,7 @@ def test_other_endings_are_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_figure_reaches_to_the_end_of_its_longest_run():
     runs = a_run("las", 0, [0.2], [0]), a_run("las", 1, [0.4, 0.5, 0.6], [0, 0, 0]), a_run("bp", 0, [0.4, 0.5], [1, 1])
     assert [axes.get_xlim() for axes in draw(some_results(*runs)).axes] == [(1, 3)] * 2

@@ -79,6 +79,7 @@ def assert_alike(came, native, where):
                     assert x == y, f"{where}: {key} is {x}, natively {y}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hosted", [False, True])
 def test_the_site_has_all_that_the_page_loads(hosted, tmp_path, monkeypatch):
     build, site, folder = builder(), tmp_path / "site", tmp_path / "pyodide"

@@ -230,6 +230,7 @@ def test_there_are_options_of_every_kind():
     assert all(options(kind) for kind in (int, float, bool, str))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, option, value, scalar", [
     *((*row, scalar) for row in options(float) for scalar in (np.float64, np.longdouble, np.array)),
     *((*row, scalar) for row in options(int) for scalar in (np.int64, np.uint16, np.array)),

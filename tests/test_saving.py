@@ -140,6 +140,7 @@ def test_every_optimiser_and_schedule_goes_on(optimizer, schedule, tmp_path):
     check_goes_on(Run(DENSE, "las", VECTORS, settings, seed=5), tmp_path / "run.safetensors", VECTORS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("rule", ["bp", "las", "asap", "spsa"])
 def test_images_with_augmentation_go_on_on_any_number_of_threads(rule, threads, tmp_path):
@@ -433,6 +434,7 @@ def wine() -> tuple[Run, np.ndarray, np.ndarray]:
     return nb.fit(net, "las", data, nb.Settings(epochs=40, batch_size=16, lr=1e-2)), x[test], y[test]
 
 
+@pytest.mark.slow
 def test_a_model_takes_raw_samples(wine, tmp_path):
     run, x, y = wine
     run.save_model(tmp_path / "wine.safetensors")

@@ -188,6 +188,7 @@ def test_a_mask_keeps_a_bit_a_unit_and_gives_every_one_back(seed, shape):
 
 # ---------------------------------------------------------------- what an update reads
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("how", sharing.MATCHES)
 @pytest.mark.parametrize("the_plan", sharing.PLANS)

@@ -46,6 +46,7 @@ def prose_of(text):
 # ---------------------------------------------------------------- equations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paper, equation", EQUATIONS, ids=NAMED)
 def test_every_equation_has_a_page_with_its_forms_its_code_and_its_tests(paper, equation, pages):
     page = pages[address(paper, equation).replace(".html", ".md")]
@@ -126,6 +127,7 @@ def test_a_line_of_the_core_is_used_by_every_rule():
 # ---------------------------------------------------------------- rules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_has_a_page_with_its_picture_and_in_plain_words(name, pages):
     page = pages[f"rules/{name}.md"]
@@ -183,6 +185,7 @@ def test_every_statement_has_an_anchor_to_which_the_index_leads(pages):
         assert f'href="{one.page}.html#{name}"' in pages["docs/theory/README.md"]
 
 
+@pytest.mark.slow
 def test_links_lead_to_pages_lines_and_names(pages, used):
     names = {path: set().union(*sources.anchors((ROOT / path).read_text(encoding="utf-8")).values())
              for path in links.tracked()}

@@ -65,6 +65,7 @@ def test_scikit_learn_finds_nothing(estimator, check):
     np.random.set_state(before)  # some of the checks draw from the global generator
 
 
+@pytest.mark.slow
 def test_the_library_alone_does_not_import_the_estimators():
     code = "import sys, nobackprop; print('nobackprop.sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
@@ -148,6 +149,7 @@ def test_numbers_have_the_type_of_the_samples(kind):
     assert_close(model._run.outputs(X.astype("float32")), model._run.outputs(X), slack=2.0**40)
 
 
+@pytest.mark.slow
 def test_several_labels_and_several_numbers():
     x, y = make_multilabel_classification(60, 5, n_classes=3, random_state=0)
     model = BackpropFreeClassifier("las", (32,), max_iter=400, learning_rate_init=0.01, random_state=0).fit(x, y)
@@ -167,6 +169,7 @@ def test_names_of_classes_come_back():
 # ---------------------------------------------------------------- weights
 
 
+@pytest.mark.slow
 def test_which_rules_take_weights():
     assert {name for name, rule in RULES.items() if not weighs(rule)} == WITHOUT_WEIGHTS
 
@@ -247,6 +250,7 @@ def test_what_is_set_between_two_fits_is_used():
     assert numbers(model) != before and model._run.optimizers[0].weight_decay == 1 / 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOTH)
 def test_early_stopping_keeps_the_best_network(kind):
     y = target(kind)
@@ -284,6 +288,7 @@ def test_a_pickle_is_the_estimator_without_its_samples(kind, rule, tmp_path):
     assert numbers(again) == numbers(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOTH)
 def test_threads_of_blas_change_nothing(kind):
     """Products of this size are those of which OpenBLAS has other bits with two threads."""

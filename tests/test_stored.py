@@ -63,6 +63,7 @@ def test_points_are_where_their_class_is():
 # ---------------------------------------------------------------- stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits", "diabetes", "spirals"])
 def test_a_stored_data_set_is_the_same_and_is_found(name, tmp_path, monkeypatch):
     data, path = load(name), tmp_path / (name + stored.ENDING)
@@ -91,6 +92,7 @@ def test_the_digits_of_the_site_are_small(tmp_path):
     assert (tmp_path / "a.npz").stat().st_size < 80_000
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_one_sentence(tmp_path):
     path = tmp_path / "a.npz"
     stored.write(load("circles"), path)
@@ -143,6 +145,7 @@ print(found.table())
 """
 
 
+@pytest.mark.slow
 def test_training_and_comparing_need_numpy_alone():
     done = subprocess.run([sys.executable, "-c", PAGE], capture_output=True, text=True, timeout=300)
     assert not done.returncode, done.stderr

@@ -71,6 +71,7 @@ def test_the_best_settings_are_run_on_fresh_seeds(whole):
         ("bp", 7, best[0]), ("shallow", 7, best[1])]
 
 
+@pytest.mark.slow
 def test_a_run_of_a_sweep_is_the_run_that_compare_would_do(whole):
     from nobackprop.experiments.compare import Comparison, resolve
     config = resolve("xor", ["bp"], [7], dict(whole[1]["best"][0]["settings"]), threads=1)
@@ -263,6 +264,7 @@ def test_the_table_names_what_was_varied(whole):
     assert "bp       lr 0.0" in text and "batch size" not in text and "the best settings on fresh seeds" in text
 
 
+@pytest.mark.slow
 def test_the_figure_shows_a_curve_and_a_ring_for_each_rule(whole, tmp_path):
     figure = papers.draw(whole[1])
     axes, = figure.axes

@@ -19,6 +19,7 @@ def result():
     return throughput.measure(**SMALL)
 
 
+@pytest.mark.slow
 def test_the_report(result):
     assert {key: result[key] for key in SMALL} == SMALL and (result["rule"], result["workers"]) == ("al", 2)
     assert set(result["steps_per_second"]) == MODES and min(result["steps_per_second"].values()) > 0

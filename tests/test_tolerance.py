@@ -111,6 +111,7 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
                     if 0 < fixed.get(word, 0) < LEAST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(Path(__file__).parent.rglob("*.py")), ids=lambda path: path.stem)
 def test_no_test_asks_for_digits_that_another_processor_need_not_give(path):
     found = list(faults(path.read_text(encoding="utf-8")))

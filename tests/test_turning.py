@@ -36,6 +36,7 @@ def test_rules_have_the_pairs_that_their_papers_say(rule, blocks):
     assert [pair.block for pair in pairs(at.rule, at.params, at.state)] == blocks
 
 
+@pytest.mark.slow
 def test_signs_are_half_a_right_angle_away_and_weights_turn():
     at = run("usf")
     for pair in pairs(at.rule, at.params, at.state):  # the mean of this cosine for normal W is sqrt(2 / pi)
@@ -48,6 +49,7 @@ def test_signs_are_half_a_right_angle_away_and_weights_turn():
     assert all(a < b for a, b in zip(after, before, strict=True)) and min(after) < 80
 
 
+@pytest.mark.slow
 def test_kolen_pollack_brings_them_together():
     at = run("kp", epochs=30, optimizer="adamw", weight_decay=3.0, lr=0.01)
     assert max(angle(pair.W, pair.B) for pair in pairs(at.rule, at.params, at.state)) < 20

@@ -41,6 +41,7 @@ def fractions(data, side):
     return [data.draw(st.lists(rationals, min_size=side, max_size=side)) for _ in range(side)]
 
 
+@pytest.mark.slow
 @given(tile=st.integers(1, 4), kernel=st.integers(1, 5), data=st.data())
 def test_the_basis_is_exact_in_fractions_whatever_the_points(tile, kernel, data):
     n = tile + kernel - 1
@@ -99,6 +100,7 @@ def pairs(h, W, delta, kernel, pad):
             (winograd.outer, convolution.plain_outer, (delta, h), (kernel, pad), (kernel, 1, pad)))
 
 
+@pytest.mark.slow
 @given(case=cases())
 def test_the_kernels_are_the_plain_ones_within_the_stated_bound(xp, case):
     for fast, plain, arrays, how, plain_how in pairs(*case):
@@ -211,6 +213,7 @@ def test_a_run_convolves_as_its_settings_say(monkeypatch, convolution):
     assert winograd.suits(parts[0], 32, 3, 1)
 
 
+@pytest.mark.slow
 def test_the_command_line_has_the_switch(tmp_path):
     assert main(["train", "--data", "xor", "--epochs", "1", "--convolution", "patches", "--seeds", "0",
                  "--out", str(tmp_path / "run")]) == 0

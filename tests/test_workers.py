@@ -605,6 +605,7 @@ def after_three_steps(rule: str, threads: int, dtype: str, optimizer: str = "ada
     return [array for _, array in leaves([params, state])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["bp", "las"])
 def test_training_comes_out_the_same_every_time(shared, rule):
     first, again = (after_three_steps(rule, 3, "float32") for _ in range(2))

@@ -307,6 +307,7 @@ def residual_net(kind: str, activation: str, shortcut: bool, behind: bool = Fals
                     Sequential((layer(), act)), Sequential(tuple(out))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, shape", [("dense", (5,)), ("convolutional", (4, 4, 2))])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @given(seed=seeds)
@@ -446,6 +447,7 @@ def test_no_error_ascends_if_and_only_if_z_has_a_symmetric_part_that_is_not_nega
     assert_close(descents(shared)[-1], low, of=[size, 64])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n, N, least", [(4, 12, 480), (4, 4, 450), (8, 4, 480)])
 def test_nearly_every_batch_below_relu_has_an_error_that_ascends(n, N, least):
     """Measured, of 500 batches with two layers of relu between what is shared and the layer: 497, 478, 497."""
@@ -998,6 +1000,7 @@ def test_the_step_size_by_hand_if_the_fixed_path_limits_it(layers, C, eta):
     assert_close(net.safe_rate()[0], eta)
 
 
+@pytest.mark.slow
 def test_at_many_starts_the_loss_rises_all_the_same():
     """Measured: at 65 of 200 starts with three random layers the loss rises at once, while H falls."""
     rises = sum(sum(descents(Linear("as", seed, 3, 2, 2).trial)) < 0 for seed in range(200))

@@ -467,6 +467,7 @@ def count(spec, shape=(784,), classes=10, sizes=metrics.size):
     return sizes(params), sizes(AL.init(Blank(np.random.PCG64(0)), net, params, shapes))
 
 
+@pytest.mark.slow
 def test_the_papers_network_has_these_effective_and_affiliated_parameters():
     effective, affiliated = count(PAPER)
     layers = [(784, 1024), (1024, 1024), (1024, 5120), (5120, 1024), (1024, 1024), (1024, 10)]

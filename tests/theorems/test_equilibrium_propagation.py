@@ -41,6 +41,7 @@ def test_every_sweep_brings_two_starts_together_by_the_norm_of_the_weights(seed,
         assert apart(one, other) <= norm * before * (1 + 1e-12)
 
 
+@pytest.mark.slow
 @given(seed=seeds)
 def test_settled_states_hear_what_is_below_and_above(seed):
     trial = case(seed)
@@ -88,6 +89,7 @@ def settled_loss(trial):
     return loss
 
 
+@pytest.mark.slow
 def test_the_error_of_the_centred_estimate_falls_as_the_square_of_the_nudge():
     trial = case(0, sweeps=200)
     direction = like(trial.params, np.random.default_rng(3))
@@ -98,6 +100,7 @@ def test_the_error_of_the_centred_estimate_falls_as_the_square_of_the_nudge():
     assert (abs(-np.diff(np.log2(off)) - 2) < 0.1).all() and off[-1] < 1e-2 * abs(exact), off
 
 
+@pytest.mark.slow
 def test_one_nudge_alone_is_off_by_the_order_of_beta():
     trial = case(0, sweeps=200)
     direction = like(trial.params[:2], np.random.default_rng(3))

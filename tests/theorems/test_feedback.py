@@ -72,6 +72,7 @@ def learnt(case: Case, rng: np.random.Generator):
     return credit.grads, align, credit.state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RULES if name not in BY_POSITION + BETWEEN_BLOCKS])
 @settings(max_examples=min(50, settings().max_examples))  # for each rule
 @given(seed=seeds, block=st.integers(0, 2))

@@ -188,6 +188,7 @@ def test_it_needs_no_white_inputs(seed):
     pytest.fail(f"|E| is still {np.linalg.norm(net.E)}")
 
 
+@pytest.mark.slow
 @given(seed=seeds, n_x=sizes, n_o=sizes, more=st.integers(0, 2), eps=st.floats(0.05, 0.3))
 def test_from_zero_the_forward_weights_align_with_the_feedback(seed, n_x, n_o, more, eps):
     """<W_2, B> >= 0 and W_2^T B is symmetric, at every step; the loss never rises."""

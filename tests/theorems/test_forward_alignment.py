@@ -128,6 +128,7 @@ def test_a_step_lowers_h_by_the_loss_up_to_its_square(seed, n_x, more, n_o, eta)
 
 # The theorem: E goes to 0 from all weights
 
+@pytest.mark.slow
 @given(seed=seeds, n_x=sizes, more=st.integers(0, 2), n_o=sizes, white=st.booleans(), start=st.floats(0.1, 3))
 @example(seed=0, n_x=1, more=0, n_o=1, white=False, start=2.0)  # one weight a layer: the bound is tight at u(0)
 def test_the_flow_is_bounded_and_the_loss_has_a_finite_integral(seed, n_x, more, n_o, white, start):
@@ -283,6 +284,7 @@ def test_at_time_zero_the_error_is_no_smaller_than_the_target():
     assert norm(error(task, path.W1[1], path.W2[1]) - task.T) < 1e-6
 
 
+@pytest.mark.slow
 def test_there_is_no_rate_for_all_starts():
     """With a large antisymmetric part in W_1 C^T the layers circle each other and learn slowly: K = 0 all the while."""
     left = {}
@@ -326,6 +328,7 @@ def test_no_bound_is_given_where_none_is_known():
 
 # The printed (3.19): true from zero weights on white inputs
 
+@pytest.mark.slow
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, t=st.floats(0.1, 20))
 def test_from_zero_the_closed_form_is_the_flow(seed, n_x, n_h, n_o, t):
     """(3.19) holds as printed, with symmetry, alignment of W_1 with C, and a loss and an M that fall, for any C."""
@@ -388,6 +391,7 @@ def test_a_second_moment_of_zero_moves_nothing_and_every_rate_is_safe(dtype):
     assert flow.largest(Task(task.T, task.C, Sigma)) == pytest.approx(50)
 
 
+@pytest.mark.slow
 @given(seed=seeds, n_x=sizes, n_h=sizes, n_o=sizes, eps=st.floats(0.05, 0.6))
 def test_in_steps_from_zero_the_modes_decouple(seed, n_x, n_h, n_o, eps):
     """p+ = p + eta (1 - mu p q), q+ = q + eta p (1 - mu p q): monotone up to eps = 0.3, convergent up to 0.6."""

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterable
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import Case
@@ -160,6 +161,7 @@ def test_orthogonal_directions_have_the_variance_n_over_k_minus_1_and_the_mean_s
 
 # Theorem G3: a finite c
 
+@pytest.mark.slow
 @given(seed=seeds, law=laws, c=lengths)
 def test_for_a_loss_of_degree_4_the_bias_is_c_squared_times_third_derivatives(seed, law, c):
     """bias_i = c^2 / 6 (3 sum_j f_ijj + (kurtosis - 3) f_iii), exactly: two linear layers and the squared loss.
@@ -240,6 +242,7 @@ def test_in_a_round_bowl_that_bound_is_the_exact_one(seed, factor):
     assert_zero(by_gradient, of=100 * f)                                           # the step 1 / beta of the gradient
 
 
+@pytest.mark.slow
 @given(seed=seeds, k=st.integers(1, 4), law=st.sampled_from(["orthogonal", "gaussian"]))
 def test_the_best_step_gains_k_over_2_beta_n_times_the_squared_gradient(seed, k, law):
     """On average, with k orthonormal directions and eta = k / (beta n); with one Gaussian direction n + 2 for n."""

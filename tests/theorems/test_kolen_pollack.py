@@ -272,6 +272,7 @@ def test_adam_with_coupled_decay_does_not_keep_it(seed):
     assert left[1e3] > 0.3 > 0.2 > left[1e-3] and left[1e3] > 40 * (1 - lr * lam)**steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer, g, low, high", [
     (Adam, 0.0, 0.0, 0.1), (Adam, 1.0, 0.93, 0.97), (Adam, 100.0, 0.99999, 1.0),
     (partial(Adam, decoupled=True), 0.0, 0.6065, 0.6066), (partial(Adam, decoupled=True), 1.0, 0.6065, 0.6066),

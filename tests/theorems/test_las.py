@@ -555,6 +555,7 @@ def forward_weights(case: Case) -> list[np.ndarray]:
 narrowing = st.lists(st.integers(1, 4), min_size=4, max_size=5).map(lambda n: tuple(sorted(n, reverse=True)))
 
 
+@pytest.mark.slow
 @given(seed=seeds, sizes=narrowing, misses=st.floats(0, 1), loss=st.floats(0.01, 1),
        more=st.floats(1, 100))
 def test_with_two_rates_the_loss_falls_and_the_modules_keep_up(seed, sizes, misses, loss, more):

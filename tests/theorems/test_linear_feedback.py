@@ -230,6 +230,7 @@ def test_three_and_four_layers_learn_from_these_starts(seed, name):
     assert norm(error(task, follow(task, W, 1e4)[-1])) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_loss_rises_and_h_only_falls():
     """One weight a layer, T = B = 1, from (.5, -1, 1): the loss climbs from 1.125 to 1.196 before it goes to 0."""
     task = dfa(one, [one, one])
@@ -356,6 +357,7 @@ def test_mini_batches_of_linear_targets_keep_every_promise(seed, name, depth):
         assert H <= before - eta / 2 * F + 1e-12 * scale(*w)
 
 
+@pytest.mark.slow
 @given(seed=seeds, name=names, depth=depths, start=st.floats(0, 1.5))
 def test_steps_with_biases_keep_every_promise(seed, name, depth, start):
     """As without; w_j^2 + 1 stands for w_j^2 in the rate, and (x, 1) for x."""
@@ -471,6 +473,7 @@ def orthogonal(seed: int, depth: int):
     return dfa(T, B), np.linalg.svd(T)[1]
 
 
+@pytest.mark.slow
 @given(seed=seeds, depth=st.integers(2, 5), t=st.floats(0.05, 5))
 def test_from_zero_the_closed_form_is_the_flow(seed, depth, t):
     task, s = orthogonal(seed, depth)
@@ -546,6 +549,7 @@ def cosines(task, W) -> list[float]:
     return found
 
 
+@pytest.mark.slow
 @given(seed=seeds, depth=depths)
 def test_the_last_hidden_layer_is_never_obtuse(seed, depth):
     """Any Sigma, from K_{L-1} = 0, if D_{L-1} D_{L-1}^T is a multiple of I; so with two layers the loss never rises."""
@@ -671,6 +675,7 @@ def test_off_the_path_the_slowest_rate_is_smaller_if_t_is_not_square():
     np.testing.assert_allclose(found, [0.5**(1 / 3), 3 * 0.5**(1 / 3)], rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, seed", [("fa", 0), ("fa", 4), ("dfa", 5), ("dfa", 9)])
 def test_the_error_dies_at_the_rate_of_the_slowest_eigenvalue(name, seed):
     """Measured between two late times, along a flow of three layers whose slowest eigenvalue is real."""
@@ -700,6 +705,7 @@ def test_a_small_error_dies_in_steps_up_to_this_rate(seed, share, dies):
     assert (norm(error(task, W)) < first) == dies
 
 
+@pytest.mark.slow
 def test_a_point_without_loss_may_be_unstable():
     """FA, one weight a layer, T = B = 1, at (-.5, -2): E grows at the rate 1.75, and the flow ends elsewhere."""
     W = [-one / 2, -2 * one]

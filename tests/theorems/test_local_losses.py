@@ -107,6 +107,7 @@ def test_inside_a_block_the_gradient_is_exact(name, which, seed):
         assert_close(inner(grads[i], v), found, of=terms(grads[i], v), slack=2.0**20, message=f"block {i}")
 
 
+@pytest.mark.slow
 @every_rule
 @pytest.mark.parametrize("which", ["conv-small", "resnet"])
 def test_every_block_of_a_convolutional_network_descends_its_loss(name, which):
@@ -156,6 +157,7 @@ def test_a_local_classifier_learns_as_a_module_of_ltas_does(seed):
         np.testing.assert_array_equal(u, v)
 
 
+@pytest.mark.slow
 @given(seed=seeds, shape=st.sampled_from(SHAPES), beta=st.just(0.0) | st.floats(1e-8, 1))
 def test_predsim_is_the_weighted_sum(seed, shape, beta):
     _, b, h, y, _ = drawn("predsim", shape, seed)

@@ -171,6 +171,7 @@ def test_one_step_of_the_mirror_has_the_mean_and_the_covariance_of_the_theorem(s
     assert_close(covariance, spread(W, eta**2 / N, LAWS[law][2]), of=(9 * norm(W) + norm(b))**2)
 
 
+@pytest.mark.slow
 @given(seed=seeds, law=laws, size=few, eta=steps_to_rest)
 def test_a_b_that_has_the_mean_and_the_covariance_of_the_theorem_keeps_both(seed, law, size, eta):
     """At rest: mean W, c = eta / ((2 - eta) N).  B before the step takes values that have just these moments."""
