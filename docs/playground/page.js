@@ -370,5 +370,5 @@ async function main() {
   await reset(Number(state.epochs));
 }
 
-window.playground = {ask: (...all) => python.ask(...all), sides: () => sides, running: () => running, epochs, classes: CLASSES};
+window.playground = {ask: (...all) => python.ask(...all), sides: () => sides, running: () => running, drawn: () => !pending, epochs, classes: CLASSES};
 main();
