@@ -28,7 +28,8 @@ def reached(page, fragment):
     wanted = dict(part.split("=") for part in fragment.split("&"))
     page.wait_for_function(
         """([rule, epochs]) => window.playground && !playground.running() && playground.drawn()
-           && playground.sides().length && playground.sides()[0].rule === rule && playground.sides()[0].info && playground.epochs() === epochs
+           && playground.sides().length && playground.sides()[0].rule === rule && playground.sides()[0].info
+           && playground.epochs() === epochs
            && !document.getElementById("run").disabled""",
         arg=[wanted.get("rule", "las"), int(wanted.get("epochs", 0))])
 
