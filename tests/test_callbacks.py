@@ -286,6 +286,7 @@ def test_what_is_no_number_to_draw_is_in_no_table(value):
 def test_a_name_that_means_something_to_matplotlib_is_drawn_as_it_is(tmp_path):
     found = quietly(tiny(), ["bp"], [0], epochs=1, model="mlp:4", callbacks=[lambda now: {"$\\frac{": 1.0, "_b": 2}])
     found.plot(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 # ---------------------------------------------------------------- stopping
