@@ -45,6 +45,7 @@ KERNELS: dict[str, dict[str, str]] = {
 }
 SECONDS = 30.0  # of turns in a cell: 28 cells in a quarter of an hour
 FEWEST, MOST = 5, 400
+TICKS = (0.25, 0.5, 1, 2, 4)
 LONG = 0.1  # seconds: a step that takes longer is not warmed up, as it fills the cache anyway
 BEGIN, END = "<!-- begin: written by make bench-all -->\n", "<!-- end -->"
 USAGE = "usage: python -m nobackprop.studies.speed.overview [--page]"
@@ -356,17 +357,20 @@ def draw(stored: dict[str, Any]) -> Figure:
     panels = figure.subplots(len(KERNELS), len(THREADS), sharex=True, sharey=True, squeeze=False)
     for (i, kernels), (j, threads) in ((a, b) for a in enumerate(KERNELS) for b in enumerate(THREADS)):
         axes = panels[i, j]
-        for rule, sign in zip(RULES, "os^Dv", strict=True):
+        for below, (rule, sign) in enumerate(zip(RULES, "os^Dv", strict=True), -(len(RULES) // 2)):
             rows = [(k, row) for k, (model, data, batch) in enumerate(NETWORKS) for row in stored["rows"]
                     if "median" in row and row["rule"] == rule and (
                         row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == (
                         model, data, batch, threads, kernels)]
-            places = [k for k, _ in rows]
+            places = [k + 0.14 * below for k, _ in rows]  # no point hides another one
             axes.errorbar([row["median"] for _, row in rows], places, fmt=sign, markersize=4, label=rule,
                           xerr=[[row["median"] - row["low"] for _, row in rows],
                                 [row["high"] - row["median"] for _, row in rows]])
         axes.axvline(1, color="black", linewidth=0.8)
         axes.set_title(f"{kernels}, {threads} thread{'s' * (threads > 1)}")
+        axes.set_xscale("log")  # half the time and twice the time lie equally far from 1
+        axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axes.minorticks_off()
         axes.set_ylim(len(NETWORKS) - 0.5, -0.5)
         figures.names(axes, [f"{model}, {batch}" for model, _, batch in NETWORKS])
         figures.open_frame(axes)
