@@ -15,6 +15,7 @@ import pytest
 HERE = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 LOOPBACK = "http://127.0.0.1"
+PATIENCE = 120_000  # milliseconds: a page is there in a few seconds, unless other work keeps the machine
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
              "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
@@ -92,6 +93,7 @@ def visit(browser, server):
     def open_page(address, width=1280, height=900, dark=False, wait="load"):
         context = browser.new_context(viewport={"width": width, "height": height},
                                       color_scheme="dark" if dark else "light")
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()
         noticed(page)

@@ -7,7 +7,6 @@ import pytest
 
 import nobackprop as nb
 
-PATIENCE = 120_000  # milliseconds: Python starts in a few seconds, unless other work keeps the machine
 TASKS = {"spirals": "model=mlp:8,8,8&epochs=2", "digits": "model=mlp:16,8,16&activation=tanh&epochs=1"}
 OWN_ACTIVATION = ("al",)  # networks that fold take two activations
 # of one magnitude and any sign: some units hear the sum of the error over all classes, which is 0 but for rounding, and
@@ -18,7 +17,6 @@ ROUNDED = {"usf": 10, "bdfa": 10}
 def open_at(visit, fragment, **how):
     """The playground at that state, when it has learnt the epochs that the state asks for."""
     page = visit(f"playground.html#{fragment}", **how)
-    page.set_default_timeout(PATIENCE)
     reached(page, fragment)
     return page
 
@@ -96,7 +94,6 @@ def test_two_rules_side_by_side_and_a_link_to_what_is_seen(visit):
 
 def test_own_points_come_from_the_mouse_and_from_the_keyboard(visit):
     page = visit("playground.html#rule=bp&task=points&model=mlp:6&seed=0")
-    page.set_default_timeout(PATIENCE)
     page.get_by_text("draw at least 4 points of each of two classes").wait_for()
     canvas = page.locator(".map canvas")
 

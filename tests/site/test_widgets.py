@@ -3,7 +3,6 @@ import pytest
 
 from nobackprop.studies import illustrations
 
-PATIENCE = 120_000
 WIDGETS = {"las-sign": ("module_sign", {"rate": 0.5}), "forward-alignment": ("conserved", {"eta": 10 ** -1.7}),
            "kolen-pollack": ("forgetting", {"a": 0.1}), "makespan": ("conveyor", {"batches": 6, "costs": [1] * 4})}
 FILL = """async names => {
@@ -26,7 +25,6 @@ def number(value):
 def widgets(visit):
     """A page with all widgets, before Python is asked for."""
     page = visit("playground.html#rule=bp&model=mlp:2")
-    page.set_default_timeout(PATIENCE)
     page.evaluate(FILL, list(WIDGETS))
     return page
 
