@@ -4,7 +4,6 @@ Images stay in memory as the library has them, (N, H, W, C): PyTorch sees them a
 """
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from ...layers import (
 from ...leaf_names import RUNNING
 from ...learn import Run
 from ...network import Network
+from ...outside import package
 from ...tree import Tree, leaves
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -62,11 +62,7 @@ def load() -> Any:
     >>> load().__name__  # doctest: +SKIP
     'torch'
     """
-    try:
-        return importlib.import_module("torch")
-    except ImportError:
-        raise InputError("a comparison with PyTorch needs it installed, and it is not: "
-                         "pip install 'nobackprop[torch]'") from None
+    return package("torch", "torch", "a comparison with PyTorch")
 
 
 @contextmanager
