@@ -414,7 +414,7 @@ CHECKS: dict[str, Check] = {
 # what a check finds says nothing if one of those that it needs has found something, or could not be made
 NEEDS: dict[Check, tuple[Check, ...]] = {
     shapes: (signals,), dtypes: (signals,), inputs: (signals,), memory: (signals,), moves: (shapes, inputs),
-    seeds: (shapes, inputs), output: (seeds,), units: (seeds,)}
+    seeds: (shapes, inputs), output: (seeds,), units: (memory, seeds)}
 
 
 def check(rule: Rule) -> dict[str, str]:

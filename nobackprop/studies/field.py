@@ -433,8 +433,8 @@ build on the patterns that are frequent.
 `nobackprop papers run field:mnist --scale small` trains all rules on one network, 784-128-128-10, with 20,000 images
 for 5 epochs and three seeds. The learning rate of each rule was
 [chosen on validation data](results.md#the-field-on-mnist). Accuracies are in per cent. The printed numbers are those of
-wider networks, all images and longer training, so that a gap says little: `nobackprop papers show field:mnist` names the
-sources.
+wider networks, all images and longer training, so that a gap says little: `nobackprop papers show field:mnist` names
+the sources.
 
 {beside_print}
 
