@@ -24,9 +24,9 @@ Printed are numbers of other networks and longer training:
   pepita: Dellaferrera and Kreiman 2022; one hidden layer of 1024.
 Those of pc, ff and pepita were not checked against the papers.  softhebb has 99.4 (Journe et al. 2023), but with
 convolutions and a classifier on top of them, so it is not printed here.
-"full" has the network and the length of Yang, Lee, Park 2024; the rates were not searched for that network.  "small" has
-an eighth of the widths and few epochs, because a step of pc, activity or ep takes ten or more times as long as one of
-backpropagation.  "smoke" has fewer images, too."""
+"full" has the network and the length of Yang, Lee, Park 2024; the rates were not searched for that network.  "small"
+has an eighth of the widths and few epochs, because a step of pc, activity or ep takes ten or more times as long as one
+of backpropagation.  "smoke" has fewer images, too."""
 
 ADAM = {"optimizer": "adam", "batch_size": 64, "schedule": "constant"}
 SCALES = {
