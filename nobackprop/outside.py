@@ -24,7 +24,7 @@ LARGEST = 2**22  # bytes of a file with code
 FORM = re.compile(r"(?P<where>.+?\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)(?P<rest>(?::.*)?)", re.DOTALL)
 
 
-def package(name: str, extra: str, what: str = "this") -> Any:
+def package(name: str, extra: str, what: str = "this") -> ModuleType:
     """Import a library that an extra of this one installs.
 
     Parameters
