@@ -290,6 +290,13 @@ def test_the_poison_of_presynaptic_activity(i, paths):
     assert spoilt(locality.poison_presynaptic(NET, GIVEN, i)) == paths
 
 
+@pytest.mark.parametrize("i", range(OUTPUT))
+def test_what_stands_on_the_tape_in_place_of_the_input_stays(i):
+    """As under activation sharing: an update that uses it does not read the input."""
+    shared = replace(GIVEN, tape=network.with_presynaptic(NET, GIVEN.tape, lambda index, h: h + 1))
+    assert spoilt(locality.poison_presynaptic(NET, shared, i), shared) == {H[i]}
+
+
 def test_what_is_no_array_of_floats_stays():
     net = mlp((2, 2, 1), 3, (4,), "tanh")
     assert isinstance(net[0], Sequential) and net[0].layers[:2] == (Flatten(), Dense(4, gain=1.0))
