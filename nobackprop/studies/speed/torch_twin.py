@@ -100,7 +100,11 @@ def twin(net: Network, params: Tree, shape: Shape) -> Any:
       (block_0_dense): Linear(in_features=3, out_features=2, bias=True)
     )
     """
-    return to_torch.module(net, params, shape).to(memory_format=load().channels_last)
+    made = to_torch.module(net, params, shape).to(memory_format=load().channels_last)
+    for part in made.modules():
+        if hasattr(part, to_torch.COUNTER):
+            setattr(part, to_torch.COUNTER, None)  # to count batches takes time, and only other batch-norms read it
+    return made
 
 
 def loss(torch: Any, name: str, a: Any, y: Any) -> Any:
