@@ -5,7 +5,6 @@ A kernel asks the arrays that it gets for their module, with `array_module`.  So
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
 import re
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InputError, brief
+from .outside import package
 from .tree import Tree, tree_map
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -191,11 +191,7 @@ def open_device(device: str = "cpu") -> ModuleType:
     if device == "cpu":
         return np
     number = int(found["number"] or 0)
-    try:
-        cupy = importlib.import_module("cupy")
-    except ImportError:
-        raise InputError(f"device '{device}' needs CuPy, which is not installed: "
-                         "pip install 'nobackprop[gpu]'") from None
+    cupy = package("cupy", "gpu", f"device '{device}'")
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:

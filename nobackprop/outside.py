@@ -1,4 +1,6 @@
-"""Code of the user's own, named by a text: FILE.py:NAME, or MODULE:NAME for what Python can import.
+"""Code from outside: that of the user, named by a text, and libraries that only a part of this one needs.
+
+The text is FILE.py:NAME, or MODULE:NAME for what Python can import.
 
 Such a text runs code.  So it may come from the user, and not from a file that somebody else may have written:
 `recall` takes only what this process has run already.
@@ -20,6 +22,42 @@ from .files import contents, named
 LARGEST = 2**22  # bytes of a file with code
 # the first ".py:" ends a file's name, so the colon of a drive (C:\sign.py) is a part of it
 FORM = re.compile(r"(?P<where>.+?\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)(?P<rest>(?::.*)?)", re.DOTALL)
+
+
+def package(name: str, extra: str, what: str = "this") -> ModuleType:
+    """Import a library that an extra of this one installs.
+
+    Parameters
+    ----------
+    name : str
+        The module.
+    extra : str
+        The extra.
+    what : str
+        What needs it, as the message begins.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+
+    Examples
+    --------
+    >>> package("math", "arithmetic").sqrt(4)
+    2.0
+    >>> package("nosuchpackage", "sums")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: this needs nosuchpackage, which is not installed: pip install 'nobackprop[sums]'
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InputError(f"{what} needs {name.partition('.')[0]}, which is not installed: "
+                         f"pip install 'nobackprop[{extra}]'") from None
 
 
 def split(text: str) -> tuple[str, str, str] | None:

@@ -16,6 +16,7 @@ from typing import Any
 from .callbacks import Moment
 from .errors import InputError
 from .files import named, writing
+from .outside import package
 
 FIRST = ("run", "rule", "seed", "epoch")  # the columns by which a row is found
 
@@ -231,12 +232,7 @@ class TensorBoard:
         self.writer: Any = None
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file, expected a folder for the event files")
-        try:
-            import tensorboardX
-        except ImportError:
-            raise InputError("the writer for TensorBoard needs tensorboardX, which is not installed: pip install "
-                             "'nobackprop[tensorboard]'") from None
-        self.open: Any = tensorboardX.SummaryWriter
+        self.open: Any = package("tensorboardX", "tensorboard", "the writer for TensorBoard").SummaryWriter
 
     def on_epoch(self, now: Moment) -> None:
         """Write the numbers of an epoch."""

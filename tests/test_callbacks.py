@@ -662,7 +662,8 @@ def test_tensorboard_gets_every_number(tmp_path):
 
 def test_without_tensorboardx_the_writer_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
-    with pytest.raises(InputError, match=r"pip install 'nobackprop\[tensorboard\]'"):
+    with pytest.raises(InputError, match=r"^the writer for TensorBoard needs tensorboardX, which is not "
+                                         r"installed: pip install 'nobackprop\[tensorboard\]'$"):
         nb.writers.TensorBoard(tmp_path)
 
 

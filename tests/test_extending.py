@@ -71,7 +71,7 @@ def passed(out: str) -> int:
 
 @pytest.mark.parametrize("title, files", [
     ("An activation", ["nobackprop/kernels/activation.py", "tests/test_kernels.py"]),
-    ("A layer", ["nobackprop/layers.py", "nobackprop/studies/speed/torch_twin.py", "tests/test_layers.py"])])
+    ("A layer", ["nobackprop/layers.py", "tests/test_layers.py"])])
 def test_a_section_shows_all_files_that_it_touches(title, files):
     found = diffs(title)
     assert sorted({file for file, _ in found}) == files
@@ -81,7 +81,7 @@ def test_a_section_shows_all_files_that_it_touches(title, files):
 @pytest.mark.slow
 def test_the_librarys_own_tests_pass_with_the_activation(checkout):
     out = python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_kernels.py", "tests/test_layers.py",
-                 "tests/test_torch_twin.py", "nobackprop/kernels/activation.py",
+                 "tests/test_interop_torch.py", "nobackprop/kernels/activation.py",
                  "-k", "mish or activations_are_what or every_layer or doctest")
     assert passed(out) > 30
 

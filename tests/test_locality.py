@@ -261,6 +261,7 @@ def test_other_magnitudes_keep_signs_and_all_else():
     other = locality.rescale_weights(GIVEN, 2, np.random.default_rng(0))
     W, new = (given.params[2][0]["W"] for given in (GIVEN, other))
     assert (np.sign(W) == np.sign(new)).all() and (new != W).all()
+    assert np.ptp(new / W) > 0.1  # each has a factor of its own, so ratios of weights are other ones, too
     other.params[2][0]["W"] = W
     assert not spoilt(other)
 
@@ -289,6 +290,13 @@ def test_the_poison_of_presynaptic_activity(i, paths):
     assert spoilt(locality.poison_presynaptic(NET, GIVEN, i)) == paths
 
 
+@pytest.mark.parametrize("i", range(OUTPUT))
+def test_what_stands_on_the_tape_in_place_of_the_input_stays(i):
+    """As under activation sharing: an update that uses it does not read the input."""
+    shared = replace(GIVEN, tape=network.with_presynaptic(NET, GIVEN.tape, lambda index, h: h + 1))
+    assert spoilt(locality.poison_presynaptic(NET, shared, i), shared) == {H[i]}
+
+
 def test_what_is_no_array_of_floats_stays():
     net = mlp((2, 2, 1), 3, (4,), "tanh")
     assert isinstance(net[0], Sequential) and net[0].layers[:2] == (Flatten(), Dense(4, gain=1.0))
@@ -297,7 +305,14 @@ def test_what_is_no_array_of_floats_stays():
     given = Given(params, None, network.forward(net, params, x), np.eye(3)[:2])
     shape, below, _ = locality.poison_presynaptic(net, given, 0).tape.caches[0]
     assert shape == x.shape and np.isnan(below).all()
-    assert locality.nan((x.shape, np.arange(3)))[0] == x.shape
+    shape, order, names = locality.nan((x.shape, np.arange(3), np.array(["a"])))
+    assert shape == x.shape and order.tolist() == [0, 1, 2] and names.tolist() == ["a"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_float_becomes_nan(dtype):
+    ill = locality.nan(np.zeros((2, 3), dtype))
+    assert np.isnan(ill).all() and (ill.shape, ill.dtype) == ((2, 3), dtype)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -330,7 +345,8 @@ class Forged(Rule):
                 "record": lambda: tape.h[1].sum(), "cache": lambda: tape.caches[1][0].sum(),
                 "own output": lambda: tape.h[2].sum() + tape.caches[1][1].sum(),
                 "pass": lambda: net[2].forward(params[2], np.ones_like(tape.h[2]))[0].sum(),
-                "answer": lambda: net[4].forward(params[4], tape.h[4])[0].sum() * 0}[self.leak]()
+                "answer": lambda: net[4].forward(params[4], tape.h[4])[0].sum() * 0,
+                "another question": lambda: net[4].forward(params[4], tape.h[4] + 1)[0].sum() * 0}[self.leak]()
 
     def credit(self, net, params, state, tape, y, rng=None):
         grads = tree_map(np.ones_like, params)
@@ -351,6 +367,7 @@ CLEAN = Reads(learns=EVERY)
     ("sign", dict.fromkeys(("weights", "carried"), {(2, 5)})),
     ("pass", dict.fromkeys(("weights", "magnitudes"), {(2, 3)})),
     ("answer", {"output": {2}, "above": {2}, "weights": {(2, 5)}}),
+    ("another question", {"above": {2}, "weights": {(2, 5)}}),
     ("output", {"output": {2}}),
     ("target", {"target": {2}}),
     ("above", {"above": {2}}),
@@ -450,6 +467,7 @@ def test_bits_are_compared_and_not_numbers():
     assert locality.same_bits([nothing, None], [nothing.copy(), None])
     for other in (-zero, zero.astype("float32").repeat(2), nothing, np.zeros((2, 1)), None):
         assert not locality.same_bits([zero], [other])
+    assert not locality.same_bits({"W": zero}, {"b": zero}) and not locality.same_bits([zero, None], [None, zero])
 
 
 def test_two_measurements_add_up():

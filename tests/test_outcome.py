@@ -140,7 +140,8 @@ def test_a_frame_is_made_of_the_rows(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", pandas)
     assert found.to_pandas() == "a frame" and made == [found.rows()]
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(InputError, match="^to_pandas needs pandas, which is not installed: pip install pandas"):
+    with pytest.raises(InputError, match=r"^to_pandas needs pandas, which is not installed: "
+                                         r"pip install 'nobackprop\[pandas\]'$"):
         found.to_pandas()
 
 

@@ -17,7 +17,7 @@ from nobackprop.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatt
 from nobackprop.learn import CHECKPOINT, Run
 from nobackprop.network import backward, sequential
 from nobackprop.rules import BP, DFA, Credit, Rule
-from nobackprop.studies.check_rule import CHECKS, check
+from nobackprop.studies.check_rule import CHECKS, NEEDS, check, describe
 from nobackprop.tree import leaves
 
 SIGN = '''\
@@ -248,6 +248,11 @@ def test_check_rule_shows_a_sound_rule_and_its_row(place, capsys):
     assert max(map(len, out.splitlines())) <= 80
 
 
+SENT = {"one number a sample": lambda h: h[:, :1], "no axis of units": lambda h: h[:, 0],
+        "one sample": lambda h: h[:1], "a sample less": lambda h: h[1:], "a unit less": lambda h: h[:, 1:],
+        "turned": lambda h: h.T, "one number": lambda h: h[0, 0], "an axis more": lambda h: h[..., None]}
+
+
 @dataclass(frozen=True)
 class Forged(Rule):
     """Backpropagation with one fault, which one of the checks must find, and a state that goes with it."""
@@ -263,7 +268,9 @@ class Forged(Rule):
         return {0: "it was forged"} if self.fault == "reason" else {}
 
     def credit(self, net, params, state, tape, y, rng=None):
-        grads = backward(net, params, tape, {len(net) - 1: net.error(tape.output, y)})
+        e = net.error(tape.output, y)
+        sent = {1: SENT[self.fault](tape.h[2])} if self.fault in SENT else {}
+        grads = backward(net, params, tape, sent | {len(net) - 1: e})
         W = grads[1][0]["W"]
         match self.fault:
             case "shape":
@@ -281,7 +288,7 @@ class Forged(Rule):
             case "output":
                 grads[-1]["W"] = 2 * grads[-1]["W"]
             case "by place":
-                grads[1][0]["b"] = grads[1][0]["b"] * np.arange(len(W))
+                grads[1][0]["b"] = grads[1][0]["b"] * np.arange(len(W), dtype=W.dtype)
             case "drawn":
                 grads[1][0]["W"] = W * np.random.default_rng().uniform(0.5, 2)
             case "raises":
@@ -302,19 +309,66 @@ FAULTS = {
     "output": ("the output block", "the output block learns from another activity, and output_learns is 'from the err"),
     "by place": ("hidden units", "depends on the places of the hidden units, and `by_place` is False"),
     "drawn": ("the same seed", "two runs from the same seed differ: draw from `rng`, and keep no memory"),
-    "raises": ("gradients have", "it raises IndexError: the fault"),
+    "raises": ("signals have", "it raises IndexError: the fault"),
+    **{fault: ("signals have", f"the signal of block 1, counted from 0, has shape {sent(np.ones((64, 7))).shape}, "
+                               "expected (64, 7) as its output") for fault, sent in SENT.items()},
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_fault_is_found(fault):
+def test_every_fault_is_found_once(fault):
+    """By the one check that it belongs to: no other one names a consequence of it."""
     found, (which, sentence) = check(Forged(fault)), FAULTS[fault]
-    wrong = {what: text for what, text in found.items() if text}
-    assert [text for what, text in wrong.items() if what.startswith(which) and sentence in text], wrong
+    (what, text), = [(what, text) for what, text in found.items() if text]
+    assert what.startswith(which) and sentence in text
 
 
-def test_without_a_fault_none_is_found():
-    assert set(check(Forged()).values()) == {""}
+def test_without_a_fault_none_is_found_and_no_check_is_left_out():
+    assert check(Forged()) == dict.fromkeys(CHECKS, "")
+
+
+SIGNALS, GRADIENTS, PURE, SEED = (next(what for what in CHECKS if what.startswith(start)) for start in (
+    "signals", "gradients", "what it is given", "the same seed"))
+LAST = [what for what in CHECKS if what.startswith(("the output block", "hidden units"))]
+LEARNING = [what for what in CHECKS if what.startswith("every weight")] + [SEED, *LAST]
+
+
+@pytest.mark.parametrize("fault, cause, left", [
+    ("raises", SIGNALS, [what for what in CHECKS if what != SIGNALS]),
+    ("turned", SIGNALS, [what for what in CHECKS if what != SIGNALS]),
+    ("shape", GRADIENTS, LEARNING), ("writes", PURE, LEARNING), ("drawn", SEED, LAST),
+    ("memory", "no two arrays share memory", LAST[1:]),
+    ("dtype", "float32 stays float32, and float64 stays", []), ("by place", LAST[1], [])])
+def test_the_first_cause_names_what_could_not_be_checked_because_of_it(fault, cause, left):
+    found = check(Forged(fault))
+    assert [what for what in CHECKS if what not in found] == left
+    lines = describe("forged", Forged(fault), found).splitlines()
+    assert [line for line in lines if line.startswith("NO ")] == [f"NO    {cause}:"]
+    assert [line[8:] for line in lines if line.startswith("      - ")] == left
+    told = [line for line in lines if line == "      Because of this, the following could not be checked:"]
+    assert len(told) == (1 if left else 0) and max(map(len, lines[1:])) <= 80
+
+
+def test_of_two_causes_each_names_what_it_keeps_from_being_checked():
+    """A rule that writes into its samples, and whose gradient has another shape: the first one is named for both."""
+    @dataclass(frozen=True)
+    class Twice(Forged):
+        def credit(self, net, params, state, tape, y, rng=None):
+            grads = Forged("shape").credit(net, params, state, tape, y, rng).grads
+            tape.h[0][...] = 0
+            return Credit(grads)
+
+    found = check(Twice())
+    assert [what for what, text in found.items() if text] == [GRADIENTS, PURE]
+    lines = describe("twice", Twice(), found).splitlines()
+    assert [line[8:] for line in lines if line.startswith("      - ")] == LEARNING
+    assert lines.index(f"NO    {GRADIENTS}:") < lines.index(f"      - {LEARNING[0]}") < lines.index(f"NO    {PURE}:")
+
+
+def test_no_check_needs_a_later_one():
+    order = list(CHECKS.values())
+    assert all(order.index(earlier) < order.index(one) for one, needed in NEEDS.items() for earlier in needed)
+    assert set(order) - set(NEEDS) == {order[0]}
 
 
 def test_check_rule_says_what_is_wrong_and_exits_with_1(place, capsys):

@@ -173,7 +173,7 @@ def imported() -> dict[str, set[str]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [str(node.module)] if isinstance(node, ast.ImportFrom) and not node.level else []
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "package")):
                 # of a name that is not written here, a user has typed it
                 names += [str(arg.value) for arg in node.args[:1] if isinstance(arg, ast.Constant)]
             for name in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"nobackprop"}:
@@ -197,9 +197,23 @@ def test_what_the_package_imports_is_what_it_declares():
     names = {extra: {line.partition(">=")[0].partition("[")[0] for line in lines} for extra, lines in lists.items()}
     assert {"numpy", "requests", "pooch", "scikit-learn", "pillow"} <= set(found)
     missing = set(found) - names[""] - names["gpu"] - names["torch"] - names["dask"] - names["pandas"]
-    missing -= names["tensorboard"] | names["completion"]
+    missing -= names["tensorboard"] | names["completion"] | names["onnx"]
     assert not missing, {name: found[name] for name in missing}
     assert not names[""] - set(found), "setup.cfg declares what nothing imports"
+
+
+def test_who_needs_an_extra_names_the_one_that_installs_it():
+    """And the sentence for what is missing stands in one place."""
+    extras, told = declared(), set()
+    for path in (ROOT / "nobackprop").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        told |= {path.name} if "which is not installed: " in text.replace('"\n', "") and "raise" in text else set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "package":
+                name, extra = (arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant))
+                packages = [re.match(r"[a-z0-9-]+", line)[0] for line in extras[extra]]
+                assert DISTRIBUTIONS.get(name, name) in packages, path
+    assert told == {"outside.py"}
 
 
 def test_every_package_has_a_lower_bound():

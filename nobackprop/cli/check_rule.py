@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     dfa: Direct feedback alignment carries the error directly from the output to
     each hidden block (Nokland 2016).
     <BLANKLINE>
-    ok    gradients have the shapes of what they move
+    ok    signals have the shapes of the outputs that they are for
     ...
     0
     """

@@ -11,6 +11,7 @@ from ..callbacks import Callback
 from ..data import Dataset
 from ..errors import InputError, brief, carrying, unknown, yes_or_no
 from ..network import Network, a_network
+from ..outside import package
 from ..rules import RULES as KNOWN
 from ..rules import Rule, describe, recall
 from ..writers import flat
@@ -107,12 +108,8 @@ class Outcome:
         InputError
             If pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise InputError("to_pandas needs pandas, which is not installed: pip install pandas, or use rows()"
-                             ) from None
-        return pandas.DataFrame(self.rows())
+        frame: pandas.DataFrame = package("pandas", "pandas", "to_pandas").DataFrame(self.rows())
+        return frame
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the results to a file that `nobackprop plot` reads.

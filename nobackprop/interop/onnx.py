@@ -41,10 +41,11 @@ from ..layers import (
 )
 from ..learn import Run
 from ..network import Network
+from ..outside import package
 from ..predictor import Predictor
 from ..tree import Tree
 from ..version import __version__
-from .parts import blocks, named, no_form, own, package, trained
+from .parts import blocks, named, no_form, own, trained
 
 OPSET = 17
 FORMAT = 8  # the version of the file format that came with this set

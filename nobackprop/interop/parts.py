@@ -6,10 +6,8 @@ where the library has them.  So all weights keep their order, whatever stands be
 """
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -22,40 +20,6 @@ from ..network import Network, a_shape
 from ..predictor import Predictor
 from ..rules import Rule, describe
 from ..tree import Tree, leaves, tree_map
-
-
-def package(name: str, extra: str) -> Any:
-    """Import a library that this one does not need for anything else.
-
-    Parameters
-    ----------
-    name : str
-        The module.
-    extra : str
-        The extra of this library that installs it.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    InputError
-        If it is not installed.
-
-    Examples
-    --------
-    >>> package("math", "arithmetic").sqrt(4)
-    2.0
-    >>> package("nosuchpackage", "arithmetic")
-    Traceback (most recent call last):
-    nobackprop.errors.InputError: this needs nosuchpackage, which is not installed: pip install 'nobackprop[arithmetic]'
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise InputError(f"this needs {name.partition('.')[0]}, which is not installed: "
-                         f"pip install 'nobackprop[{extra}]'") from None
 
 
 def trained(source: Predictor | Run | Network, params: Tree = None, shape: Shape | None = None) -> Predictor:

@@ -48,9 +48,10 @@ from ..layers import (
 )
 from ..learn import Run
 from ..network import Network, a_shape
+from ..outside import package
 from ..predictor import Predictor
 from ..tree import Tree, fill, leaves, outline
-from .parts import blocks, dtype, named, no_form, own, package, trained
+from .parts import blocks, dtype, named, no_form, own, trained
 
 FIRST, LAST = "standardise", "units"  # the names of what stands before and after the blocks
 COUNTER = "num_batches_tracked"  # of PyTorch's batch-norm, which reads it only if there is no momentum

@@ -1,13 +1,14 @@
 """What holds of every learning rule, whatever its paper says, as checks that any rule can be held to.
 
 A check is a function of a rule that returns what is wrong in one sentence, or nothing.  `nobackprop check-rule` makes
-all of them of a rule of your own; the tests make them of every rule of this package.
+all of them of a rule of your own; the tests make them of every rule of this package.  After a mistake was found, checks
+that would only find its consequences are left out, see `NEEDS`.
 """
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ import numpy as np
 from .. import network
 from ..backend import Array
 from ..errors import InputError
+from ..layers import Shape
 from ..learn import step
+from ..metrics import Listener
 from ..models import mlp
 from ..network import Network, Tape
 from ..optim import SGD
@@ -123,6 +126,57 @@ def _gradients(case: Case) -> Iterator[tuple[str, Tree, Tree]]:
 
 
 # ---------------------------------------------------------------- the checks
+
+
+@dataclass(frozen=True)
+class Particular(Listener):
+    """A block that refuses a signal which has another shape than the block's output.
+
+    Parameters
+    ----------
+    number : int
+        The place of the block in the network, counted from 0.
+    output : tuple of int
+        The shape of its output for the whole batch.
+
+    Examples
+    --------
+    >>> from nobackprop.layers import Activation
+    >>> block = Particular(Activation("tanh"), number=1, output=(4, 2))
+    >>> block.backward(None, np.ones((4, 2)), np.ones((4, 1)))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: the signal of block 1, counted from 0, has shape (4, 1), expected (4, 2) as its output
+    """
+
+    number: int = 0
+    output: Shape = ()
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array, want_down: bool = True) -> tuple[Array | None, Tree]:
+        """Do what the block does, if the signal has the shape of its output."""
+        if np.shape(delta) != self.output:
+            raise InputError(f"the signal of block {self.number}, counted from 0, has shape {np.shape(delta)}, "
+                             f"expected {self.output} as its output")
+        return self.block.backward(feedback, cache, delta, want_down)
+
+
+def signals(rule: Rule) -> str:
+    """Say which block is sent a signal that has not the shape of the block's output.
+
+    NumPy would spread a signal of the shape (N, 1) over all units, and nothing else would tell.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> signals(get("dfa"))
+    ''
+    """
+    case = _case(rule)
+    case.net = replace(case.net, blocks=tuple(
+        Particular(block, number=i, output=(SAMPLES, *shape))
+        for i, (block, shape) in enumerate(zip(case.net, case.shapes[1:], strict=True))))
+    for _ in _gradients(case):
+        pass
+    return ""
 
 
 def shapes(rule: Rule) -> str:
@@ -344,20 +398,27 @@ def swap(array: Any, orders: dict[int, np.ndarray]) -> Any:
     return array
 
 
-CHECKS: dict[str, Callable[[Rule], str]] = {
+Check = Callable[[Rule], str]
+
+CHECKS: dict[str, Check] = {
+    "signals have the shapes of the outputs that they are for": signals,
     "gradients have the shapes of what they move": shapes,
     "float32 stays float32, and float64 stays": dtypes,
     "what it is given stays as it is": inputs,
     "no two arrays share memory": memory,
     "every weight moves, or `untrained` says why not": moves,
+    "the same seed gives the same bits": seeds,
     "the output block learns as `output_learns` says": output,
     "hidden units may change places, or `by_place` is True": units,
-    "the same seed gives the same bits": seeds,
 }
+# what a check finds says nothing if one of those that it needs has found something, or could not be made
+NEEDS: dict[Check, tuple[Check, ...]] = {
+    shapes: (signals,), dtypes: (signals,), inputs: (signals,), memory: (signals,), moves: (shapes, inputs),
+    seeds: (shapes, inputs), output: (seeds,), units: (memory, seeds)}
 
 
 def check(rule: Rule) -> dict[str, str]:
-    """Make all checks of a rule.
+    """Make all checks of a rule that can be made.
 
     Parameters
     ----------
@@ -366,7 +427,8 @@ def check(rule: Rule) -> dict[str, str]:
     Returns
     -------
     dict
-        For each of `CHECKS` what is wrong, in one sentence, or an empty text.
+        For each of `CHECKS` what is wrong, in one sentence, or an empty text.  A check is left out if it could find
+        nothing but consequences of what an earlier one has found.
 
     Examples
     --------
@@ -374,10 +436,24 @@ def check(rule: Rule) -> dict[str, str]:
     >>> set(check(get("las")).values())
     {''}
     """
-    return {what: _told(one, rule) for what, one in CHECKS.items()}
+    found: dict[str, str] = {}
+    for what, one in CHECKS.items():
+        if _cause(one, found) is None:
+            found[what] = _told(one, rule)
+    return found
 
 
-def _told(one: Callable[[Rule], str], rule: Rule) -> str:
+def _cause(one: Check, found: dict[str, str]) -> str | None:
+    """The first check with a finding because of which a check cannot be made, or None if it can."""
+    for what, earlier in CHECKS.items():
+        if earlier in NEEDS.get(one, ()):
+            cause = what if found.get(what) else _cause(earlier, found)
+            if cause is not None:
+                return cause
+    return None
+
+
+def _told(one: Check, rule: Rule) -> str:
     """What a check says; what the rule itself raises is a finding, too."""
     try:
         with np.errstate(all="ignore"):
@@ -389,7 +465,7 @@ def _told(one: Callable[[Rule], str], rule: Rule) -> str:
 
 
 def describe(name: str, rule: Rule, found: dict[str, str]) -> str:
-    """Return what the checks have found as text, and what the rule reads of other layers if it can be measured.
+    """Return what the checks have found as text, and why blocks do not learn.
 
     Parameters
     ----------
@@ -402,17 +478,21 @@ def describe(name: str, rule: Rule, found: dict[str, str]) -> str:
     Returns
     -------
     str
+        Checks that were left out stand below the first finding because of which they were.
 
     Examples
     --------
     >>> from nobackprop.rules import get
     >>> text = describe("dfa", get("dfa"), check(get("dfa")))
     >>> print(text.splitlines()[2])
-    ok    gradients have the shapes of what they move
+    ok    signals have the shapes of the outputs that they are for
     """
     lines = [f"{name}: {(inspect.getdoc(rule) or 'its class has no docstring').partition(chr(10))[0]}", ""]
     for what, wrong in found.items():
         lines += [f"ok    {what}"] if not wrong else [f"NO    {what}:", *(f"      {line}" for line in fold(wrong, 74))]
+        left = [later for later, one in CHECKS.items() if wrong and later not in found and _cause(one, found) == what]
+        lines += ["      Because of this, the following could not be checked:"] * bool(left)
+        lines += [f"      - {later}" for later in left]
     lines += [f"      block {i} does not learn: {reason}"
               for i, reason in rule.untrained(mlp((INPUTS,), CLASSES, rule.trial_sizes(HIDDEN))).items()]
     return "\n".join(lines)

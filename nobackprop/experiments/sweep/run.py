@@ -20,7 +20,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from importlib import import_module
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -31,6 +30,7 @@ from ...backend import open_device
 from ...data import Dataset, load
 from ...data.tasks import score as last_score
 from ...errors import InputError
+from ...outside import package
 from ..compare import environment, resolve, trial
 from ..folder import PAUSE, RESULTS, Folder, remove_strays
 from ..loop import MINUTE, Every, Job, digest, has_ended, take_over, train
@@ -296,11 +296,7 @@ def on_cluster(todo: Sequence[Task], done: Done, address: str, *rest: Any) -> No
         If Dask is not installed, if the scheduler cannot be reached or goes away, or if its workers have another
         version of this library.
     """
-    distributed: Any  # to the type checker, for its functions have no types
-    try:
-        distributed = import_module("distributed")
-    except ImportError:
-        raise InputError("--scheduler needs Dask: install nobackprop[dask]") from None
+    distributed = package("distributed", "dask", "--scheduler")
     try:
         client = distributed.Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

@@ -4,7 +4,6 @@ Images stay in memory as the library has them, (N, H, W, C): PyTorch sees them a
 """
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,27 +12,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
-from ...kernels.activation import ACTIVATIONS
-from ...layers import (
-    Activation,
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    Layer,
-    LayerNorm,
-    MaxPool,
-    Residual,
-    Sequential,
-    UnitLength,
-)
-from ...leaf_names import RUNNING
+from ...interop import torch as to_torch
+from ...layers import Shape
 from ...learn import Run
 from ...network import Network
-from ...tree import Tree, leaves
+from ...outside import package
+from ...tree import Tree
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "sgd": ("SGD", {}),
@@ -62,11 +46,7 @@ def load() -> Any:
     >>> load().__name__  # doctest: +SKIP
     'torch'
     """
-    try:
-        return importlib.import_module("torch")
-    except ImportError:
-        raise InputError("a comparison with PyTorch needs it installed, and it is not: "
-                         "pip install 'nobackprop[torch]'") from None
+    return package("torch", "torch", "a comparison with PyTorch")
 
 
 @contextmanager
@@ -91,119 +71,52 @@ def threads_of(torch: Any, threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def tensors(torch: Any, layer: Layer, params: Tree) -> Tree:
-    """Copy parameters into tensors that gather gradients.
+def twin(net: Network, params: Tree, shape: Shape) -> Any:
+    """Return PyTorch's form of a network, in training mode, with a copy of its parameters.
 
     Parameters
     ----------
-    torch : module
-    layer : Layer
-        The layer whose parameters they are.
-    params : tree
-        NumPy arrays.
+    net : Network
+    params : list
+        The parameters of each block.
+    shape : tuple of int
+        The shape of one sample, (F,) or (H, W, C).
 
     Returns
     -------
-    tree
-        Tensors, in a tree of the same structure.  A convolution's W (F, k k C) becomes (F, C, k, k); its numbers lie in
-        memory as before.
-
-    Examples
-    --------
-    >>> tensors(load(), Dense(2), {"W": np.ones((2, 3)), "b": np.ones(2)})["W"].shape  # doctest: +SKIP
-    torch.Size([2, 3])
-    """
-    def tensor(array: np.ndarray) -> Any:
-        return torch.from_numpy(array).clone(memory_format=torch.preserve_format)
-
-    if isinstance(layer, Sequential):
-        return [tensors(torch, inner, p) for inner, p in zip(layer.layers, params, strict=True)]
-    if isinstance(layer, Residual):
-        shortcut = None if layer.shortcut is None else tensors(torch, layer.shortcut, params["shortcut"])
-        return {"body": tensors(torch, layer.body, params["body"]), "shortcut": shortcut}
-    if isinstance(layer, Conv):
-        W = params["W"].reshape(layer.planes, layer.kernel, layer.kernel, -1)
-        params = params | {"W": W.transpose(0, 3, 1, 2)}
-    if params is None:
-        return None
-    return {name: tensor(array).requires_grad_(name not in RUNNING) for name, array in params.items()}
-
-
-def forward(torch: Any, layer: Layer, p: Tree, h: Any) -> Any:
-    """Compute what a layer makes of its input in training, in PyTorch.
-
-    Parameters
-    ----------
-    torch : module
-    layer : Layer
-    p : tree
-        The layer's parameters, as `tensors` makes them.
-    h : tensor (N, F) or (N, C, H, W)
-
-    Returns
-    -------
-    tensor
-        Dropout draws from PyTorch's own generator.
+    torch.nn.Module
+        It takes (N, F) or (N, C, H, W).  Kernels have their channels last in memory, as images do.
 
     Raises
     ------
     InputError
-        If the layer is of a kind that is not known here.
+        If PyTorch is not installed, or if the network has layers of your own.
 
     Examples
     --------
-    >>> torch = load()  # doctest: +SKIP
-    >>> forward(torch, Activation("relu"), None, -torch.ones(1, 2)).tolist()  # doctest: +SKIP
-    [[0.0, 0.0]]
+    >>> from nobackprop.layers import Dense
+    >>> twin(Network((Dense(2),)), [{"W": np.ones((2, 3)), "b": np.ones(2)}], (3,))  # doctest: +SKIP
+    Sequential(
+      (block_0_dense): Linear(in_features=3, out_features=2, bias=True)
+    )
     """
-    F = torch.nn.functional
-    match layer:
-        case Sequential(layers):
-            for inner, q in zip(layers, p, strict=True):
-                h = forward(torch, inner, q, h)
-            return h
-        case Residual(body, shortcut):
-            beside = h if shortcut is None else forward(torch, shortcut, p["shortcut"], h)
-            return forward(torch, body, p["body"], h) + beside
-        case Dense():
-            return F.linear(h, p["W"], p["b"])
-        case Conv():
-            return F.conv2d(h, p["W"], p.get("b"), layer.stride, layer.pad)
-        case BatchNorm():
-            return F.batch_norm(h, p["mean"], p["var"], p["gamma"], p["beta"], True, layer.momentum, layer.eps)
-        case MaxPool():
-            return F.max_pool2d(h, layer.size, layer.stride, layer.pad)
-        case AvgPool():
-            return F.avg_pool2d(h, layer.size, layer.stride, layer.pad)
-        case GlobalPool():
-            return h.mean((2, 3))
-        case Flatten():
-            return (h.permute(0, 2, 3, 1) if h.ndim == 4 else h).reshape(len(h), -1)
-        case Activation(name):
-            f = ACTIVATIONS[name]
-            return h if f.torch is None else getattr(F, f.torch)(h, **f.torch_options)
-        case LayerNorm():
-            # over the channels, which are the last axis of the library's images and the second one of PyTorch's
-            h = h.permute(0, 2, 3, 1) if h.ndim == 4 else h
-            h = F.layer_norm(h, h.shape[-1:], p["gamma"], p["beta"], layer.eps)
-            return h.permute(0, 3, 1, 2) if h.ndim == 4 else h
-        case Dropout(p=silent):
-            return F.dropout(h, silent)
-        case UnitLength():
-            return F.rms_norm(h, h.shape[1:], eps=layer.eps)
-    raise InputError(f"PyTorch's twin of the network has no layer like {layer}")
+    made = to_torch.module(net, params, shape).to(memory_format=load().channels_last)
+    for part in made.modules():
+        if hasattr(part, to_torch.COUNTER):
+            setattr(part, to_torch.COUNTER, None)  # to count batches takes time, and only other batch-norms read it
+    return made
 
 
-def loss(torch: Any, net: Network, params: Tree, x: Any, y: Any) -> Any:
-    """Compute the loss of a network, in PyTorch.
+def loss(torch: Any, name: str, a: Any, y: Any) -> Any:
+    """Compute the loss of outputs, in PyTorch.
 
     Parameters
     ----------
     torch : module
-    net : Network
-    params : list
-        The parameters, as `tensors` makes them.
-    x : tensor (N, H, W, C) or (N, F)
+    name : str
+        The loss of the network.
+    a : tensor (N, C)
+        The outputs.
     y : tensor
         Labels (N,) under cross-entropy, else targets (N, C).
 
@@ -215,21 +128,20 @@ def loss(torch: Any, net: Network, params: Tree, x: Any, y: Any) -> Any:
     Raises
     ------
     InputError
-        If the loss, or a layer, is not known here.
+        If the loss is not known here.
 
     Examples
     --------
     >>> torch = load()  # doctest: +SKIP
-    >>> loss(torch, Network(()), [], torch.zeros(1, 2), torch.tensor([0])).item()  # doctest: +SKIP
+    >>> loss(torch, "cross_entropy", torch.zeros(1, 2), torch.tensor([0])).item()  # doctest: +SKIP
     0.693...
     """
-    a = forward(torch, Sequential(net.blocks), params, x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
-    match net.loss:
+    match name:
         case "cross_entropy":
             return torch.nn.functional.cross_entropy(a, y)
         case "squared":
             return ((a - y) ** 2).sum() / (2 * len(a))
-    raise InputError(f"PyTorch's twin of the network has no loss like '{net.loss}'")
+    raise InputError(f"PyTorch's twin of the network has no loss like '{name}'")
 
 
 def stepper(run: Run) -> Callable[[], None]:
@@ -251,10 +163,10 @@ def stepper(run: Run) -> Callable[[], None]:
     >>> one_step()  # doctest: +SKIP
     """
     torch, net = load(), run.net
-    params = tensors(torch, Sequential(net.blocks), run.params)
-    learnt = [w for _, w in leaves(params) if w.requires_grad]
+    module = twin(net, run.params, run.data.shape)
     kind, how = OPTIMIZERS[run.settings.optimizer]
-    opt = getattr(torch.optim, kind)(learnt, lr=run.settings.lr, weight_decay=run.settings.weight_decay, **how)
+    opt = getattr(torch.optim, kind)(module.parameters(), lr=run.settings.lr, weight_decay=run.settings.weight_decay,
+                                     **how)
     x, y = torch.from_numpy(run.x), torch.from_numpy(run.y)
     if net.loss == "cross_entropy":
         y = y.argmax(-1)
@@ -263,7 +175,8 @@ def stepper(run: Run) -> Callable[[], None]:
 
     def one_step() -> None:
         i = next(batches)
+        h = x[i].permute(0, 3, 1, 2) if x.ndim == 4 else x[i]
         opt.zero_grad()
-        loss(torch, net, params, x[i], y[i]).backward()
+        loss(torch, net.loss, module(h), y[i]).backward()
         opt.step()
     return one_step
