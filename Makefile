@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations \
-        locality field estimators notebooks playground site site-serve test-site bench bench-all accuracy golden \
+        locality field estimators notebooks playground site site-serve test-site bench bench-all memory shares accuracy golden \
         release-check clean
 
 PYTHON ?= python3
@@ -116,6 +116,12 @@ TORCH := .torch/bin/python
 
 bench-all: $(TORCH)  ## all networks and rules against PyTorch (20 minutes, idle machine; goes on where it stopped)
 	$(TORCH) -m nobackprop.studies.speed.overview
+
+memory: $(TORCH)  ## the memory of training processes, seen from outside (15 minutes; goes on where it stopped)
+	OPENBLAS_NUM_THREADS=1 $(TORCH) -m nobackprop.studies.resident
+
+shares: $(STAMP)  ## where the time of a step goes, for every network (5 minutes; goes on where it stopped)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m nobackprop.studies.speed.shares
 
 accuracy: $(STAMP)  ## fast convolution and patches on CIFAR-10 (5 minutes of a processor; NOBACKPROP_DATA names the folder)
 	for how in fast patches; do $(BIN)/nobackprop compare --data cifar-10 --model conv3:0.25 --rules bp --epochs 1 \
