@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations \
+.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu check-cupy test-torch theorems lint types docs equations \
         locality field estimators notebooks playground site site-serve test-site bench bench-all memory shares accuracy golden \
         release-check clean
 
@@ -52,6 +52,9 @@ ends: $(STAMP)  ## end compare, papers and sweep in every way at random moments,
 
 test-gpu: $(STAMP)  ## the tests that need CuPy and a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+check-cupy: $(STAMP)  ## without a GPU: every call of the tests against the signatures of two CuPys (700 MB, into .cupy/)
+	$(BIN)/python tests/check_cupy.py
 
 test-torch: $(STAMP)  ## install PyTorch (200 MB or more) into .venv, and run the tests that need it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
@@ -134,5 +137,5 @@ release-check: $(STAMP)  ## build sdist and wheel, and run the main job and the 
 	$(BIN)/python tests/release.py
 
 clean:  ## remove .venv, caches and what was built
-	rm -rf $(VENV) .torch build dist *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) .torch .cupy build dist *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache .import_linter_cache \
 	  .coverage htmlcov site

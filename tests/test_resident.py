@@ -15,7 +15,7 @@ from nobackprop.studies.speed.bench import random_run
 from nobackprop.tree import leaves
 
 ROOT = Path(__file__).resolve().parent.parent
-MB = 1_000_000
+MB = 1_000_000  # what is told may be off by less: the system adds up what it counts on each processor now and then
 linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of a process is read on Linux")
 
 
@@ -33,7 +33,7 @@ def test_the_peak_is_that_of_the_process_when_it_was_largest():
     _, freed = said_by("a = b'x' * 100_000_000; del a")
     assert line == "ready\n" and len(mine) == 800 * MB and nothing < 50 * MB
     for peak in (held, freed):
-        assert 0 <= peak - nothing - 100 * MB < 5 * MB
+        assert abs(peak - nothing - 100 * MB) < 5 * MB
 
 
 @linux
@@ -60,7 +60,8 @@ def test_a_process_that_trains_says_what_it_took(freed):
     found = json.loads(line)
     assert found["data"] == 4096 * 4 * (32 * 32 * 3 + 10)
     assert len(found["high"]) == resident.STEPS and found["high"] == sorted(found["high"])
-    assert found["imports"] < found["high"][0] <= peak and found["trimmed"] <= found["after"] <= peak
+    assert found["imports"] < found["high"][0] < peak + MB
+    assert found["trimmed"] - MB < found["after"] < peak + MB
     run = random_run("conv3:0.03", "cifar-10", "asap:k=2", 8, "momentum")
     # W and B, and what momentum remembers of each
     assert found["own"] == 2 * 4 * sum(array.size for _, array in leaves([run.params, run.state]))
@@ -111,7 +112,7 @@ def test_the_page_shows_what_is_stored():
     assert resident.STORE.put(page, resident.text(stored)) == page
     for row in stored["rows"]:
         if "peak" in row:  # the peak is that of the steps, and it had come to rest
-            assert row["imports"] < row["high"][0] <= row["high"][-1] <= row["peak"] < 1.02 * row["high"][1]
+            assert row["imports"] < row["high"][0] <= row["high"][-1] < row["peak"] + MB < 1.02 * row["high"][1]
 
 
 def test_every_cell_has_a_process_of_its_own(monkeypatch):

@@ -316,7 +316,7 @@ def main(argv: list[str]) -> None:
     SystemExit: usage: python -m nobackprop.studies.resident [--page]
     """
     if argv[:1] == ["--train"] and len(argv) == 3:
-        print(json.dumps(train(*argv[1:])), flush=True)
+        print(json.dumps(train(argv[1], argv[2])), flush=True)
         sys.stdin.read()  # until the parent has read the peak
         return
     if argv not in ([], ["--page"]):

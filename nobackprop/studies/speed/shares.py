@@ -14,7 +14,7 @@ import cProfile
 import pstats
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,21 +104,23 @@ def shares(stats: Stats, added: float = 0.0) -> dict[str, float]:
     >>> found["optimiser"]
     1.0
     """
-    seconds: Counter[str] = Counter()
-
-    def give(function: Function, calls: float, itself: float, seen: frozenset[Function]) -> None:
-        """Add the time of a function to its part, or to those of its callers, by how much each of them caused."""
-        own, callers = part(function), stats[function][4] if function in stats else {}
-        callers = {caller: edge for caller, edge in callers.items() if caller not in seen}
-        if own is not None or not callers:
-            seconds[own or OTHER] += max(0.0, itself - added * calls)
-            return
-        total, number = sum(edge[2] for edge in callers.values()), sum(edge[1] for edge in callers.values())
+    def causes(function: Function, seen: frozenset[Function]) -> dict[str, float]:
+        """The parts that called a function, each with the share of its time; nothing if none of the package did."""
+        own, found = part(function), defaultdict[str, float](float)
+        if own is not None:
+            return {own: 1.0}
+        callers = {caller: edge for caller, edge in stats[function][4].items() if caller not in seen}
+        timed = any(edge[2] for edge in callers.values())
         for caller, edge in callers.items():
-            weight = edge[2] / total if total else edge[1] / number
-            give(caller, calls * weight, itself * weight, seen | {caller})
+            for name, share in causes(caller, seen | {caller}).items():
+                found[name] += share * (edge[2] if timed else edge[1])
+        total = sum(found.values())
+        return {name: amount / total for name, amount in found.items()} if total else {}
+
+    seconds = defaultdict[str, float](float)
     for function, (_, calls, itself, _, _) in stats.items():
-        give(function, calls, itself, frozenset({function}))
+        for name, share in (causes(function, frozenset({function})) or {OTHER: 1.0}).items():
+            seconds[name] += share * max(0.0, itself - added * calls)
     total = sum(seconds.values())
     return {name: seconds[name] / total for name in COLUMNS}
 
