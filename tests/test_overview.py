@@ -58,7 +58,7 @@ def test_ratios_are_of_the_same_turn(monkeypatch):
     monkeypatch.setattr(overview, "turns", lambda steps, seconds: spent)
     monkeypatch.setattr(overview.torch_twin, "load", lambda: SimpleNamespace(
         get_num_threads=lambda: 1, set_num_threads=lambda n: None))
-    monkeypatch.setattr(overview.torch_twin, "stepper", lambda run: None)
+    monkeypatch.setattr(overview.torch_twin, "stepper", lambda run, device: None)
     bp, al = overview.measure("conv3:0.03", "cifar-10", 2, 1)
     assert_close([bp["low"], bp["median"], bp["high"], bp["ms"], bp["torch_ms"]], [1.5, 2.0, 2.5, 4000.0, 2000.0])
     assert al["rule"] == "al" and "halves" in al["refused"] and bp["turns"] == 3

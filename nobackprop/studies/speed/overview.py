@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ... import figures, workers
+from ...backend import synchronize
 from ...errors import InputError
 from ..measured import Store, machine, said
 from ..text import write_page
@@ -46,7 +48,8 @@ LONG = 0.1  # seconds: a step that takes longer is not warmed up, as it fills th
 USAGE = "usage: python -m nobackprop.studies.speed.overview [--page]"
 
 
-def measure(model: str, data: str, batch_size: int, threads: int, seconds: float = SECONDS) -> list[dict[str, Any]]:
+def measure(model: str, data: str, batch_size: int, threads: int, seconds: float = SECONDS,
+            device: str = "cpu") -> list[dict[str, Any]]:
     """Measure one network with all rules against PyTorch, in this process.
 
     Parameters
@@ -56,6 +59,8 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
     batch_size, threads : int
     seconds : float
         How long the turns take, about; there are FEWEST turns or more.
+    device : str
+        'cpu', or 'cuda' for CuPy and PyTorch on a GPU.  There a step has ended when the device has done all of it.
 
     Returns
     -------
@@ -76,13 +81,17 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
     torch, refused, runs = torch_twin.load(), {}, {}
     for rule in RULES:
         try:
-            runs[rule] = random_run(model, data, rule, batch_size, "adam")
+            runs[rule] = random_run(model, data, rule, batch_size, "adam", device)
         except InputError as error:
             refused[rule] = str(error)
     names = list(runs)
     with (workers.limit(threads, runs["bp"].net.convolutional), torch_twin.threads_of(torch, threads),
           np.errstate(over="ignore", invalid="ignore")):
-        steps = [*map(stepper, runs.values()), torch_twin.stepper(runs["bp"])]
+        steps = [*map(stepper, runs.values()), torch_twin.stepper(runs["bp"], device)]
+        if device != "cpu":
+            ours = partial(synchronize, runs["bp"].xp)
+            steps = [partial(_in_order, one_step, wait) for one_step, wait in zip(
+                steps, [*[ours] * len(runs), torch.cuda.synchronize], strict=True)]
         spent = turns(steps, seconds)
     ratios = spent[:-1] / spent[-1]
     rows = [{"rule": rule, "ms": 1e3 * float(np.median(spent[i])), "turns": spent.shape[1],
@@ -91,6 +100,12 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
     torch_ms = 1e3 * float(np.median(spent[-1]))
     return [row | {"torch_ms": torch_ms} for row in rows] + [
         {"rule": rule, "refused": why} for rule, why in refused.items()]
+
+
+def _in_order(one_step: Callable[[], None], wait: Callable[[], None]) -> None:
+    """Take a step, and wait until the device has done it."""
+    one_step()
+    wait()
 
 
 def turns(steps: Sequence[Callable[[], None]], seconds: float) -> np.ndarray:

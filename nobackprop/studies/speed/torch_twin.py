@@ -1,4 +1,4 @@
-"""The same networks in PyTorch, for `nobackprop bench --against torch`; nothing else imports it.
+"""The same networks in PyTorch, for `nobackprop bench --against torch` and other measurements.
 
 Images stay in memory as the library has them, (N, H, W, C): PyTorch sees them as (N, C, H, W) with channels last.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...backend import to_numpy
 from ...errors import InputError
 from ...kernels.activation import ACTIVATIONS
 from ...layers import (
@@ -91,7 +92,7 @@ def threads_of(torch: Any, threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def tensors(torch: Any, layer: Layer, params: Tree) -> Tree:
+def tensors(torch: Any, layer: Layer, params: Tree, device: str = "cpu") -> Tree:
     """Copy parameters into tensors that gather gradients.
 
     Parameters
@@ -101,6 +102,8 @@ def tensors(torch: Any, layer: Layer, params: Tree) -> Tree:
         The layer whose parameters they are.
     params : tree
         NumPy arrays.
+    device : str
+        Where the tensors are to be, as PyTorch names it.
 
     Returns
     -------
@@ -114,13 +117,13 @@ def tensors(torch: Any, layer: Layer, params: Tree) -> Tree:
     torch.Size([2, 3])
     """
     def tensor(array: np.ndarray) -> Any:
-        return torch.from_numpy(array).clone(memory_format=torch.preserve_format)
+        return torch.from_numpy(array).clone(memory_format=torch.preserve_format).to(device)
 
     if isinstance(layer, Sequential):
-        return [tensors(torch, inner, p) for inner, p in zip(layer.layers, params, strict=True)]
+        return [tensors(torch, inner, p, device) for inner, p in zip(layer.layers, params, strict=True)]
     if isinstance(layer, Residual):
-        shortcut = None if layer.shortcut is None else tensors(torch, layer.shortcut, params["shortcut"])
-        return {"body": tensors(torch, layer.body, params["body"]), "shortcut": shortcut}
+        shortcut = None if layer.shortcut is None else tensors(torch, layer.shortcut, params["shortcut"], device)
+        return {"body": tensors(torch, layer.body, params["body"], device), "shortcut": shortcut}
     if isinstance(layer, Conv):
         W = params["W"].reshape(layer.planes, layer.kernel, layer.kernel, -1)
         params = params | {"W": W.transpose(0, 3, 1, 2)}
@@ -232,18 +235,20 @@ def loss(torch: Any, net: Network, params: Tree, x: Any, y: Any) -> Any:
     raise InputError(f"PyTorch's twin of the network has no loss like '{net.loss}'")
 
 
-def stepper(run: Run) -> Callable[[], None]:
-    """Return a function that takes the next step of backpropagation in PyTorch, on the host.
+def stepper(run: Run, device: str = "cpu") -> Callable[[], None]:
+    """Return a function that takes the next step of backpropagation in PyTorch.
 
     Parameters
     ----------
     run : Run
         A run of the library: its network, first parameters, batches and optimiser are used, whatever its rule.
+    device : str
+        Where PyTorch computes, as it names it.
 
     Returns
     -------
     callable
-        A function without arguments; the run itself stays as it is.
+        A function without arguments; the run itself stays as it is.  On a GPU it returns before the step has ended.
 
     Examples
     --------
@@ -251,14 +256,14 @@ def stepper(run: Run) -> Callable[[], None]:
     >>> one_step()  # doctest: +SKIP
     """
     torch, net = load(), run.net
-    params = tensors(torch, Sequential(net.blocks), run.params)
+    params = tensors(torch, Sequential(net.blocks), to_numpy(run.params), device)
     learnt = [w for _, w in leaves(params) if w.requires_grad]
     kind, how = OPTIMIZERS[run.settings.optimizer]
     opt = getattr(torch.optim, kind)(learnt, lr=run.settings.lr, weight_decay=run.settings.weight_decay, **how)
-    x, y = torch.from_numpy(run.x), torch.from_numpy(run.y)
+    x, y = (torch.from_numpy(to_numpy(array)).to(device) for array in (run.x, run.y))
     if net.loss == "cross_entropy":
         y = y.argmax(-1)
-    order = torch.from_numpy(np.random.default_rng(0).permutation(len(run.x)))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(run.x))).to(device)
     batches = itertools.cycle(order.reshape(-1, run.settings.batch_size))
 
     def one_step() -> None:
