@@ -113,8 +113,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                'found["rows"]):', "if True:", "tests/test_measured.py"),
         Mutant("rows of two machines in one file", 'if found["machine"] != here:', "if False:",
                "tests/test_measured.py"),
-        Mutant("rows are written only at the end", "                self.path.parent.mkdir(parents=True, exist_ok=True)",
-               "        if found:", "tests/test_measured.py"),
+        Mutant("rows are written only at the end", f"{'':16}self.path.parent.mkdir(parents=True, exist_ok=True)",
+               f"{'':8}if found:", "tests/test_measured.py"),
     ],
     "nobackprop/studies/resident.py": [
         Mutant("the peak is that of the process that asks", 'resident("VmHWM", process.pid) if line',
