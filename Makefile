@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu test-torch theorems lint types docs equations \
-        locality field estimators notebooks playground site site-serve test-site bench bench-all accuracy golden \
+.PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu check-cupy test-torch theorems lint types docs equations \
+        locality field estimators notebooks playground site site-serve test-site bench bench-all bench-gpu memory shares accuracy golden \
         release-check clean
 
 PYTHON ?= python3
@@ -52,6 +52,9 @@ ends: $(STAMP)  ## end compare, papers and sweep in every way at random moments,
 
 test-gpu: $(STAMP)  ## the tests that need CuPy and a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+check-cupy: $(STAMP)  ## without a GPU: every call of the tests against the signatures of two CuPys (700 MB, into .cupy/)
+	$(BIN)/python tests/check_cupy.py
 
 test-torch: $(STAMP)  ## install PyTorch (200 MB or more) into .venv, and run the tests that need it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[torch]'
@@ -117,6 +120,20 @@ TORCH := .torch/bin/python
 bench-all: $(TORCH)  ## all networks and rules against PyTorch (20 minutes, idle machine; goes on where it stopped)
 	$(TORCH) -m nobackprop.studies.speed.overview
 
+memory: $(TORCH)  ## the memory of training processes, seen from outside (15 minutes; goes on where it stopped)
+	OPENBLAS_NUM_THREADS=1 $(TORCH) -m nobackprop.studies.resident
+
+shares: $(STAMP)  ## where the time of a step goes, for every network (5 minutes; goes on where it stopped)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m nobackprop.studies.speed.shares
+
+.gpu/bin/python: setup.cfg
+	$(PYTHON) -m venv .gpu
+	.gpu/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[gpu,torch]'
+	@touch $@
+
+bench-gpu: .gpu/bin/python  ## three networks under several rules against PyTorch, on a CUDA device
+	.gpu/bin/python -m nobackprop.studies.speed.gpu
+
 accuracy: $(STAMP)  ## fast convolution and patches on CIFAR-10 (5 minutes of a processor; NOBACKPROP_DATA names the folder)
 	for how in fast patches; do $(BIN)/nobackprop compare --data cifar-10 --model conv3:0.25 --rules bp --epochs 1 \
 	  --threads 1 --convolution $$how --out runs/convolution-$$how || exit; done
@@ -128,5 +145,5 @@ release-check: $(STAMP)  ## build sdist and wheel, and run the main job and the 
 	$(BIN)/python tests/release.py
 
 clean:  ## remove .venv, caches and what was built
-	rm -rf $(VENV) .torch build dist *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) .torch .cupy .gpu build dist *.egg-info .pytest_cache .hypothesis .nox .mypy_cache .ruff_cache .import_linter_cache \
 	  .coverage htmlcov site

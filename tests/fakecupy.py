@@ -2,10 +2,14 @@
 
 Device arrays wrap NumPy arrays and never mix with them; `asarray` and `array` bring data in, `get` takes it
 out.  Only names in cupy_names.txt exist.  `watch` tells which of them were used, and how often the host read
-from the device, which on a GPU makes it wait.
+from the device, which on a GPU makes it wait.  With a file named in NOBACKPROP_CUPY_CALLS, every kind of call is noted
+there when the process ends, for tests/check_cupy.py to hold against the real CuPy.
 """
 from __future__ import annotations
 
+import atexit
+import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,6 +61,46 @@ def _use(name: str, reads: bool = False) -> None:
     for seen in _watching:
         seen.names.add(name)
         seen.reads += reads
+
+
+_calls: set[str] = set()
+
+
+def kind(value: Any) -> Any:
+    """What a call's signature and types see of an argument or a result: JSON."""
+    match value:
+        case ndarray():
+            return {"array": value.dtype.name}
+        case np.generic():
+            return {"scalar": value.dtype.name}
+        case list() | tuple():
+            return {"sequence": [json.loads(text) for text in sorted({json.dumps(kind(item)) for item in value})]}
+        case np.dtype():
+            return {"dtype": value.name}
+        case np.ndarray():
+            return {"host": value.dtype.name}
+        case None | bool() | str():
+            return value
+        case type():
+            return {"dtype": np.dtype(value).name}
+    return {"python": type(value).__name__}
+
+
+def _note(name: str, args: tuple[Any, ...], options: dict[str, Any], result: Any) -> None:
+    """Remember a kind of call, and what it gave."""
+    if NOTES:
+        options = {key: kind(option) for key, option in sorted(options.items())}
+        _calls.add(json.dumps([name, [kind(arg) for arg in args], options, kind(result)]))
+
+
+NOTES = os.environ.get("NOBACKPROP_CUPY_CALLS")
+
+
+@atexit.register
+def _write() -> None:
+    if NOTES and _calls:
+        with Path(NOTES).open("a", encoding="utf-8") as file:
+            file.writelines(f"{call}\n" for call in sorted(_calls))
 
 
 def _host(value: Any) -> Any:
@@ -116,7 +160,9 @@ class ndarray:
 
         def method(*args: Any, **options: Any) -> Any:
             _use(f"ndarray.{name}", name in _READING)
-            return _call(f"ndarray.{name}", value, *args, **options)
+            result = _call(f"ndarray.{name}", value, *args, **options)
+            _note(f"ndarray.{name}", (self, *args), options, result)
+            return result
         return method
 
     @property
@@ -181,7 +227,9 @@ def _index(index: Any) -> tuple[Any, ...]:
 def _operator(name: str) -> Callable[..., Any]:
     def method(self: ndarray, *others: Any) -> Any:
         result = getattr(self._host, name)(*map(_operand, others))
-        return self if result is self._host else _device(result)
+        result = self if result is self._host else _device(result)
+        _note(f"ndarray.{name}", (self, *others), {}, result)
+        return result
     method.__name__ = name
     return method
 
@@ -197,13 +245,17 @@ for _name in ("neg", "pos", "abs", "invert", "lt", "le", "eq", "ne", "gt", "ge",
 def array(a: Any, dtype: Any = None, copy: bool = True) -> ndarray:
     """A device array of what a host or device array, a number or a list holds."""
     _use("array")
-    return ndarray(np.array(a if isinstance(a, np.ndarray) else _host(a), dtype))
+    made = ndarray(np.array(a if isinstance(a, np.ndarray) else _host(a), dtype))
+    _note("array", (a, dtype, copy), {}, made)
+    return made
 
 
 def asarray(a: Any, dtype: Any = None) -> ndarray:
     """`array`, or the device array itself where it is one already."""
     _use("asarray")
-    return a if isinstance(a, ndarray) and dtype in (None, a.dtype) else array(a, dtype)
+    made = a if isinstance(a, ndarray) and dtype in (None, a.dtype) else array(a, dtype)
+    _note("asarray", (a, dtype), {}, made)
+    return made
 
 
 def asnumpy(a: ndarray) -> np.ndarray:
@@ -224,7 +276,9 @@ def __getattr__(name: str) -> Any:
         _use(name, name in _READING or (name == "where" and len(args) == 1))
         result = _call(name, f, *args, **options)
         # these three are Python's bool in NumPy, an array that nobody has read in CuPy
-        return ndarray(np.asarray(result)) if name in ("allclose", "array_equal", "array_equiv") else result
+        result = ndarray(np.asarray(result)) if name in ("allclose", "array_equal", "array_equiv") else result
+        _note(name, args, options, result)
+        return result
     return function
 
 
@@ -244,7 +298,9 @@ class Device:
 
 def _as_strided(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> ndarray:
     _use("lib.stride_tricks.as_strided")
-    return ndarray(np.lib.stride_tricks.as_strided(x._host, shape, strides))
+    seen = ndarray(np.lib.stride_tricks.as_strided(x._host, shape, strides))
+    _note("lib.stride_tricks.as_strided", (x, shape, strides), {}, seen)
+    return seen
 
 
 lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))

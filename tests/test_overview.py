@@ -1,8 +1,9 @@
-"""`make bench-all`: what it measures, that it goes on where it stopped, and that the page shows what is stored."""
+"""`make bench-all`: what it measures, and that the page shows what is stored."""
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,31 +24,11 @@ def rows(cell):
 
 
 def test_the_page_shows_what_is_stored():
-    path, text = ROOT / overview.FILE, (ROOT / overview.PAGE).read_text(encoding="utf-8")
-    stored = overview.read(path) if path.exists() else {"rows": []}
-    assert overview.page(text, stored) == text
+    path, text = ROOT / overview.STORE.path, (ROOT / overview.PAGE).read_text(encoding="utf-8")
+    stored = replace(overview.STORE, path=path).read() if path.exists() else {"rows": []}
+    assert overview.STORE.put(text, overview.tables(stored)) == text
     assert (ROOT / overview.FIGURE).exists() == path.exists()
     assert not path.exists() or f"]({overview.FIGURE.name})" in text
-
-
-def test_every_cell_is_measured_once_and_written_before_the_next(tmp_path):
-    path, seen = tmp_path / "performance.json", []
-
-    def measured(cell):
-        assert len(overview.read(path)["rows"] if seen else []) == 2 * len(seen)
-        if len(seen) == 3:
-            raise KeyboardInterrupt
-        seen.append(cell)
-        return rows(cell)
-    with pytest.raises(KeyboardInterrupt):
-        overview.fill(path, HERE, measured)
-    assert len(overview.read(path)["rows"]) == 6
-    more = []
-    overview.fill(path, HERE, lambda cell: (more.append(cell), rows(cell))[1])
-    assert seen + more == overview.cells()
-    overview.fill(path, HERE, lambda cell: pytest.fail("all is there"))
-    with pytest.raises(InputError, match="another machine"):
-        overview.fill(path, HERE | {"cores": "3"}, rows)
 
 
 def test_a_cell_has_the_kernels_of_its_name(monkeypatch):
@@ -77,7 +58,7 @@ def test_ratios_are_of_the_same_turn(monkeypatch):
     monkeypatch.setattr(overview, "turns", lambda steps, seconds: spent)
     monkeypatch.setattr(overview.torch_twin, "load", lambda: SimpleNamespace(
         get_num_threads=lambda: 1, set_num_threads=lambda n: None))
-    monkeypatch.setattr(overview.torch_twin, "stepper", lambda run: None)
+    monkeypatch.setattr(overview.torch_twin, "stepper", lambda run, device: None)
     bp, al = overview.measure("conv3:0.03", "cifar-10", 2, 1)
     assert_close([bp["low"], bp["median"], bp["high"], bp["ms"], bp["torch_ms"]], [1.5, 2.0, 2.5, 4000.0, 2000.0])
     assert al["rule"] == "al" and "halves" in al["refused"] and bp["turns"] == 3
@@ -95,7 +76,7 @@ def test_the_clock_counts_no_first_turn(monkeypatch):
 
 
 def test_tables_and_figure_show_every_row():
-    stored = {"format": overview.FORMAT, "machine": HERE, "rows": [
+    stored = {"machine": HERE, "rows": [
         cell | row for cell in overview.cells() for row in rows(cell)]}
     text = overview.tables(stored)
     assert text.count("**0.75** (0.70, 0.80) | | | | - |") == len(overview.cells())
@@ -107,14 +88,3 @@ def test_tables_and_figure_show_every_row():
         first = axes.containers[0].lines[0]
         assert first.get_xdata().tolist() == [0.75] * 7
         assert [round(y) for y in first.get_ydata()] == [*range(7)]  # each in its network's row
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other", "rows": [], "machine": {}}', None])
-def test_a_file_of_another_kind_is_one_sentence(tmp_path, text):
-    path = tmp_path / "performance.json"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(InputError, match=r"expected what make bench-all writes, got "):
-        overview.read(path)
-    with pytest.raises(InputError, match="no place for the tables"):
-        overview.page("a page", {"rows": []})

@@ -205,7 +205,7 @@ def forward(W: Array, h: Array, kernel: int, pad: int) -> Array:
     [[4.0, 6.0, 6.0, 4.0], [4.0, 6.0, 6.0, 4.0]]
     """
     W, h = alike(W, h)
-    return _convolved(_weights(W, kernel).swapaxes(1, 2), h, kernel, pad)
+    return _convolved(_weights(W.reshape(len(W), kernel**2, -1).transpose(1, 2, 0), kernel), h, kernel, pad)
 
 
 def feedback(B: Array, delta: Array, kernel: int, pad: int) -> Array:
@@ -231,7 +231,8 @@ def feedback(B: Array, delta: Array, kernel: int, pad: int) -> Array:
     [[1.0, 2.0, 2.0, 1.0], [1.0, 2.0, 2.0, 1.0], [1.0, 2.0, 2.0, 1.0]]
     """
     B, delta = alike(B, delta)
-    return _convolved(_weights(B, kernel, flipped=True), delta, kernel, kernel - 1 - pad)
+    flipped = B.reshape(len(B), kernel**2, -1)[:, ::-1].swapaxes(0, 1)
+    return _convolved(_weights(flipped, kernel), delta, kernel, kernel - 1 - pad)
 
 
 def outer(delta: Array, h: Array, kernel: int, pad: int) -> Array:
@@ -307,18 +308,20 @@ def _basis(kernel: int, h: Array) -> list[Array]:
     return [xp.asarray(numbers).astype(h.dtype).reshape(shape) for numbers, shape in _squares(kernel)]
 
 
-def _weights(W: Array, kernel: int, flipped: bool = False) -> Array:
-    """Return W (F, k k C) in the basis, U (n^2, F, C); `flipped` turns the kernel by 180 degrees."""
-    xp, W = array_module(W), W.reshape(len(W), kernel**2, -1)
-    G, channels = _basis(kernel, W)[1], W.shape[2]
-    G = xp.ascontiguousarray(G[:, ::-1]) if flipped else G
-    U = xp.empty((len(G), len(W) * channels), W.dtype)
+def _weights(W: Array, kernel: int) -> Array:
+    """Return weights (k^2, C, F), of C channels that come and F planes that go, in the basis: U (n^2, C, F).
+
+    In this order the product at a frequency reads both factors along their rows: with AVX-512 it takes up to a tenth
+    less time than V U^T.
+    """
+    xp, G, (_, channels, planes) = array_module(W), _basis(kernel, W)[1], W.shape
+    U = xp.empty((len(G), channels * planes), W.dtype)
 
     def change(part: slice) -> None:
-        w = xp.ascontiguousarray(W[part].swapaxes(0, 1)).reshape(kernel**2, -1)
-        xp.matmul(G, w, out=U[:, channels * part.start:channels * part.stop])
-    _shared(change, _parts(len(W), len(W) // PLANES), W)
-    return U.reshape(len(G), len(W), channels)
+        w = xp.ascontiguousarray(W[:, part]).reshape(kernel**2, -1)
+        xp.matmul(G, w, out=U[:, planes * part.start:planes * part.stop])
+    _shared(change, _parts(channels, channels // PLANES), W)
+    return U.reshape(len(G), channels, planes)
 
 
 def _convolved(U: Array, h: Array, kernel: int, pad: int) -> Array:

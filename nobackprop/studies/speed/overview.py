@@ -3,20 +3,18 @@
     python -m nobackprop.studies.speed.overview            # measure what is missing, then write page and figure
     python -m nobackprop.studies.speed.overview --page     # write page and figure from what is stored
 
-A *cell* is a network with a number of threads and a processor's kernels.  All rules of a cell and PyTorch's
-backpropagation take turns in one process of its own, so that all see the machine in the same state.  Its rows are
-written to docs/results/performance.json before the next cell begins.  A run that was interrupted goes on where it
-stopped; it refuses a file of another machine.
+A cell, as measured.py says, is a network with a number of threads and a processor's kernels.  All rules of a cell and
+PyTorch's backpropagation take turns in one process of its own, so that all see the machine in the same state.
 """
 from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +22,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ... import figures, workers
-from ...errors import InputError, brief
-from ...files import atomic
+from ...backend import synchronize
+from ...errors import InputError
+from ..measured import Store, machine, said
 from ..text import write_page
 from . import torch_twin
 from .bench import random_run, stepper
 
-FILE, PAGE, FIGURE = (Path("docs") / name for name in ("results/performance.json", "performance.md", "performance.png"))
-FORMAT = "nobackprop performance 1"
+STORE = Store("bench-all", Path("docs") / "results" / "performance.json", "nobackprop performance 1")
+PAGE, FIGURE = (Path("docs") / name for name in ("performance.md", "performance.png"))
 NETWORKS = (("mlp:128,128", "digits", 64), ("mlp:1024,1024", "mnist", 64), ("conv3", "cifar-10", 64),
             ("vgg:0.25", "cifar-10", 64), ("resnet18:0.25", "cifar-10", 64), ("resnet18:0.5", "cifar-10", 64),
             ("resnet18", "cifar-10", 16))
@@ -47,11 +46,11 @@ SECONDS = 30.0  # of turns in a cell: 28 cells in a quarter of an hour
 FEWEST, MOST = 5, 400
 TICKS = (0.25, 0.5, 1, 2, 4)
 LONG = 0.1  # seconds: a step that takes longer is not warmed up, as it fills the cache anyway
-BEGIN, END = "<!-- begin: written by make bench-all -->\n", "<!-- end -->"
 USAGE = "usage: python -m nobackprop.studies.speed.overview [--page]"
 
 
-def measure(model: str, data: str, batch_size: int, threads: int, seconds: float = SECONDS) -> list[dict[str, Any]]:
+def measure(model: str, data: str, batch_size: int, threads: int, seconds: float = SECONDS,
+            device: str = "cpu") -> list[dict[str, Any]]:
     """Measure one network with all rules against PyTorch, in this process.
 
     Parameters
@@ -61,6 +60,8 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
     batch_size, threads : int
     seconds : float
         How long the turns take, about; there are FEWEST turns or more.
+    device : str
+        'cpu', or 'cuda' for CuPy and PyTorch on a GPU.  There a step has ended when the device has done all of it.
 
     Returns
     -------
@@ -81,13 +82,17 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
     torch, refused, runs = torch_twin.load(), {}, {}
     for rule in RULES:
         try:
-            runs[rule] = random_run(model, data, rule, batch_size, "adam")
+            runs[rule] = random_run(model, data, rule, batch_size, "adam", device)
         except InputError as error:
             refused[rule] = str(error)
     names = list(runs)
     with (workers.limit(threads, runs["bp"].net.convolutional), torch_twin.threads_of(torch, threads),
           np.errstate(over="ignore", invalid="ignore")):
-        steps = [*map(stepper, runs.values()), torch_twin.stepper(runs["bp"])]
+        steps = [*map(stepper, runs.values()), torch_twin.stepper(runs["bp"], device)]
+        if device != "cpu":
+            ours = partial(synchronize, runs["bp"].xp)
+            steps = [partial(_in_order, one_step, wait) for one_step, wait in zip(
+                steps, [*[ours] * len(runs), torch.cuda.synchronize], strict=True)]
         spent = turns(steps, seconds)
     ratios = spent[:-1] / spent[-1]
     rows = [{"rule": rule, "ms": 1e3 * float(np.median(spent[i])), "turns": spent.shape[1],
@@ -96,6 +101,12 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
     torch_ms = 1e3 * float(np.median(spent[-1]))
     return [row | {"torch_ms": torch_ms} for row in rows] + [
         {"rule": rule, "refused": why} for rule, why in refused.items()]
+
+
+def _in_order(one_step: Callable[[], None], wait: Callable[[], None]) -> None:
+    """Take a step, and wait until the device has done it."""
+    one_step()
+    wait()
 
 
 def turns(steps: Sequence[Callable[[], None]], seconds: float) -> np.ndarray:
@@ -131,54 +142,6 @@ def turns(steps: Sequence[Callable[[], None]], seconds: float) -> np.ndarray:
     return np.array(rows).T
 
 
-def machine() -> dict[str, str]:
-    """Return what the numbers depend on: the processor, and the versions of Python, NumPy and PyTorch.
-
-    Examples
-    --------
-    >>> sorted(machine())  # doctest: +SKIP
-    ['cores', 'numpy', 'processor', 'python', 'torch']
-    """
-    about = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in about.read_text(encoding="utf-8").splitlines()
-             if line.startswith("model name")] if about.exists() else []
-    return {"processor": names[0] if names else platform.processor() or platform.machine(),
-            "cores": str(workers.cores()), "python": platform.python_version(), "numpy": np.__version__,
-            "torch": str(torch_twin.load().__version__)}
-
-
-def read(path: Path = FILE) -> dict[str, Any]:
-    """Read what `main` has stored.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    dict
-        "format", "machine" and "rows".
-
-    Raises
-    ------
-    InputError
-        If the file is missing, or if it is no such file.
-
-    Examples
-    --------
-    >>> read(Path("no-such-file.json"))  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    nobackprop.errors.InputError: no-such-file.json: expected what make bench-all writes, got ...
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] != FORMAT or not isinstance(found["rows"], list) or not isinstance(found["machine"], dict):
-            raise ValueError("a file of another kind")
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        raise InputError(f"{path}: expected what make bench-all writes, got {brief(str(error))}") from None
-    return dict(found)
-
-
 def cells() -> list[dict[str, Any]]:
     """Return all that is measured, in order.
 
@@ -189,43 +152,6 @@ def cells() -> list[dict[str, Any]]:
     """
     return [{"model": model, "data": data, "batch_size": batch, "threads": threads, "kernels": kernels}
             for kernels in KERNELS for model, data, batch in NETWORKS for threads in THREADS]
-
-
-def fill(path: Path, here: dict[str, str], measured: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
-    """Measure every cell that is not in the file yet, and write its rows before the next one begins.
-
-    Parameters
-    ----------
-    path : path
-        Where the rows are stored.
-    here : dict
-        What `machine` returns.
-    measured : callable
-        It takes a cell and returns its rows.
-
-    Raises
-    ------
-    InputError
-        If the file holds the numbers of another machine.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     fill(Path(folder) / "rows.json", {"cores": "2"}, lambda cell: [{"rule": "bp", "refused": "a test"}])
-    ...     len(read(Path(folder) / "rows.json")["rows"])
-    28
-    """
-    stored: dict[str, Any] = read(path) if path.exists() else {"format": FORMAT, "machine": here, "rows": []}
-    if stored["machine"] != here:
-        raise InputError(f"{path} holds numbers of another machine, {stored['machine']}, and this is {here}: "
-                         "remove it to measure all again")
-    for cell in cells():
-        if any(cell.items() <= row.items() for row in stored["rows"]):
-            continue
-        stored["rows"] += [cell | row for row in measured(cell)]
-        with atomic(path) as partial:
-            partial.write_text(json.dumps(stored, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def in_process(cell: dict[str, Any]) -> list[dict[str, Any]]:
@@ -267,7 +193,7 @@ def tables(stored: dict[str, Any]) -> str:
     Parameters
     ----------
     stored : dict
-        What `read` returns.
+        What `STORE` reads.
 
     Returns
     -------
@@ -282,7 +208,7 @@ def tables(stored: dict[str, Any]) -> str:
     """
     if not stored["rows"]:
         return "Not measured yet: `make bench-all` writes this place.\n"
-    parts = ["Machine: " + ", ".join(f"{name} {value}" for name, value in stored["machine"].items()) + "."]
+    parts = [said(stored["machine"])]
     for kernels in KERNELS:
         lines = [f"| kernels for {kernels} | threads | {' | '.join(RULES)} |", "|---" * (2 + len(RULES)) + "|"]
         for model, data, batch in NETWORKS:
@@ -306,43 +232,13 @@ def _text(row: dict[str, Any] | None) -> str:
     return "-" if "refused" in row else f"**{row['median']:.2f}** ({row['low']:.2f}, {row['high']:.2f})"
 
 
-def page(text: str, stored: dict[str, Any]) -> str:
-    """Return the page with the tables in their place.
-
-    Parameters
-    ----------
-    text : str
-        The page, with the marks BEGIN and END.
-    stored : dict
-        What `read` returns.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    InputError
-        If the page has no such marks.
-
-    Examples
-    --------
-    >>> page(f"a\\n{BEGIN}old\\n{END}\\nb", {"rows": []}).splitlines()  # doctest: +ELLIPSIS
-    ['a', '<!-- begin: written by make bench-all -->', 'Not measured yet: ...', '<!-- end -->', 'b']
-    """
-    if BEGIN not in text or END not in text:
-        raise InputError(f"the page has no place for the tables, marked by {BEGIN.strip()} and {END}")
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}{tables(stored)}{END}{rest.partition(END)[2]}"
-
-
 def draw(stored: dict[str, Any]) -> Figure:
     """Draw the ratios: a panel for each kind of kernels and number of threads, a line of points for each network.
 
     Parameters
     ----------
     stored : dict
-        What `read` returns.
+        What `STORE` reads.
 
     Returns
     -------
@@ -405,10 +301,8 @@ def main(argv: list[str]) -> None:
     if argv not in ([], ["--page"]):
         sys.exit(USAGE)
     try:
-        if not argv:
-            fill(FILE, machine(), in_process)
-        stored = read()
-        write_page([str(PAGE)], MODULE, lambda: page(PAGE.read_text(encoding="utf-8"), stored))
+        stored = STORE.read() if argv else STORE.fill(machine("numpy", "torch"), cells(), in_process)
+        write_page([str(PAGE)], MODULE, lambda: STORE.put(PAGE.read_text(encoding="utf-8"), tables(stored)))
         figures.write(draw(stored), FIGURE)
     except (InputError, OSError) as error:
         sys.exit(f"{MODULE}: {error}")

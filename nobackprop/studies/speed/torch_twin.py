@@ -1,4 +1,4 @@
-"""The same networks in PyTorch, for `nobackprop bench --against torch`; nothing else imports it.
+"""The same networks in PyTorch, for `nobackprop bench --against torch` and other measurements.
 
 Images stay in memory as the library has them, (N, H, W, C): PyTorch sees them as (N, C, H, W) with channels last.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...backend import to_numpy
 from ...errors import InputError
 from ...interop import torch as to_torch
 from ...layers import Shape
@@ -144,18 +145,20 @@ def loss(torch: Any, name: str, a: Any, y: Any) -> Any:
     raise InputError(f"PyTorch's twin of the network has no loss like '{name}'")
 
 
-def stepper(run: Run) -> Callable[[], None]:
-    """Return a function that takes the next step of backpropagation in PyTorch, on the host.
+def stepper(run: Run, device: str = "cpu") -> Callable[[], None]:
+    """Return a function that takes the next step of backpropagation in PyTorch.
 
     Parameters
     ----------
     run : Run
         A run of the library: its network, first parameters, batches and optimiser are used, whatever its rule.
+    device : str
+        Where PyTorch computes, as it names it.
 
     Returns
     -------
     callable
-        A function without arguments; the run itself stays as it is.
+        A function without arguments; the run itself stays as it is.  On a GPU it returns before the step has ended.
 
     Examples
     --------
@@ -163,14 +166,14 @@ def stepper(run: Run) -> Callable[[], None]:
     >>> one_step()  # doctest: +SKIP
     """
     torch, net = load(), run.net
-    module = twin(net, run.params, run.data.shape)
+    module = twin(net, to_numpy(run.params), run.data.shape).to(device)
     kind, how = OPTIMIZERS[run.settings.optimizer]
     opt = getattr(torch.optim, kind)(module.parameters(), lr=run.settings.lr, weight_decay=run.settings.weight_decay,
                                      **how)
-    x, y = torch.from_numpy(run.x), torch.from_numpy(run.y)
+    x, y = (torch.from_numpy(to_numpy(array)).to(device) for array in (run.x, run.y))
     if net.loss == "cross_entropy":
         y = y.argmax(-1)
-    order = torch.from_numpy(np.random.default_rng(0).permutation(len(run.x)))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(run.x))).to(device)
     batches = itertools.cycle(order.reshape(-1, run.settings.batch_size))
 
     def one_step() -> None:
