@@ -1135,3 +1135,33 @@ def published_beside(block: Layer) -> Head:
     """
     head = head_beside(block)
     return MaxConvHead(head.kernel, head.stride, head.pad) if isinstance(head, ConvHead) else head
+
+
+def kernel_beside(block: Layer) -> Head:
+    """Return the map through which DFA with `kernel` sends the error to the block below: a kernel, or a full matrix.
+
+    Parameters
+    ----------
+    block : Layer
+        A block of a network.
+
+    Returns
+    -------
+    Head
+        As `head_beside`, but what a ConvHead sends lacks the factor 1 / (H' W').
+
+    Raises
+    ------
+    InputError
+        If the block has no layer with weights.
+
+    Examples
+    --------
+    >>> kernel_beside(Conv(4, 3, pad=1))
+    ConvHead(kernel=3, stride=1, pad=1, average=False)
+    """
+    head = head_beside(block)
+    return replace(head, average=False) if isinstance(head, ConvHead) else head
+
+
+BESIDE: dict[str, Callable[[Layer], Head]] = {"exact": head_beside, "published": published_beside}
