@@ -4,6 +4,7 @@ A local module is a small linear map from the output of one hidden block to the 
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,12 +95,11 @@ class LAS(Rule):
                rng: np.random.Generator | None = None) -> Credit:
         """Send the output error through the modules to the hidden blocks, and compute their gradients."""
         e = net.error(tape.output, y)                                              # LAS (22)
-        sent = [head.send(b, e, h.shape)                                           # LAS (24)
-                for head, b, h in zip(self.heads(net), B, tape.h[1:-2], strict=True)]
+        signals = {i: head.send(b, e, h.shape)                                     # LAS (24)
+                   for i, (head, b, h) in enumerate(zip(self.heads(net), B, tape.h[1:-2], strict=True))}
         if self.shortcuts:
-            above = [from_below(block, signal) for block, signal in zip(net[1:-1], sent, strict=True)]
-            return Credit(backward(replace(net, blocks=(net[0], *above, net[-1])), params, tape, {len(net) - 1: e}))
-        return Credit(backward(net, params, tape, dict(enumerate(sent)) | {len(net) - 1: e}))  # LAS (23)-(24)
+            net, signals = beside_shortcuts(net, signals)
+        return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (23)-(24)
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,36 @@ class Sends(Layer):
         return self.sent, self.layer.backward(feedback, cache, delta, False)[1]
 
 
-def from_below(block: Layer, sent: Array) -> Layer:
+def beside_shortcuts(net: Network, signals: Mapping[int, Array]) -> tuple[Network, dict[int, Array]]:
+    """Return a network that sends the signals down by itself, and adds what comes down through its shortcuts.
+
+    Parameters
+    ----------
+    net : Network
+    signals : mapping of int to array
+        For some blocks, what they hear in the place of what the block above would send down.
+
+    Returns
+    -------
+    net : Network
+        The first layer of the block above each of them sends its signal; see `sending`.
+    signals : dict
+        Empty: no block hears a signal in the place of the block above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Activation
+    >>> net = Network((Activation("relu"), Residual(Activation("relu"))))
+    >>> walked, signals = beside_shortcuts(net, {0: np.ones((1, 2))})
+    >>> type(walked[1].body).__name__, signals
+    ('Sends', {})
+    """
+    blocks = [sending(block, signals[i - 1]) if i - 1 in signals else block for i, block in enumerate(net)]
+    return replace(net, blocks=tuple(blocks)), {}
+
+
+def sending(block: Layer, sent: Array) -> Layer:
     """Return the block as it is walked if its first layer sends `sent` down; a shortcut stays as it is.
 
     Parameters
@@ -187,12 +216,12 @@ def from_below(block: Layer, sent: Array) -> Layer:
     >>> block, delta = Residual(Activation("identity")), np.full((1, 2), 7.0)
     >>> _, cache = block.forward({"body": None, "shortcut": None}, np.zeros((1, 2)))
     >>> feedback = {"body": None, "shortcut": None}
-    >>> from_below(block, np.ones((1, 2))).backward(feedback, cache, delta)[0].tolist()
+    >>> sending(block, np.ones((1, 2))).backward(feedback, cache, delta)[0].tolist()
     [[8.0, 8.0]]
     """
     match block:
         case Sequential(layers=(first, *rest)):
-            return Sequential((from_below(first, sent), *rest))
+            return Sequential((sending(first, sent), *rest))
         case Residual():
-            return replace(block, body=from_below(block.body, sent))
+            return replace(block, body=sending(block.body, sent))
     return Sends(block, sent)
