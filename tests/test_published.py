@@ -221,8 +221,9 @@ def test_gamma_and_beta_of_the_first_block_learn_alone(name):
     assert set(first(grads)) == {"1/gamma", "1/beta"}
     exact = first(whole.credit().grads)
     for path, array in first(grads).items():
-        np.testing.assert_array_equal(array, exact[path])
         assert np.abs(array).max() > 0
+        if name != "asfp-lc":  # which puts a classifier on a first block that learns
+            np.testing.assert_array_equal(array, exact[path])
     equal(grads[1:], none.credit().grads[1:])
     before = tree_map(np.copy, case.params)
     case.step()
