@@ -105,6 +105,11 @@ class Arm:
         return [files.mean([files.cosine(record, i) for record in records])
                 for i in range(len(records[0]["alignment"]))]
 
+    @property
+    def angles(self) -> list[float]:
+        """The mean angles between W and C of forward alignment, at the last epoch."""
+        return [self.last("angles", i) for i in range(len(self.runs[0]["history"][-1]["angles"]))]
+
     def last(self, key: str, place: int | None = None) -> float:
         """Return the mean of what the last epochs recorded under a key; of a list the number at that place."""
         values = [run["history"][-1][key] for run in self.runs]

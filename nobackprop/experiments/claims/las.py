@@ -60,7 +60,8 @@ CLAIMS = (
     Claim("in a linear network the module's weight has its equilibrium at the product of the weights above",
           "section III-D, (28)-(30)", "holds under a condition", (Theorem("las", "Theorem S1"),
                                                                   Theorem("las", "Theorem S4")),
-          "The printed sign makes this equilibrium repelling; with the other sign B comes there if the activities of the "
+          "The printed sign makes this equilibrium repelling; with the other sign B comes there if the activities of "
+          "the "
           "layer span its space, if the step is small enough, and if there are no biases."),
     Claim("exact alignment is a matter of linear networks alone", "section III-D", "holds", (
         Theorem("las", "Theorem S4"),), "In any other network a module rests at the linear regression of a_L on h_i."),
@@ -73,7 +74,8 @@ CLAIMS = (
                                       "{feedback_digits[dfa].both}",
                    lambda shelf: shelf["feedback_digits"]["dfa"].test > shelf["feedback_digits"]["adaptive-dfa"].test)),
           "Two small tasks; the paper cites a larger one."),
-    Claim("the signals of LAS and LTAS come closer to those of BP as learning goes on", "section III-D, Fig. 4", "holds", (
+    Claim("the signals of LAS and LTAS come closer to those of BP as learning goes on", "section III-D, Fig. "
+                                                                                        "4", "holds", (
         Runs("mnist", "cosine of delta_1 with BP's after the first and the last epoch: LAS "
                       "{mnist[las].first_cosine[0]:.2f} and {mnist[las].cosine[0]:.2f}, LTAS "
                       "{mnist[ltas].first_cosine[0]:.2f} and {mnist[ltas].cosine[0]:.2f}",
@@ -105,7 +107,8 @@ CLAIMS = (
                                 for label in ("bp", "dfa", "las", "ltas")) >= 60
               > _printed(shelf, "las:table-2-cifar-10", "shallow")),)),
     Claim("with a hundred classes DFA falls to the level of shallow", "section IV-A, Table 2", "holds", (
-        Table("las:table-2-cifar-100", "DFA is {printed[las:table-2-cifar-100 | dfa - shallow]:.2f} points above shallow",
+        Table("las:table-2-cifar-100", "DFA is {printed[las:table-2-cifar-100 | dfa - shallow]:.2f} points above "
+                                       "shallow",
               lambda shelf: abs(_printed(shelf, "las:table-2-cifar-100", "dfa - shallow")) < 1),
         Runs("mlp-tiny", "on 100 classes of Tiny ImageNet DFA reaches {mlp_tiny[dfa].both}, shallow "
                          "{mlp_tiny[shallow].both}: below it",
@@ -113,7 +116,8 @@ CLAIMS = (
         Runs("conv-tiny", "with convolutions {conv_tiny[dfa].both} and {conv_tiny[shallow].both}",
              lambda shelf: not shelf["conv_tiny"]["dfa"].above(shelf["conv_tiny"]["shallow"])))),
     Claim("with a hundred classes LAS and LTAS stay near BP", "section IV-A, Table 2", "holds under a condition", (
-        Table("las:table-2-cifar-100", "LAS is {printed[las:table-2-cifar-100 | bp - las]:.2f} points below BP, and DFA "
+        Table("las:table-2-cifar-100", "LAS is {printed[las:table-2-cifar-100 | bp - las]:.2f} points below BP, and "
+                                       "DFA "
                                        "{printed[las:table-2-cifar-100 | bp - dfa]:.2f}",
               lambda shelf: _printed(shelf, "las:table-2-cifar-100", "bp - las") < 2),
         Runs("conv-tiny", "with convolutions, after {conv_tiny.epochs} epochs on 100 classes, LAS reaches "
@@ -123,9 +127,10 @@ CLAIMS = (
           "With dense layers and after long training. After a short one with convolutions LAS lies nearer to the floor "
           "than to BP."),
     Claim("on all tasks LAS and LTAS are far above shallow", "section IV-A, Table 2", "does not hold", (
-        Table("las:table-2-mnist", "on MNIST LAS is {printed[las:table-2-mnist | las - shallow]:.2f} points above shallow, "
+        Table("las:table-2-mnist", "on MNIST LAS is {printed[las:table-2-mnist | las - shallow]:.2f} points above "
+                                   "shallow, "
                                    "LTAS {printed[las:table-2-mnist | ltas - shallow]:.2f}",
-              lambda shelf: all(gap > 1 for gap in (*_dense(shelf, "las - shallow"), *_dense(shelf, "ltas - shallow")))),),
+              lambda shelf: min(*_dense(shelf, "las - shallow"), *_dense(shelf, "ltas - shallow")) > 1),),
           "It holds on CIFAR-10 and CIFAR-100."),
     Claim("a local module always improves direct feedback, with dense layers", "section IV-A, Table 2", "holds", (
         Table("las:table-2-mnist", "LAS is above DFA by {printed[las:table-2-mnist | las - dfa]:.2f} points on MNIST, "
@@ -137,11 +142,13 @@ CLAIMS = (
     Claim("DFA does not work well with convolutions", "sections I and IV-B, after earlier work", "holds", (
         Runs("conv-cifar10", "on CIFAR-10, after {conv_cifar10.epochs} epochs, DFA reaches {conv_cifar10[dfa].both}, "
                              "which is below shallow, {conv_cifar10[shallow].both}; its cosines with BP in the three "
-                             "convolutions are {conv_cifar10[dfa].cosine[0]:.3f}, {conv_cifar10[dfa].cosine[1]:.3f} and "
+                             "convolutions are {conv_cifar10[dfa].cosine[0]:.3f}, {conv_cifar10[dfa].cosine[1]:.3f} "
+                             "and "
                              "{conv_cifar10[dfa].cosine[2]:.3f}",
              lambda shelf: not shelf["conv_cifar10"]["dfa"].above(shelf["conv_cifar10"]["shallow"])),)),
     Claim("with convolutions LAS and LTAS are slightly above DFA on CIFAR-10", "section IV-B, Table 1", "holds", (
-        Table(C10, "with Conv3 and flips LAS by {printed[las:table-1-cifar-10 | las, conv3, flip - dfa, conv3, flip]:.2f} "
+        Table(C10, "with Conv3 and flips LAS by {printed[las:table-1-cifar-10 | las, conv3, flip - dfa, conv3, "
+                   "flip]:.2f} "
                    "points, LTAS by {printed[las:table-1-cifar-10 | ltas, conv3, flip - dfa, conv3, flip]:.2f}",
               lambda shelf: min(_gain(shelf, "cifar-10", method, model, "flip") for method in ("las", "ltas")
                                 for model in MODELS) > 0),
@@ -151,7 +158,8 @@ CLAIMS = (
                                for rule in ("las", "ltas"))))),
     Claim("on CIFAR-100 LAS and LTAS are even better than BP with Conv3", "section IV-B, Table 1",
           "holds under a condition", (
-              Table(C100, "LTAS is {printed[las:table-1-cifar-100 | ltas, conv3, flip - bp, conv3, flip]:.2f} points above "
+              Table(C100, "LTAS is {printed[las:table-1-cifar-100 | ltas, conv3, flip - bp, conv3, flip]:.2f} points "
+                          "above "
                           "BP, and LAS {printed[las:table-1-cifar-100 | bp, conv3, flip - las, conv3, flip]:.2f} below",
                     lambda shelf: _printed(shelf, C100, "ltas, conv3, flip - bp, conv3, flip") > 0,
                     lambda shelf: _printed(shelf, C100, "las, conv3, flip - bp, conv3, flip") < 0),),
@@ -159,9 +167,9 @@ CLAIMS = (
     Claim("ResNet18 with flips is below the simpler networks, under every method", "section IV-B, Table 1", "holds", (
         Table(C10, "BP: {printed[las:table-1-cifar-10 | bp, resnet18, flip]:.2f} % against "
                    "{printed[las:table-1-cifar-10 | bp, conv3, flip]:.2f} % of Conv3",
-              lambda shelf: all(_conv(shelf, data, method, "resnet18", "flip") < _conv(shelf, data, method, model, "flip")
-                                for data in ("cifar-10", "cifar-100") for method in ("bp", "dfa", "las", "ltas")
-                                for model in ("conv3", "conv3-bn"))),),
+              lambda shelf: all(_conv(shelf, data, method, "resnet18", "flip")
+                                < min(_conv(shelf, data, method, model, "flip") for model in ("conv3", "conv3-bn"))
+                                for data in ("cifar-10", "cifar-100") for method in ("bp", "dfa", "las", "ltas"))),),
           "The paper suspects overfitting. Its published code has a 7x7 stem with stride 2, which may be the reason; "
           "las:variants would tell."),
     Claim("with strong augmentation LAS and LTAS improve on DFA for all networks and tasks", "section IV-B, Table 1",
@@ -176,15 +184,18 @@ CLAIMS = (
           "holds under a condition", (
               Table(C100, "Conv3: DFA loses "
                           "{printed[las:table-1-cifar-100 | dfa, conv3, flip - dfa, conv3, strong]:.2f} points and LAS "
-                          "gains {printed[las:table-1-cifar-100 | las, conv3, strong - las, conv3, flip]:.2f}; Conv3+BN: "
-                          "DFA gains {printed[las:table-1-cifar-100 | dfa, conv3-bn, strong - dfa, conv3-bn, flip]:.2f} and "
+                          "gains {printed[las:table-1-cifar-100 | las, conv3, strong - las, conv3, flip]:.2f}; "
+                          "Conv3+BN: "
+                          "DFA gains {printed[las:table-1-cifar-100 | dfa, conv3-bn, strong - dfa, conv3-bn, "
+                          "flip]:.2f} and "
                           "LAS {printed[las:table-1-cifar-100 | las, conv3-bn, strong - las, conv3-bn, flip]:.2f}",
                     lambda shelf: all(_stronger(shelf, method, model) > _stronger(shelf, "dfa", model)
                                       for method in ("las", "ltas") for model in ("conv3", "resnet18")),
                     lambda shelf: _stronger(shelf, "las", "conv3-bn") < _stronger(shelf, "dfa", "conv3-bn")),),
           "Not for LAS with Conv3+BN."),
     Claim("LAS is further above DFA the harder the task is", "section IV-B, Tables 1 and 2", "holds", (
-        Table(C100, "with Conv3 and flips {printed[las:table-1-cifar-10 | las, conv3, flip - dfa, conv3, flip]:.2f} points "
+        Table(C100, "with Conv3 and flips {printed[las:table-1-cifar-10 | las, conv3, flip - dfa, conv3, flip]:.2f} "
+                    "points "
                     "on CIFAR-10 and {printed[las:table-1-cifar-100 | las, conv3, flip - dfa, conv3, flip]:.2f} on "
                     "CIFAR-100; with dense layers {printed[las:table-2-mnist | las - dfa]:.2f} on MNIST and "
                     "{printed[las:table-2-cifar-100 | las - dfa]:.2f} on CIFAR-100",
@@ -195,8 +206,10 @@ CLAIMS = (
     Claim("batch normalisation plays an important role for DFA, LAS and LTAS", "section IV-B, Table 1",
           "holds under a condition", (
               Table(C100, "on CIFAR-100 with flips it brings DFA "
-                          "{printed[las:table-1-cifar-100 | dfa, conv3-bn, flip - dfa, conv3, flip]:.2f} points and LAS "
-                          "{printed[las:table-1-cifar-100 | las, conv3-bn, flip - las, conv3, flip]:.2f}; on CIFAR-10 LTAS "
+                          "{printed[las:table-1-cifar-100 | dfa, conv3-bn, flip - dfa, conv3, flip]:.2f} points and "
+                          "LAS "
+                          "{printed[las:table-1-cifar-100 | las, conv3-bn, flip - las, conv3, flip]:.2f}; on CIFAR-10 "
+                          "LTAS "
                           "loses {printed[las:table-1-cifar-10 | ltas, conv3, flip - ltas, conv3-bn, flip]:.2f} by it",
                     lambda shelf: all(_conv(shelf, "cifar-100", method, "conv3-bn", augment)
                                       > _conv(shelf, "cifar-100", method, "conv3", augment)
@@ -207,7 +220,8 @@ CLAIMS = (
           "On CIFAR-100. On CIFAR-10 LTAS is worse with it in both settings."),
     Claim("a gap to BP remains", "sections IV-B and V", "holds under a condition", (
         Table(C10, "with strong augmentation and ResNet18 LAS is "
-                   "{printed[las:table-1-cifar-10 | bp, resnet18, strong - las, resnet18, strong]:.2f} points below BP on "
+                   "{printed[las:table-1-cifar-10 | bp, resnet18, strong - las, resnet18, strong]:.2f} points below "
+                   "BP on "
                    "CIFAR-10",
               lambda shelf: all(_conv(shelf, data, "bp", *pair) > _conv(shelf, data, method, *pair)
                                 for data in ("cifar-10", "cifar-100") for method in ("las", "ltas") for pair in PAIRS
