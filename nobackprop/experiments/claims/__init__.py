@@ -283,7 +283,7 @@ class Claim:
         said, against = [one.shows(shelf) for one in self.by], [one.denies(shelf) for one in self.by]
         match self.verdict:
             case "holds":
-                fits = bool(self.by) and False not in said
+                fits = bool(self.by) and False not in said and True not in against
             case "does not hold":
                 fits = bool(self.by) and True not in said
             case "holds under a condition":
@@ -365,8 +365,8 @@ def markdown(shelf: Shelf | None = None) -> str:
         for claim in claims:
             claim.check(shelf)
             number += 1
-            parts += ["", f"### {number}. {claim.words[0].upper()}{claim.words[1:]}", "", f"*Where:* {claim.place}. *Verdict:* "
-                                                              f"**{claim.verdict}**."]
+            parts += ["", f"### {number}. {claim.words[0].upper()}{claim.words[1:]}", "",
+                      f"*Where:* {claim.place}. *Verdict:* **{claim.verdict}**."]
             if claim.note:
                 parts[-1] += f" {claim.note}"
             parts += ["", *(f"- {one.text(shelf)}" for one in claim.by)] if claim.by else []
