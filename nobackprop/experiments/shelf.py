@@ -8,6 +8,7 @@ a paper prints stands under `printed`: shelf["printed"]["las:table-2-mnist | las
 """
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections.abc import Iterator, Mapping
@@ -186,6 +187,22 @@ class File:
     def compared(self) -> str:
         """What is printed next to what was found."""
         return compare(dict(self.results))
+
+    @property
+    def angle_table(self) -> str:
+        """A table of the angle, in degrees, between a rule's first error signal and that of BP, for every epoch.
+
+        Only of rules whose signal is not that of BP itself.
+        """
+        rows = {}
+        for label, arm in self.arms.items():
+            cosines = [[files.cosine(record, 0) for record in run["history"]] for run in arm.runs]
+            if all(one is not None and one < 1 - files.ROUNDING for run in cosines for one in run):
+                angles = [statistics.fmean(math.degrees(math.acos(one)) for one in epoch) for epoch in zip(*cosines)]
+                rows[label] = [f"{angle:.1f}" for angle in angles]
+        head = ["epoch", *(str(i + 1) for i in range(self.epochs))]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head),
+                                                               *([label, *row] for label, row in rows.items())))
 
     @property
     def config(self) -> Mapping[str, Any]:
