@@ -19,7 +19,8 @@ from nobackprop.studies.text import fit
 from nobackprop.tree import leaves, tree_map
 
 every = pytest.mark.parametrize("name", EXHIBITS)
-SHAPES = {"mnist": (28, 28, 1), "cifar-10": (32, 32, 3)}
+SHAPES = {"mnist": (28, 28, 1), "cifar-10": (32, 32, 3), "cifar-100": (32, 32, 3), "svhn": (32, 32, 3),
+          "tiny-imagenet": (64, 64, 3)}
 
 
 @every
@@ -34,12 +35,69 @@ def test_every_arm_can_be_built_at_every_scale(name):
             models.build(exhibit._model(arm, scale), SHAPES[found.data], 10, arm.activation)
             Settings(**{**scale.settings, **arm.settings, **arm.at.get(scale_name, {})})
             assert not set(arm.at) - set(found.scales)
-        assert len(scale.seeds) == (1 if scale_name == "smoke" else 3)
+        assert len(scale.seeds) == (1 if scale_name == "smoke" or name == "las:order-rates" else 3)
 
 
 @every
 def test_printed_numbers_are_per_cents(name):
     assert all(arm.printed is None or 10 <= arm.printed <= 100 for arm in EXHIBITS[name].arms)
+
+
+@pytest.mark.parametrize("name, label, printed", [
+    ("las:table-1-cifar-10", "ltas, conv3, flip", 81.91), ("las:table-1-cifar-100", "las, resnet18, strong", 60.38),
+    ("las:table-1-tiny-imagenet", "dfa, resnet18, strong", 38.84), ("las:table-2-cifar-100", "las", 32.53),
+    ("asap:table-5.2-svhn", "asap, alexnet", 88.04), ("asap:table-5.2-tiny-imagenet", "kp, resnet34", 59.45),
+    ("asap:table-5.2-cifar-100", "dfa, no shortcut", 37.48), ("asap:table-5.3", "phsic, resnet34", 77.2),
+    ("asap:table-5.5-resnet34", "asfp", 31.7), ("asap:figure-5.4-cifar-100", "asap, k = 4", 71.93),
+    ("al:table-4", "al, resnet32", 59.0), ("al:table-3", "dtp, mlp", 58.2)])
+def test_a_printed_number_stands_at_its_arm(name, label, printed):
+    found, = (arm for arm in EXHIBITS[name].arms if arm.label == label)
+    assert found.printed == printed
+
+
+def test_every_table_and_figure_of_the_three_papers_has_a_line():
+    """The tables and figures with numbers that depend on a run or on a count; the others are diagrams."""
+    wanted = {"las": ["figure-4", "table-1", "table-2"],
+              "asap": ["table-3.1", "table-5.2", "table-5.3", "table-5.4", "table-5.5", "figure-5.1", "figure-5.4",
+                       "figure-6.1"],
+              "al": ["table-2", "table-3", "table-4", "table-5", "table-6", "table-7", "figure-5", "figure-6"]}
+    for paper, names in wanted.items():
+        for one in names:
+            assert any(name.startswith(f"{paper}:{one}") for name in EXHIBITS), one
+    for columns in (("mnist", "cifar-10", "cifar-100"),):
+        assert all(f"las:table-2-{data}" in EXHIBITS for data in columns)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in EXHIBITS if name not in ("asap:table-3.1", "al:table-2")])
+def test_every_exhibit_runs_at_smoke_scale_and_is_drawn(name, tiny, monkeypatch):
+    """An arm for each rule, of a few images and still narrower: all that a run and its figure need is there."""
+    found, kinds = EXHIBITS[name], {}
+    for arm in found.arms:
+        kinds.setdefault(arm.rule, arm.label)
+    monkeypatch.setitem(found.scales, "smoke", dataclasses.replace(found.scales["smoke"], factor=0.04))
+    done = found.check("smoke", only=list(kinds.values())).run()
+    assert [run["rule"] for run in done["runs"]] == [arm.label for arm in found.arms if arm.label in kinds.values()]
+    assert all(run["test_accuracy"] is not None for run in done["runs"])
+    found.accept(done)
+    papers.draw(done).savefig(io.BytesIO(), dpi=20)
+    assert papers.compare(done)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Data sets of a handful of random images, and one epoch; t-SNE is left out."""
+    def load(name, data_dir=None, download=False):
+        rng = np.random.default_rng(0)
+        x, y = rng.standard_normal((60, *SHAPES[name])).astype("float32"), np.arange(60) % 10
+        return from_arrays(name, x[:40], y[:40], x[40:], y[40:], classes=10, validation=20)
+
+    def settings(**values):
+        return Settings(**values | {"epochs": 1})
+
+    monkeypatch.setattr(exhibit, "load", load)
+    monkeypatch.setattr(exhibit, "Settings", settings)
+    monkeypatch.setattr(al, "embed", lambda h: h[:, :2])
 
 
 @pytest.fixture
@@ -600,7 +658,10 @@ def test_what_was_measured_is_drawn_from_the_file_alone(name, few, tmp_path):
 @pytest.mark.parametrize("name, scale, key, expected", [
     ("asap:table-5.4", "small", "weight_decay", [0.0, 0.03, 0.3, 3.0] * 2),  # an arm's own before the scale's 0.3
     ("asap:table-5.2", "small", "lr", [1e-2, 1e-2, 3e-3, 3e-3, 1e-2] * 2),  # an arm's own of one scale
-    ("asap:table-5.2", "full", "lr", [3e-2, 3e-2, 3e-3, 3e-3, 3e-2] * 2),
+    ("asap:table-5.2", "full", "lr", [3e-2, 3e-2, 3e-3, 3e-3, 3e-2, 3e-2, 3e-2, 3e-3, 3e-3, 3e-3]),
+    ("asap:table-5.2-cifar-100", "full", "lr", [3e-2, 3e-2, 1e-4, 1e-4, 1e-4, 3e-2, 3e-2, 3e-3, 3e-3, 3e-3,
+                                                *[3e-2, 3e-2, 3e-3, 3e-3, 3e-2] * 2]),
+    ("las:table-1-tiny-imagenet", "small", "augment", ["flip,cutout:8,randaugment:2:9"] * 4),
     ("al:table-2", "smoke", "lr", [1e-3, 3e-3, 1e-3, 1e-3, 3e-3]),  # for al another one than the scale's
     ("al:table-2", "full", "lr", [1e-4] * 5),
 ])
