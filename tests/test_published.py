@@ -183,6 +183,23 @@ def test_through_shortcuts_the_exact_error_comes_down_next_to_that_of_the_module
         assert np.abs(dict(leaves(silent.credit().grads))["0/0/W"]).max() == 0
 
 
+def test_what_is_measured_is_what_the_blocks_hear():
+    """The listeners of `metrics` stand for whole blocks: a shortcut inside of one counts there, too."""
+    case = Case("las:beside=published:shortcuts=yes", "resnet18-published:0.05", side=16)
+    heard = metrics.signals(case.net, case.rule, case.params, case.state, case.x, case.y)
+    bp = metrics.signals(case.net, rules.get("bp"), case.params, None, case.x, case.y)
+    modules, case.state = case.state, tree_map(np.zeros_like, case.state)
+    silent = metrics.signals(case.net, case.rule, case.params, case.state, case.x, case.y)
+    for i in (4, 5):  # the output block and the one below it
+        np.testing.assert_array_equal(heard[i], bp[i])
+    for i in range(4):
+        assert min(np.abs(silent[i]).max(), np.abs(silent[i] - bp[i]).max()) > 0
+    # what the topmost module adds to the path through the shortcut is what it sends
+    tape = case.tape()
+    sent = case.rule.heads(case.net)[3].send(modules[3], case.net.error(tape.output, case.y), tape.h[4].shape)
+    assert_close(heard[3] - silent[3], sent, of=[heard[3], silent[3]])
+
+
 @pytest.mark.parametrize("model", ["conv-small", "mlp:6,5,4", "resnet18-noshortcut:0.05"])
 def test_without_shortcuts_it_is_las_bit_for_bit(model):
     for name in ("las", "ltas"):

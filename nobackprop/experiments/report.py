@@ -74,7 +74,7 @@ def order(found: File) -> tuple[int, int, int]:
     Examples
     --------
     >>> order(Shelf()["asap_table_5_5"])
-    (5, 0, 6)
+    (6, 0, 6)
     """
     printed = {label: number for label, number in found.config["printed"].items() if number is not None}
     pairs = [(high, low) for high, low in combinations(sorted((label for label in found.arms if label in printed),
@@ -116,7 +116,7 @@ def markdown(shelf: Shelf | None = None, template: str | None = None) -> str:
 
 
 def filled(text: str) -> str:
-    """Return a Markdown text whose paragraphs and list items have lines of up to WIDTH letters.
+    r"""Return a Markdown text whose paragraphs and list items have lines of up to WIDTH letters.
 
     Code, tables, headings and pictures stay as they are.
 

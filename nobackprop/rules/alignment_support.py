@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..backend import Array
 from ..feedback import Draw, gaussian
 from ..heads import Head
 from ..kernels.loss import d_squared
-from ..layers import BESIDE, Layer, Residual, Sequential
+from ..layers import BESIDE, Layer
 from ..network import Network, Tape, backward
 from ..options import one_of
 from ..tree import Tree
@@ -177,51 +178,19 @@ def beside_shortcuts(net: Network, signals: Mapping[int, Array]) -> tuple[Networ
     Returns
     -------
     net : Network
-        The first layer of the block above each of them sends its signal; see `sending`.
+        The first layer of the block above each of them sends its signal; see `Layer.with_first`.
     signals : dict
         Empty: no block hears a signal in the place of the block above.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from nobackprop.layers import Activation
+    >>> from nobackprop.layers import Activation, Residual
     >>> net = Network((Activation("relu"), Residual(Activation("relu"))))
     >>> walked, signals = beside_shortcuts(net, {0: np.ones((1, 2))})
     >>> type(walked[1].body).__name__, signals
     ('Sends', {})
     """
-    blocks = [sending(block, signals[i - 1]) if i - 1 in signals else block for i, block in enumerate(net)]
+    blocks = [block.with_first(partial(Sends, sent=signals[i - 1])) if i - 1 in signals else block
+              for i, block in enumerate(net)]
     return replace(net, blocks=tuple(blocks)), {}
-
-
-def sending(block: Layer, sent: Array) -> Layer:
-    """Return the block as it is walked if its first layer sends `sent` down; a shortcut stays as it is.
-
-    Parameters
-    ----------
-    block : Layer
-        A block.  In a Sequential the first layer is meant, in a Residual the first one of the body.
-    sent : array (N, ...)
-        What the first layer sends down.
-
-    Returns
-    -------
-    Layer
-        It takes the parameters and the caches of the block.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from nobackprop.layers import Activation
-    >>> block, delta = Residual(Activation("identity")), np.full((1, 2), 7.0)
-    >>> _, cache = block.forward({"body": None, "shortcut": None}, np.zeros((1, 2)))
-    >>> feedback = {"body": None, "shortcut": None}
-    >>> sending(block, np.ones((1, 2))).backward(feedback, cache, delta)[0].tolist()
-    [[8.0, 8.0]]
-    """
-    match block:
-        case Sequential(layers=(first, *rest)):
-            return Sequential((sending(first, sent), *rest))
-        case Residual():
-            return replace(block, body=sending(block.body, sent))
-    return Sends(block, sent)

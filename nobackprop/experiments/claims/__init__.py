@@ -268,7 +268,7 @@ class Claim:
     Examples
     --------
     >>> Claim("B comes near W", "section 4.2.1", "holds under a condition",
-    ...       (Theorem("kolen-pollack", "Theorem 5"),)).check(Shelf())
+    ...       (Theorem("kolen-pollack", "Theorem 5"),), "with decay").check(Shelf())
     """
 
     words: str
