@@ -13,6 +13,7 @@ from nobackprop.heads import ConvHead, DenseHead, MaxConvHead
 from nobackprop.kernels import convolution
 from nobackprop.layers import BatchNorm, Residual, Sequential
 from nobackprop.optim import SGD
+from nobackprop.studies import check_rule
 from nobackprop.tree import leaves, tree_map
 
 seeds = st.integers(0, 2**32 - 1)
@@ -259,6 +260,12 @@ def test_a_first_block_without_norm_stays_as_it_is():
     before = tree_map(np.copy, case.params)
     case.step()
     equal(case.params[0], before[0])
+    assert list(case.rule.untrained(case.net)) == [0]
+
+
+@pytest.mark.parametrize("rule", ["dfa:kernel=yes", "las:beside=published:shortcuts=yes", "asap:train_norm=yes"])
+def test_each_of_them_passes_what_is_asked_of_all_rules(rule):
+    assert all(check(rules.get(rule)) == "" for check in check_rule.CHECKS.values())
 
 
 # ---------------------------------------------------------------- from the command line

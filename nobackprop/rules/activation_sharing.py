@@ -192,8 +192,8 @@ class ActivationSharing(Rule):
         return network.forward(net, params, x, keep=lambda i: skip if i < self.lowest else keep, rng=rng)
 
     def untrained(self, net: Network) -> Mapping[int, str]:
-        """Return the first block unless `train_first`; see `Rule.untrained`."""
-        return dict.fromkeys(range(self.lowest), "in the thesis the first block does not learn; train_first changes it")
+        """Return the first block unless `train_first`; with `train_norm`, all of it but its batch-norm stays."""
+        return dict.fromkeys(range(self.first), "in the thesis the first block does not learn; train_first changes it")
 
     @property
     def first(self) -> int:
