@@ -58,6 +58,29 @@ def test_the_order_of_arms_by_hand(tmp_path):
     assert report.order(Shelf(tmp_path)["a"]) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("accuracies, sentences", [
+    ({}, ["DFA lies below the floor", "because what it teaches the convolutions is worse than nothing",
+          "which is level with the floor", "are 0.010, 0.020, 0.030; those of LAS are 0.500, 0.500, 0.500",
+          "The length of the training is not the reason", "changes by -20.0 points", "which is above the dense B and below the floor"]),
+    ({"dfa": 0.6}, ["DFA lies above the floor", "because it teaches the convolutions something", "only 0.4000",
+                    "which is below the dense B and below the floor"]),
+    ({"dfa": 0.4, "shallow": 0.4}, ["DFA lies level with the floor", "reaches 0.4000 ± 0.0000",
+                                    "and what it teaches the convolutions matters little"]),
+])
+def test_the_sentence_on_dfa_follows_from_the_runs(accuracies, sentences, tmp_path):
+    found = {"bp": 0.7, "shallow": 0.4, "las": 0.5, "dfa": 0.2, "dfa, kernel": 0.3, "dfa, dense blocks alone": 0.4}
+    cosines = {"dfa": [0.01, 0.02, 0.03, 0.9, 1.0]}
+    runs = [{"rule": rule, "seed": 0, "seconds": 1.0, "test_accuracy": value, "history": [
+        {"epoch": epoch, "train_loss": 1.0, "validation_accuracy": 1 - epoch / 10,
+         "alignment": cosines.get(rule, [0.5] * 5), "alignment_at_a": [None] * 5} for epoch in range(1, 7)]}
+        for rule, value in (found | accuracies).items()]
+    (tmp_path / "las-order.json").write_text(json.dumps({"config": {"data": "c", "model": "m"}, "runs": runs}))
+    text = report.markdown(Shelf(tmp_path), "{papers.why}").replace("\n", " ")
+    assert "after 6 epochs" in text
+    for sentence in sentences:
+        assert sentence in text
+
+
 def test_two_files_of_one_exhibit_are_one_too_many(tmp_path):
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_bytes((STORED / "asap-table-5.5.json").read_bytes())

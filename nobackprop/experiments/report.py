@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from ..studies.text import write_page
 from .papers import EXHIBITS
-from .shelf import STORED, File, Shelf
+from .shelf import STORED, Arm, File, Shelf
 
 WIDTH = 124
 TEMPLATE = STORED / "template.txt"
@@ -46,6 +46,11 @@ class Papers:
             found = self.shelf.of(name)
             rows.append([f"`{name}`", exhibit.title, *(["not run", *["-"] * 5] if found is None else self.told(found))])
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+    @property
+    def why(self) -> str:
+        """What las:order says of DFA and the floor, see `why`."""
+        return why(self.shelf["las_order"])
 
     def told(self, found: File) -> list[str]:
         """Return what is told of a file of results."""
@@ -82,6 +87,54 @@ def order(found: File) -> tuple[int, int, int]:
              if printed[high] != printed[low]]
     return (sum(found[high].test > found[low].test for high, low in pairs),
             sum(found[low].above(found[high]) for high, low in pairs), len(pairs))
+
+
+def why(found: File) -> str:
+    """Say where DFA lies next to the floor in the runs of las:order, and which run shows the reason.
+
+    Parameters
+    ----------
+    found : File
+        The stored results of las:order.
+
+    Returns
+    -------
+    str
+        Sentences whose words, as well as numbers, follow from the results.
+    """
+    floor, dense, kernel, control, las = (found[label] for label in (
+        "shallow", "dfa", "dfa, kernel", "dfa, dense blocks alone", "las"))
+    if control.above(dense):
+        reason, but = "because what it teaches the convolutions is worse than nothing", "it reaches"
+    elif dense.above(control):
+        reason, but = "because it teaches the convolutions something", "it reaches only"
+    else:
+        reason, but = "and what it teaches the convolutions matters little", "it reaches"
+    late = 100 * (dense.validation(-1) - dense.validation(-1 - dense.epochs // 3))
+    length = "Longer training may change this:" if late > 1 else "The length of the training is not the reason:"
+    return (f"**DFA lies {place(dense, floor)} the floor after {dense.epochs} epochs** ({dense.both}, the floor "
+            f"{floor.both}) **{reason}**: if they keep their first weights, and the same signals reach the dense blocks "
+            f"alone, {but} {control.both}, which is {place(control, floor)} the floor. The cosines of its signals with "
+            f"BP's in the three convolutions are {_convolutions(dense)}; those of LAS are {_convolutions(las)}. {length} in "
+            f"the last third of the epochs its validation accuracy changes by {late:+.1f} points. Each rule has the best "
+            f"of three rates. With one kernel-shaped B for all positions, as in the published code, it reaches "
+            f"{kernel.both}, which is {place(kernel, dense)} the dense B and {place(kernel, floor)} the floor.")
+
+
+def _convolutions(arm: Arm) -> str:
+    """The cosines in the three convolutions of Conv3."""
+    return ", ".join(f"{cosine or 0:z.3f}" for cosine in arm.cosine[:3])
+
+
+def place(one: Arm, other: Arm) -> str:
+    """Say where an arm lies next to another one.
+
+    Examples
+    --------
+    >>> place(Arm(({"test_accuracy": 0.5},)), Arm(({"test_accuracy": 0.75},)))
+    'below'
+    """
+    return "above" if one.above(other) else "below" if other.above(one) else "level with"
 
 
 def markdown(shelf: Shelf | None = None, template: str | None = None) -> str:

@@ -100,6 +100,10 @@ class Arm:
         """The same at the end of the first epoch."""
         return self.cosine_at(0)
 
+    def validation(self, epoch: int) -> float:
+        """Return the mean validation accuracy at an epoch, which is counted from 0; -1 is the last one."""
+        return statistics.fmean(run["history"][epoch]["validation_accuracy"] for run in self.runs)
+
     def cosine_at(self, epoch: int) -> list[float | None]:
         """Return the mean cosines at an epoch, which is counted from 0; -1 is the last one."""
         records = [run["history"][epoch] for run in self.runs]
