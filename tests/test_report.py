@@ -61,7 +61,8 @@ def test_the_order_of_arms_by_hand(tmp_path):
 @pytest.mark.parametrize("accuracies, sentences", [
     ({}, ["DFA lies below the floor", "because what it teaches the convolutions is worse than nothing",
           "which is level with the floor", "are 0.010, 0.020, 0.030; those of LAS are 0.500, 0.500, 0.500",
-          "The length of the training is not the reason", "changes by -20.0 points", "which is above the dense B and below the floor"]),
+          "The length of the training is not the reason", "changes by -20.0 points",
+          "which is above the dense B and below the floor"]),
     ({"dfa": 0.6}, ["DFA lies above the floor", "because it teaches the convolutions something", "only 0.4000",
                     "which is below the dense B and below the floor"]),
     ({"dfa": 0.4, "shallow": 0.4}, ["DFA lies level with the floor", "reaches 0.4000 ± 0.0000",

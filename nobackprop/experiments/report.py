@@ -113,10 +113,13 @@ def why(found: File) -> str:
     late = 100 * (dense.validation(-1) - dense.validation(-1 - dense.epochs // 3))
     length = "Longer training may change this:" if late > 1 else "The length of the training is not the reason:"
     return (f"**DFA lies {place(dense, floor)} the floor after {dense.epochs} epochs** ({dense.both}, the floor "
-            f"{floor.both}) **{reason}**: if they keep their first weights, and the same signals reach the dense blocks "
+            f"{floor.both}) **{reason}**: if they keep their first weights, and the same signals reach the dense "
+            f"blocks "
             f"alone, {but} {control.both}, which is {place(control, floor)} the floor. The cosines of its signals with "
-            f"BP's in the three convolutions are {_convolutions(dense)}; those of LAS are {_convolutions(las)}. {length} in "
-            f"the last third of the epochs its validation accuracy changes by {late:+.1f} points. Each rule has the best "
+            f"BP's in the three convolutions are {_convolutions(dense)}; those of LAS are {_convolutions(las)}. "
+            f"{length} in "
+            f"the last third of the epochs its validation accuracy changes by {late:+.1f} points. Each rule has the "
+            f"best "
             f"of three rates. With one kernel-shaped B for all positions, as in the published code, it reaches "
             f"{kernel.both}, which is {place(kernel, dense)} the dense B and {place(kernel, floor)} the floor.")
 
