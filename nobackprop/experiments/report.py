@@ -112,16 +112,16 @@ def why(found: File) -> str:
         reason, but = "and what it teaches the convolutions matters little", "it reaches"
     late = 100 * (dense.validation(-1) - dense.validation(-1 - dense.epochs // 3))
     length = "Longer training may change this:" if late > 1 else "The length of the training is not the reason:"
+    rates = {own["lr"] for own in found.config["rule_settings"].values()}
+    rate = (f"All rules have the rate {rates.pop():g}, which was not searched." if len(rates) == 1
+            else "Each rule has a rate of its own.")
     return (f"**DFA lies {place(dense, floor)} the floor after {dense.epochs} epochs** ({dense.both}, the floor "
             f"{floor.both}) **{reason}**: if they keep their first weights, and the same signals reach the dense "
-            f"blocks "
-            f"alone, {but} {control.both}, which is {place(control, floor)} the floor. The cosines of its signals with "
-            f"BP's in the three convolutions are {_convolutions(dense)}; those of LAS are {_convolutions(las)}. "
-            f"{length} in "
-            f"the last third of the epochs its validation accuracy changes by {late:+.1f} points. Each rule has the "
-            f"best "
-            f"of three rates. With one kernel-shaped B for all positions, as in the published code, it reaches "
-            f"{kernel.both}, which is {place(kernel, dense)} the dense B and {place(kernel, floor)} the floor.")
+            f"blocks alone, {but} {control.both}, which is {place(control, floor)} the floor. The cosines of its "
+            f"signals with BP's in the three convolutions are {_convolutions(dense)}; those of LAS are "
+            f"{_convolutions(las)}. {length} in the last third of the epochs its validation accuracy changes by "
+            f"{late:+.1f} points. {rate} With one kernel-shaped B for all positions, as in the published code, it "
+            f"reaches {kernel.both}, which is {place(kernel, dense)} the dense B and {place(kernel, floor)} the floor.")
 
 
 def _convolutions(arm: Arm) -> str:
