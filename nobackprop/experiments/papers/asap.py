@@ -157,7 +157,7 @@ def _at(rule: str, full: float) -> dict[str, dict[str, float]]:
 
 def _table_5_2(data: str, *models: str) -> tuple[Arm, ...]:
     """The arms of some rows of Table 5.2, one for each rule; of all rows of the data set if no model is named."""
-    found = []
+    found: list[Arm] = []
     for model in models or TABLE_5_2[data]:
         numbers, asap = TABLE_5_2[data][model]
         full = dict(zip(RULES, (3e-2, 3e-2, FEEDBACK_RATES[model], FEEDBACK_RATES[model], asap), strict=True))
@@ -233,12 +233,12 @@ def counted(run: Run) -> dict[str, Any]:
     inputs: dict[int, int] = {}
     recorder = Keep(before=lambda index, h: inputs.setdefault(index, h[0].size))
     network.forward(run.net, run.params, run.x[:1], False, lambda i: recorder)
-    shares = isinstance(run.rule, ActivationSharing)
-    the_plan = run.rule.sharing(run.net, run.state).plan if shares else tuple(inputs)
+    the_plan = (run.rule.sharing(run.net, run.state).plan if isinstance(run.rule, ActivationSharing)
+                else tuple(inputs))
     numbers = 128 * sum(inputs[j] for j in memory.stored(the_plan))
     parameters = sum(W.size for _, W in leaves(weights(run.params)))
     return {name: sum(vars(memory.accesses(parameters, numbers, sets)).values())
-            for name, sets in (("accesses", 1), ("accesses_both_sets", 1 + shares))}
+            for name, sets in (("accesses", 1), ("accesses_both_sets", 1 + isinstance(run.rule, ActivationSharing)))}
 
 
 def draw_accesses(results: dict[str, Any]) -> Figure:

@@ -83,7 +83,7 @@ class LASFromProducts(LAS):
 
 
 @dataclass(frozen=True)
-class LTASFromProducts(LTAS):
+class LTASFromProducts(LASFromProducts, LTAS):
     """LTAS whose modules start at the product of the first weights above (Yang, Lee, Park 2024).
 
     Parameters
@@ -97,11 +97,9 @@ class LTASFromProducts(LTAS):
 
     Examples
     --------
-    >>> LTASFromProducts.init is LASFromProducts.init
+    >>> LTASFromProducts().local_error.__func__ is LTAS.local_error
     True
     """
-
-    init = LASFromProducts.init
 
 
 def _first_products(params: Tree) -> list[Array]:
@@ -312,6 +310,8 @@ def _table_2(data: str) -> tuple[Arm, ...]:
 
 
 PHOTOS = {"lr": 1e-4, "augment": "flip"}
+DENSE_SCALES = {"mnist": _dense_scales(100, 1, {}), "cifar-10": _dense_scales(300, 2, PHOTOS),
+                "cifar-100": _dense_scales(500, 2, PHOTOS)}
 NAMES = {"mnist": "MNIST", "cifar-10": "CIFAR-10", "cifar-100": "CIFAR-100", "tiny-imagenet": "Tiny ImageNet"}
 EXHIBITS: dict[str, Exhibit] = {exhibit.name: exhibit for exhibit in (
     Exhibit("las:figure-4", "Alignment of delta_1 with that of BP: LAS, LTAS and DFA on MNIST", "mnist", FIGURE_4,
@@ -319,8 +319,7 @@ EXHIBITS: dict[str, Exhibit] = {exhibit.name: exhibit for exhibit in (
     *(Exhibit(f"las:table-1-{data}", f"LAS and LTAS on convolutional networks, {NAMES[data]}", data, _table_1(data),
               CONV_SCALES, CONV_READING) for data in TABLE_1),
     *(Exhibit(f"las:table-2-{data}", f"LAS and LTAS on fully connected networks, {NAMES[data]}", data, _table_2(data),
-              _dense_scales(*scale), DENSE_READING)
-      for data, scale in (("mnist", (100, 1, {})), ("cifar-10", (300, 2, PHOTOS)), ("cifar-100", (500, 2, PHOTOS)))),
+              scales, DENSE_READING) for data, scales in DENSE_SCALES.items()),
     Exhibit("las:order", "The order of Table 1 with Conv3, and why DFA lies where it lies", "cifar-10", TABLE_1_ORDER,
             ORDER_SCALES, ORDER_READING),
     Exhibit("las:order-rates", "The learning rates of las:order, three for each rule", "cifar-10", RATES,
