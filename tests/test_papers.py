@@ -13,8 +13,9 @@ from nobackprop import cli, metrics, models, network, rules
 from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
 from nobackprop.experiments import loop, papers, results
-from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit
+from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit, las
 from nobackprop.learn import Diverged, Run, Settings
+from nobackprop.studies import memory
 from nobackprop.studies.text import fit
 from nobackprop.tree import leaves, tree_map
 
@@ -180,6 +181,72 @@ def test_list_and_show(capsys):
     assert cli.main(["papers", "show", "asap:table-3.1"]) == 0
     shown = capsys.readouterr().out
     assert "90.93 %" in shown and "784" in shown
+
+
+# The LAS paper
+
+
+@pytest.mark.parametrize("label, modules", [("dfa, from the product", 3), ("las, from the product", 2),
+                                            ("ltas, from the product", 2)])
+def test_the_feedback_of_figure_4_starts_at_the_products_of_the_first_weights(label, modules):
+    """Section III-D; that of DFA stays there, a module learns."""
+    arm, = (arm for arm in EXHIBITS["las:figure-4"].arms if arm.label == label)
+    rule, rng = rules.get(arm.rule), np.random.default_rng(0)
+    net = models.build("mlp:7,6,5", (4,), 3)
+    params, shapes = network.init(net, rng, (4,), "float64")
+    B = rule.init(rng, net, params, shapes)
+    W = [params[i][0]["W"] for i in range(3)] + [params[3]["W"]]
+    expected = [W[3] @ W[2] @ W[1], W[3] @ W[2], W[3]][:modules]
+    assert len(B) == modules
+    for found, product in zip(B, expected, strict=True):
+        assert_close(found, product)
+    if modules == 3:
+        B[2][:] = 0
+        assert np.abs(params[3]["W"]).max() > 0            # an array of its own
+    x, y = rng.standard_normal((8, 4)), np.eye(3)[rng.integers(3, size=8)]
+    tape = network.forward(net, params, x)
+    moves, other = rule.align(net, params, B, tape, y, rng), rules.get(label.partition(",")[0])
+    assert (moves is None) == (modules == 3)
+    for (_, u), (_, v) in zip(leaves([moves, rule.credit(net, params, B, tape, y).grads]),
+                              leaves([other.align(net, params, B, tape, y, rng),
+                                      other.credit(net, params, B, tape, y).grads]), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
+def test_the_control_teaches_dense_blocks_as_dfa_does_and_leaves_convolutions():
+    net, rng = models.build("conv-small", (8, 8, 1), 10), np.random.default_rng(0)
+    params, shapes = network.init(net, rng, (8, 8, 1), "float64")
+    rule, dfa = rules.get(las.ORDER["dfa, dense blocks alone"][0]), rules.get("dfa")
+    B = rule.init(np.random.default_rng(1), net, params, shapes)
+    x, y = rng.standard_normal((4, 8, 8, 1)), np.eye(10)[:4]
+    tape = network.forward(net, params, x)
+    found, expected = (one.credit(net, params, B, tape, y).grads for one in (rule, dfa))
+    assert found[:2] == [None, None] and list(rule.untrained(net)) == [0, 1] and expected[0] is not None
+    for (_, u), (_, v) in zip(leaves(found[2:]), leaves(expected[2:]), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
+def test_alignment_is_drawn_start_by_start():
+    figure, arms = drawn("las:figure-4", seeds=(0, 1), epochs=3)
+    assert [axes.get_title() for axes in figure.axes] == list(las.STARTS)
+    for axes in figure.axes:
+        assert [line.get_label() for line in axes.lines] == ["dfa", "las", "ltas"]
+        for line in axes.lines:
+            histories = arms[f"{line.get_label()}, {axes.get_title()}"]
+            expected = [[record["alignment"][0] for record in history] for history in histories]
+            assert_close(np.array(line.get_ydata()), np.mean(expected, 0))
+
+
+@pytest.mark.parametrize("label, column", [("bp, alexnet", "bp"), ("asap, k = 2, alexnet", "asap:k=2"),
+                                           ("asap, k = 4, alexnet", "asap:k=4")])
+def test_accesses_are_those_of_the_study_of_memory(label, column, tiny):
+    arm, = (arm for arm in EXHIBITS["asap:figure-6.1"].arms if arm.label == label)
+    plan = EXHIBITS["asap:figure-6.1"].check("smoke", only=[label])
+    model = plan.config["rule_settings"][label]["model"]
+    found = asap.counted(Run(models.build(model, (32, 32, 3), 10), rules.get(arm.rule), exhibit.load("cifar-10"),
+                             Settings(epochs=1)))
+    expected = memory.measure(model, "cifar-10", "asap", batch_size=128)["columns"][column]
+    assert found == {key: sum(expected[key].values()) for key in ("accesses", "accesses_both_sets")}
 
 
 # Associated learning
