@@ -1,7 +1,8 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu check-cupy test-torch theorems lint types docs equations \
-        locality field estimators notebooks playground site site-serve test-site bench bench-all bench-gpu memory shares accuracy golden \
+        locality field estimators claims papers-runs notebooks playground site site-serve test-site bench bench-all bench-gpu memory \
+        shares accuracy golden \
         release-check clean
 
 PYTHON ?= python3
@@ -72,7 +73,7 @@ types: $(STAMP)  ## mypy: strict on the package, and on the tests what they anno
 	$(BIN)/mypy --strict nobackprop
 	$(BIN)/mypy --cache-dir .mypy_cache/tests tests noxfile.py setup.py
 
-docs: equations locality field  ## write the generated pages again
+docs: equations locality field claims  ## write the generated pages again
 
 equations: $(STAMP)  ## docs/equations.md: where each equation stands in code, tests and notebooks
 	$(BIN)/python -m nobackprop.studies.equations docs/equations.md
@@ -85,6 +86,19 @@ estimators: $(STAMP)  ## docs/estimators.md: time the estimators' fit anew, next
 
 field: $(STAMP)  ## docs/field.md: which rules are equal, and what a step of each costs
 	$(BIN)/python -m nobackprop.studies.field docs/field.md
+
+claims: $(STAMP)  ## docs/claims.md and docs/results.md, from the stored results
+	$(BIN)/python -m nobackprop.experiments.claims docs/claims.md
+	$(BIN)/python -m nobackprop.experiments.report docs/results.md
+
+# those that say most come first
+PAPERS ?= las:order-rates las:order las:figure-4 las:table-2-mnist las:variants asap:figure-5.1 asap:table-5.3 asap:variants \
+  al:table-6 al:table-7 al:table-5 al:table-3 las:table-2-cifar-10 las:table-1-cifar-10 asap:figure-5.4
+SCALE ?= small
+papers-runs: $(STAMP)  ## the papers' tables and figures, one after another; goes on where it stopped (hours; NOBACKPROP_DATA names the folder)
+	@for name in $(PAPERS); do out=runs/papers/$$(echo $$name | tr : -); \
+	  if [ -f $$out/results.json ]; then $(BIN)/nobackprop papers run --resume $$out; \
+	  else $(BIN)/nobackprop papers run $$name --scale $(SCALE) --out $$out; fi || exit; done
 
 playground: $(STAMP)  ## build the playground alone into site/, with nothing around it
 	$(BIN)/python docs/build_playground.py site

@@ -5,6 +5,7 @@ classifier.  A module's forward weights and its direct feedback path are one arr
 map: (C, F) next to a dense layer, C being the number of classes and F that of the block's outputs.
 
     init(rng, shape, classes, draw)   -> B
+    features(shape)                   -> F, the number of columns of B
     forward(B, h)                     -> (N, classes)         what the module says
     send(B, e, shape)                 -> array of `shape`     the adjoint: the direct feedback path
     grad(B, h, error)                 -> like B               the module's own gradient, error (N, classes)
@@ -25,7 +26,7 @@ from .kernels.unfold import groups, out_size, unfold
 
 
 class Head(Protocol):
-    """The four methods that every head has.
+    """The five methods that every head has.
 
     Examples
     --------
@@ -57,6 +58,10 @@ class Head(Protocol):
         array
             B, with C rows, in float64.
         """
+        ...
+
+    def features(self, shape: tuple[int, ...]) -> int:
+        """Return the number of columns that B has next to a block whose output has `shape`, for one sample."""
         ...
 
     def forward(self, B: Array, h: Array) -> Array:
@@ -96,7 +101,10 @@ class DenseHead:
     """
 
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
-        return drawn(rng, (classes, math.prod(shape)), draw)
+        return drawn(rng, (classes, self.features(shape)), draw)
+
+    def features(self, shape: tuple[int, ...]) -> int:
+        return math.prod(shape)
 
     def forward(self, B: Array, h: Array) -> Array:
         return linear.forward(B, rows(h))
@@ -146,7 +154,10 @@ class ConvHead:
         yes_or_no(f"average of {type(self).__name__}", self.average)
 
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
-        return drawn(rng, (classes, self.kernel**2 * shape[-1]), draw)
+        return drawn(rng, (classes, self.features(shape)), draw)
+
+    def features(self, shape: tuple[int, ...]) -> int:
+        return self.kernel**2 * shape[-1]
 
     def forward(self, B: Array, h: Array) -> Array:
         return linear.forward(B, self.patch(h))
@@ -257,9 +268,11 @@ class PoolHead:
                 integer(name, value, 1)
 
     def init(self, rng: np.random.Generator, shape: tuple[int, ...], classes: int, draw: Draw) -> Array:
+        return drawn(rng, (classes, self.features(shape)), draw)
+
+    def features(self, shape: tuple[int, ...]) -> int:
         size = self.size(shape)
-        side = [n // size for n in shape[:-1]]
-        return drawn(rng, (classes, math.prod(side) * shape[-1]), draw)
+        return math.prod(n // size for n in shape[:-1]) * shape[-1]
 
     def forward(self, B: Array, h: Array) -> Array:
         return linear.forward(B, self.pooled(h))

@@ -190,6 +190,14 @@ class Layer:
         """
         return self
 
+    def with_first(self, other: Callable[[Layer], Layer]) -> Layer:
+        """Return the layer in which other(first) stands in the place of the first layer, see `Residual`.
+
+        Most layers are the first one themselves.  One that holds others finds it in the body, beside which a shortcut
+        stays as it is.
+        """
+        return other(self)
+
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         """Return what is to be kept of the cache, each array in it handed to the function of `what` for its kind.
 
@@ -984,6 +992,9 @@ class Sequential(Layer):
     def with_activations(self, other: Callable[[Activation], Layer]) -> Layer:
         return replace(self, layers=tuple(layer.with_activations(other) for layer in self.layers))
 
+    def with_first(self, other: Callable[[Layer], Layer]) -> Layer:
+        return replace(self, layers=(*(layer.with_first(other) for layer in self.layers[:1]), *self.layers[1:]))
+
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         kept = []
         for layer, c in zip(self.layers, cache, strict=True):
@@ -1075,6 +1086,9 @@ class Residual(Layer):
         return replace(self, body=self.body.with_activations(other),
                        shortcut=None if self.shortcut is None else self.shortcut.with_activations(other))
 
+    def with_first(self, other: Callable[[Layer], Layer]) -> Layer:
+        return replace(self, body=self.body.with_first(other))
+
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         body, after = self.body.keep(cache[0], what, index)
         short = None if self.shortcut is None else self.shortcut.keep(cache[1], what, index)[0]
@@ -1135,3 +1149,33 @@ def published_beside(block: Layer) -> Head:
     """
     head = head_beside(block)
     return MaxConvHead(head.kernel, head.stride, head.pad) if isinstance(head, ConvHead) else head
+
+
+def kernel_beside(block: Layer) -> Head:
+    """Return the map through which DFA with `kernel` sends the error to the block below: a kernel, or a full matrix.
+
+    Parameters
+    ----------
+    block : Layer
+        A block of a network.
+
+    Returns
+    -------
+    Head
+        As `head_beside`, but what a ConvHead sends lacks the factor 1 / (H' W').
+
+    Raises
+    ------
+    InputError
+        If the block has no layer with weights.
+
+    Examples
+    --------
+    >>> kernel_beside(Conv(4, 3, pad=1))
+    ConvHead(kernel=3, stride=1, pad=1, average=False)
+    """
+    head = head_beside(block)
+    return replace(head, average=False) if isinstance(head, ConvHead) else head
+
+
+BESIDE: dict[str, Callable[[Layer], Head]] = {"exact": head_beside, "published": published_beside}

@@ -136,6 +136,10 @@ class Listener(Layer):
         block, bare = (self.block.with_activations(f) for f in (other, lambda f: Activation("identity")))
         return replace(self, block=block, straight=block == bare != self.block)
 
+    def with_first(self, other: Callable[[Layer], Layer]) -> Layer:
+        """Do what the block does; what stands for the new block notes into the same list."""
+        return replace(self, block=self.block.with_first(other))
+
     def keep(self, cache: Any, what: Keep, index: int = 0) -> tuple[Any, int]:
         """Do what the block does."""
         return self.block.keep(cache, what, index)

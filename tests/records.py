@@ -42,8 +42,10 @@ def _record(name: str, label: str, epoch: int, last: bool, rng: np.random.Genera
         record |= {"associated": (1e-3 * rng.random(count)).tolist(), "autoencoder": rng.random(count).tolist()}
     if name == "al:table-6":
         record["training_accuracy"] = rng.random()
-    if name == "al:table-7":
+    if name.startswith("al:table-7"):
         record |= {"inter": 10 * rng.random(), "intra": rng.random()}
-    if name == "al:figure-5" and last:
+    if name == "asap:figure-6.1":
+        record |= {"accesses": int(rng.integers(10**6, 10**8)), "accesses_both_sets": int(rng.integers(10**6, 10**8))}
+    if name in ("al:figure-5", "al:figure-6") and last:
         record |= {"labels": rng.integers(10, size=30).tolist(), "points": rng.normal(size=(4, 30, 2)).tolist()}
     return record

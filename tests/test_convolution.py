@@ -409,7 +409,7 @@ def test_size_counts_no_running_statistics():
 def test_published_modules_stand_next_to_convolutions_only():
     assert published_beside(Conv(4, 5, 1, 2)) == MaxConvHead(5, 1, 2)
     assert published_beside(Dense(3)) == DenseHead()
-    rule = LAS(beside=published_beside)
+    rule = LAS(beside="published")
     net = models.build("conv-small", (8, 8, 1), 10)
     params, shapes = network.init(net, np.random.default_rng(0), (8, 8, 1), "float64")
     state = rule.init(np.random.default_rng(1), net, params, shapes)

@@ -36,6 +36,7 @@ from nobackprop.layers import (
 )
 from nobackprop.leaf_names import LOCAL, RUNNING, TRANSPORTED, leaf_name
 from nobackprop.metrics import Listener
+from nobackprop.rules.alignment_support import Sends
 from nobackprop.rules.dual_propagation import Dyad
 from nobackprop.rules.forward_forward import Labelled, Noted
 from nobackprop.studies.locality import Unanswered, Upward
@@ -126,7 +127,7 @@ OTHERS: dict[str, tuple[Layer, Shape]] = {
     "dyad": (Dyad(Activation("tanh"), 1.0), (5,)),
     "noted": (Noted("tanh"), (5,)),
 }
-BOUND = {Labelled, Upward, Unanswered}  # made for one batch or one tree of parameters
+BOUND = {Labelled, Upward, Unanswered, Sends}  # made for one batch or one tree of parameters
 
 
 def grown(layer: Layer, shape: Shape, forget: bool) -> int:

@@ -95,6 +95,7 @@ BY_HAND: dict[str, tuple[int, int]] = {
     "alexnet-small": ((5 * 5 * 3 * 64 + 2 * 64) + (5 * 5 * 64 * 128 + 2 * 128) + (5 * 5 * 128 * 256 + 2 * 256)
                       + (4096 * 1024 + 1024 + 2 * 1024) + (1024 * 1024 + 1024 + 2 * 1024), 1024),
     "resnet18": (RESNET18 + PROJECTIONS, 512),
+    "resnet18-published": (RESNET18 + PROJECTIONS - STEM + 7 * 7 * 3 * 64 + 2 * 64, 512),
     "resnet18-noshortcut": (RESNET18, 512),
     "resnet34": (RESNET34 + PROJECTIONS, 512),
     "resnet34-noshortcut": (RESNET34, 512),
@@ -131,6 +132,7 @@ PUBLISHED: dict[str, Sequence[tuple[int, ...]]] = {
                     [(32, 32, 64)] * 3 + [(16, 16, 128)] * 2 + [(8, 8, 256)] * 2 + [(4, 4, 512)] * 2 + [(10,)]),
     **dict.fromkeys(("resnet34", "resnet34-noshortcut"),
                     [(32, 32, 64)] * 4 + [(16, 16, 128)] * 4 + [(8, 8, 256)] * 6 + [(4, 4, 512)] * 3 + [(10,)]),
+    "resnet18-published": [(16, 16, 64)] * 2 + [(8, 8, 128), (4, 4, 256), (2, 2, 512), (10,)],
     "resnet20": [(32, 32, 16)] * 4 + [(16, 16, 32)] * 3 + [(8, 8, 64)] * 3 + [(10,)],
     "resnet32": [(32, 32, 16)] * 6 + [(16, 16, 32)] * 5 + [(8, 8, 64)] * 5 + [(10,)],
     "vgg": [(32, 32, 128), (16, 16, 256), (16, 16, 256), (8, 8, 512), (4, 4, 512), (2, 2, 512),
@@ -176,8 +178,8 @@ def test_the_last_block_is_linear_and_all_others_end_in_activation_or_pooling(na
     assert isinstance(last[-1], Dense) and not any(isinstance(one, Activation) for one in last)
     for block in hidden:
         assert isinstance(block[-1], Activation | MaxPool)
-        assert [one.name for one in block if isinstance(one, Activation)] == ["tanh"] * (1 + ("res" in name
-                                                                                            and block is not hidden[0]))
+        own = 1 if block is hidden[0] or "res" not in name else 4 if name == "resnet18-published" else 2
+        assert [one.name for one in block if isinstance(one, Activation)] == ["tanh"] * own
 
 
 @pytest.mark.parametrize("name", [name for name in IMAGE_MODELS if not name.startswith("resnet")])

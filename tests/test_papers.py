@@ -13,13 +13,15 @@ from nobackprop import cli, metrics, models, network, rules
 from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
 from nobackprop.experiments import loop, papers, results
-from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit
+from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit, las
 from nobackprop.learn import Diverged, Run, Settings
+from nobackprop.studies import memory
 from nobackprop.studies.text import fit
 from nobackprop.tree import leaves, tree_map
 
 every = pytest.mark.parametrize("name", EXHIBITS)
-SHAPES = {"mnist": (28, 28, 1), "cifar-10": (32, 32, 3)}
+SHAPES = {"mnist": (28, 28, 1), "cifar-10": (32, 32, 3), "cifar-100": (32, 32, 3), "svhn": (32, 32, 3),
+          "tiny-imagenet": (64, 64, 3)}
 
 
 @every
@@ -34,12 +36,69 @@ def test_every_arm_can_be_built_at_every_scale(name):
             models.build(exhibit._model(arm, scale), SHAPES[found.data], 10, arm.activation)
             Settings(**{**scale.settings, **arm.settings, **arm.at.get(scale_name, {})})
             assert not set(arm.at) - set(found.scales)
-        assert len(scale.seeds) == (1 if scale_name == "smoke" else 3)
+        assert len(scale.seeds) == (1 if scale_name == "smoke" or name == "las:order-rates" else 3)
 
 
 @every
 def test_printed_numbers_are_per_cents(name):
     assert all(arm.printed is None or 10 <= arm.printed <= 100 for arm in EXHIBITS[name].arms)
+
+
+@pytest.mark.parametrize("name, label, printed", [
+    ("las:table-1-cifar-10", "ltas, conv3, flip", 81.91), ("las:table-1-cifar-100", "las, resnet18, strong", 60.38),
+    ("las:table-1-tiny-imagenet", "dfa, resnet18, strong", 38.84), ("las:table-2-cifar-100", "las", 32.53),
+    ("asap:table-5.2-svhn", "asap, alexnet", 88.04), ("asap:table-5.2-tiny-imagenet", "kp, resnet34", 59.45),
+    ("asap:table-5.2-cifar-100", "dfa, no shortcut", 37.48), ("asap:table-5.3", "phsic, resnet34", 77.2),
+    ("asap:table-5.5-resnet34", "asfp", 31.7), ("asap:figure-5.4-cifar-100", "asap, k = 4", 71.93),
+    ("al:table-4", "al, resnet32", 59.0), ("al:table-3", "dtp, mlp", 58.2)])
+def test_a_printed_number_stands_at_its_arm(name, label, printed):
+    found, = (arm for arm in EXHIBITS[name].arms if arm.label == label)
+    assert found.printed == printed
+
+
+def test_every_table_and_figure_of_the_three_papers_has_a_line():
+    """The tables and figures with numbers that depend on a run or on a count; the others are diagrams."""
+    wanted = {"las": ["figure-4", "table-1", "table-2"],
+              "asap": ["table-3.1", "table-5.2", "table-5.3", "table-5.4", "table-5.5", "figure-5.1", "figure-5.4",
+                       "figure-6.1"],
+              "al": ["table-2", "table-3", "table-4", "table-5", "table-6", "table-7", "figure-5", "figure-6"]}
+    for paper, names in wanted.items():
+        for one in names:
+            assert any(name.startswith(f"{paper}:{one}") for name in EXHIBITS), one
+    for columns in (("mnist", "cifar-10", "cifar-100"),):
+        assert all(f"las:table-2-{data}" in EXHIBITS for data in columns)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in EXHIBITS if name not in ("asap:table-3.1", "al:table-2")])
+def test_every_exhibit_runs_at_smoke_scale_and_is_drawn(name, tiny, monkeypatch):
+    """An arm for each rule, of a few images and still narrower: all that a run and its figure need is there."""
+    found, kinds = EXHIBITS[name], {}
+    for arm in found.arms:
+        kinds.setdefault(arm.rule, arm.label)
+    monkeypatch.setitem(found.scales, "smoke", dataclasses.replace(found.scales["smoke"], factor=0.04))
+    done = found.check("smoke", only=list(kinds.values())).run()
+    assert [run["rule"] for run in done["runs"]] == [arm.label for arm in found.arms if arm.label in kinds.values()]
+    assert all(run["test_accuracy"] is not None for run in done["runs"])
+    found.accept(done)
+    papers.draw(done).savefig(io.BytesIO(), dpi=20)
+    assert papers.compare(done)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Data sets of a handful of random images, and one epoch; t-SNE is left out."""
+    def load(name, data_dir=None, download=False):
+        rng = np.random.default_rng(0)
+        x, y = rng.standard_normal((60, *SHAPES[name])).astype("float32"), np.arange(60) % 10
+        return from_arrays(name, x[:40], y[:40], x[40:], y[40:], classes=10, validation=20)
+
+    def settings(**values):
+        return Settings(**values | {"epochs": 1})
+
+    monkeypatch.setattr(exhibit, "load", load)
+    monkeypatch.setattr(exhibit, "Settings", settings)
+    monkeypatch.setattr(al, "embed", lambda h: h[:, :2])
 
 
 @pytest.fixture
@@ -122,6 +181,72 @@ def test_list_and_show(capsys):
     assert cli.main(["papers", "show", "asap:table-3.1"]) == 0
     shown = capsys.readouterr().out
     assert "90.93 %" in shown and "784" in shown
+
+
+# The LAS paper
+
+
+@pytest.mark.parametrize("label, modules", [("dfa, from the product", 3), ("las, from the product", 2),
+                                            ("ltas, from the product", 2)])
+def test_the_feedback_of_figure_4_starts_at_the_products_of_the_first_weights(label, modules):
+    """Section III-D; that of DFA stays there, a module learns."""
+    arm, = (arm for arm in EXHIBITS["las:figure-4"].arms if arm.label == label)
+    rule, rng = rules.get(arm.rule), np.random.default_rng(0)
+    net = models.build("mlp:7,6,5", (4,), 3)
+    params, shapes = network.init(net, rng, (4,), "float64")
+    B = rule.init(rng, net, params, shapes)
+    W = [params[i][0]["W"] for i in range(3)] + [params[3]["W"]]
+    expected = [W[3] @ W[2] @ W[1], W[3] @ W[2], W[3]][:modules]
+    assert len(B) == modules
+    for found, product in zip(B, expected, strict=True):
+        assert_close(found, product)
+    if modules == 3:
+        B[2][:] = 0
+        assert np.abs(params[3]["W"]).max() > 0            # an array of its own
+    x, y = rng.standard_normal((8, 4)), np.eye(3)[rng.integers(3, size=8)]
+    tape = network.forward(net, params, x)
+    moves, other = rule.align(net, params, B, tape, y, rng), rules.get(label.partition(",")[0])
+    assert (moves is None) == (modules == 3)
+    for (_, u), (_, v) in zip(leaves([moves, rule.credit(net, params, B, tape, y).grads]),
+                              leaves([other.align(net, params, B, tape, y, rng),
+                                      other.credit(net, params, B, tape, y).grads]), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
+def test_the_control_teaches_dense_blocks_as_dfa_does_and_leaves_convolutions():
+    net, rng = models.build("conv-small", (8, 8, 1), 10), np.random.default_rng(0)
+    params, shapes = network.init(net, rng, (8, 8, 1), "float64")
+    rule, dfa = rules.get(las.ORDER["dfa, dense blocks alone"][0]), rules.get("dfa")
+    B = rule.init(np.random.default_rng(1), net, params, shapes)
+    x, y = rng.standard_normal((4, 8, 8, 1)), np.eye(10)[:4]
+    tape = network.forward(net, params, x)
+    found, expected = (one.credit(net, params, B, tape, y).grads for one in (rule, dfa))
+    assert found[:2] == [None, None] and list(rule.untrained(net)) == [0, 1] and expected[0] is not None
+    for (_, u), (_, v) in zip(leaves(found[2:]), leaves(expected[2:]), strict=True):
+        np.testing.assert_array_equal(u, v)
+
+
+def test_alignment_is_drawn_start_by_start():
+    figure, arms = drawn("las:figure-4", seeds=(0, 1), epochs=3)
+    assert [axes.get_title() for axes in figure.axes] == list(las.STARTS)
+    for axes in figure.axes:
+        assert [line.get_label() for line in axes.lines] == ["dfa", "las", "ltas"]
+        for line in axes.lines:
+            histories = arms[f"{line.get_label()}, {axes.get_title()}"]
+            expected = [[record["alignment"][0] for record in history] for history in histories]
+            assert_close(np.array(line.get_ydata()), np.mean(expected, 0))
+
+
+@pytest.mark.parametrize("label, column", [("bp, alexnet", "bp"), ("asap, k = 2, alexnet", "asap:k=2"),
+                                           ("asap, k = 4, alexnet", "asap:k=4")])
+def test_accesses_are_those_of_the_study_of_memory(label, column, tiny):
+    arm, = (arm for arm in EXHIBITS["asap:figure-6.1"].arms if arm.label == label)
+    plan = EXHIBITS["asap:figure-6.1"].check("smoke", only=[label])
+    model = plan.config["rule_settings"][label]["model"]
+    found = asap.counted(Run(models.build(model, (32, 32, 3), 10), rules.get(arm.rule), exhibit.load("cifar-10"),
+                             Settings(epochs=1)))
+    expected = memory.measure(model, "cifar-10", "asap", batch_size=128)["columns"][column]
+    assert found == {key: sum(expected[key].values()) for key in ("accesses", "accesses_both_sets")}
 
 
 # Associated learning
@@ -600,7 +725,10 @@ def test_what_was_measured_is_drawn_from_the_file_alone(name, few, tmp_path):
 @pytest.mark.parametrize("name, scale, key, expected", [
     ("asap:table-5.4", "small", "weight_decay", [0.0, 0.03, 0.3, 3.0] * 2),  # an arm's own before the scale's 0.3
     ("asap:table-5.2", "small", "lr", [1e-2, 1e-2, 3e-3, 3e-3, 1e-2] * 2),  # an arm's own of one scale
-    ("asap:table-5.2", "full", "lr", [3e-2, 3e-2, 3e-3, 3e-3, 3e-2] * 2),
+    ("asap:table-5.2", "full", "lr", [3e-2, 3e-2, 3e-3, 3e-3, 3e-2, 3e-2, 3e-2, 3e-3, 3e-3, 3e-3]),
+    ("asap:table-5.2-cifar-100", "full", "lr", [3e-2, 3e-2, 1e-4, 1e-4, 1e-4, 3e-2, 3e-2, 3e-3, 3e-3, 3e-3,
+                                                *[3e-2, 3e-2, 3e-3, 3e-3, 3e-2] * 2]),
+    ("las:table-1-tiny-imagenet", "small", "augment", ["flip,cutout:8,randaugment:2:9"] * 4),
     ("al:table-2", "smoke", "lr", [1e-3, 3e-3, 1e-3, 1e-3, 3e-3]),  # for al another one than the scale's
     ("al:table-2", "full", "lr", [1e-4] * 5),
 ])

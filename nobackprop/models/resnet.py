@@ -93,12 +93,46 @@ def resnet(classes: int, activation: str = "relu", factor: float = 1.0, planes: 
             Sequential((GlobalPool(), Dense(classes, gain=1.0))))
 
 
+def published(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
+    """Return ResNet-18 as the published code of the LAS paper has it: a block for each stage, and a 7x7 stem.
+
+    Parameters
+    ----------
+    classes : int
+        The number of classes.
+    activation : str
+        The name of the hidden blocks' activation.
+    factor : float
+        A factor on the widths of the hidden layers.
+
+    Returns
+    -------
+    tuple of Layer
+        The blocks: (N, H, W, C) -> (N, classes).
+
+    Notes
+    -----
+    The stem has stride 2 and no pooling.  Each stage of two residual blocks is one block of the network, so that LAS
+    has four modules: one in front of each stage.  Everything else is as in `resnet`.
+
+    Examples
+    --------
+    >>> len(published(10)), published(10)[0].layers[0].kernel
+    (6, 7)
+    """
+    _, *blocks, output = resnet(classes, activation, factor)
+    return (conv_block(scaled(64, factor), 7, activation, stride=2, norm=True),
+            *(Sequential(tuple(blocks[i:i + 2])) for i in range(0, len(blocks), 2)), output)
+
+
 resnet34 = partial(resnet, depths=(3, 4, 6, 3))
 narrow = partial(resnet, planes=(16, 32, 64))
 
 MODELS = {
     "resnet18": ImageModel("LAS, ASAP: residual network of 8 blocks, 64 to 512 planes; 3x3 stem for small images",
                            resnet),
+    "resnet18-published": ImageModel("LAS, its published code: resnet18 in 4 blocks, one for each width; 7x7 stem with "
+                                     "stride 2", published),
     "resnet18-noshortcut": ImageModel("ASAP: resnet18 without shortcuts", partial(resnet, shortcut=False)),
     "resnet34": ImageModel("ASAP: the same of 16 blocks", resnet34),
     "resnet34-noshortcut": ImageModel("ASAP: resnet34 without shortcuts", partial(resnet34, shortcut=False)),

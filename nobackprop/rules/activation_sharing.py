@@ -97,6 +97,9 @@ class ActivationSharing(Rule):
     train_first : bool
         Whether the first block of the network learns.  Its own input is x, so it learns with its exact gradient then.
         In the thesis it does not learn.
+    train_norm : bool
+        Whether gamma and beta of the first block's batch-norm learn while its weights do not, as in the thesis's
+        published code.
 
     Notes
     -----
@@ -124,6 +127,7 @@ class ActivationSharing(Rule):
     plan: str = one_of(PLANS, "algorithm", "sharing plan")
     match: str = one_of(MATCHES, "max", "way to match dimensions")
     train_first: bool = False
+    train_norm: bool = False
     output_learns: ClassVar[OutputLearns] = "from another activity"
     by_place: ClassVar[bool] = True
 
@@ -185,23 +189,29 @@ class ActivationSharing(Rule):
             sharing(index, h)
         keep = Keep(sharing, derivative, between=lambda h: None)
         skip = replace(NOTHING, before=only_share)
-        return network.forward(net, params, x, keep=lambda i: skip if i < self.first else keep, rng=rng)
+        return network.forward(net, params, x, keep=lambda i: skip if i < self.lowest else keep, rng=rng)
 
     def untrained(self, net: Network) -> Mapping[int, str]:
-        """Return the first block unless `train_first`; see `Rule.untrained`."""
+        """Return the first block unless `train_first`; with `train_norm`, all of it but its batch-norm stays."""
         return dict.fromkeys(range(self.first), "in the thesis the first block does not learn; train_first changes it")
 
     @property
     def first(self) -> int:
-        """The number of the lowest block that learns, from 0."""
+        """The number of the lowest block whose weights learn, from 0."""
         return 0 if self.train_first else 1
+
+    @property
+    def lowest(self) -> int:
+        """The number of the lowest block of which anything learns, from 0."""
+        return 0 if self.train_norm else self.first
 
     def credit(self, net: Network, params: Tree, state: Tree, tape: Tape, y: Array,
                rng: np.random.Generator | None = None) -> Credit:
         """Walk down the blocks that learn, on the tape with the shared activities; see `Rule.credit`."""
-        i, feedback = self.first, with_feedback(params, self.feedback(net, state))
+        i, feedback = self.lowest, with_feedback(params, self.feedback(net, state))
         signals = {block - i: signal for block, signal in self.signals(net, state, tape, y).items()}
-        return Credit([*[None] * i, *backward(net[i:], feedback[i:], tape.above(i), signals)])   # ASAP (4.3)-(4.4)
+        grads = [*[None] * i, *backward(net[i:], feedback[i:], tape.above(i), signals)]          # ASAP (4.3)-(4.4)
+        return Credit([*map(norms, grads[:self.first]), *grads[self.first:]])
 
     def feedback(self, net: Network, state: Tree) -> list[Tree]:
         """Return what carries errors down through each block, from the state; None if W does."""
@@ -218,7 +228,7 @@ class ASAP(ActivationSharing):
 
     Parameters
     ----------
-    k, plan, match, train_first
+    k, plan, match, train_first, train_norm
         As in `ActivationSharing`.
     draw : callable
         Draws the first B: ``draw(rng, shape)``.
@@ -266,7 +276,7 @@ class ASFP(ASAP):
 
     Parameters
     ----------
-    k, plan, match, train_first, draw
+    k, plan, match, train_first, train_norm, draw
         As in `ASAP`.
 
     Notes
@@ -316,7 +326,7 @@ class ASFPLC(ASFP):
 
     Parameters
     ----------
-    k, plan, match, train_first, draw
+    k, plan, match, train_first, train_norm, draw
         As in `ASAP`; `draw` also draws V and R.
 
     Notes
@@ -379,3 +389,28 @@ class ASFPLC(ASFP):
         """Compute the gradients of ASFP with the classifiers' errors; see `Rule.credit`."""
         credit = super().credit(net, params, state, tape, y, rng)
         return Credit(credit.grads, [{"B": B} for B in credit.state])
+
+
+def norms(grads: Tree) -> Tree:
+    """Return the gradients of a block's normalisations alone, with None in all other places.
+
+    Parameters
+    ----------
+    grads : tree
+        The gradients of a block, or None.
+
+    Returns
+    -------
+    tree
+
+    Examples
+    --------
+    >>> norms([{"W": 1, "b": 2}, {"gamma": 3, "beta": 4}, None])
+    [{'W': None, 'b': None}, {'gamma': 3, 'beta': 4}, None]
+    """
+    match grads:
+        case dict():
+            return {key: child if key in ("gamma", "beta") else norms(child) for key, child in grads.items()}
+        case list() | tuple():
+            return type(grads)(map(norms, grads))
+    return None

@@ -18,8 +18,8 @@ class AdaptiveDFA(DFA):
 
     Parameters
     ----------
-    draw : callable
-        Draws the first B, as in `DFA`.
+    draw, kernel
+        As in `DFA`; `draw` draws the first B.
 
     Raises
     ------

@@ -4,8 +4,10 @@ A local module is a small linear map from the output of one hidden block to the 
 """
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +15,9 @@ from ..backend import Array
 from ..feedback import Draw, gaussian
 from ..heads import Head
 from ..kernels.loss import d_squared
-from ..layers import Layer, head_beside
+from ..layers import BESIDE, Layer
 from ..network import Network, Tape, backward
+from ..options import one_of
 from ..tree import Tree
 from .base import Credit, Rule
 
@@ -27,15 +30,19 @@ class LAS(Rule):
     ----------
     draw : callable
         Draws the first weights of a module: ``draw(rng, shape)``, see `nobackprop.feedback`.
-    beside : callable
-        Chooses the module for the layer next to which it stands: ``beside(block)`` is a head.
-        ``layers.published_beside`` gives the modules of the paper's published code for convolutions.
+    beside : {"exact", "published"}
+        The modules next to convolutions: "exact" ones have the average over positions, and their feedback is its exact
+        adjoint; "published" ones are those of the paper's published code, with the maximum.  See ``layers.BESIDE``.
+    shortcuts : bool
+        Whether the exact error comes down through shortcuts, too, as in the published code.  If not, a block hears its
+        own module alone, as in the paper's text.
 
     Notes
     -----
     What is substituted: the signals.  Hidden block i hears B[i]^T e, the error sent back through its own module, in
     the place of what the block above would send down.  The last hidden block has no module: W_L itself carries the
-    error to it.
+    error to it.  With `shortcuts` the network is substituted instead: in the one that is walked, the first layer of
+    every block sends B[i]^T e down, and a shortcut next to this layer adds what it would send down anyway.
 
     State: B[i] (C, F), the module on hidden block i, for every hidden block but the last.  Next to a convolution it
     has the shape (C, k k planes).  The paper writes its transpose, B_{i+1}.
@@ -57,14 +64,15 @@ class LAS(Rule):
     """
 
     draw: Draw = gaussian
-    beside: Callable[[Layer], Head] = head_beside
+    beside: str = one_of(BESIDE, "exact", "kind of module")
+    shortcuts: bool = False
 
     def heads(self, net: Network) -> list[Head]:
         """Return a module for each hidden block but the last, shaped like the layer next to which it stands.
 
         That layer is the first one of the block above.
         """
-        return [self.beside(block) for block in net[1:-1]]
+        return [BESIDE[self.beside](block) for block in net[1:-1]]
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the modules' weights; see `Rule.init`."""
@@ -90,6 +98,8 @@ class LAS(Rule):
         e = net.error(tape.output, y)                                              # LAS (22)
         signals = {i: head.send(b, e, h.shape)                                     # LAS (24)
                    for i, (head, b, h) in enumerate(zip(self.heads(net), B, tape.h[1:-2], strict=True))}
+        if self.shortcuts:
+            net, signals = beside_shortcuts(net, signals)
         return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (23)-(24)
 
 
@@ -99,7 +109,7 @@ class LTAS(LAS):
 
     Parameters
     ----------
-    draw, beside : callable
+    draw, beside, shortcuts
         As in `LAS`.
 
     Notes
@@ -125,3 +135,62 @@ class LTAS(LAS):
     def local_error(self, net: Network, y_i: Array, tape: Tape, y: Array) -> Array:
         """Return the error (N, C) of a module's output y_i (N, C), which should equal y*, by the network's loss."""
         return net.error(y_i, y)                                                   # LAS (25)-(26)
+
+
+@dataclass(frozen=True, eq=False)
+class Sends(Layer):
+    """A layer that sends a given array down, in the place of what its own adjoint would make of delta.
+
+    It has the backward pass of the layer whose place it takes, which still gets its own gradients.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer whose place it takes.
+    sent : array (N, ...)
+        What goes down, of the shape of the layer's input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Activation
+    >>> delta = np.full((1, 2), 7.0)
+    >>> Sends(Activation("identity"), np.ones((1, 2))).backward(None, 0 * delta, delta)[0].tolist()
+    [[1.0, 1.0]]
+    """
+
+    layer: Layer
+    sent: Array
+
+    def backward(self, feedback: Tree, cache: Any, delta: Array, want_down: bool = True) -> tuple[Array | None, Tree]:
+        return self.sent, self.layer.backward(feedback, cache, delta, False)[1]
+
+
+def beside_shortcuts(net: Network, signals: Mapping[int, Array]) -> tuple[Network, dict[int, Array]]:
+    """Return a network that sends the signals down by itself, and adds what comes down through its shortcuts.
+
+    Parameters
+    ----------
+    net : Network
+    signals : mapping of int to array
+        For some blocks, what they hear in the place of what the block above would send down.
+
+    Returns
+    -------
+    net : Network
+        The first layer of the block above each of them sends its signal; see `Layer.with_first`.
+    signals : dict
+        Empty: no block hears a signal in the place of the block above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nobackprop.layers import Activation, Residual
+    >>> net = Network((Activation("relu"), Residual(Activation("relu"))))
+    >>> walked, signals = beside_shortcuts(net, {0: np.ones((1, 2))})
+    >>> type(walked[1].body).__name__, signals
+    ('Sends', {})
+    """
+    blocks = [block.with_first(partial(Sends, sent=signals[i - 1])) if i - 1 in signals else block
+              for i, block in enumerate(net)]
+    return replace(net, blocks=tuple(blocks)), {}

@@ -1,7 +1,6 @@
 """Direct feedback alignment: fixed random weights carry the output error directly to every hidden block."""
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +9,8 @@ import numpy as np
 
 from ..backend import Array
 from ..feedback import Draw, drawn, gaussian
-from ..heads import DenseHead
+from ..heads import DenseHead, Head
+from ..layers import kernel_beside
 from ..network import Network, Tape, backward
 from ..tree import Tree
 from .base import Credit, Rule
@@ -24,6 +24,9 @@ class DFA(Rule):
     ----------
     draw : callable
         Draws one feedback matrix: ``draw(rng, (C, F))``, see `nobackprop.feedback`.
+    kernel : bool
+        Whether a block below a convolution has a matrix of the shape of its kernels, one for all positions, as in the
+        published code of the LAS paper.  If not, every unit has a column of its own, as in Nokland 2016.
 
     Notes
     -----
@@ -31,7 +34,9 @@ class DFA(Rule):
     down.  Inside a block gradients are exact.
 
     State: B[i] (C, F) for hidden block i, the last one included; F is the number of units of the block's output.  It
-    never learns.  The paper writes its transpose, B_{i+1}.
+    never learns.  The paper writes its transpose, B_{i+1}.  With `kernel`, a block below a convolution with k x k
+    kernels has B[i] (C, k k planes).  The error goes back through it as through that convolution: at every position the
+    same.
 
     Source: Nokland 2016; Yang, Lee, Park 2024 (the LAS paper), section II-C, equations (15)-(18).
 
@@ -46,21 +51,28 @@ class DFA(Rule):
     """
 
     draw: Draw = gaussian
+    kernel: bool = False
+
+    def heads(self, net: Network) -> list[Head]:
+        """Return the map through which the error comes back to each hidden block: all units, or a kernel."""
+        return [kernel_beside(block) if self.kernel else DenseHead() for block in net[1:]]
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw one matrix for every hidden block; see `Rule.init`."""
-        return [DenseHead().init(rng, shape, shapes[-1][0], self.draw) for shape in shapes[1:-1]]
+        return [head.init(rng, shape, shapes[-1][0], self.draw)
+                for head, shape in zip(self.heads(net), shapes[1:-1], strict=True)]
 
     def credit(self, net: Network, params: Tree, B: Tree, tape: Tape, y: Array,
                rng: np.random.Generator | None = None) -> Credit:
         """Send the error to every hidden block, and compute each block's gradients there; see `Rule.credit`."""
         e = net.error(tape.output, y)                                              # LAS (15)
         sent = self.sent(e, y)
-        signals = {i: DenseHead().send(b, sent, h.shape)                           # LAS (16), ASAP (2.5)
-                   for i, (b, h) in enumerate(zip(self.matrices(B, tape), tape.h[1:-1], strict=True))}
+        signals = {i: head.send(b, sent, h.shape)                                  # LAS (16), ASAP (2.5)
+                   for i, (head, b, h) in enumerate(zip(self.heads(net), self.matrices(net, B, tape), tape.h[1:-1],
+                                                        strict=True))}
         return Credit(backward(net, params, tape, signals | {len(net) - 1: e}))    # LAS (16)-(18)
 
-    def matrices(self, B: Tree, tape: Tape) -> list[Array]:
+    def matrices(self, net: Network, B: Tree, tape: Tape) -> list[Array]:
         """Return the feedback matrix (C, F) of every hidden block from the state B."""
         return list(B)
 
@@ -75,14 +87,15 @@ class SharedDFA(DFA):
 
     Parameters
     ----------
-    draw : callable
-        Draws the matrix, as in `DFA`.
+    draw, kernel
+        As in `DFA`; `draw` draws the matrix.
 
     Notes
     -----
-    What is substituted, Source: as `DFA`.  A block of F units uses the first F columns of the matrix.
+    What is substituted, Source: as `DFA`.  A block whose matrix has F columns under `DFA` uses the first F columns of
+    the one matrix.
 
-    State: B (C, F), where F is the number of units of the widest hidden block.
+    State: B (C, F), where F is the largest of these numbers.
 
     Examples
     --------
@@ -98,11 +111,12 @@ class SharedDFA(DFA):
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
         """Draw the one matrix; see `Rule.init`."""
-        return drawn(rng, (shapes[-1][0], max((math.prod(shape) for shape in shapes[1:-1]), default=1)), self.draw)
+        widths = [head.features(shape) for head, shape in zip(self.heads(net), shapes[1:-1], strict=True)]
+        return drawn(rng, (shapes[-1][0], max(widths, default=1)), self.draw)
 
-    def matrices(self, B: Tree, tape: Tape) -> list[Array]:
-        """Return the first columns of B for every hidden block, one column for each unit; see `DFA.matrices`."""
-        return [B[:, :h[0].size] for h in tape.h[1:-1]]
+    def matrices(self, net: Network, B: Tree, tape: Tape) -> list[Array]:
+        """Return as many of the first columns of B as each hidden block uses; see `DFA.matrices`."""
+        return [B[:, :head.features(h.shape[1:])] for head, h in zip(self.heads(net), tape.h[1:-1], strict=True)]
 
 
 @dataclass(frozen=True)
@@ -111,8 +125,8 @@ class DRTP(DFA):
 
     Parameters
     ----------
-    draw : callable
-        Draws the matrices, as in `DFA`.
+    draw, kernel
+        As in `DFA`.
 
     Notes
     -----

@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from ..backend import Array
-from ..heads import DenseHead
 from ..network import Network, Tape
 from ..tree import Tree
 from .base import Credit
@@ -21,8 +20,8 @@ class DKP(DFA):
 
     Parameters
     ----------
-    draw : callable
-        Draws the first B, as in `DFA`.
+    draw, kernel
+        As in `DFA`; `draw` draws the first B.
 
     Notes
     -----
@@ -54,4 +53,4 @@ class DKP(DFA):
         """Compute the gradients of DFA, and the gradient e h_i^T of each B[i]; see `Rule.credit`."""
         e = net.error(tape.output, y)
         return Credit(super().credit(net, params, B, tape, y, rng).grads,
-                      [DenseHead().grad(b, h, e) for b, h in zip(B, tape.h[1:-1], strict=True)])
+                      [head.grad(b, h, e) for head, b, h in zip(self.heads(net), B, tape.h[1:-1], strict=True)])

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import Array, array_module
-from ..heads import DenseHead
 from ..network import Network, Tape
 from ..tape import generator
 from ..tree import Tree
@@ -19,8 +18,8 @@ class FDFA(DFA):
 
     Parameters
     ----------
-    draw : callable
-        Draws the first B, as in `DFA`.
+    draw, kernel
+        As in `DFA`; `draw` draws the first B.
     epsilon : float
         The step of the finite difference.
 
@@ -64,4 +63,4 @@ class FDFA(DFA):
             noise.append(array_module(h).asarray(rng.standard_normal(h.shape).astype(h.dtype)))
             h, _ = block.forward(p, h + self.epsilon * noise[-1], True, generator(seed))
         d = (h - tape.output) / (self.epsilon * len(y))
-        return [b - DenseHead().grad(b, u, d) for b, u in zip(B, noise, strict=True)]
+        return [b - head.grad(b, u, d) for head, b, u in zip(self.heads(net), B, noise, strict=True)]

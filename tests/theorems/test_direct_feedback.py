@@ -134,7 +134,7 @@ def test_every_draw_has_the_variance_of_the_gaussian_one(draw):
 @given(seed=seeds)
 def test_under_shared_feedback_all_blocks_read_one_memory(seed):
     case = Case(RULES["dfa-shared"], seed)
-    matrices = case.rule.matrices(case.state, case.tape())
+    matrices = case.rule.matrices(case.net, case.state, case.tape())
     assert case.state.shape == (3, 6) and [B.shape for B in matrices] == [(3, 6), (3, 5), (3, 4)]
     assert all(np.shares_memory(B, case.state) and B.base is case.state for B in matrices)
     case.state[:, 0] = 0

@@ -19,7 +19,7 @@ GUIDE = {
     "To use it": ["how-do-i", "how-do-i-data", "signals", "runs"],
     "To read it": ["notation", "equations", "errata", "locality", "field", "gradient-free", "convolution"],
     "To build on it": ["adding-a-rule", "extending", "testing", "site"],
-    "What was measured": ["results", "estimators", "performance", "memory", "pipeline", "reliability"],
+    "What was measured": ["results", "claims", "estimators", "performance", "memory", "pipeline", "reliability"],
 }
 ABOUT = ["CHANGELOG", "CONTRIBUTING"]
 WIDGETS = {"las": "las-sign", "forward-alignment": "forward-alignment", "kolen-pollack": "kolen-pollack",

@@ -11,10 +11,10 @@ from .. import plots
 from ..loop import take_over
 from ..results import Number, check
 from ..sweep import show
-from . import al, asap, field
+from . import al, asap, field, las
 from .exhibit import Arm, Exhibit, Plan, Scale, compare
 
-EXHIBITS: dict[str, Exhibit] = {**asap.EXHIBITS, **al.EXHIBITS, **field.EXHIBITS}
+EXHIBITS: dict[str, Exhibit] = {**las.EXHIBITS, **asap.EXHIBITS, **al.EXHIBITS, **field.EXHIBITS}
 
 
 def get(name: str) -> Exhibit:

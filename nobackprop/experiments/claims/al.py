@@ -1,0 +1,175 @@
+"""What Kao and Chen 2020 claim of associated learning."""
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from ... import metrics, models, network, rules
+from ..papers.al import PRINTED_DISTANCES, PRINTED_DISTANCES_100, PRINTED_LOSSES
+from ..shelf import Shelf
+from . import Claim, Counted, Reads, Runs, Table, Theorem
+
+PAPER = "AL: Kao and Chen 2020"
+MLP = "mlp:1024,1024,5120,1024,1024"
+T2, T3, T4, T6 = "al:table-2", "al:table-3", "al:table-4", "al:table-6"
+PLAIN, RESNETS = ("mlp", "cnn", "vgg"), ("resnet20", "resnet32")
+
+
+def _lead(shelf: Shelf, exhibit: str, model: str) -> float:
+    """By how many points AL is printed above BP."""
+    return float(shelf["printed"][f"{exhibit} | al, {model} - bp, {model}"])
+
+
+@cache
+def _sizes() -> dict[str, float]:
+    """The parameters of the MLP on MNIST, and those that AL has in addition."""
+    net = models.build(MLP, (28, 28, 1), 10, "elu,sigmoid")
+    params, shapes = network.init(net, np.random.default_rng(0), (28, 28, 1))
+    state = rules.get("al").init(np.random.default_rng(0), net, params, shapes)
+    effective, affiliated = metrics.size(params), metrics.size(state)
+    return {"effective": effective, "all": effective + affiliated, "ratio": (effective + affiliated) / effective}
+
+
+def _pipeline() -> dict[str, float]:
+    """Units of time for 20 mini-batches and 10 components, by the number of workers: equal tasks, no communication."""
+    batches, components = 20, 10
+
+    def units(workers: int) -> float:
+        busiest = -(-components // workers)
+        return components + (batches - 1) * busiest
+
+    return {"batches": batches, "components": components, "one": batches * components,
+            "all": units(components), "two": units(2)}
+
+
+def _losses() -> dict[str, float]:
+    """Table 5: what one more component changes in the losses below it, in per cent."""
+    one, two, three = PRINTED_LOSSES.values()
+    return {"first": 100 * (two[0] / one[0] - 1), "second": 100 * (three[1] / two[1] - 1),
+            "falls": float(all(upper < lower for losses in (two, three) for lower, upper in zip(losses, losses[1:])))}
+
+
+def _ratios() -> dict[str, float]:
+    """Table 7: the ratio of distances between and within classes."""
+    return {f"{label.replace(', ', '_')}{more}": inter / intra
+            for more, printed in (("", PRINTED_DISTANCES), ("_100", PRINTED_DISTANCES_100))
+            for label, (inter, intra) in printed.items()}
+
+
+CLAIMS = (
+    Claim("the objectives of the components are independent of each other", "sections 3 and 4.4",
+          "holds under a condition", (
+              Reads("al", "hidden blocks that wait for the output: {output}; to which W of another block is carried: "
+                          "{transport}", lambda found: not found.hidden.output,
+                    lambda found: bool(found.hidden.transport)),),
+          "Of their gradients, and only with stops between components: the loss of a component still changes with the "
+          "parameters below it. The one block that reads another one's weights lies in the same component."),
+    Claim("pipelined training takes a time of O(n + l) and not of O(n l)", "sections 1 and 3, Table 1",
+          "holds under a condition", (
+              Counted("nobackprop bench --rule al --pipeline 2 --model " + MLP, "{batches} mini-batches and "
+                                                                                "{components} "
+                      "components: {one} units of time with one worker, {two} with two, {all} with {components}",
+                      lambda found: found["all"] == found["batches"] + found["components"] - 1,
+                      lambda found: found["two"] > found["batches"] + found["components"], count=_pipeline),),
+          "If there are as many workers as components, all tasks take the same time, and communication takes none. n "
+          "is "
+          "the number of mini-batches."),
+    Claim("a pipelined implementation should be possible", "section 6", "holds", (
+        Reads("al", "hidden blocks that wait for the output: {output}", lambda found: not found.hidden.output),),
+          "It runs here, and ends with the same bits as a sequential run: [pipeline](pipeline.md)."),
+    Claim("most layers do not interact with the target", "section 6", "holds under a condition", (
+        Reads("al", "hidden blocks that wait for the output: {output}; hidden blocks whose update changes with the "
+                    "target: "
+                    "{target}", lambda found: not found.hidden.output,
+              lambda found: found.hidden.target == found.hidden.learns),),
+          "Not directly: only the first encoder reads the target itself. But codes of it reach every component, so "
+          "all of "
+          "them need a labelled sample."),
+    Claim("gradients do not come from the output layer", "section 6", "holds", (
+        Reads("al", "hidden blocks that wait for the output: {output}", lambda found: not found.hidden.output),)),
+    Claim("AL and BP are compared with identical numbers of parameters", "section 5.1", "holds under a condition", (
+        Counted("nobackprop models --show " + MLP, "{effective:,} parameters that prediction uses; AL trains {all:,}, "
+                                                   "which "
+                "is {ratio:.2f} times as many", lambda found: found["effective"] > 0,
+                lambda found: found["ratio"] > 1.5, count=_sizes),),
+          "Of those that prediction uses."),
+    Claim("AL is slightly above BP on MNIST", "section 5.2, Table 2", "holds under a condition", (
+        Table(T2, "by {printed[al:table-2 | al, mlp - bp, mlp]:.1f} points (MLP) and "
+                  "{printed[al:table-2 | al, cnn - bp, cnn]:.1f} (CNN)",
+              lambda shelf: min(_lead(shelf, T2, model) for model in ("mlp", "cnn")) > 0),
+        Runs("al-table-2", "an eighth of the width, 5 epochs: AL {al_table_2[al, mlp].both}, BP {al_table_2[bp, "
+                           "mlp].both}",
+             lambda shelf: not shelf["al_table_2"]["bp, mlp"].above(shelf["al_table_2"]["al, mlp"])),
+        Runs("mnist-al", "full width, 2 epochs: AL {mnist_al[al].both}, BP {mnist_al[bp].both}", lambda shelf: True,
+             lambda shelf: shelf["mnist_al"]["bp"].above(shelf["mnist_al"]["al"]))),
+          "After long training in the paper; in a short one of the small network the two are alike, and in a very "
+          "short "
+          "one of the large network BP is above."),
+    Claim("BP is above difference target propagation on MNIST", "section 5.2, Table 2", "holds", (
+        Table(T2, "by {printed[al:table-2 | bp, mlp - dtp, mlp]:.2f} points",
+              lambda shelf: shelf["printed"]["al:table-2 | bp, mlp - dtp, mlp"] > 0),
+        Runs("al-table-2", "BP {al_table_2[bp, mlp].both}, DTP {al_table_2[dtp, mlp].both}",
+             lambda shelf: shelf["al_table_2"]["bp, mlp"].above(shelf["al_table_2"]["dtp, mlp"])),
+        Runs("mnist-al", "BP {mnist_al[bp].both}, DTP {mnist_al[dtp].both}",
+             lambda shelf: shelf["mnist_al"]["bp"].above(shelf["mnist_al"]["dtp"])))),
+    Claim("AL is above difference target propagation", "section 5.2, Table 2", "holds", (
+        Table(T2, "by {printed[al:table-2 | al, mlp - dtp, mlp]:.2f} points",
+              lambda shelf: shelf["printed"]["al:table-2 | al, mlp - dtp, mlp"] > 0),
+        Runs("al-table-2", "AL {al_table_2[al, mlp].both}, DTP {al_table_2[dtp, mlp].both}",
+             lambda shelf: shelf["al_table_2"]["al, mlp"].above(shelf["al_table_2"]["dtp, mlp"])))),
+    Claim("on CIFAR-10 AL is slightly above BP with MLP, CNN and VGG, and slightly below with ResNets",
+          "section 5.2, Table 3", "holds", (
+              Table(T3, "MLP {printed[al:table-3 | al, mlp - bp, mlp]:+.1f} points, CNN "
+                        "{printed[al:table-3 | al, cnn - bp, cnn]:+.1f}, VGG {printed[al:table-3 | al, vgg - bp, "
+                        "vgg]:+.1f}, "
+                        "ResNet-20 {printed[al:table-3 | al, resnet20 - bp, resnet20]:+.1f}, ResNet-32 "
+                        "{printed[al:table-3 | al, resnet32 - bp, resnet32]:+.1f}",
+                    lambda shelf: all(_lead(shelf, T3, model) > 0 for model in PLAIN)
+                    and all(_lead(shelf, T3, model) < 0 for model in RESNETS)),)),
+    Claim("the same on CIFAR-100", "section 5.2, Table 4", "holds", (
+        Table(T4, "MLP {printed[al:table-4 | al, mlp - bp, mlp]:+.1f} points, ResNet-32 "
+                  "{printed[al:table-4 | al, resnet32 - bp, resnet32]:+.1f}",
+              lambda shelf: all(_lead(shelf, T4, model) > 0 for model in PLAIN)
+              and all(_lead(shelf, T4, model) < 0 for model in RESNETS)),)),
+    Claim("with ResNets AL is only slightly below BP", "section 5.2, Tables 3 and 4", "holds under a condition", (
+        Table(T4, "ResNet-20: {printed[al:table-3 | bp, resnet20 - al, resnet20]:.1f} points on CIFAR-10; ResNet-32: "
+                  "{printed[al:table-4 | bp, resnet32 - al, resnet32]:.1f} on CIFAR-100",
+              lambda shelf: _lead(shelf, T3, "resnet20") > -2.5, lambda shelf: _lead(shelf, T4, "resnet32") < -4),),
+          "The deeper the network and the more the classes, the larger the gap."),
+    Claim("AL learns something as good as BP does by other signals", "section 5.1", "holds", (
+        Runs("al-table-2", "cosine of its signal with BP's in the first block: "
+                           "{al_table_2[al, mlp].cosine[0]:.2f}; accuracy {al_table_2[al, mlp].both} against "
+                           "{al_table_2[bp, mlp].both}",
+             lambda shelf: (shelf["al_table_2"]["al, mlp"].cosine[0] or 0) < 0.4
+             and not shelf["al_table_2"]["bp, mlp"].above(shelf["al_table_2"]["al, mlp"])),)),
+    Claim("more components reduce the associated loss", "section 5.3, Table 5", "does not hold", (
+        Counted("nobackprop papers show al:table-5", "the loss of component 1 rises by {first:.1f} % with a second "
+                "component, that of component 2 by {second:.1f} % with a third",
+                lambda found: found["first"] < 0 and found["second"] < 0, count=_losses),),
+          "Only the loss at the top falls. The numbers are the paper's."),
+    Claim("the associated loss is smaller in an upper component than in a lower one", "section 5.3, Table 5", "holds", (
+        Counted("nobackprop papers show al:table-5", "in all printed networks", lambda found: found["falls"] == 1,
+                count=_losses),),
+          "In part this is a matter of scale: sigmoid encoders shrink the variance of their codes."),
+    Claim("each component refines the one below, so that x approaches y", "section 5.3", "holds under a condition", (
+        Theorem("associated-learning", "Theorem AL1"), Theorem("associated-learning", "Theorem AL3")),
+          "The error of the prediction is bounded by the top associated loss and the autoencoders' losses alone; the "
+          "lower "
+          "associated losses are in no bound."),
+    Claim("more components raise the test accuracy", "section 5.3, Table 6", "holds", (
+        Table(T6, "by {printed[al:table-6 | 2 components - 1 component]:.2f} and "
+                  "{printed[al:table-6 | 3 components - 2 components]:.2f} points",
+              lambda shelf: shelf["printed"]["al:table-6 | 2 components - 1 component"] > 0
+              and shelf["printed"]["al:table-6 | 3 components - 2 components"] > 0),)),
+    Claim("AL's last hidden layer has a larger ratio of distances between and within classes than BP's",
+          "section 5.4, Table 7", "holds", (
+              Counted("nobackprop papers show al:table-7", "MLP on CIFAR-10: {al_mlp:.2f} against {bp_mlp:.2f}; CNN "
+                      "{al_cnn:.2f} against {bp_cnn:.2f}",
+                      lambda found: all(found[f"al_{end}"] > found[f"bp_{end}"]
+                                        for end in ("mlp", "cnn", "mlp_100", "cnn_100")), count=_ratios),),
+          "The numbers are the paper's. It does not say of which layer they are."),
+    Claim("later layers of AL group the classes better than those of BP, to the eye", "section 5.4, Figs. 5 and 6",
+          "not tested at this scale", exhibit="al:figure-5",
+          note="A picture; Table 7 is the number that goes with it."),
+)

@@ -1,0 +1,311 @@
+"""What Woo 2023 claims of forward alignment, activation sharing, ASAP and ASFP."""
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ... import models, network
+from ...feedback import weights
+from ...sharing import plan
+from ...studies.memory import accesses, stored
+from ...tape import Keep
+from ...tree import leaves
+from ..papers.asap import BLOCK_OF_4, TABLE_5_2
+from ..shelf import Shelf
+from . import Claim, Counted, Reads, Runs, Table, Theorem
+
+PAPER = "ASAP: Woo 2023"
+RULES = ("bp", "kp", "fa", "dfa", "asap")
+ROWS = [dict(zip(RULES, numbers, strict=True)) for rows in TABLE_5_2.values() for numbers, _ in rows.values()]
+
+
+def _row(data: str, model: str) -> dict[str, float]:
+    """A row of Table 5.2."""
+    return dict(zip(RULES, TABLE_5_2[data][model][0], strict=True))
+
+
+def _gap(data: str, model: str) -> float:
+    """By how many points ASAP is printed below BP."""
+    return _row(data, model)["bp"] - _row(data, model)["asap"]
+
+
+def _printed(shelf: Shelf, name: str) -> float:
+    """A printed number, or a difference of two, in per cent."""
+    return float(shelf["printed"][name])
+
+
+def _small(shelf: Shelf, label: str) -> Any:
+    """An arm of the stored Table 5.2."""
+    return shelf["asap_table_5_2"][label]
+
+
+@cache
+def _counts(model: str, batch: int = 128) -> dict[str, float]:
+    """The accesses of a step by (6.1)-(6.2), of ASAP with k = 2 and 4 as shares of those of BP."""
+    net, rng = models.build(model, (32, 32, 3), 10), np.random.default_rng(0)
+    params, _ = network.init(net, rng, (32, 32, 3))
+    inputs: dict[int, int] = {}
+    recorder = Keep(before=lambda index, h: inputs.setdefault(index, h[0].size))
+    network.forward(net, params, np.zeros((1, 32, 32, 3), "float32"), False, lambda i: recorder)
+    numbers = sum(W.size for _, W in leaves(weights(params)))
+
+    def step(the_plan: tuple[int, ...], sets: int) -> int:
+        found = accesses(numbers, batch * sum(inputs[j] for j in stored(the_plan)), sets)
+        return found.read + found.written
+
+    base = step(tuple(inputs), 1)
+    return {f"{name}{k}": step(plan(net, k), sets) / base for k in (2, 4) for name, sets in (("k", 1), ("both", 2))}
+
+
+def _resnets() -> dict[str, float]:
+    """The counts of ResNet-18 for two sizes of a batch."""
+    small = {f"small_{key}": value for key, value in _counts("resnet18", 8).items()}
+    return {**_counts("resnet18"), **small}
+
+
+def _depths() -> dict[str, float]:
+    """The share of BP's accesses that ASAP with k = 2 needs, by network."""
+    return {name: _counts(model)["k2"] for name, model in
+            (("alexnet", "alexnet-small"), ("resnet18", "resnet18"), ("resnet34", "resnet34"))}
+
+
+FOA = "asap_table_3_1"
+T52, T53 = "asap:table-5.2", "asap:table-5.3"
+
+CLAIMS = (
+    Claim("forward alignment drives the error of a linear network to zero", "section 3.2", "holds under a condition", (
+        Theorem("forward-alignment", "Theorem 1"), Theorem("forward-alignment", "Theorem 2")),
+          "The proof as printed has gaps, and the condition r = 0 is not needed: C of full column rank is enough, from "
+          "any start."),
+    Claim("it needs more hidden units than inputs (n_h > n_x)", "section 3.2", "does not hold", (
+        Theorem("forward-alignment", "Theorem 1"),),
+          "What is needed is full column rank of C, which n_h = n_x can have."),
+    Claim("W_1 C^T stays half of W_2^T W_2, plus a constant", "(3.19)", "holds under a condition", (
+        Theorem("forward-alignment", "Theorem 3"), Theorem("forward-alignment", "Lemma 1")),
+          "From zero weights with white inputs. What is always conserved is W_1 C^T + C W_1^T - W_2^T W_2."),
+    Claim("M, the size of E C^T, never rises", "section 3.2, Condition 2", "holds under a condition", (
+        Theorem("forward-alignment", "Lemma 4"),), "If what Lemma 1 conserves has no negative eigenvalue."),
+    Claim("forward alignment is close to backpropagation on MNIST", "section 3.3, Table 3.1", "holds", (
+        Table("asap:table-3.1", "linear {printed[asap:table-3.1 | bp, linear - foa, linear]:.2f} points below, "
+                                "nonlinear "
+                                "{printed[asap:table-3.1 | bp, nonlinear - foa, nonlinear]:.2f}",
+              lambda shelf: max(_printed(shelf, f"asap:table-3.1 | bp, {kind} - foa, {kind}")
+                                for kind in ("linear", "nonlinear")) < 3),
+        Runs("asap-table-3.1", "after {asap_table_3_1.epochs} epochs linear "
+                               "{asap_table_3_1[bp, linear - foa, linear].points:.2f} points below, nonlinear "
+                               "{asap_table_3_1[bp, nonlinear - foa, nonlinear].points:.2f}",
+             lambda shelf: max(shelf[FOA][f"bp, {kind} - foa, "
+                                          f"{kind}"].points for kind in ("linear", "nonlinear")) < 3))),
+    Claim("the gap is smaller in the linear network than in the nonlinear one", "section 3.3, Table 3.1", "holds", (
+        Table("asap:table-3.1", "{printed[asap:table-3.1 | bp, linear - foa, linear]:.2f} and "
+                                "{printed[asap:table-3.1 | bp, nonlinear - foa, nonlinear]:.2f} points",
+              lambda shelf: _printed(shelf, "asap:table-3.1 | bp, linear - foa, linear")
+              < _printed(shelf, "asap:table-3.1 | bp, nonlinear - foa, nonlinear")),
+        Runs("asap-table-3.1", "{asap_table_3_1[bp, linear - foa, linear].points:.2f} and "
+                               "{asap_table_3_1[bp, nonlinear - foa, nonlinear].points:.2f} points",
+             lambda shelf: shelf[FOA]["bp, linear - foa, linear"].points
+             < shelf[FOA]["bp, nonlinear - foa, nonlinear"].points))),
+    Claim("W turns towards C, also in a nonlinear network", "section 3.3, Fig. 3.2", "holds under a condition", (
+        Runs("asap-table-3.1", "angle of layer 1 at the end: {asap_table_3_1[foa, linear].angles[1]:.0f} degrees "
+                               "(linear), {asap_table_3_1[foa, nonlinear].angles[1]:.0f} "
+                               "(nonlinear); of layer 2: {asap_table_3_1[foa, linear].angles[2]:.0f} and "
+                               "{asap_table_3_1[foa, nonlinear].angles[2]:.0f}",
+             lambda shelf: all(shelf[FOA][f"foa, {kind}"].angles[1] < 87 for kind in ("linear", "nonlinear")),
+             lambda shelf: all(shelf[FOA][f"foa, {kind}"].angles[2] > 87 for kind in ("linear", "nonlinear"))),),
+          "Only in layer 1. Nothing reads the C of the topmost layer, so its angle stays where it began."),
+    Claim("the alignment is worse in the nonlinear network", "section 3.3, Fig. 3.2", "does not hold", (
+        Runs("asap-table-3.1", "the angle of layer 1 is {asap_table_3_1[foa, nonlinear].angles[1]:.0f} degrees in the "
+                               "nonlinear network and "
+                               "{asap_table_3_1[foa, linear].angles[1]:.0f} in the linear one",
+             lambda shelf: shelf[FOA]["foa, nonlinear"].angles[1] > shelf[FOA]["foa, linear"].angles[1]),),
+          "After a tenth of the thesis's epochs, and with 784 inputs that enter through a layer of their own."),
+    Claim("the weight mirror brings B to W by the step of (2.6)", "section 2.3, (2.6)", "holds under a condition", (
+        Theorem("weight-mirror", "Theorem WM1"),),
+          "With a plus sign, decay and white noise. As printed, with a minus sign and without decay, B goes to -W "
+          "without "
+          "end."),
+    Claim("W and B come together if both get the same updates and decay (Kolen and Pollack)", "section 4.2.1",
+          "holds under a condition", (Theorem("kolen-pollack", "Theorem 5"), Theorem("kolen-pollack", "Theorem K1"),
+                                      Theorem("kolen-pollack", "Theorem K4")),
+          "If the decay of a step is above 0 and below 2. (2.7) is printed without decay: then W - B never changes. "
+          "Adam "
+          "with L2 decay does not keep the theorem."),
+    Claim("ASAP inherits this: its W and B come together", "section 4.2", "holds", (
+        Theorem("kolen-pollack", "Corollary K1"),
+        Runs("asap-table-5.2", "cosine of ASAP's signal with BP's in the lowest block that learns: "
+                               "{asap_table_5_2[asap].cosine[2]:.2f}",
+             lambda shelf: (_small(shelf, "asap").cosine[2] or 0) > 0.9))),
+    Claim("the same does not hold of ASFP, whose two paths get different updates", "section 5.2.4", "holds", (
+        Theorem("kolen-pollack", "Theorem 6"),
+        Runs("asap-table-5.5", "cosine of its signal with BP's: {asap_table_5_5[asfp].cosine[2]:.2f}, of ASAP's "
+                               "{asap_table_5_5[asap].cosine[2]:.2f}",
+             lambda shelf: (shelf["asap_table_5_5"]["asfp"].cosine[2] or 0)
+             < (shelf["asap_table_5_5"]["asap"].cosine[2] or 0)))),
+    Claim("ASAP needs no bidirectional connections", "section 4.2.2", "holds under a condition", (
+        Reads("asap", "with the plan of Algorithm 1 hidden blocks {presynaptic} learn from their own input",
+              lambda found: len(found.hidden.presynaptic) == 1),
+        Reads("asap:plan=text", "with the plan of the text blocks {presynaptic}", lambda found: True,
+              lambda found: len(found.hidden.presynaptic) > 1)),
+          "With Algorithm 1's plan, in all blocks but the first that learns. With the text's plan the first layer of "
+          "every "
+          "group keeps its own input."),
+    Claim("ASAP transports no weights", "section 4.2", "holds", (
+        Reads("asap", "blocks to which W of another block is carried: {transport}",
+              lambda found: not found.hidden.transport),)),
+    Claim("concatenation with the maximum is the best of three ways to match dimensions", "section 5.2.1, Fig. 5.1",
+          "not tested at this scale", exhibit="asap:figure-5.1", note="The thesis draws it and prints no numbers."),
+    Claim("ASAP is above FA and DFA in all experiments", "section 5.2.2, Table 5.2", "holds", (
+        Table(T52, f"in all {len(ROWS)} rows; the smallest lead over DFA is "
+                   f"{min(row['asap'] - row['dfa'] for row in ROWS):.2f} points",
+              lambda shelf: all(row["asap"] > max(row["fa"], row["dfa"]) for row in ROWS)),
+        Runs("asap-table-5.2", "ResNet-18 after {asap_table_5_2.epochs} epochs: ASAP {asap_table_5_2[asap].both}, DFA "
+                               "{asap_table_5_2[dfa].both}, FA {asap_table_5_2[fa].both}",
+             lambda shelf: _small(shelf, "asap").above(_small(shelf, "dfa"))
+             and _small(shelf, "asap").above(_small(shelf, "fa")))),
+          "DFA here is block-wise, which is stronger than that of the thesis."),
+    Claim("ASAP is below Kolen-Pollack", "section 5.2.2, Table 5.2", "holds", (
+        Table(T52, f"in all {len(ROWS)} rows", lambda shelf: all(row["asap"] < row["kp"] for row in ROWS)),
+        Runs("asap-table-5.2", "KP {asap_table_5_2[kp].both}, ASAP {asap_table_5_2[asap].both}",
+             lambda shelf: _small(shelf, "kp").above(_small(shelf, "asap"))))),
+    Claim("ASAP is comparable to backpropagation in deep convolutional networks", "section 5.2.2, Table 5.2",
+          "holds under a condition", (
+              Table(T52, f"ResNet-34: {_gap('cifar-10', 'resnet34'):.2f} "
+                         "points below BP on CIFAR-10, "
+                         f"{_row('tiny-imagenet', 'resnet34')['bp'] - _row('tiny-imagenet', 'resnet34')['asap']:.2f} "
+                         f"on "
+                         "Tiny ImageNet",
+                    lambda shelf: _gap("cifar-10", "resnet34") < 3,
+                    lambda shelf: _gap("tiny-imagenet", "resnet34") > 5),
+              Runs("asap-table-5.2", "ResNet-18 after {asap_table_5_2.epochs} epochs: "
+                                     "{asap_table_5_2[bp - asap].points:.1f} points below BP",
+                   lambda shelf: True, lambda shelf: _small(shelf, "bp").above(_small(shelf, "asap")))),
+          "On CIFAR-10 with shortcuts, after 200 epochs. On Tiny ImageNet, and early in training, the gap is ten "
+          "points or "
+          "more."),
+    Claim("FA and DFA fail to train ResNet-34 on CIFAR-100 and Tiny ImageNet", "section 5.2.2", "holds", (
+        Table("asap:table-5.2-cifar-100",
+              f"FA has {_row('cifar-100', 'resnet34')['fa']:.2f} % and {_row('tiny-imagenet', 'resnet34')['fa']:.2f} "
+              f"%, BP "
+              f"{_row('cifar-100', 'resnet34')['bp']:.2f} % and {_row('tiny-imagenet', 'resnet34')['bp']:.2f} %",
+              lambda shelf: all(max(_row(data, "resnet34")[rule] for rule in ("fa", "dfa"))
+                                < _row(data, "resnet34")["bp"] / 2 for data in ("cifar-100", "tiny-imagenet"))),)),
+    Claim("FA and DFA do not gain from depth, from AlexNet to ResNet-34", "section 5.2.2, Table 5.2", "does not hold", (
+        Table("asap:table-5.2-cifar-100", f"DFA gains "
+              f"{_row('cifar-100', 'resnet34')['dfa'] - _row('cifar-100', 'alexnet')['dfa']:.2f} points on CIFAR-100",
+              lambda shelf: all(_row(data, "resnet34")[rule] <= _row(data, "alexnet")[rule]
+                                for data in ("cifar-10", "cifar-100") for rule in ("fa", "dfa"))),),
+          "It holds in the other three cases, and the gain is small."),
+    Claim("ASAP gains from depth as BP does", "section 5.2.2, Table 5.2", "holds", (
+        Table("asap:table-5.2-cifar-10", f"from AlexNet to ResNet-34 ASAP gains "
+              f"{_row('cifar-10', 'resnet34')['asap'] - _row('cifar-10', 'alexnet')['asap']:.2f} points on CIFAR-10, "
+              f"BP "
+              f"{_row('cifar-10', 'resnet34')['bp'] - _row('cifar-10', 'alexnet')['bp']:.2f}",
+              lambda shelf: all(_row(data, "resnet34")[rule] > _row(data, "alexnet")[rule]
+                                for data in ("cifar-10", "cifar-100") for rule in ("bp", "asap"))),)),
+    Claim("shortcuts bring BP 0.23 points on CIFAR-10 and 0.5 on CIFAR-100", "section 5.2.2", "does not hold", (
+        Table("asap:table-5.2-cifar-100", "on CIFAR-100 the table says {printed[asap:table-5.2-cifar-100 | bp - bp, no "
+                                          "shortcut]:.2f}",
+              lambda shelf: round(_printed(shelf, "asap:table-5.2-cifar-100 | bp - bp, no shortcut"), 2) == 0.5),),
+          "The number on CIFAR-10 is right."),
+    Claim("shortcuts bring ASAP far more than BP", "section 5.2.2, Table 5.2", "holds", (
+        Table(T52, "on CIFAR-10 {printed[asap:table-5.2 | asap - asap, no shortcut]:.2f} points, and BP "
+                   "{printed[asap:table-5.2 | bp - bp, no shortcut]:.2f}",
+              lambda shelf: _printed(shelf, "asap:table-5.2 | asap - asap, no shortcut")
+              > 5 * _printed(shelf, "asap:table-5.2 | bp - bp, no shortcut")),
+        Runs("asap-table-5.2", "after {asap_table_5_2.epochs} epochs {asap_table_5_2[asap - asap, no "
+                               "shortcut].points:.1f} "
+                               "points, and BP {asap_table_5_2[bp - bp, no shortcut].points:.1f}",
+             lambda shelf: _small(shelf, "asap - asap, no shortcut").test > _small(shelf, "bp - bp, no "
+                                                                                          "shortcut").test)),
+          "In a short training BP gains much from shortcuts, too."),
+    Claim("a shortcut brings the shared update nearer to the exact one", "section 5.2.2, (5.1)-(5.6)",
+          "holds under a condition", (Theorem("activation-sharing", "Lemma 4"),
+                                      Theorem("activation-sharing", "Lemma 5")),
+          "For one layer and the same error."),
+    Claim("blocks of four layers are about as good as blocks of two", "section 5.2.2, Fig. 5.4", "holds", (
+        Table("asap:figure-5.4-cifar-100", f"ResNet-34: "
+                                           f"{_row('cifar-10', 'resnet34')['asap'] - BLOCK_OF_4['cifar-10']:.2f} "
+              f"points less on CIFAR-10, {_row('cifar-100', 'resnet34')['asap'] - BLOCK_OF_4['cifar-100']:.2f} on "
+              f"CIFAR-100",
+              lambda shelf: all(_row(data, "resnet34")["asap"] - BLOCK_OF_4[data] < 1
+                                for data in ("cifar-10", "cifar-100"))),)),
+    Claim("the overhead of memory falls by reducing the block size", "section 5.2.2", "does not hold", (
+        Counted("nobackprop memory --model resnet18", "ASAP needs {k2:.2f} of BP's accesses with k = 2, and {k4:.2f} "
+                                                      "with "
+                "k = 4", lambda found: found["k2"] < found["k4"], count=_resnets),),
+          "It falls by *increasing* it, as the rest of the paragraph says."),
+    Claim("ASAP reduces the accesses to external memory", "chapter 6, Fig. 6.1", "holds under a condition", (
+        Counted("nobackprop memory --model resnet18", "{k2:.2f} of BP's for ResNet-18 and batches of 128; with B as "
+                                                      "well as "
+                "W {both2:.2f}, and with batches of 8 {small_both2:.2f}", lambda found: found["both2"] < 1,
+                lambda found: found["small_both2"] > 1, count=_resnets),),
+          "If activations dominate. The thesis does not count that ASAP reads B and writes two sets of weights."),
+    Claim("the reduction is larger in deeper networks", "chapter 6, Fig. 6.1", "holds", (
+        Counted("nobackprop papers run asap:figure-6.1", "ASAP with k = 2 needs {alexnet:.2f} of BP's accesses in "
+                                                         "AlexNet, "
+                "{resnet18:.2f} in ResNet-18 and {resnet34:.2f} in ResNet-34",
+                lambda found: found["resnet34"] < found["alexnet"] and found["resnet18"] < found["alexnet"],
+                count=_depths),)),
+    Claim("ASAP is above local learning in ResNets", "section 5.2.2, Table 5.3", "holds", (
+        Table(T53, "ResNet-18: {printed[asap:table-5.3 | asap - predsim]:.2f} points above the best of them",
+              lambda shelf: all(_printed(shelf, f"{T53} | asap{more} - {rule}{more}") > 0 for more in ("", ", resnet34")
+                                for rule in ("mostafa", "predsim", "phsic"))),)),
+    Claim("local learning does not gain from depth", "section 5.2.2, Table 5.3", "holds", (
+        Table(T53, "from ResNet-18 to ResNet-34 it loses {printed[asap:table-5.3 | predsim - predsim, resnet34]:.2f} "
+                   "to "
+                   "{printed[asap:table-5.3 | phsic - phsic, resnet34]:.2f} points",
+              lambda shelf: all(_printed(shelf, f"{T53} | {rule} - {rule}, resnet34") > 0
+                                for rule in ("mostafa", "predsim", "phsic"))),)),
+    Claim("weight decay matters more to ASAP than to BP", "section 5.2.3, Table 5.4", "holds", (
+        Table("asap:table-5.4", "from none to the best decay ASAP gains "
+                                "{printed[asap:table-5.4 | asap, decay 0.3 - asap, decay 0]:.2f} points, BP "
+                                "{printed[asap:table-5.4 | bp, decay 0.3 - bp, decay 0]:.2f}",
+              lambda shelf: _printed(shelf, "asap:table-5.4 | asap, decay 0.3 - asap, decay 0")
+              > _printed(shelf, "asap:table-5.4 | bp, decay 0.3 - bp, decay 0")),
+        Runs("asap-table-5.4", "after {asap_table_5_4.epochs} epochs {asap_table_5_4[asap, decay 0.3 - asap, decay "
+                               "0].points:.1f} and {asap_table_5_4[bp, decay 0.3 - bp, decay 0].points:.1f} points, "
+                               "both "
+                               "within the spread",
+             lambda shelf: shelf["asap_table_5_4"]["asap, decay 0.3 - asap, decay 0"].test
+             > shelf["asap_table_5_4"]["bp, decay 0.3 - bp, decay 0"].test))),
+    Claim("more decay brings W and B together sooner, and too much of it harms", "section 5.2.3, Table 5.4", "holds", (
+        Runs("asap-table-5.4", "cosine of ASAP's signal in a middle block: {asap_table_5_4[asap, decay "
+                               "0].cosine[4]:.2f}, "
+                               "{asap_table_5_4[asap, decay 0.3].cosine[4]:.2f} and "
+                               "{asap_table_5_4[asap, decay 3].cosine[4]:.2f} without decay, with the usual one and "
+                               "with ten times as much; accuracy with the last {asap_table_5_4[asap, decay 3].both}, "
+                               "with "
+                               "the usual one {asap_table_5_4[asap, decay 0.3].both}",
+             lambda shelf: (shelf["asap_table_5_4"]["asap, decay 0"].cosine[4]
+                            < shelf["asap_table_5_4"]["asap, decay 0.3"].cosine[4]
+                            < shelf["asap_table_5_4"]["asap, decay 3"].cosine[4])
+             and shelf["asap_table_5_4"]["asap, decay 0.3"].above(shelf["asap_table_5_4"]["asap, decay 3"])),)),
+    Claim("ASFP loses 33.48 points in ResNet-18 and 64.48 in ResNet-34", "section 5.2.4, Table 5.5", "does not hold", (
+        Table("asap:table-5.5-resnet34", "the table says {printed[asap:table-5.5-resnet34 | bp - asfp]:.2f} for "
+                                         "ResNet-34",
+              lambda shelf: round(_printed(shelf, "asap:table-5.5-resnet34 | bp - asfp"), 2) == 64.48),),
+          "The first number is right."),
+    Claim("ASFP is far below ASAP", "section 5.2.4, Table 5.5", "holds", (
+        Table("asap:table-5.5", "{printed[asap:table-5.5 | asap - asfp]:.2f} points",
+              lambda shelf: _printed(shelf, "asap:table-5.5 | asap - asfp") > 10),
+        Runs("asap-table-5.5", "ASAP {asap_table_5_5[asap].both}, ASFP {asap_table_5_5[asfp].both}",
+             lambda shelf: shelf["asap_table_5_5"]["asap"].above(shelf["asap_table_5_5"]["asfp"])))),
+    Claim("local classifiers bring ASFP back, above FA, DFA and local learning", "section 5.2.4, Table 5.5",
+          "holds under a condition", (
+              Table("asap:table-5.5", "they bring {printed[asap:table-5.5 | asfp-lc - asfp]:.2f} points; the best "
+                                      "local "
+                                      "learning has {printed[asap:table-5.3 | predsim]:.2f} %",
+                    lambda shelf: _printed(shelf, "asap:table-5.5 | asfp-lc") > max(
+                        _printed(shelf, f"{T53} | predsim"), _printed(shelf, f"{T52} | dfa"))),
+              Runs("asap-table-5.5", "after {asap_table_5_5.epochs} epochs they bring "
+                                     "{asap_table_5_5[asfp-lc - asfp].points:.1f} points, and DFA is at "
+                                     "{asap_table_5_2[dfa].both}",
+                   lambda shelf: shelf["asap_table_5_5"]["asfp-lc"].test > shelf["asap_table_5_5"]["asfp"].test,
+                   lambda shelf: shelf["asap_table_5_5"]["asfp-lc"].test < _small(shelf, "dfa").test)),
+          "After long training. After a short one they help by less than the spread, and block-wise DFA is above."),
+    Claim("learning without gradients does not scale to large networks", "section 8.1", "holds under a condition", (
+        Theorem("gradient-free", "Theorem G1"), Theorem("gradient-free", "Theorem G5")),
+          "For methods that shake all parameters at once: the variance grows with their number."),
+)
