@@ -356,14 +356,14 @@ def draw(stored: dict[str, Any]) -> Figure:
     panels = figure.subplots(len(KERNELS), len(THREADS), sharex=True, sharey=True, squeeze=False)
     for (i, kernels), (j, threads) in ((a, b) for a in enumerate(KERNELS) for b in enumerate(THREADS)):
         axes = panels[i, j]
-        for rule, sign in zip(RULES, "os^Dv", strict=True):
+        for rule, look, sign in zip(RULES, figures.looks(RULES), "os^Dv", strict=True):
             rows = [(k, row) for k, (model, data, batch) in enumerate(NETWORKS) for row in stored["rows"]
                     if "median" in row and row["rule"] == rule and (
                         row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == (
                         model, data, batch, threads, kernels)]
             places = [k for k, _ in rows]
             axes.errorbar([row["median"] for _, row in rows], places, fmt=sign, markersize=4, label=rule,
-                          xerr=[[row["median"] - row["low"] for _, row in rows],
+                          color=look["color"], xerr=[[row["median"] - row["low"] for _, row in rows],
                                 [row["high"] - row["median"] for _, row in rows]])
         axes.axvline(1, color="black", linewidth=0.8)
         axes.set_title(f"{kernels}, {threads} thread{'s' * (threads > 1)}")
