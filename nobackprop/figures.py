@@ -291,11 +291,11 @@ def ends(axes: Axes, heights: Sequence[float], looks: Sequence[Mapping[str, Any]
     Examples
     --------
     >>> axes = Figure().subplots()
-    >>> ends(axes, [0.5, 0.51], looks(["fa", "las"]), room=0.1)
+    >>> ends(axes, [0.5, 0.5], looks(["fa", "las"]), room=0.1)
     >>> [round(text.get_position()[1], 2) for text in axes.texts]
     [0.45, 0.55]
     """
-    low, high = axes.get_ylim()
+    low, high = map(float, axes.get_ylim())
     wanted = sorted((min(max((height - low) / (high - low), 0), 1), i) for i, height in enumerate(heights))
     # names that would cover each other become one block, around the mean of their places
     blocks: list[list[tuple[float, int]]] = []

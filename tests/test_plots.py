@@ -272,7 +272,7 @@ def check_figure(figure):
 
 
 @pytest.mark.slow
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(made_up())
 def test_every_figure_of_a_comparison_can_be_read(found):
     figure = draw(found)
@@ -296,7 +296,7 @@ def test_every_figure_of_a_comparison_can_be_read(found):
 
 
 @pytest.mark.slow
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(st.lists(names.filter(lambda name: name[0] != "_"), min_size=1, max_size=20, unique=True), st.integers(1, 4))
 def test_a_sweep_has_the_same_colours_and_as_many_curves_a_panel(labels, rates):
     search = [{"label": label, "settings": {"lr": 0.1**i}, "runs": [{"seed": 0, "validation_accuracy": 1 / (i + j)}]}

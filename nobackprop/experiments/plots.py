@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -238,7 +239,7 @@ def _rows(panels: Sequence[Panel], last: int) -> Figure:
                 if there and epoch == last:
                     axes.plot([min(there), max(there)], [row, row], color=look["color"], alpha=0.35, linewidth=5)
                 if there:
-                    axes.plot([mean(values)], [row], "o", color=look["color"],
+                    axes.plot([fmean(there)], [row], "o", color=look["color"],
                               markerfacecolor=look["color"] if epoch == last else "white")
         axes.set_xlabel(f"{panel.label} after epoch {last}".lstrip())
         axes.set_ylim(len(arms) - 0.5, -0.5)

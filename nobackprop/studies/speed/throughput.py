@@ -289,7 +289,7 @@ def draw(result: dict[str, Any]) -> Figure:
     >>> [axes.get_xlabel() for axes in draw(result).axes]
     ['mini-batches n', 'hidden layers l']
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     measured, more = figure.subplots(1, 2)
     stations, points = result["stations"], result["points"]
     costs = [station["ms"] / 1e3 for station in stations]
@@ -301,7 +301,8 @@ def draw(result: dict[str, Any]) -> Figure:
         measured.plot(n, [makespan(k, of) for k in n], line, color=colour, lw=1, label=f"{name}, model")
         measured.plot(n, points[name], mark, color=colour, ms=4, label=f"{name}, measured")
     measured.set(xlabel="mini-batches n", ylabel="seconds", xlim=(0, None), ylim=(0, None))
-    figures.title(measured, f"{result['rule']}, {result['model']}")
+    figures.title(figure, f"{result['rule']}, {result['model']}")
+    measured.set_title("Measured, on the lines of the model")
     layers, unit = 2 * np.array(COMPONENTS), sum(costs) / len(costs)
     more.loglog(layers, [unit * makespan(EPOCH, [c]) for c in COMPONENTS], "--", color=colour, lw=1,
                 label="O(n l)")
