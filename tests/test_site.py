@@ -243,6 +243,9 @@ def test_nothing_of_the_sites_own_source_names_an_address_elsewhere():
     ("![a](docs/results/digits.png)", "README.md", "![a](docs/results/digits.png)"),
     ("[a](../tests/theorems)", "docs/runs.md", '<a href="../source/index.html#folder-tests-theorems">a</a>'),
     ("[a](results/)", "docs/runs.md", "a"),
+    ("[errata.md](../errata.md)", "docs/theory/las.md", "[errata](../errata.md)"),
+    ("[docs/runs.md](runs.md)", "docs/results.md", "[runs](runs.md)"),
+    ("[a.md](runs.md)", "docs/errata.md", "[a.md](runs.md)"),
     ("[a](../noxfile.py)", "docs/runs.md", '<a href="../files/noxfile.py">a</a>'),
     ("[a](../tests/golden.txt)", "docs/runs.md", '<a href="../files/tests/golden.txt">a</a>')])
 def test_links_are_rewritten(text, path, expected):
