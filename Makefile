@@ -2,8 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu check-cupy test-torch theorems lint types docs equations \
         locality field estimators claims papers-runs notebooks playground site site-serve test-site bench bench-all bench-gpu memory \
-        shares accuracy golden \
-        release-check clean
+        shares accuracy golden release-check clean
 
 PYTHON ?= python3
 VENV   := .venv

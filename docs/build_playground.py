@@ -22,8 +22,8 @@ SOURCE = ROOT / "docs" / "playground"
 sys.path.insert(0, str(ROOT))
 
 import nobackprop as nb  # noqa: E402  found by the line above
+from nobackprop import figures  # noqa: E402
 from nobackprop.data import DATASETS, stored  # noqa: E402
-from nobackprop.experiments import plots  # noqa: E402
 from nobackprop.kernels.activation import ACTIVATIONS  # noqa: E402
 
 VERSION = "0.27.7"
@@ -65,7 +65,7 @@ def wheel(to: Path) -> Path:
 
 def catalogue() -> dict[str, Any]:
     """Return what the page can offer before Python has started: rules with their colours, tasks, activations."""
-    rules = {name: {"summary": nb.rules.summary(name), "colour": plots.STYLES.get(name, (plots.FURTHER[0][0], "-"))[0]}
+    rules = {name: {"summary": nb.rules.summary(name), "colour": figures.colour_of(name)}
              for name in nb.rules.RULES}
     tasks = {name: {"words": words, "model": DATASETS[name].defaults["model"], "lr": DATASETS[name].defaults["lr"]}
              for name, words in TASKS.items()}

@@ -1,14 +1,25 @@
-"""What all figures share: colours, frames, files that are written whole or not at all, and texts that stay inside."""
+"""What all figures share: colours, frames, files that are written whole or not at all, and texts that stay inside.
+
+A rule has the same colour in every figure.  There are more rules than colours that readers can tell apart, so rules of
+one family share a colour, see FAMILIES; in one panel they have different lines.  The line belongs to the variant of a
+rule: `asap, decay 0` and `bp, decay 0` have two colours and one line.  The ceiling `bp` and the floor `shallow` are
+dashed, so that a curve under theirs is seen.  Readers who do not see red or green can tell all these colours apart, but
+for the grey of the floor.  Figures have a white ground of their own, and so can be read on a dark page, too.
+"""
 from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.text import Text
@@ -17,13 +28,39 @@ from matplotlib.ticker import MaxNLocator
 from .errors import InputError
 from .files import named, writing
 
+Line = str | tuple[int, tuple[int, ...]]  # of a curve, as matplotlib names it
 ENDINGS = (".png", ".svg", ".pdf")
 INSIDE = 0.96  # of the width: other renderers' letters are a little wider, and there is a margin
 LINE_IN_LEGEND = 0.05  # of the width
 TWO_ROWS = 0.5  # inches of a legend that the height of a figure allows for
 LONGEST = 1000  # letters of a text that are looked at
-# of the colours of Okabe and Ito, which colour-blind readers tell apart
-BLACK, BLUE, VERMILION, GREY = "#000000", "#0072B2", "#D55E00", "#808080"
+# The first seven are of Okabe and Ito.
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PINK = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+INDIGO, WINE, BROWN, VIOLET, GREY = "#2B0F8C", "#8A1F5C", "#5C3D00", "#7D5FF5", "#808080"
+# A colour, and the rules that have it.
+FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (BLACK, ("bp",)),
+    (GREY, ("shallow",)),
+    (ORANGE, ("fa",)),
+    (PINK, ("usf", "frsf", "brsf")),
+    (BLUE, ("wm", "kp")),
+    (SKY, ("dfa", "sdfa", "bdfa")),  # fixed weights from the output
+    (BLUE, ("dfa-lowrank", "dfa-shared")),  # the same, of a certain form
+    (BROWN, ("drtp",)),
+    (INDIGO, ("adaptive-dfa", "dkp", "fdfa")),  # weights from the output that learn
+    (VERMILION, ("las",)),
+    (GREEN, ("ltas",)),
+    (WINE, ("foa", "as", "asap", "asfp", "asfp-lc")),  # updates use another activity
+    (BROWN, ("mostafa", "pred", "sim", "predsim", "phsic", "al")),  # each part has a loss of its own
+    (VIOLET, ("dtp", "zil", "pc", "pc-fixed", "pc-centred")),  # targets and predictions
+    (GREEN, ("dp", "ep")),  # two states of the same network
+    (ORANGE, ("spsa", "activity", "pepita")),  # the network is shaken, or its input
+    (PINK, ("ff", "softhebb")),  # no error at all
+)
+COLOURS = {rule: colour for colour, family in FAMILIES for rule in family}
+LINES: tuple[Line, ...] = ("-", "--", ":", "-.", (0, (9, 3)), (0, (1, 3)), (0, (7, 2, 1, 2, 1, 2)), (0, (3, 4)))
+ROLES = {"bp": "bp (ceiling)", "shallow": "shallow (floor)"}
 
 
 def check_ending(path: str | os.PathLike[str]) -> None:
@@ -66,6 +103,82 @@ def write(figure: Figure, path: str | os.PathLike[str]) -> None:
     check_ending(path)
     with writing(path) as partial:
         figure.savefig(partial, format=Path(path).suffix[1:].lower(), dpi=150)
+
+
+def looks(labels: Sequence[str], rules: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """Return the colour, the line and the text of every arm of a panel, for matplotlib.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        What results call the arms: a rule, a rule with options such as "asap:k=4", or "asap, decay 0".
+    rules : mapping, optional
+        The rule of a label, if the label does not begin with it.
+
+    Returns
+    -------
+    list of dict
+        "color", that of the rule; "linestyle", that of the variant, which is what the label says besides the rule; and
+        "label".  Up to eight arms all look different.
+
+    Notes
+    -----
+    A rule that FAMILIES does not name has the colour of one of the families, always the same.
+
+    Examples
+    --------
+    >>> looks(["bp", "las"])[0]
+    {'color': '#000000', 'linestyle': '--', 'label': 'bp (ceiling)'}
+    >>> [(look["color"], look["linestyle"]) for look in looks(["bp, decay 0", "bp, decay 3", "fa, decay 3"])]
+    [('#000000', '-'), ('#000000', '--'), ('#E69F00', '--')]
+    """
+    parts = [split(label, (rules or {}).get(label)) for label in labels]
+    variants = list(dict.fromkeys(variant for _, variant in parts))
+    arms = Counter(rule for rule, _ in parts)
+    taken: set[tuple[str, Line]] = set()
+    found = []
+    for label, (rule, variant) in zip(labels, parts, strict=True):
+        colour = colour_of(rule)
+        first = 1 if rule in ROLES and arms[rule] == 1 else variants.index(variant)
+        lines = [LINES[(first + i) % len(LINES)] for i in range(len(LINES))]
+        line = next((line for line in lines if (colour, line) not in taken), lines[0])
+        taken.add((colour, line))
+        found.append({"color": colour, "linestyle": line, "label": ROLES.get(label, label)})
+    return found
+
+
+def colour_of(rule: str) -> str:
+    """Return the colour of a rule, the same in every figure.
+
+    Examples
+    --------
+    >>> colour_of("las"), colour_of("a rule of mine") == colour_of("a rule of mine")
+    ('#D55E00', True)
+    """
+    palette = [ORANGE, SKY, GREEN, BLUE, VERMILION, PINK, INDIGO, WINE, BROWN, VIOLET]
+    return COLOURS.get(rule) or palette[crc32(rule.encode("utf-8", "replace")) % len(palette)]
+
+
+def split(label: str, rule: str | None = None) -> tuple[str, str]:
+    """Return the rule of a label, and what the label says besides.
+
+    Parameters
+    ----------
+    label : str
+        What results call an arm.
+    rule : str, optional
+        Its rule, if that is known.
+
+    Examples
+    --------
+    >>> split("bp, no shortcut"), split("asap:k=4"), split("mine.py:Rule"), split("2 components", "al")
+    (('bp', 'no shortcut'), ('asap', 'k=4'), ('mine.py:Rule', ''), ('al', '2 components'))
+    """
+    head = min((label.partition(sign)[0] for sign in ",:"), key=len)
+    if rule is None and head not in COLOURS:
+        return label, ""
+    rest = label if rule is not None and head != rule else label[len(head):].lstrip(",: ")
+    return rule or head, rest
 
 
 def open_frame(*panels: Axes) -> None:
@@ -159,6 +272,52 @@ def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> No
             break
         box.remove()
     figure.set_figheight(figure.get_figheight() + max(0, extent.height / figure.dpi - TWO_ROWS))
+
+
+def ends(axes: Axes, heights: Sequence[float], looks: Sequence[Mapping[str, Any]], room: float) -> None:
+    """Write the name of each curve at its right end, next to the panel, in the curve's colour and with its line.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel, whose limits do not change afterwards.
+    heights : sequence of float
+        The last value of each curve.
+    looks : sequence of mapping
+        "color", "linestyle" and "label" of each, as `looks` gives them.
+    room : float
+        The height of a line of text, as a share of the panel's.  Names are moved until none covers another.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> ends(axes, [0.5, 0.5], looks(["fa", "las"]), room=0.1)
+    >>> [round(text.get_position()[1], 2) for text in axes.texts]
+    [0.45, 0.55]
+    """
+    low, high = map(float, axes.get_ylim())
+    wanted = sorted((min(max((height - low) / (high - low), 0), 1), i) for i, height in enumerate(heights))
+    # names that would cover each other become one block, around the mean of their places
+    blocks: list[list[tuple[float, int]]] = []
+
+    def bottom(block: list[tuple[float, int]]) -> float:
+        middle, half = sum(place for place, _ in block) / len(block), room * (len(block) - 1) / 2
+        return max(min(middle, 1 - half), half) - half
+
+    for one in wanted:
+        blocks.append([one])
+        while len(blocks) > 1 and bottom(blocks[-2]) + room * len(blocks[-2]) > bottom(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    for block in blocks:
+        for j, (_, i) in enumerate(block):
+            look, height = looks[i], bottom(block) + room * j
+            axes.add_collection(LineCollection([[(1.035, height), (1.115, height)]], colors=look["color"],
+                                               linestyles=[look["linestyle"]], linewidths=1.7, clip_on=False,
+                                               transform=axes.transAxes), autolim=False)
+            text = axes.text(1.13, height, look["label"], color=look["color"], va="center", fontsize=8,
+                             transform=axes.transAxes)
+            fit(text, 0.13, most=1)
 
 
 def names(axes: Axes, texts: Sequence[str]) -> None:

@@ -290,7 +290,7 @@ def test_table_and_figure_say_what_was_measured(tmp_path):
     assert table[0] == "test R2, test mean error: mean ± sample standard deviation over 2 seeds"
     assert table[4].split()[:7] == ["bp", "0.6000", "±", "0.1414", "50.0000", "±", "14.1421"]
     axes = plots.draw(found).axes[0]
-    assert axes.get_ylabel() == "validation R2" and axes.get_ylim()[0] == -1
+    assert axes.get_xlabel() == "validation R2 after epoch 1" and axes.get_xlim()[0] == -1
     path = tmp_path / "results.json"
     results.write(path, found)
     assert results.read(path) == found

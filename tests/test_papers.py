@@ -567,7 +567,7 @@ def drawn(name, **how):
 
 def test_angles_are_drawn_layer_by_layer():
     figure, arms = drawn("asap:table-3.1", seeds=(0, 1, 2), epochs=4)
-    assert figure.get_suptitle() == "Forward alignment on mnist, 3 seeds: mean and range"
+    assert figure.get_suptitle() == "How W turns towards C under forward alignment: mnist, mean and range of 3 seeds"
     assert [axes.get_title() for axes in figure.axes] == ["foa, linear", "foa, nonlinear"]
     for axes in figure.axes:
         angles = np.array([[record["angles"] for record in history] for history in arms[axes.get_title()]])
@@ -612,9 +612,10 @@ def test_distances_and_their_ratio_are_drawn():
     lengths, ratios = figure.axes
     inter, intra = (np.array([[history[-1][key] for history in histories] for histories in arms.values()])
                     for key in ("inter", "intra"))
-    assert [line.get_label() for line in lengths.lines] == ["between classes", "within a class"]
-    assert_close(np.array(lengths.lines[0].get_ydata()), inter.mean(1))
-    assert_close(np.array(lengths.lines[1].get_ydata()), intra.mean(1))
+    legend, = figure.legends
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["between classes", "within a class"]
+    assert_close(np.array(lengths.collections[0].get_offsets()[:, 1]), inter.mean(1))
+    assert_close(np.array(lengths.collections[1].get_offsets()[:, 1]), intra.mean(1))
     heights = np.array([bar.get_height() for bar in ratios.patches])
     assert_close(heights[:4], (inter / intra).mean(1))
     assert heights[4:].tolist() == [between / within for between, within in

@@ -2,18 +2,28 @@
 from __future__ import annotations
 
 import io
+from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection as FillBetween
+from matplotlib.colors import to_hex, to_rgb
 from records import exhibit_results
 from tolerance import assert_close
 
+from nobackprop import figures
 from nobackprop.errors import InputError
-from nobackprop.experiments import papers, plots
+from nobackprop.experiments import papers, plots, results
 from nobackprop.experiments.papers import EXHIBITS
-from nobackprop.experiments.plots import STYLES, draw, looks
-from nobackprop.studies import memory
+from nobackprop.experiments.plots import draw
+from nobackprop.experiments.sweep import show
+from nobackprop.figures import COLOURS, colour_of, looks, split
+from nobackprop.rules import RULES
+from nobackprop.studies import gradient_free, memory
 from nobackprop.studies.speed import throughput
 
 
@@ -39,7 +49,7 @@ FULL = some_results(
 )
 
 
-MANY = [*STYLES, *(f"a long name {i}" for i in "abcdef")]
+MANY = [*COLOURS, *(f"a long name {i}" for i in "abcdef")]
 
 
 def lines(axes):
@@ -101,13 +111,37 @@ def test_a_figure_of_a_part_says_so(config, end):
     assert draw(results).get_suptitle() == f"digits, mlp:8,8, {end}"
 
 
-def test_one_epoch_of_one_seed_is_seen():
-    left, right = draw(some_results(a_run("las", 0, [0.5], [0.3]))).axes
-    for axes in (left, right):
-        line, = axes.lines
-        assert line.get_marker() == "o" and not axes.collections
-        assert axes.get_xlim() == (0.5, 1.5)
-        assert [tick for tick in axes.get_xticks() if 0.5 <= tick <= 1.5] == [1]
+def dots(axes):
+    """{name: (lowest, highest, where the ring is, where the dot is)} of a panel of rows, None for what is not there."""
+    found = {}
+    for line in axes.lines:
+        (*x,), (row, *_) = line.get_xdata(), line.get_ydata()
+        one = found.setdefault(round(row), {})
+        kind = "range" if len(x) == 2 else "ring" if line.get_markerfacecolor() == "white" else "dot"
+        one[kind] = tuple(x) if kind == "range" else x[0]
+    return {row: (one.get("range"), one.get("ring"), one.get("dot")) for row, one in found.items()}
+
+
+def test_one_or_two_epochs_are_rows_of_dots_and_no_curves():
+    one = draw(some_results(a_run("las", 0, [0.5], [0.3]), a_run("las", 1, [0.75], [0.3]), a_run("bp", 0, [0.25], [1])))
+    left, right = one.axes
+    assert dots(left) == {0: ((0.5, 0.75), None, 0.625), 1: ((0.25, 0.25), None, 0.25)}
+    assert [label.get_text() for label in left.get_yticklabels()] == ["las", "bp (ceiling)"]
+    assert left.get_xlabel() == "validation accuracy after epoch 1" and not one.legends
+    assert dots(right) == {0: ((0.3, 0.3), None, 0.3), 1: ((1, 1), None, 1)}
+    two = draw(some_results(a_run("las", 0, [0.5, 0.75], [0.25, None]), a_run("fa", 0, [0.5], [0.5])))
+    left, right = two.axes
+    assert left.get_xlabel() == "validation accuracy after epoch 2"
+    assert two.get_suptitle() == "digits, mlp:8,8, 1 seed (ring: after epoch 1)"
+    assert dots(left) == {0: ((0.75, 0.75), 0.5, 0.75), 1: (None, 0.5, None)}
+    assert dots(right) == {0: (None, 0.25, None), 1: (None, 0.5, None)}
+
+
+@pytest.mark.parametrize("epochs", [3, 4, 5, 11, 30])
+def test_the_axis_of_epochs_has_whole_numbers_alone(epochs):
+    for axes in draw(some_results(a_run("las", 0, [0.5] * epochs, [0.5] * epochs))).axes:
+        ticks = [tick for tick in axes.get_xticks() if 1 <= tick <= epochs]
+        assert len(ticks) >= 3 and all(tick == round(tick) for tick in ticks)
 
 
 def test_an_interrupted_run_counts_as_far_as_it_came():
@@ -116,30 +150,221 @@ def test_an_interrupted_run_counts_as_far_as_it_came():
     same(lines(left), {"las": ([1, 2, 3], [0.3, 0.4, 0.6])})
 
 
-def test_no_alignment_at_all_is_said():
-    _, right = draw(some_results(a_run("shallow", 0, [0.2, 0.3], [None, None]))).axes
-    assert not right.lines and "no rule here" in right.texts[0].get_text()
+@pytest.mark.parametrize("runs", [
+    [a_run("shallow", 0, [0.2, 0.3, 0.4], [None] * 3)], [a_run("bp", 0, [0.2, 0.3, 0.4], [1.0] * 3)],
+    [a_run("bp, decay 0", 0, [0.2], [1.0]), a_run("asap, decay 3", 0, [0.2], [None])]])
+def test_without_an_alignment_besides_that_of_bp_there_is_no_panel_of_it(runs):
+    only, = draw(some_results(*runs)).axes
+    assert "learn" in only.get_title() and only.lines
 
 
 def test_where_a_block_ends_in_no_activation_its_output_counts():
-    run = a_run("las", 0, [0.2, 0.3], [0.1, 0.2])
+    run = a_run("las", 0, [0.2, 0.3, 0.4], [0.1, 0.2, 0.3])
     for record in run["history"]:
         record["alignment_at_a"] = [None, 0.9]
-    same(lines(draw(some_results(run)).axes[1]), {"las": ([1, 2], [0.3, 0.3])})
+    same(lines(draw(some_results(run)).axes[1]), {"las": ([1, 2, 3], [0.3, 0.3, 0.3])})
 
 
 def test_a_network_without_hidden_blocks_draws():
-    run = a_run("bp", 0, [0.2], [0.1])
+    run = a_run("las", 0, [0.2], [0.1])
     run["history"][0]["alignment_at_a"] = run["history"][0]["alignment"] = []
-    assert not draw(some_results(run)).axes[1].lines
+    assert len(draw(some_results(run)).axes) == 1
 
 
-def test_every_rule_has_its_own_look_and_always_the_same_colour():
-    names = [*STYLES, *(f"rule {i}" for i in range(12))]
-    pairs = [(look["color"], look["linestyle"]) for look in looks(names)]
-    assert len(set(pairs)) == len(names)
-    assert [look["color"] for look in looks(["las", "bp"])] == [STYLES["las"][0], STYLES["bp"][0]]
+# ---------------------------------------------------------------- colours and lines
+
+
+def test_a_rule_is_in_one_family_and_a_family_has_rules():
+    assert set(COLOURS) <= set(RULES) and all(family for _, family in figures.FAMILIES)
+    assert len(COLOURS) == sum(len(family) for _, family in figures.FAMILIES)
+
+
+def test_the_colour_is_the_rules_and_the_line_the_variants():
+    labels = [f"{rule}, decay {decay}" for rule in ("bp", "asap") for decay in (0, 0.3, 3)]
+    found = [(look["color"], look["linestyle"]) for look in looks(labels)]
+    assert found == [*product([COLOURS["bp"]], ["-", "--", ":"]), *product([COLOURS["asap"]], ["-", "--", ":"])]
+    found = looks(["bp, mlp", "al, mlp", "dtp, mlp"])
+    assert [look["color"] for look in found] == [COLOURS["bp"], COLOURS["al"], COLOURS["dtp"]]
+    assert [look["linestyle"] for look in found] == ["--", "-", "-"]  # the ceiling is dashed
+    found = looks(["1 component", "2 components"], {"1 component": "al", "2 components": "al"})
+    assert [(look["color"], look["linestyle"]) for look in found] == [(COLOURS["al"], "-"), (COLOURS["al"], "--")]
+
+
+# a step of linear red, green and blue to what is seen without the cones for red or green: Machado and others (2009)
+SEEN = [np.eye(3),
+        np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+        np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]])]
+XYZ = np.array([[0.4124564, 0.3575761, 0.1804375],
+                [0.2126729, 0.7151522, 0.0721750],
+                [0.0193339, 0.1191920, 0.9503041]])
+
+
+def lab(colour, seen):
+    """A colour in CIELAB, as it is seen."""
+    c = np.array(to_rgb(colour))
+    linear = np.clip(seen @ np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055)**2.4), 0, 1)
+    xyz = XYZ @ linear / [0.95047, 1, 1.08883]
+    x, y, z = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("seen", SEEN, ids=["all cones", "no red", "no green"])
+def test_the_colours_are_told_apart_by_readers_who_do_not_see_red_or_green(seen):
+    palette = set(COLOURS.values()) - {figures.GREY}  # the floor alone is grey, and dashed
+    for one, other in combinations(sorted(palette), 2):
+        assert np.linalg.norm(lab(one, seen) - lab(other, seen)) > 16, (one, other)
+    for colour in palette:
+        assert lab(colour, seen)[0] < 75, colour  # of white paper it is 100
+
+
+names = st.one_of(st.sampled_from(sorted(RULES)), st.sampled_from(sorted(RULES)),
+                  st.builds("{}:k={}".format, st.sampled_from(["asap", "as"]), st.integers(1, 9)),
+                  st.builds("{}, {}".format, st.sampled_from(["bp", "asap", "fa"]), st.sampled_from(["mlp", "cnn"])),
+                  st.text("abWi.:, $_\\é", min_size=1, max_size=60))
+
+
+@given(st.lists(names, min_size=1, max_size=8, unique=True))
+def test_up_to_eight_arms_all_look_different_and_a_rule_has_its_colour(labels):
+    found = looks(labels)
+    assert len({(look["color"], str(look["linestyle"])) for look in found}) == len(labels)
+    assert [look["color"] for look in found] == [colour_of(split(label)[0]) for label in labels]
+    assert [look["label"] for look in found] == [figures.ROLES.get(label, label) for label in labels]
+
+
+def test_many_rules_still_have_a_look():
     assert len(looks([f"rule {i}" for i in range(100)])) == 100
+    assert len({colour_of(f"rule {i}") for i in range(100)}) == 10
+
+
+# ---------------------------------------------------------------- what every figure keeps to
+
+
+@st.composite
+def made_up(draw):
+    """Results of any arms, epochs and seeds, some without cosines, some with numbers of callbacks."""
+    labels = draw(st.lists(names, min_size=1, max_size=20, unique=True))
+    epochs, seeds = draw(st.integers(1, 40)), draw(st.integers(1, 3))
+    extra = draw(st.lists(st.sampled_from(["length", "a long name " * 6, "$x$"]), max_size=3, unique=True))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    level = draw(st.sampled_from([1e-3, 0.5, 1.0]))  # curves may end at one place
+    runs = []
+    for label in labels:
+        silent, length = draw(st.booleans()), draw(st.integers(1, epochs))
+        for seed in range(seeds):
+            runs.append(a_run(label, seed, (1 - level * rng.random(length)).tolist(),
+                              [None if silent else float(2 * rng.random() - 1) for _ in range(length)]))
+            for record in runs[-1]["history"]:
+                record.update({name: float(rng.normal()) for name in extra})
+    return some_results(*runs, model=draw(st.sampled_from(["mlp:8,8", "mlp:" + ",".join(["1024"] * 40)])))
+
+
+def check_figure(figure):
+    """What every figure over epochs keeps to; returns its curves by panel."""
+    check_texts(figure)
+    found = []
+    for axes in figure.axes:
+        assert axes.has_data(), axes.get_title()
+        curves = [line for line in axes.lines if line.get_label()[0] != "_"]
+        assert len(curves) <= plots.MOST_CURVES
+        seen = {(line.get_color(), str(line._unscaled_dash_pattern), line.get_linestyle()) for line in curves}
+        assert len(seen) == len(curves), axes.get_title()
+        if curves:
+            low, high = axes.get_xlim()
+            assert all(tick == round(tick) for tick in axes.get_xticks() if low <= tick <= high)
+            assert axes.get_legend() is None
+        for box in figure.legends:
+            assert not box.get_window_extent().overlaps(axes.bbox)
+        found.append(curves)
+    return found
+
+
+@pytest.mark.slow
+@settings(max_examples=6)
+@given(made_up())
+def test_every_figure_of_a_comparison_can_be_read(found):
+    figure = draw(found)
+    panels = check_figure(figure)
+    labels = list(results.by_rule(found))
+    epochs = max(len(run["history"]) for run in found["runs"])
+    aligned = any(run["history"][i]["alignment_at_a"][0] is not None for run in found["runs"]
+                  if split(run["rule"])[0] != "bp" for i in range(len(run["history"])))
+    extra = len(results.recorded(found["runs"]))
+    parts = 1 if epochs <= 2 else len(plots.groups(labels))
+    assert len(figure.axes) == parts * (1 + aligned + extra)
+    shown = {}
+    for curves in panels:
+        for line in curves:
+            shown.setdefault(line.get_label(), set()).add(to_hex(line.get_color()).upper())
+    assert shown == ({} if epochs <= 2 else {figures.ROLES.get(label, label): {colour_of(split(label)[0])}
+                                             for label in labels if label[0] != "_"})
+    number = len({run["seed"] for run in found["runs"]})
+    title = " ".join(figure.get_suptitle().split()).removesuffix(" (ring: after epoch 1)")
+    assert title.endswith(", 1 seed" if number == 1 else f" of {number} seeds")
+
+
+@pytest.mark.slow
+@settings(max_examples=5)
+@given(st.lists(names.filter(lambda name: name[0] != "_"), min_size=1, max_size=20, unique=True), st.integers(1, 4))
+def test_a_sweep_has_the_same_colours_and_as_many_curves_a_panel(labels, rates):
+    search = [{"label": label, "settings": {"lr": 0.1**i}, "runs": [{"seed": 0, "validation_accuracy": 1 / (i + j)}]}
+              for j, label in enumerate(labels) for i in range(1, rates + 1)]
+    figure = show.draw({"config": {"data": "digits", "model": "mlp:8"}, "search": search})
+    assert len(figure.axes) == len(plots.groups(labels))
+    check_texts(figure)
+    for axes in figure.axes:
+        curves = [line for line in axes.lines if line.get_label()[0] != "_"]
+        assert 1 <= len(curves) <= plots.MOST_CURVES
+        by_label = {figures.ROLES.get(label, label): label for label in labels}
+        for line in curves:
+            assert line.get_color() == colour_of(split(by_label[line.get_label()])[0])
+
+
+STORED = sorted(path for path in Path(__file__).parents[1].glob("docs/results/**/*.json")
+                if path.with_suffix(".png").exists())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_every_stored_result_has_a_figure_that_can_be_read(path):
+    figure = papers.draw(results.read(path))
+    check_texts(figure)
+    for axes in figure.axes:
+        assert axes.has_data()
+        assert len([line for line in axes.lines if line.get_label()[0] != "_"]) <= plots.MOST_CURVES
+    pixels = figure.get_size_inches() * 150
+    assert np.all(np.abs(pixels - png_size(path.with_suffix(".png"))) < 15), "draw it again: nobackprop plot"
+
+
+def png_size(path):
+    """Width and height of a PNG, which stand in its header."""
+    return np.frombuffer(path.read_bytes()[16:24], ">u4").astype(float)
+
+
+def test_the_names_at_the_ends_keep_their_order_and_stay_in_the_panel():
+    axes = plots.Figure().subplots()
+    axes.set_ylim(0, 1)
+    figures.ends(axes, [0.99, 0.98, 0.97, 0.5, 0.0, 0.01], looks([f"r{i}" for i in range(6)]), 0.1)
+    height = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert sorted(height, key=height.get) == ["r4", "r5", "r3", "r2", "r1", "r0"]
+    assert min(np.diff(sorted(height.values()))) > 0.1 - 1e-9
+    assert min(height.values()) >= 0 and max(height.values()) <= 1
+    assert_close(np.array(height["r3"]), np.array(0.5))
+    lines = [collection.get_segments()[0][0][1] for collection in axes.collections]
+    assert_close(np.array(sorted(lines)), np.array(sorted(height.values())))
+
+
+@pytest.mark.slow
+def test_losses_over_passes_have_their_rules_colours_and_a_legend_below(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(figures, "write", lambda figure, path: kept.append(figure))
+    trace = gradient_free.Trace([1, 10, 100], [2.0, 1.0, 0.2], 1.0)
+    gradient_free.draw([{"parameters": size, "method": method, "traces": [trace, trace]}
+                        for size in (40, 76) for method in ("bp", "spsa", "cobyla")], tmp_path / "a.png")
+    figure, = kept
+    check_texts(figure)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["bp (ceiling)", "spsa", "cobyla"]
+    for axes in figure.axes:
+        assert [line.get_color() for line in axes.lines[:4:2]] == [COLOURS["bp"], COLOURS["spsa"]]
 
 
 # ---------------------------------------------------------------- texts stay inside, and apart
@@ -177,13 +402,12 @@ def of_length(length, count, letters="asap:k=4:plan=published:match=random"):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rules", [
-    *(of_length(length, count) for length in (30, 60) for count in (1, 2, 6, 7)), of_length(45, 5), of_length(45, 13),
-    of_length(60, 40),
+    *(of_length(length, count) for length in (30, 60) for count in (1, 2, 6, 7, 8)), of_length(45, 5),
     of_length(60, 6, "W"), of_length(60, 6, "i"), of_length(400, 3, "W"), ["bp", *of_length(60, 1)],
-    MANY, ["bp"], list(STYLES)])
+    MANY[:8], ["bp"]])
 def test_a_legend_of_long_names_is_inside_the_figure_and_below_the_panels(rules):
-    figure = draw(some_results(*(a_run(rule, seed, [0.1, 0.2], [0.1, 0.2]) for rule in rules for seed in (0, 1)),
-                               model="mlp:1024,1024,5120,1024,1024"))
+    figure = draw(some_results(*(a_run(rule, seed, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])
+                                 for rule in rules for seed in (0, 1)), model="mlp:1024,1024,5120,1024,1024"))
     check_texts(figure)
     legend, = figure.legends
     box = legend.get_window_extent()
@@ -200,12 +424,20 @@ def test_a_legend_of_long_names_is_inside_the_figure_and_below_the_panels(rules)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rules", [of_length(60, 40), of_length(400, 12, "W"), MANY, of_length(30, 9)])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_names_next_to_the_curves_or_the_rows_are_inside(rules, epochs):
+    runs = [a_run(rule, 0, [0.5] * epochs, [0.1] * epochs) for rule in rules]
+    check_texts(draw(some_results(*runs, model="mlp:1024,1024,5120,1024,1024")))
+
+
+@pytest.mark.slow
 def test_a_legend_has_as_many_columns_as_fit():
     def columns(rules):
-        legend, = draw(some_results(*(a_run(rule, 0, [0.1], [0.1]) for rule in rules))).legends
+        legend, = draw(some_results(*(a_run(rule, 0, [0.1] * 3, [0.1] * 3) for rule in rules))).legends
         return legend._ncols
 
-    assert [columns(of_length(5, count)) for count in (1, 3, 6, 7, 12, 13)] == [1, 3, 6, 4, 6, 5]
+    assert [columns(of_length(5, count)) for count in (1, 3, 6, 7)] == [1, 3, 6, 4]
     assert 1 < columns(of_length(30, 6)) < 6 and columns(of_length(90, 6, "W")) == 1
 
 
@@ -213,7 +445,7 @@ def test_a_legend_has_as_many_columns_as_fit():
 @pytest.mark.parametrize("model", ["mlp:" + ",".join(["1024"] * count) for count in (1, 20, 40, 100, 1000)] + [
     "W" * 30, "W" * 500, "two words " * 20, "x" * 10**6])
 def test_a_title_is_inside_the_figure_whatever_the_model_is_called(model):
-    figure = draw(some_results(a_run("bp", 0, [0.1, 0.2], [0.1, 0.2]), model=model))
+    figure = draw(some_results(a_run("las", 0, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3]), model=model))
     check_texts(figure)
     lines = figure.get_suptitle().splitlines()
     assert len(lines) <= 3 and lines[0].startswith("digits,")
@@ -224,17 +456,19 @@ def test_a_title_is_inside_the_figure_whatever_the_model_is_called(model):
 
 
 def test_what_is_too_long_keeps_its_start_and_its_end():
-    legend, = draw(some_results(a_run(f"start{'W' * 500}end", 0, [0.1], [0.1]))).legends
+    legend, = draw(some_results(a_run(f"start{'W' * 500}end", 0, [0.1] * 3, [0.1] * 3))).legends
     text, = legend.get_texts()
     first, last = text.get_text().split("…")
     assert first.startswith("startW") and last.endswith("Wend") and len(first) > len(last) > 10
 
 
+NAMES = [["$"], ["$a$", "$b$"], [r"\$x$", "$\\frac{$"], ["_hidden", "__"], ["a b", " "]]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("rules", [["$"], ["$a$", "$b$"], [r"\$x$", "$\\frac{$"], ["_hidden", "__"], ["a b", " "],
-                                   [f"${i}$ {'x' * 50}" for i in range(7)]])
+@pytest.mark.parametrize("rules", [*NAMES, [f"${i}$ {'x' * 50}" for i in range(7)]])
 def test_names_are_shown_as_they_stand(rules):
-    figure = draw(some_results(*(a_run(rule, 0, [0.1], [0.1]) for rule in rules), data="d$x$", model="$y_1$"))
+    figure = draw(some_results(*(a_run(rule, 0, [0.1] * 3, [0.1] * 3) for rule in rules), data="d$x$", model="$y_1$"))
     figure.savefig(io.BytesIO(), dpi=20)
     shown = [*figure.legends[0].get_texts(), figure._suptitle]
     assert [text.get_text() for text in shown] == [*rules, "d$x$, $y_1$, 1 seed"]
@@ -242,16 +476,28 @@ def test_names_are_shown_as_they_stand(rules):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rules", NAMES)
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_names_next_to_rows_and_curves_are_shown_as_they_stand(rules, epochs):
+    others = [f"{i}$" for i in range(9)]
+    figure = draw(some_results(*(a_run(rule, 0, [0.1] * epochs, [0.1] * epochs) for rule in rules + others)))
+    figure.savefig(io.BytesIO(), dpi=20)
+    shown = ([label.get_text() for label in figure.axes[0].get_yticklabels()] if epochs == 1 else
+             [text.get_text() for axes in figure.axes[::2] for text in axes.texts])
+    assert sorted(shown) == sorted(rules + others)
+
+
+@pytest.mark.slow
 def test_a_sign_that_the_font_lacks_is_shown_by_its_number():
     rules = ["\u65e5\u672c", "\u00e9\u03b4", "a\nb\0\ud800"]
-    figure = draw(some_results(*(a_run(rule, 0, [0.1], [0.1]) for rule in rules)))
+    figure = draw(some_results(*(a_run(rule, 0, [0.1] * 3, [0.1] * 3) for rule in rules)))
     figure.savefig(io.BytesIO(), dpi=20)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         r"\u65e5\u672c", "\u00e9\u03b4", r"a\nb\x00\ud800"]
 
 
 @pytest.mark.slow
-def test_more_rules_than_a_legend_can_show_are_refused():
+def test_more_rules_than_a_figure_can_show_are_refused():
     runs = [a_run(f"rule {i}", 0, [0.1], [0.1]) for i in range(plots.MOST_RULES + 1)]
     with pytest.raises(InputError, match="^got results of 201 rules, expected at most 200 in a figure$"):
         draw(some_results(*runs))
@@ -333,16 +579,27 @@ def test_a_figure_reaches_to_the_end_of_its_longest_run():
 
 @pytest.mark.parametrize("most, rules, what", [(3, 3, "mean and range"), (3, 4, "mean"), (2, 1, "mean and range")])
 def test_the_title_promises_ranges_if_there_are_bands(monkeypatch, most, rules, what):
-    monkeypatch.setattr(plots, "MOST_BANDS", most)
-    runs = [a_run(f"rule {i}", seed, [0.1 * seed, 0.5], [0.1 * seed, 0.5]) for i in range(rules) for seed in (0, 1)]
+    monkeypatch.setattr(plots, "MOST_CURVES", most)
+    runs = [a_run(f"rule {i}", seed, [0.1 * seed, 0.5, 0.5], [0.1 * seed, 0.5, 0.5]) for i in range(rules)
+            for seed in (0, 1)]
     figure = draw(some_results(*runs))
     assert figure.get_suptitle() == f"digits, mlp:8,8, {what} of 2 seeds"
-    assert [len(axes.collections) for axes in figure.axes] == [rules if "range" in what else 0] * 2
+    bands = [sum(isinstance(one, FillBetween) for one in axes.collections) for axes in figure.axes]
+    assert bands == ([rules] * 2 if "range" in what else [0] * 4)
+
+
+def test_of_many_rules_the_ceiling_and_the_floor_are_in_every_panel():
+    labels = ["bp", *(f"rule {i}" for i in range(13)), "shallow"]
+    panels = draw(some_results(*(a_run(label, 0, [0.1] * 3, [0.1] * 3) for label in labels))).axes
+    assert [[line.get_label() for line in axes.lines] for axes in panels[::2]] == [
+        ["bp (ceiling)", "shallow (floor)", *(f"rule {i}" for i in part)]
+        for part in (range(5), range(5, 10), range(10, 13))]
+    assert len({axes.get_ylim() for axes in panels[::2]}) == 1  # the same scale everywhere
 
 
 def test_as_many_rules_as_there_may_be_are_drawn_and_one_more_is_refused(monkeypatch):
     monkeypatch.setattr(plots, "MOST_RULES", 3)
-    runs = [a_run(f"rule {i}", 0, [0.1, 0.5], [0.1, 0.5]) for i in range(4)]
+    runs = [a_run(f"rule {i}", 0, [0.1, 0.5, 0.5], [0.1, 0.5, 0.5]) for i in range(4)]
     assert len(draw(some_results(*runs[:3])).axes[0].lines) == 3
     with pytest.raises(InputError, match="got results of 4 rules, expected at most 3 in a figure"):
         draw(some_results(*runs))

@@ -1,6 +1,8 @@
 """The pages of the site, as they are before Sphinx makes HTML of them: complete, with links that lead somewhere."""
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import posixpath
 import re
@@ -19,7 +21,8 @@ from nobackprop.studies.theorems import statements
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 pytest.importorskip("pygments", reason="Pygments, which comes with pytest, colours the code")
 
-import site_pages  # noqa: E402  found by the line above
+import site_directives  # noqa: E402  found by the line above
+import site_pages  # noqa: E402
 from site_pages import equations, links, rules, sources  # noqa: E402
 
 EQUATIONS = [(paper, equation) for paper in PAPERS for equation in paper.equations]
@@ -240,6 +243,9 @@ def test_nothing_of_the_sites_own_source_names_an_address_elsewhere():
     ("![a](docs/results/digits.png)", "README.md", "![a](docs/results/digits.png)"),
     ("[a](../tests/theorems)", "docs/runs.md", '<a href="../source/index.html#folder-tests-theorems">a</a>'),
     ("[a](results/)", "docs/runs.md", "a"),
+    ("[errata.md](../errata.md)", "docs/theory/las.md", "[errata](../errata.md)"),
+    ("[docs/runs.md](runs.md)", "docs/results.md", "[runs](runs.md)"),
+    ("[a.md](runs.md)", "docs/errata.md", "[a.md](runs.md)"),
     ("[a](../noxfile.py)", "docs/runs.md", '<a href="../files/noxfile.py">a</a>'),
     ("[a](../tests/golden.txt)", "docs/runs.md", '<a href="../files/tests/golden.txt">a</a>')])
 def test_links_are_rewritten(text, path, expected):
@@ -263,3 +269,28 @@ def test_only_what_is_new_is_written(tmp_path, monkeypatch):
     site_pages.write(tmp_path)
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.md")} == {"a.md", "d.md"}
     assert (tmp_path / "a.md").stat().st_mtime_ns == first[tmp_path / "a.md"]
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("Title.\n\n    a = b * c\n\n    d\n\nA * and a | in prose.",
+     "Title.\n\n::\n\n    a = b * c\n\n    d\n\nA \\* and a \\| in prose."),
+    ("First\n\n    one | two\n    three *", "First\n\n::\n\n    one | two\n    three *"),
+    ("- a point\n\n    that goes on", "- a point\n\n    that goes on"),
+    ("A line\n    that hangs", "A line\n    that hangs"),
+    ("One.\n\n    x\n\nTwo.\n\n    y", "One.\n\n::\n\n    x\n\nTwo.\n\n::\n\n    y"),
+    ("Title.\n\nParameters\n----------\nx : int\n\n    A number.",
+     "Title.\n\nParameters\n----------\nx : int\n\n    A number."),
+    ("Title.\n\n>>> a * b", "Title.\n\n>>> a * b")])
+def test_an_indented_example_of_a_docstring_is_code(text, expected):
+    lines = text.split("\n")
+    site_directives.mended(None, "module", "a", None, None, lines)
+    assert "\n".join(lines) == expected
+
+
+def test_no_module_shows_an_example_as_a_quotation():
+    for name in site_pages.reference.modules():
+        lines = (inspect.getdoc(importlib.import_module(name)) or "").split("\n")
+        site_directives.mended(None, "module", name, None, None, lines)
+        for i, line in enumerate(lines):
+            begins = line.startswith("    ") and not lines[i - 1].strip()
+            assert not begins or "::" in lines[:i], (name, line)

@@ -11,8 +11,32 @@ def setup(app):
 
 
 def mended(app, what, name, obj, options, lines):
-    """Mend the lines of a docstring in place: a * or | in prose is a sign, and no markup."""
-    lines[:] = [line if line.lstrip().startswith((">>>", "...")) else escaped(line) for line in lines]
+    """Mend the lines of a docstring in place: an indented example is code, a * or | in prose no markup."""
+    found, indented = [], examples(lines)
+    for i, line in enumerate(lines):
+        if i in indented and i - 1 not in indented:
+            found += ["::", ""]
+        found.append(line if i in indented or line.lstrip().startswith((">>>", "...")) else escaped(line))
+    lines[:] = found
+
+
+def examples(lines: list[str]) -> set[int]:
+    """Return the numbers of the lines that are indented examples.
+
+    They stand after an empty line, in the text before the first section such as Parameters, and in no list.
+    """
+    sections = next((i - 1 for i, line in enumerate(lines) if line and not line.strip("-")), len(lines))
+    found: set[int] = set()
+    above = ""
+    for i, line in enumerate(lines[:sections]):
+        if line.startswith("    "):
+            if i - 1 in found or i and not lines[i - 1].strip() and not above.startswith("- "):
+                found.add(i)
+        elif line.strip():
+            above = line
+        elif i - 1 in found and next((one for one in lines[i:] if one.strip()), "").startswith("    "):
+            found.add(i)  # an empty line within an example
+    return found
 
 
 def escaped(line: str) -> str:

@@ -120,8 +120,9 @@ def _carry_out(sweep: Sweep, results: dict[str, Any], folder: Folder, args: argp
     from ..experiments.sweep import show
 
     points = sweep.points
-    say(f"{len(points)} settings x {len(sweep.seeds)} seeds, then the best of each rule with {len(sweep.fresh_seeds)} "
-        f"fresh seeds\nout           {folder.path}")
+    settings, seeds, fresh = (f"{len(values)} {name}{'s' * (len(values) != 1)}" for values, name in (
+        (points, "setting"), (sweep.seeds, "seed"), (sweep.fresh_seeds, "fresh seed")))
+    say(f"{settings} x {seeds}, then the best of each rule with {fresh}\nout           {folder.path}")
     stop: KeyboardInterrupt | BrokenPipeError | InputError | None = None
     try:
         running.run(sweep, results, folder, args.processes, args.scheduler, args.data_dir, args.download,

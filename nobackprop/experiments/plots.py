@@ -1,52 +1,71 @@
-"""The figure of a comparison, drawn from the contents of its results.json alone."""
+"""The figure of a comparison, drawn from the contents of its results.json alone.
+
+Curves over epochs tell how learning went.  Up to eight share a panel; of more there are several panels, and `bp` and
+`shallow` are in each.  After one or two epochs there is no course to see: then each arm has a row, with a dot.
+"""
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, product
+from statistics import fmean
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .. import figures
 from ..data.tasks import score, task_of
 from ..errors import InputError
+from ..figures import ROLES, looks
 from .results import by_rule, column, cosine, drawable, mean, recorded, seeds, sound
 
-Line = str | tuple[int, tuple[int, ...]]  # of a curve, as matplotlib names it
-# One colour for a family of rules (most are those of Okabe and Ito, which colour-blind readers tell apart), and a line
-# for each rule of it.  A rule that no family names gets one of FURTHER.
-FAMILIES: tuple[tuple[str, dict[str, Line]], ...] = (
-    (figures.BLACK, {"bp": "--"}),
-    (figures.GREY, {"shallow": "--"}),
-    ("#E69F00", {"fa": "-"}),
-    ("#CC79A7", {"usf": "-", "frsf": "--", "brsf": ":"}),
-    (figures.BLUE, {"wm": "-", "kp": "--"}),
-    ("#56B4E9", {"dfa": "-", "sdfa": "--", "bdfa": "-.", "dfa-lowrank": ":", "dfa-shared": (0, (1, 3))}),
-    ("#8C6D1F", {"drtp": "-"}),
-    ("#5B3A8E", {"adaptive-dfa": "-", "dkp": "--", "fdfa": ":"}),
-    (figures.VERMILION, {"las": "-"}),
-    ("#009E73", {"ltas": "-"}),
-    ("#7A9E3B", {"foa": "-", "as": "--"}),
-    ("#4A6FA5", {"mostafa": "-", "pred": "--", "sim": "-.", "predsim": ":"}),
-    ("#C0794A", {"phsic": "-"}),
-    ("#B0A020", {"spsa": "-", "activity": "--"}),
-    ("#2E8B8B", {"al": "-", "dtp": "--"}),
-    ("#1F5F8B", {"zil": ":", "pc": "-", "pc-fixed": "--", "pc-centred": "-."}),
-    ("#6B8E23", {"dp": "-", "ep": "--"}),
-    ("#A8327E", {"asap": "-", "asfp": "--", "asfp-lc": ":"}),
-    ("#8A2BE2", {"ff": "-"}),
-    ("#D2691E", {"pepita": "-"}),
-    ("#708090", {"softhebb": "-"}),
-)
-STYLES = {rule: (colour, line) for colour, family in FAMILIES for rule, line in family.items()}
-FURTHER = list(product(("#B22222", "#556B2F", "#4682B4", "#8B4513"), ("-", "--", "-.", ":")))
 MOST_RULES = 200
 MOST_RECORDED = 6  # panels of what callbacks recorded; the table has all
-MOST_BANDS = 8  # of more than these nothing would be seen
-ROLES = {"bp": "bp (ceiling)", "shallow": "shallow (floor)"}
+MOST_CURVES = 8  # of a panel
+FEW = 2  # epochs that are no course
+COLUMNS = 2
+WIDTH, LEVEL = 1.7, "#BBBBBB"
+ROOM = 0.075  # of the height of a small panel, for the name of a curve
+Curve = tuple[dict[str, Any], list[list[float | None]]]  # its look; for each epoch the values of all runs
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A quantity of several arms.
+
+    Parameters
+    ----------
+    title : str
+        What is to be seen.
+    label : str
+        What the quantity is called at its axis.  Panels with the same label have the same limits.
+    curves : sequence
+        For each arm its look, as `looks` gives it, and for each epoch the values of its runs, None for those without.
+    limits : callable
+        limits(least) gives the limits of the axis, each a number or None, from the least value of all such panels.
+    levels : sequence of float
+        Values that a thin line marks.
+
+    Examples
+    --------
+    >>> Panel("How well the rules learn", "accuracy", [(looks(["bp"])[0], [[0.5], [0.75]])]).levels
+    ()
+    """
+
+    title: str
+    label: str
+    curves: Sequence[Curve]
+    limits: Callable[[float], tuple[float | None, float | None]] = lambda least: (None, None)
+    levels: Sequence[float] = ()
+
+    @property
+    def quantity(self) -> str:
+        """What panels with the same axis have in common."""
+        return self.label or self.title
 
 
 def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
@@ -74,89 +93,198 @@ def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
     figures.write(draw(results), path)
 
 
-def draw(results: dict[str, Any]) -> Figure:
-    """Draw validation accuracy, or R2, and alignment with BP at the first hidden block, against epochs.
+def draw(results: dict[str, Any], rules: Mapping[str, str] | None = None, heading: str = "") -> Figure:
+    """Draw validation accuracy, or R2, and alignment with BP at the first hidden block.
 
-    A line is the mean over the seeds that reached an epoch and gave a value there; its band is their range.  If there
-    are many rules, no bands are drawn.  Numbers that callbacks recorded have a panel each, below.
+    A line is the mean over the seeds that reached an epoch and gave a value there; its band is their range.  In small
+    panels, which a figure of many rules has, no bands are drawn.  If no rule besides bp sends an error to the
+    first hidden block, there is no panel of it.  Numbers that callbacks recorded have a panel each, below.
 
     Parameters
     ----------
     results : dict
         Of the form in results.py.
+    rules : mapping, optional
+        The rule of what the results call a rule, if that is a label that does not begin with the rule's name.
+    heading : str
+        The beginning of the title.
 
     Returns
     -------
     matplotlib.figure.Figure
-        With two panels, and as many more as callbacks recorded numbers, up to 6.
 
     Raises
     ------
     InputError
-        If there are more rules than a legend can show, or if every run diverged.
+        If there are more rules than a figure can show, or if every run diverged.
 
     Examples
     --------
-    >>> record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0,
-    ...           "alignment": [1.0], "alignment_at_a": [1.0]}
-    >>> run = {"rule": "bp", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}
+    >>> history = [{"epoch": epoch, "train_loss": 0.5, "validation_accuracy": 1.0,
+    ...             "alignment": [0.5], "alignment_at_a": [0.5]} for epoch in (1, 2, 3)]
+    >>> run = {"rule": "fa", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": history}
     >>> len(draw({"config": {"data": "xor", "model": "mlp:8"}, "runs": [run]}).axes)
     2
     """
     results = sound(results)
     if not results["runs"]:
         raise InputError("there is no run to draw: expected one at least that did not diverge")
-    rules = by_rule(results)
-    if len(rules) > MOST_RULES:
-        raise InputError(f"got results of {len(rules)} rules, expected at most {MOST_RULES} in a figure")
-    further = recorded(results["runs"])[:MOST_RECORDED]
-    lines = 1 + math.ceil(len(further) / 2)
-    figure = Figure(figsize=(10, 4.8 * lines), layout="constrained")
-    left, right = (figure.add_subplot(lines, 2, place) for place in (1, 2))
-    below = {name: figure.add_subplot(lines, 2, place) for place, name in enumerate(further, start=3)}
-    styles = looks(list(rules))
-    for runs, look in zip(rules.values(), styles, strict=True):
-        curve(left, column(runs, partial(score, part="validation")), look, len(rules) <= MOST_BANDS)
-        curve(right, column(runs, partial(cosine, block=0)), look, len(rules) <= MOST_BANDS)
-        for name, axes in below.items():
-            curve(axes, column(runs, partial(_number, name=name)), look, len(rules) <= MOST_BANDS)
-    left.set_title("Learning")
+    arms = by_rule(results)
+    if len(arms) > MOST_RULES:
+        raise InputError(f"got results of {len(arms)} rules, expected at most {MOST_RULES} in a figure")
     tasks = {task.name: task for task in (task_of(run, "test") for run in results["runs"])}.values()
-    left.set_ylabel("validation " + " or ".join(task.measures[0].words for task in tasks))
-    if left.lines and left.dataLim.y0 < (floor := min(task.measures[0].floor for task in tasks)):
-        left.set_ylim(bottom=floor)  # far below it lies what has hardly begun to learn
-    _finish_alignment(right)
-    last = max(len(run["history"]) for run in results["runs"])
-    for name, axes in below.items():
-        figures.title(axes, name)
-    for axes in (left, right, *below.values()):
-        figures.epochs(axes)
-        axes.set_xlim(*((1, last) if last > 1 else (0.5, 1.5)))
-        axes.grid(color="#E6E6E6", linewidth=0.6)
-        axes.set_axisbelow(True)
-        figures.open_frame(axes)
-    figures.title(figure, _title(results))
-    figures.legend(figure, left.lines, [look["label"] for look in styles])
-    return figure
+    floor = min(task.measures[0].floor for task in tasks)  # far below it lies what has hardly begun to learn
+    label = "validation " + " or ".join(task.measures[0].words for task in tasks)
+    kinds = [(Panel("How well the rules learn", label, (), lambda least: (floor if least < floor else None, None)),
+              partial(score, part="validation"))]
+    first = partial(cosine, block=0)
+    of_others = [run for name, runs in arms.items() if figures.split(name, (rules or {}).get(name))[0] != "bp"
+                 for run in runs]
+    if any(first(record) is not None for run in of_others for record in run["history"]):
+        kinds.append((Panel("How far error signals agree with those of bp", r"cosine of $\delta_1$ with that of bp", (),
+                            lambda least: (min(least, 0) - 0.04, 1.04)), first))
+    kinds += [(Panel(name, "", ()), partial(_number, name=name))
+              for name in recorded(results["runs"])[:MOST_RECORDED]]
+    few = max(len(run["history"]) for run in results["runs"]) <= FEW
+    parts = [list(arms)] if few else groups(list(arms))
+    panels = [Panel(panel.title, panel.label, [(look, column(arms[name], of)) for name, look in
+                                               zip(part, looks(part, rules), strict=True)], panel.limits)
+              for i in range(0, len(kinds), 2) for part in parts for panel, of in kinds[i:i + 2]]
+    return over_epochs(panels, f"{heading}{': ' * bool(heading)}{_title(results, len(parts) == 1)}")
 
 
-# ---------------------------------------------------------------- lines
-
-
-def looks(rules: list[str]) -> list[dict[str, Any]]:
-    """Return the colour, the line and the label of every rule, for matplotlib.
-
-    Rules that FAMILIES does not name get those of FURTHER, in order.
+def groups(labels: list[str]) -> list[list[str]]:
+    """Divide arms into groups of at most eight, with the ceiling and the floor in each.
 
     Examples
     --------
-    >>> looks(["bp", "mine"])[0]
-    {'color': '#000000', 'linestyle': '--', 'label': 'bp (ceiling)'}
+    >>> groups(["bp", "fa", "las"])
+    [['bp', 'fa', 'las']]
+    >>> [len(group) for group in groups(["bp", *map(str, range(11))])]
+    [7, 6]
     """
-    further = cycle(FURTHER)
-    pairs = [STYLES[rule] if rule in STYLES else next(further) for rule in rules]
-    return [{"color": colour, "linestyle": line, "label": ROLES.get(rule, rule)}
-            for rule, (colour, line) in zip(rules, pairs, strict=True)]
+    if len(labels) <= MOST_CURVES:
+        return [labels]
+    everywhere = [label for label in labels if label in ROLES]
+    others = [label for label in labels if label not in ROLES]
+    number = -(-len(others) // (MOST_CURVES - len(everywhere)))
+    size = -(-len(others) // number)
+    return [everywhere + others[i:i + size] for i in range(0, len(others), size)]
+
+
+# ---------------------------------------------------------------- panels
+
+
+def over_epochs(panels: Sequence[Panel], title: str) -> Figure:
+    """Draw panels, two in a row: curves over epochs, or rows of dots if there are one or two epochs only.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        At least one.
+    title : str
+        The title of the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A legend names the curves if all panels have the same arms; if not, each name stands at the end of its curve.
+
+    Examples
+    --------
+    >>> panel = Panel("How well the rules learn", "accuracy", [(looks(["bp"])[0], [[0.5], [0.75], [1.0]])])
+    >>> [axes.get_xlabel() for axes in over_epochs([panel], "two noisy XORs").axes]
+    ['epoch']
+    """
+    last = max((len(epochs) for panel in panels for _, epochs in panel.curves), default=0)
+    figure = (_courses if last > FEW else _rows)(panels, last)
+    figures.title(figure, title + " (ring: after epoch 1)" * (last == FEW))
+    return figure
+
+
+def _courses(panels: Sequence[Panel], last: int) -> Figure:
+    """Draw each panel's curves over epochs."""
+    arms = {look["label"]: look for panel in panels for look, _ in panel.curves}
+    alike = all(len(panel.curves) == len(arms) for panel in panels)
+    figure = _grid(panels, 4.8 if alike else 3.1, "sharey")
+    for panel, axes in zip(panels, figure.axes, strict=True):
+        for look, epochs in panel.curves:
+            curve(axes, epochs, look, alike)
+        axes.set_ylabel(panel.label)
+        figures.epochs(axes)
+        axes.set_xlim(1, last)
+    for panel, axes, least in _least(panels, figure, "y0"):
+        axes.set_ylim(*panel.limits(least))
+        for level in panel.levels:
+            axes.axhline(level, color=LEVEL, linewidth=0.8, linestyle=":")
+        if not alike:
+            ends = [(height, look) for look, epochs in panel.curves if (height := _end(epochs)) is not None]
+            figures.ends(axes, [height for height, _ in ends], [look for _, look in ends], ROOM)
+    if alike:
+        handles = [Line2D([], [], linewidth=WIDTH, color=look["color"], linestyle=look["linestyle"])
+                   for look in arms.values()]
+        figures.legend(figure, handles, list(arms))
+    return figure
+
+
+def _rows(panels: Sequence[Panel], last: int) -> Figure:
+    """Draw a row for each arm: its mean as a dot, its range as a line, and a ring for the first epoch of two."""
+    arms = list({look["label"]: None for panel in panels for look, _ in panel.curves})
+    figure = _grid(panels, 1, "sharex")
+    for place, (panel, axes) in enumerate(zip(panels, figure.axes, strict=True)):
+        for look, epochs in panel.curves:
+            row = arms.index(look["label"])
+            for epoch, values in enumerate(epochs, start=1):
+                there = [value for value in values if value is not None]
+                if there and epoch == last:
+                    axes.plot([min(there), max(there)], [row, row], color=look["color"], alpha=0.35, linewidth=5)
+                if there:
+                    axes.plot([fmean(there)], [row], "o", color=look["color"],
+                              markerfacecolor=look["color"] if epoch == last else "white")
+        axes.set_xlabel(f"{panel.label} after epoch {last}".lstrip())
+        axes.set_ylim(len(arms) - 0.5, -0.5)
+        figures.names(axes, arms if place % COLUMNS == 0 else [""] * len(arms))
+    for panel, axes, least in _least(panels, figure, "x0"):
+        axes.set_xlim(*panel.limits(least))
+        for level in panel.levels:
+            axes.axvline(level, color=LEVEL, linewidth=0.8, linestyle=":")
+    most = max(name.get_text().count("\n") + 1 for name in figure.axes[0].get_yticklabels())
+    figure.set_figheight(-(-len(panels) // COLUMNS) * (1.2 + len(arms) * (0.14 + 0.19 * most)))
+    return figure
+
+
+def _grid(panels: Sequence[Panel], height: float, share: str) -> Figure:
+    """Return a figure with empty panels; those of the same quantity share an axis, and the first has the title."""
+    columns = min(COLUMNS, len(panels))
+    figure = Figure(figsize=(5 * columns if columns > 1 else 7, height * -(-len(panels) // columns)),
+                    layout="constrained")
+    first: dict[str, Axes] = {}
+    titles: set[str] = set()
+    for place, panel in enumerate(panels, start=1):
+        same = first.get(panel.quantity)
+        axes = figure.add_subplot(-(-len(panels) // columns), columns, place, **({share: same} if same else {}))
+        first.setdefault(panel.quantity, axes)
+        if panel.title not in titles:
+            figures.title(axes, panel.title)
+        titles.add(panel.title)
+        axes.grid(color="#E6E6E6", linewidth=0.6)
+        axes.set_axisbelow(True)
+        figures.open_frame(axes)
+    return figure
+
+
+def _least(panels: Sequence[Panel], figure: Figure, side: str) -> list[tuple[Panel, Axes, float]]:
+    """Each panel that has something to show, its axes, and the least value in all panels of its quantity."""
+    found = list(zip(panels, figure.axes, strict=True))
+    least: dict[str, float] = {}
+    for panel, axes in found:
+        least[panel.quantity] = min(least.get(panel.quantity, math.inf), getattr(axes.dataLim, side))
+    return [(panel, axes, least[panel.quantity]) for panel, axes in found if math.isfinite(least[panel.quantity])]
+
+
+def _end(epochs: list[list[float | None]]) -> float | None:
+    """The last mean of a curve, or None if it has no value."""
+    return next((value for values in reversed(epochs) if (value := mean(values)) is not None), None)
 
 
 def _number(record: dict[str, Any], name: str) -> float | None:
@@ -193,26 +321,13 @@ def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], ba
     if band and any(len(values) > 1 for values in there):
         axes.fill_between(x, [min(values) for values in there], [max(values) for values in there],
                           color=look["color"], alpha=0.15, linewidth=0)
-    # a line of one point would not be seen
-    axes.plot(x, y, linewidth=1.7, marker="o" if len(epochs) == 1 else "", **look)
+    # a dashed line lies on the others, which are seen between its dashes
+    axes.plot(x, y, linewidth=WIDTH, zorder=2 + (look["linestyle"] != "-"), **look)
 
 
-def _finish_alignment(axes: Axes) -> None:
-    """Give the panel of alignments its names and limits, or say that there is nothing to draw."""
-    axes.set_title("Alignment at the first hidden block")
-    axes.set_ylabel(r"cosine of $\delta_1$ with that of bp")
-    if not axes.lines:
-        axes.set_ylim(0, 1)
-        axes.text(0.5, 0.5, "no rule here sends an error\nto the first hidden block", color="#606060",
-                  ha="center", va="center", transform=axes.transAxes)
-        return
-    axes.set_ylim(min(axes.dataLim.y0, 0) - 0.04, 1.04)
-
-
-def _title(results: dict[str, Any]) -> str:
+def _title(results: dict[str, Any], ranges: bool) -> str:
     """The title of the figure: data set, model, seeds, and how the runs ended if they ended early."""
     config, number = results["config"], seeds(results)
     title = f"{results.get('environment', {}).get('dataset', config['data'])}, {config['model']}, "
-    what = "mean and range" if len(by_rule(results)) <= MOST_BANDS else "mean"
-    title += "1 seed" if number == 1 else f"{what} of {number} seeds"
+    title += "1 seed" if number == 1 else f"{'mean and range' if ranges else 'mean'} of {number} seeds"
     return title + next((f" ({end})" for end in ("interrupted", "diverged") if config.get(end)), "")

@@ -1,7 +1,7 @@
 """Networks of images that fold, for associated learning: convolutions up to the bridge, and dense decoders after it.
 
 Kao and Chen 2020 fold their convolutional networks and do not say how.  Of the networks here, only the layers of the
-vanilla network (`cnn`) are theirs.  A block is an f_i, a layer of the last bridge, or an h_i (docs/notation.md).
+vanilla network (`cnn`) are theirs.  A block is an f_i, a layer of the last bridge, or an h_i (docs/glossary.md).
 """
 from __future__ import annotations
 

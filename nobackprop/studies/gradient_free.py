@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from .. import learn, network
+from .. import figures, learn, network
 from ..data import load, one_hot
 from ..errors import InputError
-from ..figures import BLACK, BLUE, VERMILION, check_ending, write
 from ..models import mlp
 from ..network import Network
 from ..optim import SGD
@@ -418,22 +417,25 @@ def draw(records: list[dict[str, Any]], path: str | os.PathLike[str]) -> None:
     """
     from matplotlib.figure import Figure
 
-    check_ending(path)
+    figures.check_ending(path)
     sizes = sorted({record["parameters"] for record in records})
     figure = Figure(figsize=(3.6 * len(sizes), 3.6), layout="constrained")
     panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
-    colours = {"bp": BLACK, "spsa": BLUE, "cobyla": VERMILION}
+    methods = list(dict.fromkeys(record["method"] for record in records))
+    looks = dict(zip(methods, figures.looks(methods), strict=True))
     for panel, size in zip(panels, sizes, strict=True):
         for record in records:
             if record["parameters"] == size:
                 for i, trace in enumerate(record["traces"]):
-                    panel.plot(trace.passes, trace.losses, color=colours[record["method"]], linewidth=1.2,
-                               label=record["method"] if not i else None)
-        panel.axhline(TARGET, color="#808080", linewidth=0.8, linestyle=":")
+                    panel.plot(trace.passes, trace.losses, linewidth=1.2,
+                               **looks[record["method"]] | ({"label": "_"} if i else {}))
+        panel.axhline(TARGET, color="#BBBBBB", linewidth=0.8)
         panel.set(title=f"{size} parameters", xlabel="passes through the network", xscale="log")
+        figures.open_frame(panel)
     panels[0].set(ylabel="least training loss so far")
-    panels[0].legend(frameon=False)
-    write(figure, path)
+    figures.legend(figure, *panels[0].get_legend_handles_labels())
+    figures.title(figure, f"How many passes a training loss of {TARGET:g} needs")
+    figures.write(figure, path)
 
 
 def main(argv: list[str]) -> None:
@@ -459,7 +461,7 @@ def main(argv: list[str]) -> None:
         sys.exit("usage: python -m nobackprop.studies.gradient_free [FIGURE]")
     try:
         for path in argv:
-            check_ending(path)
+            figures.check_ending(path)
         print(HEAD, flush=True)
         records = compare(note=lambda row: print(row, flush=True))
         for path in argv:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from .. import figures, models, network, rules
@@ -27,6 +28,8 @@ from ..sharing import Plan, plan
 from ..tape import Keep, Kept
 from ..tree import Tree, leaves, tree_map
 from .text import aligned
+
+WRITTEN = 0.45  # the opacity of a bar of what is written, next to what is read
 
 # ---------------------------------------------------------------- the count of the thesis
 
@@ -360,22 +363,24 @@ def draw(result: dict[str, Any]) -> Figure:
     columns = result["columns"]
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
+    colours = [figures.colour_of(figures.split(label)[0]) for label in columns]
     places = range(len(columns))
     for axes, key, title in zip(panels, ("accesses", "accesses_both_sets"), ("as (6.1)-(6.2) count",
                                                                              "with both W and B")):
         read = [column[key]["read"] / 1e6 for column in columns.values()]
-        axes.barh(places, read, color=figures.BLUE, label="read")
-        axes.barh(places, [column[key]["written"] / 1e6 for column in columns.values()], left=read,
-                  color="#E69F00", label="written")
+        axes.barh(places, read, color=colours)
+        axes.barh(places, [column[key]["written"] / 1e6 for column in columns.values()], left=read, color=colours,
+                  alpha=WRITTEN)
         axes.set_title(title)
         axes.set_xlabel("accesses a step (millions)")
-    panels[2].barh(places, [column["total_bytes"] / 1e6 for column in columns.values()], color="#009E73")
+    panels[2].barh(places, [column["total_bytes"] / 1e6 for column in columns.values()], color=colours)
     panels[2].set_title("held by the tape, measured")
     panels[2].set_xlabel("MB")
     figures.names(panels[0], list(columns))
     panels[0].invert_yaxis()
-    figures.legend(figure, *panels[0].get_legend_handles_labels())
-    figures.title(figure, f"{result['model']} on {result['data']}, batch size {result['batch_size']}")
+    figures.legend(figure, [Patch(color=figures.GREY), Patch(color=figures.GREY, alpha=WRITTEN)], ["read", "written"])
+    figures.title(figure, f"What a step reads, writes and keeps: {result['model']} on {result['data']}, "
+                          f"batch size {result['batch_size']}")
     for axes in panels:
         axes.xaxis.set_major_locator(MaxNLocator(3))
         figures.open_frame(axes)

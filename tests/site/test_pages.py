@@ -22,6 +22,9 @@ COUNTS = """async () => {
   return [all("span.math, div.math"), all("mjx-container"), all("[data-mml-node=merror], mjx-merror"),
           [...document.querySelectorAll("mjx-container svg")].filter((one) => !one.getBBox().width).length];
 }"""
+# display formulas that are wider than their place: on a desktop none has to be scrolled
+CUT = """() => [...document.querySelectorAll('mjx-container[display="true"]')]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.scrollWidth)"""
 PICTURES = """async () => {
   const all = [...document.images];
   await Promise.all(all.map((one) => { one.loading = "eager"; return one.decode().catch(() => null); }));
@@ -101,6 +104,7 @@ def test_all_formulas_are_drawn_and_pictures_are_there(address, visit):
     if address.startswith("equations/") and "index" not in address:
         assert formulas >= 1
     assert page.evaluate(PICTURES) == []
+    assert page.evaluate(CUT) == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -16,8 +16,8 @@ from .links import ROOT, rewritten
 
 # the pages of docs/ by what a reader wants; a page that is on no list is told by a test
 GUIDE = {
-    "To use it": ["how-do-i", "how-do-i-data", "signals", "runs"],
-    "To read it": ["notation", "equations", "errata", "locality", "field", "gradient-free", "convolution"],
+    "To use it": ["tutorial", "how-do-i", "how-do-i-data", "signals", "runs"],
+    "To read it": ["glossary", "notation", "equations", "errata", "locality", "field", "gradient-free", "convolution"],
     "To build on it": ["adding-a-rule", "extending", "testing", "site"],
     "What was measured": ["results", "claims", "estimators", "performance", "memory", "pipeline", "reliability"],
 }

@@ -126,6 +126,8 @@ def rewritten(text: str, path: str, used: set[str]) -> str:
         if picture:
             return f"![{label}]({relative(there, page)})"
         if there.endswith(PAGE_ENDINGS):
+            if label.endswith(".md") and there.endswith(label):
+                label = posixpath.splitext(posixpath.basename(label))[0]  # a page of the site is no file to its reader
             ending = ".md" if there == "README.md" else posixpath.splitext(there)[1]
             goal = relative(page_of(there) + ending, page)
             return f"[{label}]({goal}{'#' + anchor if anchor else ''})"

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from ... import figures
 from ...errors import InputError
-from ...figures import BLUE, GREY, VERMILION
+from ...figures import GREY
 from ...learn import Run, evaluate
 from ...rules import AssociatedLearning
 from ...studies.code_quality import activities, associated_losses, distances, embed
@@ -179,15 +181,15 @@ def draw_losses(results: dict[str, Any]) -> Figure:
     1
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    arms = by_rule(results)
+    arms, colour = by_rule(results), figures.colour_of("al")
     panels = figure.subplots(1, len(arms), sharey=True, squeeze=False)[0]
     for axes, (label, runs) in zip(panels, arms.items()):
         found = by_place([run["history"][-1]["associated"] for run in runs])
         low, middle, high = zip(*map(_range, found), strict=True) if found else ((), (), ())
         component = np.arange(1, len(found) + 1)
         printed = PRINTED_LOSSES[label]
-        axes.semilogy(component, middle, "o-", color=BLUE, label="here: mean and range")
-        axes.vlines(component, low, high, color=BLUE, linewidth=4, alpha=0.3)
+        axes.semilogy(component, middle, "o-", color=colour, label="here: mean and range")
+        axes.vlines(component, low, high, color=colour, linewidth=4, alpha=0.3)
         axes.semilogy(np.arange(1, len(printed) + 1), printed, "s--", color=GREY, label="printed, after 200 epochs")
         last = max(len(found), len(printed))
         axes.set(xlabel="component i", xticks=range(1, last + 1), xlim=(0.6, max(last, 3) + 0.4))
@@ -195,7 +197,7 @@ def draw_losses(results: dict[str, Any]) -> Figure:
         figures.open_frame(axes)
     panels[0].set_ylabel(r"$|b_i(s_i) - t_i|^2$, mean over units")
     figures.legend(figure, *panels[0].get_legend_handles_labels())
-    figures.title(figure, _title(results, "Associated loss"))
+    figures.title(figure, _title(results, "How small the associated loss of each component becomes"))
     return figure
 
 
@@ -217,26 +219,32 @@ def draw_distances(results: dict[str, Any], printed: Mapping[str, tuple[float, f
     """
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     arms = by_rule(results)
+    colours = [figures.colour_of(figures.split(label)[0]) for label in arms]
     last = {label: [run["history"][-1] for run in runs] for label, runs in arms.items()}
     places = np.arange(len(arms))
     lengths, ratios = figure.subplots(1, 2)
-    for key, name, colour, mark in (("inter", "between classes", BLUE, "o"),
-                                    ("intra", "within a class", VERMILION, "s")):
-        lengths.semilogy(places, [_range([record[key] for record in records])[1] for records in last.values()], mark,
-                         color=colour, label=name)
+    lengths.set_yscale("log")
+    for key, mark in (("inter", "o"), ("intra", "s")):
+        means = [_range([record[key] for record in records])[1] for records in last.values()]
+        lengths.scatter(places, means, color=colours, marker=mark)
     low, middle, high = zip(*(_range(list(map(_ratio, records))) for records in last.values()), strict=True)
     there = [inter / intra for inter, intra in ((printed or PRINTED_DISTANCES)[label] for label in arms)]
-    ratios.bar(places - 0.2, middle, 0.4, color=BLUE, label="here: mean and range")
-    ratios.vlines(places - 0.2, low, high, color="black")
-    ratios.bar(places + 0.2, there, 0.4, color=GREY, alpha=0.6, label="printed")
+    ratios.bar(places - 0.2, middle, 0.4, color=colours)
+    ratios.vlines(places - 0.2, low, high, color=GREY)
+    ratios.bar(places + 0.2, there, 0.4, color="white", edgecolor=colours, hatch="//")
     lengths.set_ylabel("mean distance")
     ratios.set_ylabel("between / within")
+    figures.title(lengths, "Distances in the last hidden layer")
+    figures.title(ratios, "How far apart the classes are")
     for axes in (lengths, ratios):
         axes.set_xticks(places, arms)
-        axes.margins(x=0.15 * (axes is lengths), y=0.25)
-        axes.legend(frameon=False, loc="upper left", ncols=2)
+        axes.set_xlim(-0.6, len(arms) - 0.4)
         figures.open_frame(axes)
-    figures.title(figure, _title(results, "The last hidden layer"))
+    figures.legend(figure, [Line2D([], [], color=GREY, marker="o", linestyle=""),
+                            Line2D([], [], color=GREY, marker="s", linestyle=""),
+                            Patch(color=GREY), Patch(facecolor="white", edgecolor=GREY, hatch="//")],
+                   ["between classes", "within a class", "here: mean and range", "printed"])
+    figures.title(figure, _title(results, "What the last hidden layer makes of the classes"))
     return figure
 
 
@@ -283,7 +291,7 @@ def draw_pictures(results: dict[str, Any], names: Sequence[str] = LAYERS) -> Fig
                                  "expected as many, and at least one")
             scatter(axes, np.array(points), np.array(labels))
             figures.title(axes, f"{label}: {name}")
-    figures.title(figure, _title(results, "t-SNE", 1))
+    figures.title(figure, _title(results, "What layers make of images, by t-SNE", 1))
     return figure
 
 

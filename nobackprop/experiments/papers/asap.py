@@ -46,12 +46,14 @@ def angles(run: Run) -> dict[str, Any]:
     return {"angles": [angle(W, C) for (_, W), (_, C) in pairs]}
 
 
-LAYERS = (("784 x 10, below them", "#999999"), ("layer 1", figures.BLUE), ("layer 2", figures.VERMILION))
+LAYERS = ("784 x 10, below them", "layer 1", "layer 2")
 ANGLES = {"angles": Maybe((Number(0, 180, null=True),) * len(LAYERS))}
 
 
 def draw_angles(results: dict[str, Any]) -> Figure:
     """Draw Fig. 3.2: the angle between W and C of every layer against epochs, mean and range over the seeds.
+
+    If only arms of backpropagation were run, their comparison is drawn.
 
     Examples
     --------
@@ -59,22 +61,16 @@ def draw_angles(results: dict[str, Any]) -> Figure:
     >>> len(draw_angles({"config": {"data": "mnist"}, "runs": runs}).axes)
     1
     """
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
     arms = {label: runs for label, runs in by_rule(results).items() if "angles" in runs[0]["history"][0]}
-    panels = figure.subplots(1, max(len(arms), 1), sharey=True, squeeze=False)[0]
-    for axes, (label, runs) in zip(panels, arms.items()):
-        for layer, (name, colour) in enumerate(LAYERS):
-            plots.curve(axes, column(runs, partial(_angle_of, layer=layer)),
-                        {"color": colour, "linestyle": "-", "label": name}, band=True)
-        figures.title(axes, label)
-        figures.epochs(axes)
-        axes.axhline(90, color="#BBBBBB", linewidth=0.8, linestyle=":")
-        figures.open_frame(axes)
-    panels[0].set_ylabel("angle between W and C (degrees)")
-    panels[0].legend(*panels[0].get_legend_handles_labels(), frameon=False)
+    if not arms:
+        return plots.draw(results)  # of backpropagation alone
+    looks = figures.looks(LAYERS, dict.fromkeys(LAYERS, "foa"))
+    panels = [plots.Panel(label, "angle between W and C (degrees)",
+                          [(look, column(runs, partial(_angle_of, layer=layer))) for layer, look in enumerate(looks)],
+                          levels=(90,)) for label, runs in arms.items()]
     number, data = seeds(results), results["config"]["data"]
-    figures.title(figure, f"Forward alignment on {data}, {number} seed{'s' * (number != 1)}: mean and range")
-    return figure
+    return plots.over_epochs(panels, f"How W turns towards C under forward alignment: {data}, "
+                                     + ("1 seed" if number == 1 else f"mean and range of {number} seeds"))
 
 
 def _angle_of(record: dict[str, Any], layer: int) -> float | None:

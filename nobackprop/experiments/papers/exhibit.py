@@ -18,7 +18,6 @@ from ...kernels.pool import avg_pool
 from ...learn import Run
 from ...models.parts import scaled
 from ...settings import Settings
-from .. import plots
 from ..compare import environment
 from ..folder import Folder
 from ..loop import MINUTE, Every, Job, Trial, train
@@ -113,8 +112,8 @@ class Exhibit:
         What else is recorded after every epoch: a callback that gives a dict.
     form : mapping
         The form of that, as in results.FORM.  What it names must be there in the last epoch of a run.
-    draw : callable
-        Its figure, as a function of the contents of a results.json.
+    draw : callable, optional
+        Its figure, as a function of the contents of a results.json; that of a comparison if it is left out.
 
     Examples
     --------
@@ -131,7 +130,7 @@ class Exhibit:
     reading: str
     measure: Callable[[Run], dict[str, Any]] | None = None
     form: Mapping[str, Any] = field(default_factory=dict)
-    draw: Callable[[dict[str, Any]], Figure] = plots.draw
+    draw: Callable[[dict[str, Any]], Figure] | None = None
 
     def accept(self, results: dict[str, Any]) -> None:
         """Raise InputError if results that have the form results.FORM are not those of this exhibit."""

@@ -101,31 +101,64 @@ def draw(results: Results) -> Figure:
     by_label = _by_label(results)
     if not by_label:
         raise InputError("the sweep has found nothing yet, expected one run at least that has ended")
-    figure = Figure(figsize=(7, 4.8), layout="constrained")
-    axes = figure.subplots()
     name = _axis(results)
+    parts = plots.groups(list(by_label))
+    columns = min(len(parts), plots.COLUMNS)
+    lines = -(-len(parts) // columns)
+    figure = Figure(figsize=(5 * columns if columns > 1 else 7, 4.8 * lines), layout="constrained")
+    heights: list[list[float]] = []
+    for place, part in enumerate(parts, start=1):
+        first = {"sharex": figure.axes[0], "sharey": figure.axes[0]} if figure.axes else {}
+        axes = figure.add_subplot(lines, columns, place, **first)
+        heights.append(_panel(axes, results, part, name, len(parts) == 1))
+    for part, axes, ends in zip(parts, figure.axes, heights, strict=True):
+        looks = figures.looks(part)
+        if len(parts) == 1:
+            figures.legend(figure, axes.lines[::2], [look["label"] for look in looks])
+        else:
+            figures.ends(axes, ends, looks, 0.6 * plots.ROOM)
+    what = "setting" if name is None else _words(name)
+    figures.title(figure, f"Which {what} suits which rule: {results['config']['data']}, {results['config']['model']} "
+                          "(ring: the best)")
+    return figure
+
+
+def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, bands: bool) -> list[float]:
+    """Draw the curves of some rules, each with a ring; return the height at which each curve ends."""
+    ends = []
     names = varied([entry["settings"] for entry in results["search"]])
     ticks = list(dict.fromkeys(in_words(entry["settings"], names) for entry in results["search"]))
-    looks = plots.looks(list(by_label))
-    for tried, look in zip(by_label.values(), looks, strict=True):
+    for label, look in zip(labels, figures.looks(labels), strict=True):
         at = {}
         # of several at one place the best stays
-        for entry in sorted(tried, key=lambda entry: choice.score(entry["runs"])):
+        for entry in sorted(_by_label(results)[label], key=lambda entry: choice.score(entry["runs"])):
             at[entry["settings"][name] if name else ticks.index(in_words(entry["settings"], names))] = entry["runs"]
         places = sorted(at)
         values = [[score(run, "validation") for run in at[place]] for place in places]
         means = [statistics.fmean(of) for of in values]
-        line = {key: value for key, value in look.items() if key in ("color", "linestyle", "label")}
+        line = look if name else look | {"linestyle": ""}  # between settings without an order there is nothing
         axes.plot(places, means, marker="o", markersize=4, **line)
-        if len(by_label) <= plots.MOST_BANDS:
+        if bands and name:
             axes.fill_between(places, list(map(min, values)), list(map(max, values)), alpha=0.15, linewidth=0,
                               color=look["color"])
         top = max(range(len(places)), key=means.__getitem__)
         axes.plot(places[top], means[top], "o", markersize=11, markerfacecolor="none", color=look["color"])
-    _finish(axes, in_place_of_accuracy(results), name, ticks)
-    figures.title(figure, f"{results['config']['data']}, {results['config']['model']} (ring: the best setting)")
-    figures.legend(figure, axes.lines[::2], [look["label"] for look in looks])
-    return figure
+        ends.append(means[-1])
+    axes.set_ylabel(f"validation {in_place_of_accuracy(results)}")
+    if name:
+        axes.set_xscale("log")
+        axes.set_xlabel(_words(name))
+    else:
+        axes.set_xticks(range(len(ticks)), ticks, rotation=20, ha="right")
+    axes.grid(color="#E6E6E6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    figures.open_frame(axes)
+    return ends
+
+
+def _words(name: str) -> str:
+    """What a setting is called at an axis."""
+    return "learning rate" if name == "lr" else name.replace("_", " ")
 
 
 def _by_label(results: Results) -> dict[str, list[Any]]:
@@ -158,16 +191,3 @@ def in_place_of_accuracy(results: Results) -> str:
     'R2 or accuracy'
     """
     return " or ".join(dict.fromkeys(measure(entry["runs"]).words for entry in results["search"] if entry["runs"]))
-
-
-def _finish(axes: Axes, what: str, name: str | None, ticks: list[str]) -> None:
-    """Name the axes, and draw the grid."""
-    axes.set_ylabel(f"validation {what}")
-    if name:
-        axes.set_xscale("log")
-        axes.set_xlabel("learning rate" if name == "lr" else name.replace("_", " "))
-    else:
-        axes.set_xticks(range(len(ticks)), ticks, rotation=20, ha="right")
-    axes.grid(color="#E6E6E6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    figures.open_frame(axes)

@@ -253,14 +253,15 @@ def draw(stored: dict[str, Any]) -> Figure:
     panels = figure.subplots(len(KERNELS), len(THREADS), sharex=True, sharey=True, squeeze=False)
     for (i, kernels), (j, threads) in ((a, b) for a in enumerate(KERNELS) for b in enumerate(THREADS)):
         axes = panels[i, j]
-        for below, (rule, sign) in enumerate(zip(RULES, "os^Dv", strict=True), -(len(RULES) // 2)):
+        for below, (rule, look, sign) in enumerate(zip(RULES, figures.looks(RULES), "os^Dv", strict=True),
+                                                   -(len(RULES) // 2)):
             rows = [(k, row) for k, (model, data, batch) in enumerate(NETWORKS) for row in stored["rows"]
                     if "median" in row and row["rule"] == rule and (
                         row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == (
                         model, data, batch, threads, kernels)]
             places = [k + 0.14 * below for k, _ in rows]  # no point hides another one
             axes.errorbar([row["median"] for _, row in rows], places, fmt=sign, markersize=4, label=rule,
-                          xerr=[[row["median"] - row["low"] for _, row in rows],
+                          color=look["color"], xerr=[[row["median"] - row["low"] for _, row in rows],
                                 [row["high"] - row["median"] for _, row in rows]])
         axes.axvline(1, color="black", linewidth=0.8)
         axes.set_title(f"{kernels}, {threads} thread{'s' * (threads > 1)}")

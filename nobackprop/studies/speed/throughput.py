@@ -289,29 +289,31 @@ def draw(result: dict[str, Any]) -> Figure:
     >>> [axes.get_xlabel() for axes in draw(result).axes]
     ['mini-batches n', 'hidden layers l']
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     measured, more = figure.subplots(1, 2)
     stations, points = result["stations"], result["points"]
     costs = [station["ms"] / 1e3 for station in stations]
     shared = [sum(cost for cost, station in zip(costs, stations) if station["worker"] == w)
               for w in range(result["workers"])]
     n = np.array(points["mini_batches"])
-    for name, of, colour in (("pipeline", shared, figures.BLUE), ("sequential", [sum(costs)], figures.VERMILION)):
-        measured.plot(n, [makespan(k, of) for k in n], color=colour, lw=1, label=f"{name}, model")
-        measured.plot(n, points[name], "o", color=colour, ms=4, label=f"{name}, measured")
+    colour = figures.colour_of(figures.split(result["rule"])[0])
+    for name, of, line, mark in (("pipeline", shared, "-", "o"), ("sequential", [sum(costs)], "--", "s")):
+        measured.plot(n, [makespan(k, of) for k in n], line, color=colour, lw=1, label=f"{name}, model")
+        measured.plot(n, points[name], mark, color=colour, ms=4, label=f"{name}, measured")
     measured.set(xlabel="mini-batches n", ylabel="seconds", xlim=(0, None), ylim=(0, None))
-    figures.title(measured, f"{result['rule']}, {result['model']}")
+    figures.title(figure, f"{result['rule']}, {result['model']}")
+    measured.set_title("Measured, on the lines of the model")
     layers, unit = 2 * np.array(COMPONENTS), sum(costs) / len(costs)
-    more.loglog(layers, [unit * makespan(EPOCH, [c]) for c in COMPONENTS], "--", color=figures.VERMILION,
+    more.loglog(layers, [unit * makespan(EPOCH, [c]) for c in COMPONENTS], "--", color=colour, lw=1,
                 label="O(n l)")
-    more.loglog(layers, [unit * makespan(EPOCH, [1] * c) for c in COMPONENTS], "--", color=figures.BLUE,
+    more.loglog(layers, [unit * makespan(EPOCH, [1] * c) for c in COMPONENTS], "-", color=colour, lw=1,
                 label="O(n + l), a worker each")
     steps = result["steps_per_second"]
-    for name, colour in (("pipeline", figures.BLUE), ("sequential", figures.VERMILION)):
-        more.plot(2 * len(costs), EPOCH / steps[name], "o", color=colour, ms=5,
-                  label=f"{name} here, {result['workers'] if name == 'pipeline' else 1} worker(s)")
-    more.set(xlabel="hidden layers l", ylabel=f"seconds of {EPOCH} mini-batches", title="extrapolated")
-    for axes in (measured, more):
-        axes.legend(frameon=False, fontsize=8)
-        figures.open_frame(axes)
+    for name, mark, workers in (("pipeline", "o", result["workers"]), ("sequential", "s", 1)):
+        more.plot(2 * len(costs), EPOCH / steps[name], mark, color=colour, ms=4,
+                  label=f"{name} here, {workers} worker{'s' * (workers != 1)}")
+    more.set(xlabel="hidden layers l", ylabel=f"seconds of {EPOCH} mini-batches", title="Extrapolated to more layers")
+    figures.open_frame(measured, more)
+    handles, labels = zip(*(pair for axes in (measured, more) for pair in zip(*axes.get_legend_handles_labels())))
+    figures.legend(figure, handles, labels)
     return figure
