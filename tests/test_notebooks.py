@@ -7,7 +7,7 @@ what rounding at the end can do, and a number behind a figure by a thousandth of
 by a tag, in its metadata, if it shows more than that:
 
 - "trained": its numbers come out of training.  Processors and libraries add up in different orders, and after some
-  hundred steps a difference in the last digit can be seen.  These numbers may differ by a tenth of their size or by 0.05.
+  hundred steps a difference in the last digit can be seen.  These numbers may differ by a tenth of their size, or 0.05.
 - "varies": its output says something of this machine, such as a time or a version.  It is not compared.
 """
 from __future__ import annotations
