@@ -129,26 +129,26 @@ def name_lines(axes: Axes) -> None:
     axes.set_xlim(left, right)
 
 
-def apart(places: list[float], least: float) -> list[float]:
+def apart(places: list[float], least: float, low: float = 0.02) -> list[float]:
     """Return places that keep their order and are moved until neighbours have a distance of at least `least`.
+
+    None is moved below `low`.
 
     Examples
     --------
-    >>> [round(place, 2) for place in apart([0.5, 0.5, 0.0], 0.1)]
-    [0.45, 0.55, 0.0]
+    >>> [round(place, 2) for place in apart([0.5, 0.5, 0.1], 0.1)]
+    [0.45, 0.55, 0.1]
+    >>> [round(place, 2) for place in apart([0.0, 0.0], 0.1, low=0)]
+    [0.0, 0.1]
     """
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    groups = [[[i], places[i]] for i in order]  # each a row of labels around a centre
-    merged: list[list[Any]] = []
-    for members, centre in groups:
-        merged.append([members, centre])
-        while len(merged) > 1 and (merged[-1][1] - merged[-2][1]
-                                   < least * (len(merged[-1][0]) + len(merged[-2][0])) / 2 - 1e-12):
-            upper, lower = merged.pop(), merged.pop()
-            n, m = len(lower[0]), len(upper[0])
-            merged.append([lower[0] + upper[0], (n * lower[1] + m * upper[1]) / (n + m)])
-    found = list(places)
-    for members, centre in merged:
-        for k, i in enumerate(members):
-            found[i] = centre + (k - (len(members) - 1) / 2) * least
-    return found
+    rows: list[tuple[list[int], float]] = []  # labels that touch each other, and their middle
+    for i in sorted(range(len(places)), key=lambda i: places[i]):
+        members, middle = [i], max(places[i], low)
+        while rows and middle - rows[-1][1] < least * (len(members) + len(rows[-1][0])) / 2 - 1e-12:
+            lower, below = rows.pop()
+            middle = (len(lower) * below + len(members) * middle) / (len(lower) + len(members))
+            members = lower + members
+            middle = max(middle, low + least * (len(members) - 1) / 2)
+        rows.append((members, middle))
+    return [middle + (members.index(i) - (len(members) - 1) / 2) * least
+            for i in range(len(places)) for members, middle in rows if i in members]
