@@ -13,7 +13,7 @@ from ..errors import InputError, integer
 from ..experiments.plots import looks
 from ..studies.turning import angle
 from .film import Film
-from .frame import FEEDBACK, FORWARD, Picture, bare, name_lines, panels
+from .frame import FEEDBACK, FORWARD, Picture, bare, heading, name_lines, panels
 
 RADIUS = 0.32
 RULES = ("bp", "fa", "shallow")  # in whose colours backpropagation, feedback alignment and no feedback are drawn
@@ -103,8 +103,10 @@ def courses(runs: Mapping[str, np.ndarray]) -> Picture:
         left.plot(run[0], label=name, **look)
         right.plot(run[2], label=name, **look)
     right.axhline(0, color=figures.GREY, linewidth=0.8, label="_zero")
-    left.set(xlabel="step", ylabel="loss", title="The loss falls, even with the wrong sign")
-    right.set(xlabel="step", ylabel="output weight v", title="because v changes its sign")
+    left.set(xlabel="step", ylabel="loss")
+    right.set(xlabel="step", ylabel="output weight v")
+    heading(left, "The loss falls, even with the wrong sign,")
+    heading(right, "because v changes its sign")
     for axes in (left, right):
         name_lines(axes)
     return picture
@@ -143,8 +145,10 @@ def fits(x: np.ndarray, target: np.ndarray, runs: Mapping[str, Sequence[Mapping[
         style = {"color": look["color"], "linestyle": look["linestyle"], "label": name}
         left.plot(x, run[-1]["y"], **style)
         right.plot([record["loss"] for record in run], **style)
-    left.set(xlabel="input x", ylabel="answer y", title="What they answer after training (dots: the targets)")
-    right.set(xlabel="step", ylabel="loss", yscale="log", title="The loss, on a logarithmic scale")
+    left.set(xlabel="input x", ylabel="answer y")
+    right.set(xlabel="step", ylabel="loss", yscale="log")
+    heading(left, "Answers after training (dots: the targets)")
+    heading(right, "The loss, on a logarithmic scale")
     name_lines(right)
     return picture
 
@@ -203,9 +207,10 @@ def _frame(x: np.ndarray, target: np.ndarray, course: Sequence[Mapping[str, Any]
         turned = np.array([-beside[1], beside[0]]) * (1 if name == "b" else -1)  # on either side of the two arrows
         left.text(*(arrow - beside + turned), name, color=colour, fontsize=13, ha="center", va="center")
     left.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="first hidden neuron",
-             ylabel="second hidden neuron",
-             title=f"Step {len(course) - 1}: v is {angle(now['v'], now['b']):.0f}° away from b")
+             ylabel="second hidden neuron")
+    heading(left, f"Step {len(course) - 1}: v is {angle(now['v'], now['b']):.0f}° away from b")
     right.plot(x, target, "o", color=figures.GREY, markersize=3)
     right.plot(x, now["y"], color=FORWARD)
-    right.set(ylim=limits, xlabel="input x", ylabel="answer y", title="What the network answers")
+    right.set(ylim=limits, xlabel="input x", ylabel="answer y")
+    heading(right, "What the network answers")
     return picture

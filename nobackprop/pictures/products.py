@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from .. import figures
 from ..errors import InputError, integer
 from ..kernels.unfold import fold, out_size, unfold
-from .frame import FEEDBACK, FORWARD, Picture, bare, panels
+from .frame import FEEDBACK, FORWARD, Picture, bare, heading, panels
 
 MARK = "#CFE3F2"  # behind the numbers that are meant
 LARGEST = 12      # rows and columns of a table whose numbers can be read
@@ -107,7 +107,7 @@ def numbers(axes: Axes, table: np.ndarray, name: str = "", mark: tuple[int | Non
     for colour, (top, left, tall, wide) in zip((FEEDBACK, FORWARD), frame):
         axes.add_patch(Rectangle((left, top), wide, tall, facecolor="none", edgecolor=colour, linewidth=2.2))
     axes.set(xlim=(-0.05, k + 0.05), ylim=((n if rows is None else rows) + 0.05, -0.05))
-    figures.title(axes, name)
+    heading(axes, name)
 
 
 def patches(image: np.ndarray, kernel: int, at: tuple[int, int] = (0, 0)) -> Picture:
