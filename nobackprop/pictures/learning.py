@@ -119,7 +119,10 @@ def accuracies(found: Outcome) -> Picture:
     for row, rule in enumerate(order):
         axes.plot(of[rule], [row] * len(of[rule]), "o", color=styles[rule]["color"], alpha=0.6, markersize=7)
         axes.plot([np.mean(of[rule])] * 2, [row - 0.3, row + 0.3], color=styles[rule]["color"], linewidth=2)
-    axes.set(xlabel="test accuracy (a dot for each seed, a line at the mean)", ylim=(-0.6, len(order) - 0.4))
+    low, high = (f([value for values in of.values() for value in values]) for f in (min, max))
+    room = 0.06 * max(high - low, 0.1)
+    axes.set(xlabel="test accuracy (a dot for each seed, a line at the mean)", ylim=(-0.6, len(order) - 0.4),
+             xlim=(low - room, min(high + room, 1 + room / 4)))
     figures.names(axes, [styles[rule]["label"] for rule in order])
     return picture
 
