@@ -1,7 +1,7 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast coverage portable mutants fuzz test-gpu check-cupy test-torch theorems lint types docs equations \
-        locality field estimators claims papers-runs notebooks playground site site-serve test-site bench bench-all bench-gpu memory \
+        locality field estimators claims papers-runs notebook notebooks playground site site-serve test-site bench bench-all bench-gpu memory \
         shares accuracy golden release-check clean
 
 PYTHON ?= python3
@@ -9,6 +9,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 SITE_STAMP := $(VENV)/.site
+NOTEBOOK_STAMP := $(VENV)/.notebook
 # one process a core, and one BLAS thread in each of them
 # compiled files stay for the next run, and for the processes that tests start, even if the environment forbids them
 unexport PYTHONDONTWRITEBYTECODE
@@ -101,6 +102,13 @@ papers-runs: $(STAMP)  ## the papers' tables and figures, one after another; goe
 
 playground: $(STAMP)  ## build the playground alone into site/, with nothing around it
 	$(BIN)/python docs/build_playground.py site
+
+$(NOTEBOOK_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,notebook]'
+	@touch $(NOTEBOOK_STAMP)
+
+notebook: $(NOTEBOOK_STAMP)  ## open the notebooks in JupyterLab, in your browser
+	$(BIN)/python -m jupyterlab notebooks
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
 	$(BIN)/python tests/test_notebooks.py

@@ -91,6 +91,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_winograd.py"),
     ],
     "nobackprop/kernels/unfold.py": [
+        Mutant("an axis of length 1 has the stride that it says", "h.itemsize, h.itemsize * channels",
+               "h.strides[3], h.strides[2]", "tests/test_convolution.py"),
         Mutant("numbers of two types are written into one", "array.dtype not in (first.dtype, bool)", "False",
                "tests/test_workers.py"),
     ],

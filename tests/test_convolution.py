@@ -168,6 +168,45 @@ def test_fold_is_the_adjoint_of_unfold(xp, case, data):
     assert float((u * unfold(h, *how)).sum()) == float((fold(u, h.shape, *how) * h).sum())
 
 
+def in_memory(h):
+    """One batch of images in every way in which an array can lie in memory; an axis of length 1 may have any stride."""
+    odd = np.lib.stride_tricks.as_strided
+    if h.shape[3] == 1:
+        yield "channels as a new axis", h[..., 0][..., None]
+    if len(h) == 1:
+        yield "samples as a new axis", h[0][None]
+    for axis, side in enumerate(h.shape):
+        if side == 1:
+            yield f"axis {axis} with another stride", odd(h, h.shape, [*h.strides[:axis], 7, *h.strides[axis + 1:]])
+    yield "in Fortran's order", np.asfortranarray(h)
+    yield "backwards", h[:, ::-1, ::-1].copy()[:, ::-1, ::-1]
+    yield "every other row", np.repeat(h, 2, axis=1)[:, ::2]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("shape", "pad"), [((1, 6, 6, 1), 0), ((1, 4, 9, 1), 0), ((3, 6, 6, 1), 0), ((1, 6, 6, 2), 0),
+                                            ((1, 6, 6, 1), 1), ((1, 4, 1, 1), 1), ((1, 1, 4, 1), 1)], ids=str)
+@pytest.mark.parametrize("planes", [1, 2, 20])
+def test_how_an_image_lies_in_memory_changes_nothing(shape, pad, planes, stride):
+    rng = np.random.default_rng(0)
+    h = rng.integers(-4, 5, shape).astype(float)
+    how = 3, stride, pad
+    W = rng.integers(-4, 5, (planes, 9 * shape[3])).astype(float)
+    delta = rng.integers(-4, 5, convolution.plain_forward(W, h, *how).shape).astype(float)
+    for name, image in in_memory(h):
+        assert np.array_equal(image, h), name
+        for came, expected in ((unfold(image, *how), unfold(h, *how)),
+                               (convolution.forward(W, image, *how), convolution.plain_forward(W, h, *how)),
+                               (convolution.outer(delta, image, *how), convolution.plain_outer(delta, h, *how)),
+                               (unfold(image, 1, stride), unfold(h, 1, stride)),
+                               (pool.max_pool(image, *how)[0], pool.plain_max_pool(h, *how)[0]),
+                               (pool.avg_pool(image, *how), pool.plain_avg_pool(h, *how))):
+            np.testing.assert_array_equal(came, expected, err_msg=name)
+    for name, signal in in_memory(delta):
+        np.testing.assert_array_equal(convolution.feedback(W, signal, shape, *how),
+                                      convolution.plain_feedback(W, delta, shape, *how), err_msg=name)
+
+
 # Pooling
 
 

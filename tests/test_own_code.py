@@ -281,6 +281,10 @@ class Forged(Rule):
                 grads[1][0]["W"] = W.astype("float64")
             case "writes":
                 tape.h[0][...] = 0
+            case "writes into the tape":
+                tape.h[2][...] = 0
+            case "writes into a cache":
+                tape.caches[1][0][...] = 0
             case "still":
                 grads[1][0]["W"] = W * 0
             case "lost":
@@ -302,6 +306,8 @@ FAULTS = {
     "lost": ("gradients have", "there is no gradient at 1/0/W of the parameters, and `untrained` gives no reason"),
     "dtype": ("float32", "of float32 it makes float64, at 1/0/W of the parameters"),
     "writes": ("what it is given", "it writes into an array that it is given, expected new arrays"),
+    "writes into the tape": ("what it is given", "it writes into an array that it is given, expected new arrays"),
+    "writes into a cache": ("what it is given", "it writes into an array that it is given, expected new arrays"),
     "memory": ("no two arrays", "of the state and 0/0/W of the parameters are in the same memory, expected a copy"),
     "returns its state": ("no two arrays", "the gradient at 0 of the state is in the memory of 0 of the state"),
     "still": ("every weight", "1/0/W of the parameters does not move, and `untrained` gives no reason"),

@@ -168,7 +168,10 @@ def unfold(h: Array, kernel: int, stride: int = 1, pad: int = 0) -> Array:
     n, height, width, channels = h.shape
     rows, columns = (out_size(size, kernel, stride, pad) for size in (height, width))
     h = array_module(h).ascontiguousarray(padded(h, pad))
-    s_n, s_row, s_column, s_channel = h.strides
+    # of its shape, as an axis of length 1 may have any stride in h.strides, such as channels that are h[..., None]
+    s_channel, s_column = h.itemsize, h.itemsize * channels
+    s_row = s_column * h.shape[2]
+    s_n = s_row * h.shape[1]
     # the k C numbers of one row of a patch are neighbours in memory: one strided view shows them all, one copy follows
     view = array_module(h).lib.stride_tricks.as_strided(
         h, (n, rows, columns, kernel, kernel * channels), (s_n, stride * s_row, stride * s_column, s_row, s_channel))

@@ -115,10 +115,11 @@ def _arrays(tree: Tree) -> list[Array]:
     return [array for _, array in leaves(tree)]
 
 
-def _gradients(case: Case) -> Iterator[tuple[str, Tree, Tree]]:
-    """What a rule gives for a case: (what it moves, the tree that it moves, its gradients)."""
+def _gradients(case: Case, look: Callable[[Tape], None] = lambda tape: None) -> Iterator[tuple[str, Tree, Tree]]:
+    """What a rule gives for a case: (what it moves, the tree that it moves, its gradients); `look` sees the tape."""
     rng, state = case.draws(), case.state
     tape = case.rule.forward(case.net, case.params, case.rule.refresh(rng, state), case.x, rng)
+    look(tape)
     yield "the state", state, case.rule.align(case.net, case.params, state, tape, case.y, rng)
     credit = case.rule.credit(case.net, case.params, case.rule.refresh(rng, state), tape, case.y, rng)
     yield "the parameters", case.params, credit.grads
@@ -233,10 +234,14 @@ def inputs(rule: Rule) -> str:
     ''
     """
     case = _case(rule)
-    for array in _arrays([case.params, case.state, case.x, case.y]):
-        array.flags.writeable = False
+
+    def keep(tree: Tree) -> None:
+        for array in _arrays(tree):
+            if isinstance(array, np.ndarray):  # a tape may have objects that make an array when it is needed
+                array.flags.writeable = False
+    keep([case.params, case.state, case.x, case.y])
     try:
-        for _ in _gradients(case):
+        for _ in _gradients(case, lambda tape: keep([tape.h, tape.caches])):
             pass
         rule.init(np.random.default_rng(0), case.net, case.params, case.shapes)
     except ValueError as error:
