@@ -14,7 +14,8 @@ WITH_FORMULAS = sorted(path.relative_to(BUILT).as_posix() for folder in ("equati
                        for path in (BUILT / folder).glob("*.html"))
 # ten pages of all kinds
 TEN = ["index.html", "docs/index.html", "docs/theory/las.html", "docs/results.html", "equations/index.html",
-       "equations/las-24.html", "rules/index.html", "rules/las.html", "notebooks/03-las.html", "api/nobackprop.rules.html"]
+       "equations/las-24.html", "rules/index.html", "rules/las.html", "notebooks/03-las.html",
+       "api/nobackprop.rules.html"]
 # formulas in the page, what MathJax has made of them, and its errors
 COUNTS = """async () => {
   await (window.MathJax?.startup?.promise ?? null);
