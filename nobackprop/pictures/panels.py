@@ -1,0 +1,214 @@
+"""What these pictures share: panels, names at the ends of lines, and a legend that lies over nothing."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+from .. import figures
+from ..experiments.plots import looks
+
+INK, GOLD, PALE = "#22313F", "#C9A227", "#8FB8DE"  # of what is no rule: they differ in lightness
+GRID = "#E6E6E6"
+STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+LETTERS = 9  # the size of names, in points
+
+
+def panels(*titles: str, width: float = 3.5, height: float = 3.0, rows: int = 1,
+           share: Literal["all", "none"] = "none") -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel for each title.
+
+    Parameters
+    ----------
+    *titles : str
+        The titles, in the order of reading; signs of matplotlib's formulas are drawn as formulas.
+    width, height : float
+        The size of a panel, in inches.
+    rows : int
+        The number of rows.
+    share : {"none", "all"}
+        Whether all panels have the same y axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    list of matplotlib.axes.Axes
+        The panels, with a light grid and without a frame at the top and on the right.
+
+    Examples
+    --------
+    >>> figure, (left, right) = panels("before", "after")
+    >>> right.get_title()
+    'after'
+    """
+    columns = math.ceil(len(titles) / rows)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    found = list(figure.subplots(rows, columns, squeeze=False, sharey=share == "all").ravel())
+    for axes, title in zip(found, titles, strict=True):
+        axes.set_title(title, fontsize=11)
+        axes.grid(color=GRID, linewidth=0.6)
+        axes.set_axisbelow(True)
+        figures.open_frame(axes)
+    return figure, found
+
+
+def tones(colour: str, number: int) -> list[str]:
+    """Return tones of one colour, from a light one to itself, for the values of an option of one rule.
+
+    Parameters
+    ----------
+    colour : str
+        The colour.
+    number : int
+        How many tones.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> tones("#000000", 3)
+    ['#999999', '#4c4c4c', '#000000']
+    """
+    weights = np.linspace(0.4, 1, number) if number > 1 else np.ones(1)
+    return [to_hex(weight * np.array(to_rgb(colour)) + 1 - weight) for weight in weights]
+
+
+def colour_of(rule: str) -> str:
+    """Return the colour that a rule has in all figures.
+
+    Parameters
+    ----------
+    rule : str
+        Its name.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> colour_of("bp")
+    '#000000'
+    """
+    return str(looks([rule])[0]["color"])
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Return places that are at least a gap apart, in the same order and as near to the given ones as can be.
+
+    Parameters
+    ----------
+    places : sequence of float
+        The given places.
+    gap : float
+        The smallest distance of two.
+
+    Returns
+    -------
+    list of float
+
+    Examples
+    --------
+    >>> spread([0.5, 0.5, 3.0], 1.0)
+    [0.0, 1.0, 3.0]
+    """
+    order = np.argsort(places, kind="stable")
+    groups: list[list[float]] = []  # each has one mean, so that its members lie a gap apart around it
+    for i, which in enumerate(order):
+        groups.append([places[which] - i * gap])
+        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    shifts = [float(np.mean(group)) for group in groups for _ in group]
+    found = dict(zip(order.tolist(), (shift + i * gap for i, shift in enumerate(shifts)), strict=True))
+    return [found[i] for i in range(len(places))]
+
+
+def end_names(axes: Axes) -> None:
+    """Write the label of each line at its right end, in its colour; limits must be set before.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel.
+
+    Examples
+    --------
+    >>> figure, (axes,) = panels("two lines")
+    >>> lines = axes.plot([1, 2], [3, 3], label="one") + axes.plot([1, 2], [3, 3], label="other")
+    >>> end_names(axes)
+    >>> [text.get_text() for text in axes.texts]
+    ['one', 'other']
+    """
+    figure, place = axes.get_figure(), axes.get_subplotspec()
+    assert isinstance(figure, Figure)
+    high, _ = axes.get_xlim()[1], axes.get_ylim()
+    named, at = [], []
+    for line in axes.lines:
+        x, y = (np.asarray(values, float) for values in line.get_data())
+        there = np.isfinite(y) & (x <= high + 1e-9 * abs(high))
+        if not str(line.get_label()).startswith("_") and there.any():
+            named.append(line)
+            end = (axes.transScale + axes.transLimits).transform((x[there][-1], y[there][-1]))
+            at.append(float(np.clip(end[1], 0, 1)))
+    tall = figure.get_figheight() / (place.get_gridspec().nrows if place else 1) - 0.9  # inches without titles
+    for line, y in zip(named, spread(at, 1.35 * LETTERS / 72 / tall), strict=True):
+        axes.annotate(str(line.get_label()), (1, y), xycoords="axes fraction", xytext=(4, 0),
+                      textcoords="offset points", va="center", fontsize=LETTERS, color=line.get_color(),
+                      annotation_clip=False)
+
+
+def beneath(figure: Figure, columns: int = 4) -> None:
+    """Put one legend beneath all panels, with each label once.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    columns : int
+        How many labels stand in a row at most.
+
+    Examples
+    --------
+    >>> figure, (axes,) = panels("one line")
+    >>> line = axes.plot([1, 2], label="a line")
+    >>> beneath(figure)
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ['a line']
+    """
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(len(found), columns),
+                  frameon=False)
+    figure.set_figheight(figure.get_figheight() + 0.25 * math.ceil(len(found) / columns))
+
+
+def epochs(axes: Axes, number: int, start: int = 1) -> None:
+    """Mark whole epochs on the x axis, which ends with the last one.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel.
+    number : int
+        The last epoch.
+    start : int
+        The first epoch; 0 is before any training.
+
+    Examples
+    --------
+    >>> figure, (axes,) = panels("epochs")
+    >>> epochs(axes, 10)
+    >>> [float(end) for end in axes.get_xlim()]
+    [1.0, 10.0]
+    """
+    figures.epochs(axes)
+    axes.set_xlim(start, max(number, start + 1))
