@@ -1,53 +1,192 @@
-"""Every notebook runs, quickly, and is stored as run.
+"""Every notebook runs, and gives what is stored in it: the same texts, numbers, and data behind the figures.
 
 `python tests/test_notebooks.py` runs all notebooks, or those that are named, and stores what they show.
+
+How two runs are compared.  Words must be the same.  A number may differ by one unit of its last printed digit, which is
+what rounding at the end can do, and a number behind a figure by a thousandth of the largest in its array.  A cell says
+by a tag, in its metadata, if it shows more than that:
+
+- "trained": its numbers come out of training.  Processors and libraries add up in different orders, and after some
+  hundred steps a difference in the last digit can be seen.  These numbers may differ by a tenth of their size, or 0.05.
+- "varies": its output says something of this machine, such as a time or a version.  It is not compared.
 """
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-# the first cell of a test: an epoch has three steps, fewer than in what is stored; every line of a notebook runs
-SHORT = """
-import nobackprop.learn
-
-def short(self, *args, whole=nobackprop.learn.Run.__init__, **kwargs):
-    whole(self, *args, **kwargs)
-    self.cuts = self.cuts[:4]
-
-nobackprop.learn.Run.__init__ = short
-"""
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+DRAWN = "application/vnd.nobackprop.drawn+json"  # as in drawn.py
+TEXTS = ("text/plain", "text/markdown", "text/html", "image/svg+xml")
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.]*\w)")
+PICTURE = re.compile(r"data:image/png;base64,[\w+/=]+")
+TRAINED = 0.1, 0.05  # of the size of a number, and of any number
+DATA = 1e-3          # of the largest number of an array behind a figure
 
 
-def run(path: Path, before: str = "") -> nbformat.NotebookNode:
-    """The notebook with what its cells give, and with the cell `before` in front of them if there is one."""
+def run(path: Path) -> nbformat.NotebookNode:
+    """The notebook with what its cells give."""
     notebook = nbformat.read(path, as_version=4)
-    if before:
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(before))
     where = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=300, record_timing=False, resources=where).execute()
+    first = f"--IPKernelApp.exec_files={[str(Path(__file__).with_name('drawn.py'))]!r}"
+    NotebookClient(notebook, timeout=300, record_timing=False, resources=where, extra_arguments=[first]).execute()
     return notebook
+
+
+def code(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def shown(cell: nbformat.NotebookNode) -> tuple[str, list[Any]]:
+    """What a cell shows: its texts, without the pictures in them, and the data behind its figures."""
+    texts, data = [], []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            texts.append(output.text if output.name == "stdout" else f"({output.name}) {output.text}")
+        else:
+            forms = output.get("data", {})
+            data += [forms[DRAWN]] if DRAWN in forms else []
+            # a text that stands for a picture has the size of the figure in it, or the address of an object
+            texts += [PICTURE.sub("a picture", "".join(forms[kind])) for kind in TEXTS
+                      if kind in forms and not (kind == "text/plain" and len(forms) > 1)]
+    return "".join(texts), data
+
+
+def differs(found: str, stored: str, trained: bool) -> str:
+    """What differs between two texts, or nothing."""
+    words = [" ".join(NUMBER.sub("#", text).split()) for text in (found, stored)]
+    if words[0] != words[1]:
+        at = next((i for i, (a, b) in enumerate(zip(*words)) if a != b), min(map(len, words)))
+        return f"{words[0][max(0, at - 30):at + 30]!r}, stored {words[1][max(0, at - 30):at + 30]!r}"
+    for a, b in zip(NUMBER.findall(found), NUMBER.findall(stored)):
+        share, all_ = TRAINED if trained else (0, 0)
+        if abs(float(a) - float(b)) > max(share * abs(float(b)), all_, 1.001 * unit(b)):
+            return f"{a}, stored {b}"
+    return ""
+
+
+def unit(number: str) -> float:
+    """One unit of the last printed digit; 0 for a whole number, which is exact."""
+    digits, _, power = number.lower().partition("e")
+    places = len(digits.partition(".")[2])
+    return 10.0 ** (int(power or 0) - places) if places or power else 0.0
+
+
+def data_differ(found: Any, stored: Any, trained: bool) -> str:
+    """What differs between the data behind two figures, or nothing."""
+    if isinstance(stored, dict) and isinstance(found, dict) and found.keys() == stored.keys():
+        return next(filter(None, (data_differ(found[key], stored[key], trained) for key in stored)), "")
+    if isinstance(stored, str) and isinstance(found, str):
+        return differs(found, stored, trained)
+    if isinstance(stored, list) and isinstance(found, list) and len(found) == len(stored):
+        if not stored or not all(isinstance(value, int | float) for value in stored + found):
+            return next(filter(None, (data_differ(a, b, trained) for a, b in zip(found, stored))), "")
+        size = max(map(abs, stored))
+        limit = max(DATA * size, *((TRAINED[0] * size, TRAINED[1]) if trained else (0,)))
+        worst = max(zip(found, stored), key=lambda pair: abs(pair[0] - pair[1]))
+        return f"{worst[0]:g}, stored {worst[1]:g}" if abs(worst[0] - worst[1]) > limit else ""
+    return f"{str(found)[:60]}, stored {str(stored)[:60]}"
+
+
+def compare(found: nbformat.NotebookNode, stored: nbformat.NotebookNode) -> list[str]:
+    """What differs between two runs of a notebook, cell by cell."""
+    told = []
+    for number, (a, b) in enumerate(zip(code(found), code(stored), strict=True), start=1):
+        tags = b.metadata.get("tags", [])
+        if "varies" in tags:
+            continue
+        (text_a, data_a), (text_b, data_b) = shown(a), shown(b)
+        for what, difference in (("text", differs(text_a, text_b, "trained" in tags)),
+                                 ("figure", data_differ(data_a, data_b, "trained" in tags))):
+            told += [f"cell {number}, {what}: {difference}"] if difference else []
+    return told
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs_from_top_to_bottom(path):
-    run(path, before=SHORT)
+def test_what_is_stored_is_what_a_run_gives(path):
+    assert compare(run(path), nbformat.read(path, as_version=4)) == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_is_stored_as_run(path):
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    cells = code(nbformat.read(path, as_version=4))
+    outputs = [output for cell in cells for output in cell.outputs]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    assert any("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs)
-    assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert all(DRAWN in output.data for output in outputs if "image/png" in output.get("data", {}))
+    assert not any(output.output_type == "error" or output.get("name") == "stderr" for output in outputs)
+
+
+# ---------------------------------------------------------------- the comparison itself
+
+def cell(*outputs: dict[str, Any], tags: tuple[str, ...] = ()) -> nbformat.NotebookNode:
+    """A notebook of one cell."""
+    made = [nbformat.v4.new_output("stream", text=one["text"]) if "text" in one else
+            nbformat.v4.new_output("display_data", one) for one in outputs]
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=made, metadata={"tags": list(tags)})])
+
+
+@pytest.mark.parametrize(("found", "stored", "tags", "same"), [
+    ("loss 0.123", "loss 0.123", (), True),
+    ("loss 0.124", "loss 0.123", (), True),               # one unit of the last digit
+    ("loss 0.125", "loss 0.123", (), False),
+    ("loss 0.15", "loss 0.123", ("trained",), True),
+    ("loss 0.2", "loss 0.123", ("trained",), False),
+    ("angle 44.1", "angle 41.0", ("trained",), True),
+    ("angle 47.1", "angle 41.0", ("trained",), False),
+    ("4 rules", "5 rules", (), False),                    # a count is exact
+    ("1e-16", "2e-16", (), True),
+    ("3.4e-05", "3.1e-05", (), False),
+    ("a  1.00", "a 1.00", (), True),                      # columns move with the widths of their numbers
+    ("loses 0.123", "loss 0.123", ("trained",), False),   # a word is a word
+    ("h_1 (64, 128)", "h_2 (64, 128)", ("trained",), False),
+    ("numpy 2.0.0", "numpy 2.3.1", ("varies",), True),
+    ("", "loss 0.123", (), False),
+    ("nan", "0.123", ("trained",), False),
+])
+def test_texts_are_compared_as_said_above(found, stored, tags, same):
+    assert (compare(cell({"text": found}), cell({"text": stored}, tags=tags)) == []) == same
+
+
+@pytest.mark.parametrize(("found", "stored", "tags", "same"), [
+    ([1.0, 2.0], [1.0, 2.0], (), True),
+    ([1.001, 2.0], [1.0, 2.0], (), True),
+    ([1.01, 2.0], [1.0, 2.0], (), False),
+    ([1.15, 2.0], [1.0, 2.0], ("trained",), True),
+    ([1.3, 2.0], [1.0, 2.0], ("trained",), False),
+    ([1.0], [1.0, 2.0], (), False),
+    ([1.0, "nan"], [1.0, "nan"], (), True),
+    ([1.0, "nan"], [1.0, 2.0], (), False),
+])
+def test_data_behind_figures_are_compared_as_said_above(found, stored, tags, same):
+    def figure(line):
+        return {DRAWN: [{"texts": ["Loss"], "lines": [[[0, 1], line]]}], "image/png": "x", "text/plain": "<Figure>"}
+    assert (compare(cell(figure(found)), cell(figure(stored), tags=tags)) == []) == same
+
+
+def test_a_figure_that_is_missing_or_has_another_title_differs():
+    figure = {DRAWN: [{"texts": ["Loss"]}]}
+    assert compare(cell(), cell(figure)) and compare(cell(figure), cell())
+    assert compare(cell({DRAWN: [{"texts": ["Accuracy"]}]}), cell(figure, tags=("trained",)))
+
+
+def test_a_warning_that_comes_new_differs():
+    new = cell()
+    new.cells[0].outputs = [nbformat.v4.new_output("stream", name="stderr", text="Warning: beware")]
+    assert compare(new, cell())
 
 
 if __name__ == "__main__":
     for path in map(Path, sys.argv[1:] or NOTEBOOKS):
-        nbformat.write(run(path), path)
+        done = run(path)
+        for one in code(done):
+            json.dumps(one.outputs, allow_nan=False)  # what browsers and other tools can read
+        nbformat.write(done, path)

@@ -85,8 +85,8 @@ def _moved(P: int, A: int, k: int) -> int:
 EXERCISES = (
     Exercise(
         "asap:3.10",
-        "Write (3.8)-(3.10) for three linear layers: a list of the gradients of W_1, W_2 and W_3 under Forward Alignment, "
-        "from lists of W and C, from the input x and the output error e.",
+        "Write (3.8)-(3.10) for three linear layers: a list of the gradients of W_1, W_2 and W_3 under Forward "
+        "Alignment, from lists of W and C, from the input x and the output error e.",
         """
         def answer(W, C, x, e):
             tilde, delta, grads = [x, x @ C[0].T, x @ C[0].T @ C[1].T], e, []
@@ -104,7 +104,7 @@ EXERCISES = (
                     "        grads.insert(0, delta.T @ h[l])\n"
                     "        delta = delta @ W[l]\n"
                     "    return grads",
-                    "This is backpropagation: your updates read h. In (3.10) they read the activity that came through C."),
+                    "This is backpropagation: your updates read h. Those of (3.10) read what came through C."),
             Mistake("feedback alignment",
                     "def answer(W, C, x, e):\n"
                     "    h, delta, grads = [x, x @ W[0].T, x @ W[0].T @ W[1].T], e, []\n"
@@ -128,8 +128,8 @@ EXERCISES = (
     ),
     Exercise(
         "asap:K",
-        "The flow (3.16)-(3.17) conserves a matrix K, which (3.19) as printed misses. Write it, from W_1 (n_h, n_x), W_2 "
-        "(n_o, n_h) and C (n_h, n_x).",
+        "The flow (3.16)-(3.17) conserves a matrix K, which (3.19) as printed misses. Write it, from W_1 (n_h, n_x), "
+        "W_2 (n_o, n_h) and C (n_h, n_x).",
         """
         def answer(W_1, W_2, C):
             return W_1 @ C.T + C @ W_1.T - W_2.T @ W_2
@@ -150,8 +150,8 @@ EXERCISES = (
     ),
     Exercise(
         "asap:4.4",
-        "Write (4.3)-(4.4): a list of the gradients of W_2, ..., W_6 under activation sharing, from a plan (plan[j] is "
-        "the number of the activity that W_{j+1} reads) and lists of h_0, h_1, ... and delta_0, delta_1, ....",
+        "Write (4.3)-(4.4): a list of the gradients of W_2, ..., W_6 under activation sharing, from a plan (plan[j] "
+        "is the number of the activity that W_{j+1} reads) and lists of h_0, h_1, ... and delta_0, delta_1, ....",
         """
         def answer(plan, h, delta):
             return [delta[j + 1].T @ h[plan[j]] for j in range(1, len(plan))]
@@ -167,8 +167,8 @@ EXERCISES = (
             Mistake("text",
                     "def answer(plan, h, delta):\n"
                     "    return [delta[j + 1].T @ h[min(plan[j] + (plan[j] > 1), j)] for j in range(1, len(plan))]",
-                    "You share the output of the block before, as the text under (4.4) says. The equations share what "
-                    "stands one layer below."),
+                    "You share the output of the block before, as the text under (4.4) says. The equations share what"
+                    " stands one layer below."),
         ),
         hints=("An update has two parts: the signal at the layer's output, and an activity. Only the activity changes.",
                "The activity of W_{j+1} is h[plan[j]]."),
@@ -176,8 +176,8 @@ EXERCISES = (
     ),
     Exercise(
         "asap:4.5",
-        "W and B get the same updates (4.5)-(4.6), and each forgets by a decoupled decay. Write their difference after t "
-        "steps, from its start D, the learning rate lr and the decay.",
+        "W and B get the same updates (4.5)-(4.6), and each forgets by a decoupled decay. Write their difference "
+        "after t steps, from its start D, the learning rate lr and the decay.",
         """
         def answer(D, lr, decay, t):
             return D * (1 - lr * decay)**t
@@ -199,8 +199,9 @@ EXERCISES = (
     ),
     Exercise(
         "asap:6.2",
-        "Count by (6.1)-(6.2) all that a step of ASAP reads and writes: P parameters, A activities without sharing, one "
-        "of k stored. Count the feedback weights B as well, which the thesis leaves out: as many as there are of W.",
+        "Count by (6.1)-(6.2) all that a step of ASAP reads and writes: P parameters, A activities without sharing, "
+        "one of k stored. Count the feedback weights B as well, which the thesis leaves out: as many as there are of "
+        "W.",
         """
         def answer(P, A, k):
             return P + A / k + (P + A / k) + P + 2 * P

@@ -80,8 +80,8 @@ def _after(D: Array, h: Array, eta: float, k: int) -> Array:
 EXERCISES = (
     Exercise(
         "las:7",
-        "Write (7): from delta (N, F), which is delta_{i+1}, from W, which is W_{i+1}, and from h, which is "
-        "h_i = tanh(a_i), the error signal delta_i of backpropagation.",
+        "Write (7): from delta (N, F), which is delta_{i+1}, from W, which is W_{i+1}, and from h, which is h_i = "
+        "tanh(a_i), the error signal delta_i of backpropagation.",
         """
         def answer(delta, W, h):
             return (delta @ W) * (1 - h**2)
@@ -101,8 +101,8 @@ EXERCISES = (
     ),
     Exercise(
         "las:21",
-        "Write LAS (21) with the right sign: the gradient of the module's loss (20), with its factor 1/2 and as a mean "
-        "over the N samples, with respect to B (C, F).",
+        "Write LAS (21) with the right sign: the gradient of the module's loss (20), with its factor 1/2 and as a "
+        "mean over the N samples, with respect to B (C, F).",
         """
         def answer(B, h, a_L):
             y_i = h @ B.T
@@ -127,8 +127,8 @@ EXERCISES = (
     ),
     Exercise(
         "las:24",
-        "Write (24) for two hidden layers: a list of delta_1 and delta_2, from a list of both modules, from e as in (5) "
-        "and from a list of both h_i = tanh(a_i).",
+        "Write (24) for two hidden layers: a list of delta_1 and delta_2, from a list of both modules, from e as in "
+        "(5) and from a list of both h_i = tanh(a_i).",
         """
         def answer(B, e, h):
             return [(e @ b) * (1 - u**2) for b, u in zip(B, h)]
@@ -141,7 +141,8 @@ EXERCISES = (
                     "B is transposed once too often: as a list of rows, B_{i+1} e is e @ B."),
             Mistake("printed (22)", "def answer(B, e, h): return [-(e @ b) * (1 - u**2) for b, u in zip(B, h)]",
                     "The sign is that of (22) as printed, y* - y. The e that you were given is that of (5)."),
-            Mistake("modules exchanged", "def answer(B, e, h): return [(e @ b) * (1 - u**2) for b, u in zip(B[::-1], h)]",
+            Mistake("modules exchanged",
+                    "def answer(B, e, h): return [(e @ b) * (1 - u**2) for b, u in zip(B[::-1], h)]",
                     "The modules are exchanged: the first one stands on h_1."),
             Mistake("layer by layer",
                     "def answer(B, e, h):\n"
@@ -189,8 +190,8 @@ EXERCISES = (
     ),
     Exercise(
         "las:III.C",
-        "Write what a module next to a convolution says (section III.C): the convolution of h (N, H, W, planes), without "
-        "padding and with stride 1, by B (C, k k planes), and then the average over all its positions.",
+        "Write what a module next to a convolution says (section III.C): the convolution of h (N, H, W, planes), "
+        "without padding and with stride 1, by B (C, k k planes), and then the average over all its positions.",
         """
         def answer(B, h, k):
             patches = [h[:, i:i + k, j:j + k].reshape(len(h), -1)
@@ -224,9 +225,9 @@ EXERCISES = (
     ),
     Exercise(
         "las:30",
-        "In a linear network whose weights stand still, a module's distance D from the product of the weights above it "
-        "changes by (30). Write D after k steps of the rate eta, with the right sign, from D (C, F) at the start and a "
-        "batch h (N, F).",
+        "In a linear network whose weights stand still, a module's distance D from the product of the weights above "
+        "it changes by (30). Write D after k steps of the rate eta, with the right sign, from D (C, F) at the start "
+        "and a batch h (N, F).",
         """
         def answer(D, h, eta, k):
             S = h.T @ h / len(h)

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from ..experiments.plots import looks
 from ..studies.pipeline import makespan, shares
+from .frame import Picture
 from .panels import GOLD, beneath, colour_of, end_names, epochs, panels, tones
 
 GREY = "#707A84"
 
 
-def fold(units: Sequence[int], components: int) -> Figure:
+def fold(units: Sequence[int], components: int) -> Picture:
     """Draw a folded network: x and y at the bottom, a component on each floor.
 
     Parameters
@@ -28,7 +28,7 @@ def fold(units: Sequence[int], components: int) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
         Dashed is what prediction does without; numbers in grey are units.
 
     Examples
@@ -72,7 +72,7 @@ def fold(units: Sequence[int], components: int) -> Figure:
     return figure
 
 
-def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[str, Sequence[float]]) -> Figure:
+def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[str, Sequence[float]]) -> Picture:
     """Draw how far the codes of the ten labels are from each other, with and without the stop-gradient on t_i.
 
     Parameters
@@ -84,7 +84,7 @@ def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[s
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -112,7 +112,7 @@ def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[s
     return figure
 
 
-def independence(changes: Mapping[str, np.ndarray]) -> Figure:
+def independence(changes: Mapping[str, np.ndarray]) -> Picture:
     """Draw which component's parameters change which component's objective.
 
     Parameters
@@ -122,7 +122,7 @@ def independence(changes: Mapping[str, np.ndarray]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -147,7 +147,7 @@ def independence(changes: Mapping[str, np.ndarray]) -> Figure:
 
 
 def learning(losses: Mapping[str, Sequence[float]], gaps: Mapping[str, Sequence[float]],
-             accuracy: Mapping[str, Sequence[float]]) -> Figure:
+             accuracy: Mapping[str, Sequence[float]]) -> Picture:
     """Draw the losses of the components, the gap of codes and decoded codes, and the accuracy, against epochs.
 
     Parameters
@@ -161,7 +161,7 @@ def learning(losses: Mapping[str, Sequence[float]], gaps: Mapping[str, Sequence[
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -185,7 +185,7 @@ def learning(losses: Mapping[str, Sequence[float]], gaps: Mapping[str, Sequence[
     return figure
 
 
-def components(losses: Mapping[int, np.ndarray]) -> Figure:
+def components(losses: Mapping[int, np.ndarray]) -> Picture:
     """Draw the associated loss of each component, for networks of one, two and three of them.
 
     Parameters
@@ -195,7 +195,7 @@ def components(losses: Mapping[int, np.ndarray]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -216,7 +216,7 @@ def components(losses: Mapping[int, np.ndarray]) -> Figure:
     return figure
 
 
-def chart(times: Sequence[Sequence[tuple[float, float]]], workers: int, units: int = 5) -> Figure:
+def chart(times: Sequence[Sequence[tuple[float, float]]], workers: int, units: int = 5) -> Picture:
     """Draw Table 1 as a chart, and a run that was measured: a bar is one component learning from one mini-batch.
 
     Parameters
@@ -230,7 +230,7 @@ def chart(times: Sequence[Sequence[tuple[float, float]]], workers: int, units: i
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -267,7 +267,7 @@ def _bar(panel: Axes, row: int, start: float, end: float, number: int, of: int) 
                color="white" if number > of / 3 else "black")
 
 
-def speed(mini_batches: int = 1000, most: int = 64, workers: Sequence[int] = (2, 8)) -> Figure:
+def speed(mini_batches: int = 1000, most: int = 64, workers: Sequence[int] = (2, 8)) -> Picture:
     """Draw how long the pipeline takes for networks of more and more layers, and what is gained.
 
     Parameters
@@ -281,7 +281,7 @@ def speed(mini_batches: int = 1000, most: int = 64, workers: Sequence[int] = (2,
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -310,7 +310,7 @@ def speed(mini_batches: int = 1000, most: int = 64, workers: Sequence[int] = (2,
     return figure
 
 
-def layers(points: Mapping[str, Mapping[str, np.ndarray]], labels: np.ndarray) -> Figure:
+def layers(points: Mapping[str, Mapping[str, np.ndarray]], labels: np.ndarray) -> Picture:
     """Draw hidden layers in the plane, as Figs. 5 and 6 do: a row for each rule, a dot for each sample.
 
     Parameters
@@ -322,7 +322,7 @@ def layers(points: Mapping[str, Mapping[str, np.ndarray]], labels: np.ndarray) -
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -342,7 +342,7 @@ def layers(points: Mapping[str, Mapping[str, np.ndarray]], labels: np.ndarray) -
 
 
 def distances(names: Sequence[str], ratios: Mapping[str, np.ndarray],
-              means: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+              means: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
     """Draw Table 7: how far classes are apart in each layer, over how far samples of one class are.
 
     Parameters
@@ -356,7 +356,7 @@ def distances(names: Sequence[str], ratios: Mapping[str, np.ndarray],
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------

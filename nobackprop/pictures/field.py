@@ -4,15 +4,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from .frame import Picture
 from .panels import GOLD, INK, STYLES, beneath, colour_of, end_names, panels, tones
 
 Curve = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
 
 
 def landscape(grid: tuple[np.ndarray, np.ndarray], energies: Mapping[str, np.ndarray],
-              paths: Mapping[str, Mapping[str, np.ndarray]], names: tuple[str, str]) -> Figure:
+              paths: Mapping[str, Mapping[str, np.ndarray]], names: tuple[str, str]) -> Picture:
     """Draw the energy of two units as a map, and the way of their states down to its lowest place.
 
     Parameters
@@ -28,7 +28,7 @@ def landscape(grid: tuple[np.ndarray, np.ndarray], energies: Mapping[str, np.nda
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
         A cross is where a way starts, a dot where it ends.
 
     Examples
@@ -54,7 +54,7 @@ def landscape(grid: tuple[np.ndarray, np.ndarray], energies: Mapping[str, np.nda
     return figure
 
 
-def inference(energies: Mapping[str, Sequence[float]], errors: np.ndarray) -> Figure:
+def inference(energies: Mapping[str, Sequence[float]], errors: np.ndarray) -> Picture:
     """Draw how predictive coding settles: the energy, and the errors that climb down block by block.
 
     Parameters
@@ -66,7 +66,7 @@ def inference(energies: Mapping[str, Sequence[float]], errors: np.ndarray) -> Fi
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -91,7 +91,7 @@ def inference(energies: Mapping[str, Sequence[float]], errors: np.ndarray) -> Fi
 
 
 def coins(steps: Sequence[int], found: Mapping[str, Sequence[float]], law: Mapping[str, Sequence[float]],
-          nudges: Sequence[float], off: Mapping[str, Sequence[float]]) -> Figure:
+          nudges: Sequence[float], off: Mapping[str, Sequence[float]]) -> Picture:
     """Draw the laws of predictive coding: shares of the gradient after T steps, and its error at small nudges.
 
     Parameters
@@ -107,7 +107,7 @@ def coins(steps: Sequence[int], found: Mapping[str, Sequence[float]], law: Mappi
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -134,7 +134,7 @@ def coins(steps: Sequence[int], found: Mapping[str, Sequence[float]], law: Mappi
     return figure
 
 
-def settling(states: Mapping[str, np.ndarray], nudges: Sequence[float], off: Sequence[float]) -> Figure:
+def settling(states: Mapping[str, np.ndarray], nudges: Sequence[float], off: Sequence[float]) -> Picture:
     """Draw how equilibrium propagation settles, sweep by sweep, and how exact its estimate is.
 
     Parameters
@@ -148,7 +148,7 @@ def settling(states: Mapping[str, np.ndarray], nudges: Sequence[float], off: Seq
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -172,7 +172,7 @@ def settling(states: Mapping[str, np.ndarray], nudges: Sequence[float], off: Seq
 
 
 def chords(pairs: Mapping[str, Sequence[tuple[float, float]]], functions: Mapping[str, Curve],
-           nudges: Sequence[float], off: Mapping[str, Sequence[float]]) -> Figure:
+           nudges: Sequence[float], off: Mapping[str, Sequence[float]]) -> Picture:
     """Draw the chords of dual propagation beside the function, and the error that they make.
 
     Parameters
@@ -188,7 +188,7 @@ def chords(pairs: Mapping[str, Sequence[tuple[float, float]]], functions: Mappin
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -217,7 +217,7 @@ def chords(pairs: Mapping[str, Sequence[tuple[float, float]]], functions: Mappin
     return figure
 
 
-def goodness(found: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: float) -> Figure:
+def goodness(found: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: float) -> Picture:
     """Draw the goodness of blocks under Forward-Forward, for samples with their true and with a wrong label.
 
     Parameters
@@ -229,7 +229,7 @@ def goodness(found: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: floa
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -249,7 +249,7 @@ def goodness(found: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: floa
     return figure
 
 
-def variance(directions: Sequence[int], off: Sequence[float]) -> Figure:
+def variance(directions: Sequence[int], off: Sequence[float]) -> Picture:
     """Draw the squared error of activity perturbation against the number of directions in a step.
 
     Parameters
@@ -261,7 +261,7 @@ def variance(directions: Sequence[int], off: Sequence[float]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -279,7 +279,7 @@ def variance(directions: Sequence[int], off: Sequence[float]) -> Figure:
     return figure
 
 
-def winners(weights: np.ndarray, lengths: np.ndarray) -> Figure:
+def winners(weights: np.ndarray, lengths: np.ndarray) -> Picture:
     """Draw the weights of units that compete, as images, and how their lengths go to 1.
 
     Parameters
@@ -291,7 +291,7 @@ def winners(weights: np.ndarray, lengths: np.ndarray) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -299,7 +299,7 @@ def winners(weights: np.ndarray, lengths: np.ndarray) -> Figure:
     >>> len(winners(np.zeros((4, 8, 8)), np.ones((3, 4))).axes)
     5
     """
-    figure = Figure(figsize=(9.5, 2.7), layout="constrained")
+    figure = Picture(figsize=(9.5, 2.7), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1.5, 1))
     limit = float(np.abs(weights).max()) or 1.0
     for axes, image in zip(left.subplots(2, len(weights) // 2).ravel(), weights, strict=True):

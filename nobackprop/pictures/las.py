@@ -4,18 +4,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from ..experiments.plots import looks
 from ..heads import ConvHead
 from ..learn import Run
+from .frame import Picture
 from .panels import GOLD, INK, STYLES, beneath, colour_of, end_names, epochs, panels
 
 COSINE = r"cosine of $\delta_i$ with $\delta_i^{\mathrm{BP}}$"
 
 
-def errors(said: np.ndarray, target: np.ndarray, e: np.ndarray, samples: int = 12) -> Figure:
+def errors(said: np.ndarray, target: np.ndarray, e: np.ndarray, samples: int = 12) -> Picture:
     """Draw what the network says, the target and the error of some samples, (5), as images.
 
     Parameters
@@ -27,7 +27,7 @@ def errors(said: np.ndarray, target: np.ndarray, e: np.ndarray, samples: int = 1
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -36,7 +36,7 @@ def errors(said: np.ndarray, target: np.ndarray, e: np.ndarray, samples: int = 1
     4
     """
     figure, axes = panels(r"$\mathbf{y}$: what the network says", r"$\mathbf{y}^*$: the target",
-                          r"$\mathbf{e}=\mathbf{y}-\mathbf{y}^*$", width=3.1, height=2.8, share="all")
+                          r"$\mathbf{e}=\mathbf{y}-\mathbf{y}^*$", width=3.1, height=2.8, share=True)
     for panel, image in zip(axes, (said, target, e), strict=True):
         shown = panel.imshow(image[:samples], cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto")
         panel.set(xlabel="class", xticks=range(image.shape[1]), yticks=range(0, min(samples, len(image)), 2))
@@ -46,7 +46,7 @@ def errors(said: np.ndarray, target: np.ndarray, e: np.ndarray, samples: int = 1
     return figure
 
 
-def alignment(runs: Mapping[str, Run]) -> Figure:
+def alignment(runs: Mapping[str, Run]) -> Picture:
     """Draw how the error signal of each hidden layer turns towards that of backpropagation.
 
     Parameters
@@ -56,7 +56,7 @@ def alignment(runs: Mapping[str, Run]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -67,7 +67,7 @@ def alignment(runs: Mapping[str, Run]) -> Figure:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['$\\\\delta_1$', '$\\\\delta_2$']
     """
-    figure, axes = panels(*runs, height=2.9, share="all")
+    figure, axes = panels(*runs, height=2.9, share=True)
     for panel, (name, run) in zip(axes, runs.items(), strict=True):
         curves = np.array(run.history.column("alignment_at_a"), float).T
         for i, (curve, style) in enumerate(zip(curves, STYLES), 1):
@@ -81,7 +81,7 @@ def alignment(runs: Mapping[str, Run]) -> Figure:
 
 
 def flow(times: np.ndarray, one: tuple[np.ndarray, np.ndarray],
-         many: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
+         many: Sequence[tuple[np.ndarray, np.ndarray]]) -> Picture:
     """Draw the loss, which may rise, and the function H, which falls, along the flow of a linear network.
 
     Parameters
@@ -95,7 +95,7 @@ def flow(times: np.ndarray, one: tuple[np.ndarray, np.ndarray],
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -126,7 +126,7 @@ def flow(times: np.ndarray, one: tuple[np.ndarray, np.ndarray],
     return figure
 
 
-def module(losses: Sequence[float], floor: float, said: np.ndarray, before: np.ndarray, after: np.ndarray) -> Figure:
+def module(losses: Sequence[float], floor: float, said: np.ndarray, before: np.ndarray, after: np.ndarray) -> Picture:
     """Draw how a module on a hidden layer learns to say what the network says, (19)-(21).
 
     Parameters
@@ -142,7 +142,7 @@ def module(losses: Sequence[float], floor: float, said: np.ndarray, before: np.n
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -170,7 +170,7 @@ def module(losses: Sequence[float], floor: float, said: np.ndarray, before: np.n
     return figure
 
 
-def signs(printed: Sequence[float], corrected: Sequence[float], exact: Sequence[Sequence[float]]) -> Figure:
+def signs(printed: Sequence[float], corrected: Sequence[float], exact: Sequence[Sequence[float]]) -> Picture:
     """Draw the distance of a module from the product of the weights above it, under both signs of (21).
 
     Parameters
@@ -182,7 +182,7 @@ def signs(printed: Sequence[float], corrected: Sequence[float], exact: Sequence[
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -201,7 +201,7 @@ def signs(printed: Sequence[float], corrected: Sequence[float], exact: Sequence[
     return figure
 
 
-def classifiers(away: Mapping[str, Sequence[float]], right: Mapping[str, Sequence[float]]) -> Figure:
+def classifiers(away: Mapping[str, Sequence[float]], right: Mapping[str, Sequence[float]]) -> Picture:
     """Draw how near the modules of LAS and LTAS are to the network's output, and how well they classify.
 
     Parameters
@@ -213,7 +213,7 @@ def classifiers(away: Mapping[str, Sequence[float]], right: Mapping[str, Sequenc
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -233,7 +233,7 @@ def classifiers(away: Mapping[str, Sequence[float]], right: Mapping[str, Sequenc
     return figure
 
 
-def convolution(B: np.ndarray, heads: Sequence[ConvHead], side: int) -> Figure:
+def convolution(B: np.ndarray, heads: Sequence[ConvHead], side: int) -> Picture:
     """Draw one plane of a module's kernel, and what it sends to each position of an image for an error of 1.
 
     Parameters
@@ -247,7 +247,7 @@ def convolution(B: np.ndarray, heads: Sequence[ConvHead], side: int) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -268,7 +268,7 @@ def convolution(B: np.ndarray, heads: Sequence[ConvHead], side: int) -> Figure:
     return figure
 
 
-def conditions(found: Mapping[str, tuple[Sequence[float], Sequence[float], float | None]]) -> Figure:
+def conditions(found: Mapping[str, tuple[Sequence[float], Sequence[float], float | None]]) -> Picture:
     """Draw a module's distance and loss against steps, in a panel for each condition that is broken.
 
     Parameters
@@ -278,7 +278,7 @@ def conditions(found: Mapping[str, tuple[Sequence[float], Sequence[float], float
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -286,7 +286,7 @@ def conditions(found: Mapping[str, tuple[Sequence[float], Sequence[float], float
     >>> len(conditions(panels).axes)
     2
     """
-    figure, axes = panels(*found, width=3.0, share="all")
+    figure, axes = panels(*found, width=3.0, share=True)
     for panel, (distance, loss, rest) in zip(axes, found.values(), strict=True):
         panel.semilogy(distance, color=colour_of("las"), linewidth=1.9, label=r"$|\mathbf{D}|$")
         panel.semilogy(np.maximum(loss, 1e-14), color=GOLD, linestyle="--", linewidth=1.7, label="loss (20)")
@@ -297,7 +297,7 @@ def conditions(found: Mapping[str, tuple[Sequence[float], Sequence[float], float
     return figure
 
 
-def figure_4(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+def figure_4(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Picture:
     """Draw Fig. 4: the alignment of delta_1 against epochs, mean and range over seeds.
 
     Parameters
@@ -307,7 +307,7 @@ def figure_4(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -315,7 +315,7 @@ def figure_4(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     >>> len(figure_4({"random B": {"las": np.array([[0.1, 0.5], [0.2, 0.6]])}}).axes)
     1
     """
-    figure, axes = panels(*curves, width=4.5, height=3.3, share="all")
+    figure, axes = panels(*curves, width=4.5, height=3.3, share=True)
     for panel, rules in zip(axes, curves.values(), strict=True):
         for look, found in zip(looks(list(rules)), rules.values(), strict=True):
             along = range(1, found.shape[1] + 1)

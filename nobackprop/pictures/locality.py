@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..rules import get
 from ..studies.diagram import svg
 from ..studies.locality import Locality
 from ..studies.locality.pages import COLUMNS, entries
+from .frame import Picture
 from .panels import panels
 
 READ, CLEAN = "#D55E00", "#E8EEF2"
@@ -81,7 +81,7 @@ def diagrams(*names: str, columns: int = 3) -> Drawing:
     return Drawing("\n".join([whole, *parts, "</svg>\n"]))
 
 
-def spoilt(found: Mapping[str, np.ndarray]) -> Figure:
+def spoilt(found: Mapping[str, np.ndarray]) -> Picture:
     """Draw which hidden layers' gradients are NaN if NaN is put into each of the weights.
 
     Parameters
@@ -91,7 +91,7 @@ def spoilt(found: Mapping[str, np.ndarray]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -147,7 +147,7 @@ def _counts(row: Locality) -> list[int]:
     return [len(blocks) for blocks in (reads.transport, reads.output, reads.above, reads.presynaptic, reads.passes)]
 
 
-def table(rows: Mapping[str, Locality]) -> Figure:
+def table(rows: Mapping[str, Locality]) -> Picture:
     """Draw what all rules read: rules that read the same share a row, and the rows that read most come first.
 
     Parameters
@@ -157,7 +157,7 @@ def table(rows: Mapping[str, Locality]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
         A cell names the hidden layers that read it, counted from 1; it is the darker the more they are.
 
     Examples
@@ -171,7 +171,7 @@ def table(rows: Mapping[str, Locality]) -> Figure:
     found = groups(rows)
     labels = [_folded(names) for names in found.values()]
     tall = [max(1, label.count("\n") + 1) for label in labels]
-    figure = Figure(figsize=(11, 0.28 * sum(tall) + 0.8), layout="constrained")
+    figure = Picture(figsize=(11, 0.28 * sum(tall) + 0.8), layout="constrained")
     axes = figure.subplots()
     shades, top, middles = matplotlib.colormaps["Oranges"], 0, []
     for (texts, names), height in zip(found.items(), tall, strict=True):

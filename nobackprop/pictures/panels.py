@@ -2,8 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,16 +11,17 @@ from matplotlib.figure import Figure
 
 from .. import figures
 from ..experiments.plots import looks
+from . import frame
+from .frame import Picture
 
 INK, GOLD, PALE = "#22313F", "#C9A227", "#8FB8DE"  # of what is no rule: they differ in lightness
-GRID = "#E6E6E6"
 STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 LETTERS = 9  # the size of names, in points
 
 
 def panels(*titles: str, width: float = 3.5, height: float = 3.0, rows: int = 1,
-           share: Literal["all", "none"] = "none") -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel for each title.
+           share: bool = False) -> tuple[Picture, list[Axes]]:
+    """Return a picture with a panel for each title.
 
     Parameters
     ----------
@@ -31,30 +31,25 @@ def panels(*titles: str, width: float = 3.5, height: float = 3.0, rows: int = 1,
         The size of a panel, in inches.
     rows : int
         The number of rows.
-    share : {"none", "all"}
+    share : bool
         Whether all panels have the same y axis.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
     list of matplotlib.axes.Axes
-        The panels, with a light grid and without a frame at the top and on the right.
 
     Examples
     --------
-    >>> figure, (left, right) = panels("before", "after")
+    >>> picture, (left, right) = panels("before", "after")
     >>> right.get_title()
     'after'
     """
     columns = math.ceil(len(titles) / rows)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    found = list(figure.subplots(rows, columns, squeeze=False, sharey=share == "all").ravel())
-    for axes, title in zip(found, titles, strict=True):
-        axes.set_title(title, fontsize=11)
-        axes.grid(color=GRID, linewidth=0.6)
-        axes.set_axisbelow(True)
-        figures.open_frame(axes)
-    return figure, found
+    picture, axes = frame.panels(columns, rows, width * columns, height * rows, squeeze=False, sharey=share)
+    for one, title in zip(axes.ravel(), titles, strict=True):
+        one.set_title(title, fontsize=11)
+    return picture, list(axes.ravel())
 
 
 def tones(colour: str, number: int) -> list[str]:
@@ -74,7 +69,7 @@ def tones(colour: str, number: int) -> list[str]:
     Examples
     --------
     >>> tones("#000000", 3)
-    ['#999999', '#4c4c4c', '#000000']
+    ['#999999', '#4d4d4d', '#000000']
     """
     weights = np.linspace(0.4, 1, number) if number > 1 else np.ones(1)
     return [to_hex(weight * np.array(to_rgb(colour)) + 1 - weight) for weight in weights]
@@ -98,36 +93,6 @@ def colour_of(rule: str) -> str:
     '#000000'
     """
     return str(looks([rule])[0]["color"])
-
-
-def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Return places that are at least a gap apart, in the same order and as near to the given ones as can be.
-
-    Parameters
-    ----------
-    places : sequence of float
-        The given places.
-    gap : float
-        The smallest distance of two.
-
-    Returns
-    -------
-    list of float
-
-    Examples
-    --------
-    >>> spread([0.5, 0.5, 3.0], 1.0)
-    [0.0, 1.0, 3.0]
-    """
-    order = np.argsort(places, kind="stable")
-    groups: list[list[float]] = []  # each has one mean, so that its members lie a gap apart around it
-    for i, which in enumerate(order):
-        groups.append([places[which] - i * gap])
-        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
-            groups[-2:] = [groups[-2] + groups[-1]]
-    shifts = [float(np.mean(group)) for group in groups for _ in group]
-    found = dict(zip(order.tolist(), (shift + i * gap for i, shift in enumerate(shifts)), strict=True))
-    return [found[i] for i in range(len(places))]
 
 
 def end_names(axes: Axes) -> None:
@@ -158,7 +123,7 @@ def end_names(axes: Axes) -> None:
             end = (axes.transScale + axes.transLimits).transform((x[there][-1], y[there][-1]))
             at.append(float(np.clip(end[1], 0, 1)))
     tall = figure.get_figheight() / (place.get_gridspec().nrows if place else 1) - 0.9  # inches without titles
-    for line, y in zip(named, spread(at, 1.35 * LETTERS / 72 / tall), strict=True):
+    for line, y in zip(named, frame.apart(at, 1.35 * LETTERS / 72 / tall), strict=True):
         axes.annotate(str(line.get_label()), (1, y), xycoords="axes fraction", xytext=(4, 0),
                       textcoords="offset points", va="center", fontsize=LETTERS, color=line.get_color(),
                       annotation_clip=False)

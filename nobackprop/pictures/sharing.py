@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import PercentFormatter
 
 from ..experiments.plots import looks
+from .frame import Picture
 from .panels import GOLD, INK, PALE, STYLES, colour_of, end_names, epochs, panels, tones
 
 Course = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
 
 
-def updates(cosines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def updates(cosines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
     """Draw the cosine of each layer's update with the exact one, before and after learning.
 
     Parameters
@@ -26,7 +26,7 @@ def updates(cosines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -35,7 +35,7 @@ def updates(cosines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     1
     """
     titles = {"fa": "fa: B on the way down", "foa": "foa: C on the way up"}
-    figure, axes = panels(*(titles.get(name, name) for name in cosines), width=4.2, share="all")
+    figure, axes = panels(*(titles.get(name, name) for name in cosines), width=4.2, share=True)
     for panel, (name, both) in zip(axes, cosines.items(), strict=True):
         for values, style, label in zip(both, (":", "-"), ("before learning", "afterwards"), strict=True):
             layers = range(1, values.shape[1] + 1)
@@ -52,7 +52,7 @@ def updates(cosines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 
 def proof(times: np.ndarray, errors: Sequence[np.ndarray], slow: np.ndarray, moved: Mapping[str, np.ndarray],
-          H: np.ndarray, loss: np.ndarray, rising: tuple[np.ndarray, np.ndarray, float, float]) -> Figure:
+          H: np.ndarray, loss: np.ndarray, rising: tuple[np.ndarray, np.ndarray, float, float]) -> Picture:
     """Draw what the proof of Forward Alignment rests on, (3.19)-(3.21): K is conserved, H falls, M may rise.
 
     Parameters
@@ -72,7 +72,7 @@ def proof(times: np.ndarray, errors: Sequence[np.ndarray], slow: np.ndarray, mov
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -111,7 +111,8 @@ def proof(times: np.ndarray, errors: Sequence[np.ndarray], slow: np.ndarray, mov
     return figure
 
 
-def from_zero(modes: Mapping[str, tuple[Course, Course]], losses: Mapping[str, tuple[Course, Course, float]]) -> Figure:
+def from_zero(modes: Mapping[str, tuple[Course, Course]],
+              losses: Mapping[str, tuple[Course, Course, float]]) -> Picture:
     """Draw the flow from zero weights: the closed form as a line, the integrated flow as dots.
 
     Parameters
@@ -123,7 +124,7 @@ def from_zero(modes: Mapping[str, tuple[Course, Course]], losses: Mapping[str, t
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -147,7 +148,7 @@ def from_zero(modes: Mapping[str, tuple[Course, Course]], losses: Mapping[str, t
     return figure
 
 
-def angles(courses: Mapping[str, np.ndarray]) -> Figure:
+def angles(courses: Mapping[str, np.ndarray]) -> Picture:
     """Draw Fig. 3.2: the angle between W and C of every layer against epochs, mean and range over seeds.
 
     Parameters
@@ -157,7 +158,7 @@ def angles(courses: Mapping[str, np.ndarray]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -165,7 +166,7 @@ def angles(courses: Mapping[str, np.ndarray]) -> Figure:
     >>> len(angles({"linear": np.full((2, 4, 3), 90.0)}).axes)
     1
     """
-    figure, axes = panels(*courses, width=4.3, height=3.2, share="all")
+    figure, axes = panels(*courses, width=4.3, height=3.2, share=True)
     for panel, found in zip(axes, courses.values(), strict=True):
         for i, (style, tone) in enumerate(zip(STYLES, tones(colour_of("foa"), found.shape[2]))):
             curves = found[:, :, i]
@@ -180,7 +181,7 @@ def angles(courses: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def plans(rows: Mapping[str, Sequence[int]], dense: Sequence[bool]) -> Figure:
+def plans(rows: Mapping[str, Sequence[int]], dense: Sequence[bool]) -> Picture:
     """Draw sharing plans: an arrow leads from an activity to the weights that learn from it.
 
     Parameters
@@ -192,7 +193,7 @@ def plans(rows: Mapping[str, Sequence[int]], dense: Sequence[bool]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
         Filled activities are stored; an arrow to a layer's own input is short and dark.
 
     Examples
@@ -228,7 +229,7 @@ def _from(panel: Axes, j: int, source: int) -> None:
     panel.annotate("", *ends, arrowprops={"arrowstyle": "-|>", "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0} | look)
 
 
-def matched(images: Mapping[str, np.ndarray]) -> Figure:
+def matched(images: Mapping[str, np.ndarray]) -> Picture:
     """Draw the planes of activities, a row for each: what is shared, and what stands for a smaller one.
 
     Parameters
@@ -238,7 +239,7 @@ def matched(images: Mapping[str, np.ndarray]) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -247,7 +248,7 @@ def matched(images: Mapping[str, np.ndarray]) -> Figure:
     8
     """
     most = max(image.shape[-1] for image in images.values())
-    figure = Figure(figsize=(8.5, 1.05 * len(images)), layout="constrained")
+    figure = Picture(figsize=(8.5, 1.05 * len(images)), layout="constrained")
     axes = figure.subplots(len(images), most, squeeze=False)
     for row, (name, image) in zip(axes, images.items(), strict=True):
         limit = float(np.abs(image).max()) or 1.0
@@ -261,7 +262,7 @@ def matched(images: Mapping[str, np.ndarray]) -> Figure:
 
 
 def meeting(decoupled: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-            coupled: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+            coupled: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
     """Draw how W and B meet while they forget: distance and angle, with decoupled and with coupled decay.
 
     Parameters
@@ -273,7 +274,7 @@ def meeting(decoupled: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -300,7 +301,7 @@ def meeting(decoupled: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
     return figure
 
 
-def driven(apart: Mapping[str, np.ndarray], bound: np.ndarray) -> Figure:
+def driven(apart: Mapping[str, np.ndarray], bound: np.ndarray) -> Picture:
     """Draw |W - B| under ASAP and ASFP, and the bound on it under ASFP.
 
     Parameters
@@ -312,7 +313,7 @@ def driven(apart: Mapping[str, np.ndarray], bound: np.ndarray) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -330,7 +331,7 @@ def driven(apart: Mapping[str, np.ndarray], bound: np.ndarray) -> Figure:
 
 
 def shortcuts(networks: np.ndarray, vectors: np.ndarray,
-              courses: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+              courses: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
     """Draw why shortcuts help: cosines with and without them, of updates, of vectors, and while a network learns.
 
     Parameters
@@ -344,7 +345,7 @@ def shortcuts(networks: np.ndarray, vectors: np.ndarray,
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
@@ -371,7 +372,7 @@ def shortcuts(networks: np.ndarray, vectors: np.ndarray,
     return figure
 
 
-def worth(bare: Mapping[str, np.ndarray], decays: Sequence[float], decayed: Mapping[str, np.ndarray]) -> Figure:
+def worth(bare: Mapping[str, np.ndarray], decays: Sequence[float], decayed: Mapping[str, np.ndarray]) -> Picture:
     """Draw what shortcuts and weight decay are worth: test accuracies, means as lines, seeds as dots.
 
     Parameters
@@ -385,7 +386,7 @@ def worth(bare: Mapping[str, np.ndarray], decays: Sequence[float], decayed: Mapp
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Picture
 
     Examples
     --------
