@@ -51,7 +51,8 @@ def _course(seed: int) -> Given:
 
 
 def _delta(delta: Array, W: Array, h: Array) -> Array:
-    return linear.feedback(W, delta) * d_tanh(h)
+    found: Array = linear.feedback(W, delta) * d_tanh(h)
+    return found
 
 
 def _gradient(B: Array, h: Array, a_L: Array) -> Array:

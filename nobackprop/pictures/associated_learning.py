@@ -333,7 +333,7 @@ def layers(points: Mapping[str, Mapping[str, np.ndarray]], labels: np.ndarray) -
     titles = [f"{rule}: {layer}" for rule, row in points.items() for layer in row]
     figure, axes = panels(*titles, width=2.75, height=2.6, rows=len(points))
     for panel, found in zip(axes, (places for row in points.values() for places in row.values()), strict=True):
-        dots = panel.scatter(*found.T, c=labels, cmap="tab10", s=9, linewidth=0)
+        dots = panel.scatter(found[:, 0], found[:, 1], c=labels, cmap="tab10", s=9, linewidth=0)
         panel.set(xticks=[], yticks=[])
         panel.grid(False)
         panel.spines[:].set(visible=True, color="#CCCCCC")

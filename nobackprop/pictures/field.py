@@ -158,8 +158,8 @@ def settling(states: Mapping[str, np.ndarray], nudges: Sequence[float], off: Seq
     """
     figure, axes = panels(*states, r"error of the gradient: as $\beta^2$", width=3.8, height=3.2)
     for panel, course in zip(axes, states.values()):
-        for curve, tone in zip(course.T, tones(colour_of("ep"), course.shape[1]), strict=True):
-            panel.plot(curve, color=tone, linewidth=1.3)
+        for state, tone in zip(course.T, tones(colour_of("ep"), course.shape[1]), strict=True):
+            panel.plot(state, color=tone, linewidth=1.3)
         panel.set(xlabel="sweep", ylabel="states of some units", xlim=(0, len(course) - 1), ylim=(-1.1, 1.1))
     x = np.array(nudges, float)
     axes[-1].loglog(x, off, "o-", color=colour_of("ep"), label="ep")
@@ -210,8 +210,8 @@ def chords(pairs: Mapping[str, Sequence[tuple[float, float]]], functions: Mappin
         panel.set(xlabel="$a$", ylabel="$f(a)$")
         panel.legend(frameon=False, loc="upper left", fontsize=9)
         panel.set_ylim(None, panel.get_ylim()[1] + 0.25 * np.ptp(values))
-    for (name, values), style in zip(off.items(), STYLES):
-        axes[-1].loglog(nudges, values, marker="o", markersize=3, linestyle=style, color=colour_of("dp"), label=name)
+    for (name, errors), style in zip(off.items(), STYLES):
+        axes[-1].loglog(nudges, errors, marker="o", markersize=3, linestyle=style, color=colour_of("dp"), label=name)
     axes[-1].set(xlabel=r"nudge $\beta$", xlim=(min(nudges), max(nudges)))
     end_names(axes[-1])
     return figure
@@ -239,7 +239,7 @@ def goodness(found: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: floa
     """
     figure, axes = panels(*found, width=2.9, height=2.8)
     for panel, (right, wrong) in zip(axes, found.values(), strict=True):
-        edges = np.linspace(0, 1.05 * np.percentile(np.r_[right, wrong], 99), 30)
+        edges = np.linspace(0, 1.05 * np.percentile(np.r_[right, wrong], 99), 30).tolist()
         panel.hist(right, edges, color=colour_of("ff"), alpha=0.75, label="true label")
         panel.hist(wrong, edges, color=GOLD, alpha=0.75, label="wrong label")
         if threshold < edges[-1]:
@@ -300,7 +300,7 @@ def winners(weights: np.ndarray, lengths: np.ndarray) -> Picture:
     5
     """
     figure = Picture(figsize=(9.5, 2.7), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.5, 1))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.5, 1))[0]
     limit = float(np.abs(weights).max()) or 1.0
     for axes, image in zip(left.subplots(2, len(weights) // 2).ravel(), weights, strict=True):
         axes.imshow(image, cmap="PuOr_r", vmin=-limit, vmax=limit)

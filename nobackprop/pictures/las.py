@@ -326,3 +326,39 @@ def figure_4(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Picture:
         end_names(panel)
     axes[0].set_ylabel(r"cosine of $\delta_1$ with $\delta_1^{\mathrm{BP}}$")
     return figure
+
+
+def comparison(runs: Mapping[str, Sequence[Run]]) -> Picture:
+    """Draw validation accuracy and alignment of the first hidden block against epochs, means over seeds.
+
+    Parameters
+    ----------
+    runs : mapping of str to sequence of Run
+        For each rule its trained runs, one for each seed.
+
+    Returns
+    -------
+    Picture
+
+    Examples
+    --------
+    >>> import nobackprop as nb
+    >>> data = nb.data.load("xor")
+    >>> net = nb.models.build("mlp:8,8", data.shape, data.classes)
+    >>> runs = {name: [nb.fit(net, name, data, nb.Settings(epochs=2))] for name in ("bp", "shallow")}
+    >>> [len(axes.lines) for axes in comparison(runs).axes]             # shallow sends nothing to the first block
+    [2, 1]
+    """
+    figure, axes = panels("learning", "alignment of the first hidden block", width=4.6, height=3.4)
+    for (name, those), look in zip(runs.items(), looks(list(runs)), strict=True):
+        accuracy = np.array([run.history.column("validation_accuracy") for run in those], float)
+        axes[0].plot(range(1, accuracy.shape[1] + 1), accuracy.mean(0), linewidth=1.8, **look)
+        first = [[at[0] for at in run.history.column("alignment_at_a")] for run in those]
+        if first[0][0] is not None:
+            axes[1].plot(range(1, len(first[0]) + 1), np.array(first, float).mean(0), linewidth=1.8, **look)
+    axes[0].set(ylabel="validation accuracy", ylim=(0, 1.02))
+    axes[1].set(ylabel=r"cosine of $\delta_1$ with $\delta_1^{\mathrm{BP}}$", ylim=(-0.2, 1.05))
+    for panel in axes:
+        epochs(panel, accuracy.shape[1])
+        end_names(panel)
+    return figure

@@ -171,7 +171,7 @@ def table(rows: Mapping[str, Locality]) -> Picture:
     found = groups(rows)
     labels = [_folded(names) for names in found.values()]
     tall = [max(1, label.count("\n") + 1) for label in labels]
-    figure = Picture(figsize=(11, 0.28 * sum(tall) + 0.8), layout="constrained")
+    figure = Picture(figsize=(11, 0.28 * sum(tall) + 1.0), layout="constrained")
     axes = figure.subplots()
     shades, top, middles = matplotlib.colormaps["Oranges"], 0, []
     for (texts, names), height in zip(found.items(), tall, strict=True):
@@ -185,6 +185,7 @@ def table(rows: Mapping[str, Locality]) -> Picture:
     axes.set_xticks(np.arange(len(COLUMNS)) + 0.5, COLUMNS)
     axes.set_yticks(middles, labels, family="monospace", fontsize=9)
     axes.xaxis.tick_top()
+    axes.set_title("what rules read: those that ask most of a synapse stand at the top", fontsize=11, pad=12)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure

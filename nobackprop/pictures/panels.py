@@ -111,7 +111,7 @@ def end_names(axes: Axes) -> None:
     >>> [text.get_text() for text in axes.texts]
     ['one', 'other']
     """
-    figure, place = axes.get_figure(), axes.get_subplotspec()
+    figure, spec = axes.get_figure(), axes.get_subplotspec()
     assert isinstance(figure, Figure)
     high, _ = axes.get_xlim()[1], axes.get_ylim()
     named, at = [], []
@@ -122,9 +122,9 @@ def end_names(axes: Axes) -> None:
             named.append(line)
             end = (axes.transScale + axes.transLimits).transform((x[there][-1], y[there][-1]))
             at.append(float(np.clip(end[1], 0, 1)))
-    tall = figure.get_figheight() / (place.get_gridspec().nrows if place else 1) - 0.9  # inches without titles
-    for line, y in zip(named, frame.apart(at, 1.35 * LETTERS / 72 / tall), strict=True):
-        axes.annotate(str(line.get_label()), (1, y), xycoords="axes fraction", xytext=(4, 0),
+    tall = figure.get_figheight() / (spec.get_gridspec().nrows if spec else 1) - 0.9  # inches without titles
+    for line, place in zip(named, frame.apart(at, 1.35 * LETTERS / 72 / tall), strict=True):
+        axes.annotate(str(line.get_label()), (1, place), xycoords="axes fraction", xytext=(4, 0),
                       textcoords="offset points", va="center", fontsize=LETTERS, color=line.get_color(),
                       annotation_clip=False)
 

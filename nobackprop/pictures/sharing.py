@@ -361,7 +361,7 @@ def shortcuts(networks: np.ndarray, vectors: np.ndarray,
     for panel, points, (before, after) in zip(axes, (networks, vectors), names):
         low = points.min() - 0.05
         panel.plot((-1, 1), (-1, 1), color="black", linewidth=0.8)
-        panel.scatter(*points.T, s=9, color=colour_of("as"), alpha=0.6, linewidth=0)
+        panel.scatter(points[:, 0], points[:, 1], s=9, color=colour_of("as"), alpha=0.6, linewidth=0)
         panel.set(xlabel=f"without shortcut: {before}", ylabel=f"with: {after}", xlim=(low, 1.03), ylim=(low, 1.03))
     for tone, (label, both) in zip((INK, GOLD), courses.items(), strict=False):
         for curve, style, what in zip(both, ("-", "--"), ("with", "without"), strict=True):
