@@ -64,7 +64,7 @@ def fold(units: Sequence[int], components: int) -> Picture:
             arrow((3.87, i), (3.87, i - 1), f"$h_{i}$", True, (-0.28, 0))
             arrow((0, i), (4, i), f"$b_{i}$  ({inside}{' · ' if inside else ''}{units[-1 - i]})", i == components,
                   (0, 0.13))
-    axes.set(xlim=(-1.1, 6.9), ylim=(-0.25, components + 0.4))
+    axes.set(xlim=(-1.1, 6.9), ylim=(-0.25, components + 0.4), xticks=[], yticks=[])
     axes.axis("off")
     axes.plot([], [], color=blue, label="effective: prediction goes this way")
     axes.plot([], [], "--", color=GOLD, label="affiliated: for learning alone")
@@ -216,13 +216,16 @@ def components(losses: Mapping[int, np.ndarray]) -> Picture:
     return figure
 
 
-def chart(times: Sequence[Sequence[tuple[float, float]]], workers: int, units: int = 5) -> Picture:
+def chart(times: Sequence[Sequence[tuple[float, float]]], weights: Sequence[int], workers: int,
+          units: int = 5) -> Picture:
     """Draw Table 1 as a chart, and a run that was measured: a bar is one component learning from one mini-batch.
 
     Parameters
     ----------
     times : sequence of sequences of (float, float)
         For each component the start and end of each of its steps, in seconds.
+    weights : sequence of int
+        How much work each component has, by which they are shared among workers.
     workers : int
         How many workers the run had.
     units : int
@@ -234,7 +237,7 @@ def chart(times: Sequence[Sequence[tuple[float, float]]], workers: int, units: i
 
     Examples
     --------
-    >>> len(chart([[(0.0, 1.0), (1.0, 2.0)], [(1.0, 2.0), (2.0, 3.0)]], workers=2).axes)
+    >>> len(chart([[(0.0, 1.0), (1.0, 2.0)], [(1.0, 2.0), (2.0, 3.0)]], [1, 1], workers=2).axes)
     2
     """
     c, n = len(times), len(times[0])
@@ -246,7 +249,7 @@ def chart(times: Sequence[Sequence[tuple[float, float]]], workers: int, units: i
             _bar(left, component, component + batch, component + batch + 0.94, batch, max(n, units))
         for batch, (start, end) in enumerate(times[component]):
             _bar(right, component, 1e3 * (start - zero), 1e3 * (end - zero), batch, max(n, units))
-    parts = shares([1] * c, workers)
+    parts = shares(weights, workers)
     worker = [next(w for w, part in enumerate(parts, 1) if k < part.stop) for k in range(c)]
     left.set(xlabel="time unit", xticks=range(units + c))
     right.set(xlabel="ms")
@@ -364,7 +367,7 @@ def distances(names: Sequence[str], ratios: Mapping[str, np.ndarray],
     >>> len(distances(["x", "s_1"], {"bp": np.ones((3, 2))}, {"bp": (np.ones(2), np.ones(2))}).axes)
     2
     """
-    figure, axes = panels("between classes / within one: mean and range", "both mean distances", width=4.6, height=3.3)
+    figure, axes = panels("distance between / within classes", "both mean distances", width=4.6, height=3.3)
     colours = {name: {"al": colour_of("al"), "bp": "black"}.get(name, GOLD) for name in ratios}
     for name, found in ratios.items():
         along = range(len(names))

@@ -115,7 +115,7 @@ def coins(steps: Sequence[int], found: Mapping[str, Sequence[float]], law: Mappi
     >>> len(coins([1, 2], share, share, [0.2, 0.1], {"pc": [0.2, 0.1]}).axes)
     2
     """
-    figure, axes = panels("fixed prediction: measured points on the law of coins", "settled: error of the gradient",
+    figure, axes = panels("fixed prediction obeys the law of coins", "settled: error of the gradient",
                           width=4.8, height=3.2)
     for tone, label in zip(tones(colour_of("pc-fixed"), len(law)), law, strict=True):
         axes[0].plot(steps, law[label], color=tone, linewidth=1.6, label=label)
@@ -299,8 +299,8 @@ def winners(weights: np.ndarray, lengths: np.ndarray) -> Picture:
     >>> len(winners(np.zeros((4, 8, 8)), np.ones((3, 4))).axes)
     5
     """
-    figure = Picture(figsize=(9.5, 2.7), layout="constrained")
-    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.5, 1))[0]
+    figure = Picture(figsize=(10.5, 2.5), layout="constrained")
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(2, 1))[0]
     limit = float(np.abs(weights).max()) or 1.0
     for axes, image in zip(left.subplots(2, len(weights) // 2).ravel(), weights, strict=True):
         axes.imshow(image, cmap="PuOr_r", vmin=-limit, vmax=limit)

@@ -67,7 +67,7 @@ def alignment(runs: Mapping[str, Run]) -> Picture:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['$\\\\delta_1$', '$\\\\delta_2$']
     """
-    figure, axes = panels(*runs, height=2.9, share=True)
+    figure, axes = panels(*(f"{name}: signals turn towards those of bp" for name in runs), height=2.9, share=True)
     for panel, (name, run) in zip(axes, runs.items(), strict=True):
         curves = np.array(run.history.column("alignment_at_a"), float).T
         for i, (curve, style) in enumerate(zip(curves, STYLES), 1):
@@ -350,7 +350,7 @@ def comparison(runs: Mapping[str, Sequence[Run]]) -> Picture:
     [2, 1]
     """
     figure, axes = panels("learning", "alignment of the first hidden block", width=4.6, height=3.4)
-    for (name, those), look in zip(runs.items(), looks(list(runs)), strict=True):
+    for those, look in zip(runs.values(), looks(list(runs)), strict=True):
         accuracy = np.array([run.history.column("validation_accuracy") for run in those], float)
         axes[0].plot(range(1, accuracy.shape[1] + 1), accuracy.mean(0), linewidth=1.8, **look)
         first = [[at[0] for at in run.history.column("alignment_at_a")] for run in those]

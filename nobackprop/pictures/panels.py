@@ -69,9 +69,9 @@ def tones(colour: str, number: int) -> list[str]:
     Examples
     --------
     >>> tones("#000000", 3)
-    ['#999999', '#4d4d4d', '#000000']
+    ['#808080', '#404040', '#000000']
     """
-    weights = np.linspace(0.4, 1, number) if number > 1 else np.ones(1)
+    weights = np.linspace(0.5, 1, number) if number > 1 else np.ones(1)
     return [to_hex(weight * np.array(to_rgb(colour)) + 1 - weight) for weight in weights]
 
 
@@ -120,13 +120,45 @@ def end_names(axes: Axes) -> None:
         there = np.isfinite(y) & (x <= high + 1e-9 * abs(high))
         if not str(line.get_label()).startswith("_") and there.any():
             named.append(line)
-            end = (axes.transScale + axes.transLimits).transform((x[there][-1], y[there][-1]))
+            last = np.argmax(x[there])
+            end = (axes.transScale + axes.transLimits).transform((x[there][last], y[there][last]))
             at.append(float(np.clip(end[1], 0, 1)))
     tall = figure.get_figheight() / (spec.get_gridspec().nrows if spec else 1) - 0.9  # inches without titles
-    for line, place in zip(named, frame.apart(at, 1.35 * LETTERS / 72 / tall), strict=True):
+    gap = 1.35 * LETTERS / 72 / tall
+    for line, place in zip(named, inside(frame.apart(at, gap), gap), strict=True):
         axes.annotate(str(line.get_label()), (1, place), xycoords="axes fraction", xytext=(4, 0),
                       textcoords="offset points", va="center", fontsize=LETTERS, color=line.get_color(),
                       annotation_clip=False)
+
+
+def inside(places: list[float], gap: float) -> list[float]:
+    """Return places that are a gap apart, moved so that all lie between 0 and 1.
+
+    Parameters
+    ----------
+    places : list of float
+        Places that are a gap apart.
+    gap : float
+        The distance of two.
+
+    Returns
+    -------
+    list of float
+
+    Examples
+    --------
+    >>> inside([1.25, 0.75, 1.0], 0.25)
+    [1.0, 0.5, 0.75]
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    found, high, low = list(places), 1.0, 0.0
+    for i in reversed(order):
+        found[i] = min(found[i], high)
+        high = found[i] - gap
+    for i in order:
+        found[i] = max(found[i], low)
+        low = found[i] + gap
+    return found
 
 
 def beneath(figure: Figure, columns: int = 4) -> None:

@@ -166,7 +166,7 @@ def angles(courses: Mapping[str, np.ndarray]) -> Picture:
     >>> len(angles({"linear": np.full((2, 4, 3), 90.0)}).axes)
     1
     """
-    figure, axes = panels(*courses, width=4.3, height=3.2, share=True)
+    figure, axes = panels(*(f"{title}: does W turn towards C?" for title in courses), width=4.3, height=3.2, share=True)
     for panel, found in zip(axes, courses.values(), strict=True):
         for i, (style, tone) in enumerate(zip(STYLES, tones(colour_of("foa"), found.shape[2]))):
             curves = found[:, :, i]
@@ -402,10 +402,11 @@ def worth(bare: Mapping[str, np.ndarray], decays: Sequence[float], decayed: Mapp
             panel.plot(range(len(found)), found.mean(1), linewidth=1.9, **look)
             panel.plot(range(len(found)), found, "o", markersize=3.5, alpha=0.45, color=look["color"])
         panel.yaxis.set_major_formatter(PercentFormatter(1, 0))
-    axes[0].set(xticks=(0, 1), xticklabels=("without", "with"), xlim=(-0.15, 1), ylabel="test accuracy", ylim=(0, 1.02))
+    axes[0].set(xticks=(0, 1), xticklabels=("without", "with"), xlim=(-0.15, 1.05), ylim=(0, 1.02),
+                ylabel="test accuracy")
     low = min(found.min() for found in decayed.values())
     axes[1].set(xticks=range(len(decays)), xticklabels=[f"{decay:g}" for decay in decays], xlabel=r"$\lambda$",
-                xlim=(-0.15, len(decays) - 1), ylim=(low - 0.01, 1.003))
+                xlim=(-0.15, len(decays) - 0.9), ylim=(low - 0.01, 1.003))
     for panel in axes:
         end_names(panel)
     return figure
