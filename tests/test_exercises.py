@@ -153,7 +153,7 @@ def test_hints_and_solution_are_shown_folded(exercise):
 
 def test_sentences_are_whole(exercise):
     for text in (exercise.ask, *exercise.hints):
-        assert text[0].isupper() and text.rstrip("`$)")[-1] in ".?:", text
+        assert text.strip() == text and text.rstrip("`$)")[-1] in ".?:", text
     assert exercise.given(0).keys() == exercise.given(1).keys()
 
 

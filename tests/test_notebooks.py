@@ -86,13 +86,17 @@ def data_differ(found: Any, stored: Any, trained: bool) -> str:
     if isinstance(stored, str) and isinstance(found, str):
         return differs(found, stored, trained)
     if isinstance(stored, list) and isinstance(found, list) and len(found) == len(stored):
-        if not stored or not all(isinstance(value, int | float) for value in stored + found):
-            return next(filter(None, (data_differ(a, b, trained) for a, b in zip(found, stored))), "")
-        size = max(map(abs, stored))
-        limit = max(DATA * size, *((TRAINED[0] * size, TRAINED[1]) if trained else (0,)))
-        worst = max(zip(found, stored), key=lambda pair: abs(pair[0] - pair[1]))
-        return f"{worst[0]:g}, stored {worst[1]:g}" if abs(worst[0] - worst[1]) > limit else ""
+        size = max((abs(value) for value in stored if isinstance(value, int | float)), default=0.0)
+        limit = max(DATA * size, *((TRAINED[0] * size, TRAINED[1]) if trained else (0.0,)))
+        return next((told for a, b in zip(found, stored) if (told := _item(a, b, limit, trained))), "")
     return f"{str(found)[:60]}, stored {str(stored)[:60]}"
+
+
+def _item(found: Any, stored: Any, limit: float, trained: bool) -> str:
+    """What differs between two items of a list, of which numbers may differ by a limit."""
+    if isinstance(found, int | float) and isinstance(stored, int | float):
+        return f"{found:g}, stored {stored:g}" if abs(found - stored) > limit else ""
+    return data_differ(found, stored, trained)
 
 
 def compare(found: nbformat.NotebookNode, stored: nbformat.NotebookNode) -> list[str]:

@@ -61,7 +61,7 @@ def _updates(plan: tuple[int, ...], h: list[Array], delta: list[Array]) -> list[
 
 
 def _steps(seed: int) -> Given:
-    return {"D": 2.0 + seed, "lr": 0.05, "decay": 2.0, "t": 10 + 5 * seed}
+    return {"D": 2.0 + seed, "lr": 0.05, "decay": 1.5, "t": 10 + 5 * seed}
 
 
 def _after(D: float, lr: float, decay: float, t: int) -> float:

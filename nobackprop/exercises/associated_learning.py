@@ -22,7 +22,7 @@ def _bridge(seed: int) -> Given:
 
 
 def _units(seed: int) -> Given:
-    return {"x": 64, "hidden": [32 + seed, 16, 48, 16, 32 + seed], "classes": 10}
+    return {"x": 8, "hidden": [6 + seed, 4, 9, 4, 6 + seed], "classes": 3}
 
 
 def _costs(seed: int) -> Given:
@@ -225,7 +225,7 @@ EXERCISES = (
                     "    for W in (*f, b, h[1], h[0]):\n"
                     "        x = 1 / (1 + np.exp(-x @ W.T))\n"
                     "    return x",
-                    "f has ELU, not a sigmoid."),
+                    "The associated functions f have ELU, not a sigmoid."),
         ),
         hints=("(4.8) reads from right to left: first f_1, then f_2, the bridge b_2, h_2, and h_1.",
                "ELU is a for a > 0 and exp(a) - 1 below."),

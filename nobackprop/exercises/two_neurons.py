@@ -40,7 +40,9 @@ def _at_the_end(v_start: float, w_end: float, b: float) -> float:
 
 
 def _arrows(seed: int) -> Given:
-    return dict(zip("vb", np.random.default_rng(seed).standard_normal((2, 2)).round(2)))
+    """Two arrows that are longer than 1, or else a forgotten root might give a cosine above 1."""
+    arrows = np.random.default_rng(seed).standard_normal((2, 2))
+    return dict(zip("vb", arrows * [[1.5], [2.0]] / np.hypot(*arrows.T)[:, None]))
 
 
 def _bent(seed: int) -> Given:

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +14,7 @@ from .. import figures
 GRID = "#E6E6E6"
 FORWARD, FEEDBACK = figures.BLUE, figures.VERMILION  # the colours of W and of B, everywhere
 DPI = 100
+HIGH = 0.26  # inches from a label of a line to the next
 
 
 class Picture(Figure):
@@ -76,12 +79,27 @@ def panels(columns: int = 1, rows: int = 1, width: float = 8.0, height: float = 
     (2, 2)
     """
     picture = Picture(figsize=(width, height), layout="constrained")
+    picture.get_layout_engine().set(w_pad=0.08)  # type: ignore[union-attr, unused-ignore]
     axes = picture.subplots(rows, columns, **more)
     for one in picture.axes:
         one.grid(color=GRID, linewidth=0.6)
         one.set_axisbelow(True)
         figures.open_frame(one)
     return picture, axes
+
+
+def heading(axes: Axes, text: str) -> None:
+    """Put a title above a panel, in letters a little smaller than matplotlib's, and made to fit.
+
+    Examples
+    --------
+    >>> _, axes = panels()
+    >>> heading(axes, "What is to be seen")
+    >>> axes.get_title()
+    'What is to be seen'
+    """
+    figures.title(axes, text)
+    axes.title.set_fontsize(11)
 
 
 def bare(axes: Axes) -> None:
@@ -116,11 +134,14 @@ def name_lines(axes: Axes) -> None:
     ['a', 'b']
     """
     lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high)
+    axes.set_ylim(axes.get_ylim())
     left, right = axes.get_xlim()
-    least = 0.085 * 3.0 / axes.get_figure().get_figheight() * axes.get_subplotspec().get_gridspec().nrows
-    ends = [axes.transAxes.inverted().transform(axes.transData.transform(line.get_xydata()[-1])) for line in lines]
+    figure, place = axes.get_figure(), axes.get_subplotspec()
+    assert isinstance(figure, Figure)
+    rows = place.get_gridspec().nrows if place else 1
+    least = HIGH * rows / figure.get_figheight()
+    ends = [axes.transAxes.inverted().transform(axes.transData.transform(np.asarray(line.get_xydata())[-1]))
+            for line in lines]
     places = apart([float(end[1]) for end in ends], least)
     for line, end, y in zip(lines, ends, places):
         axes.annotate(str(line.get_label()), (float(end[0]), float(end[1])), (float(end[0]) + 0.02, y),
@@ -129,26 +150,37 @@ def name_lines(axes: Axes) -> None:
     axes.set_xlim(left, right)
 
 
-def apart(places: list[float], least: float) -> list[float]:
+def apart(places: Sequence[float], least: float, low: float = 0.02, high: float = 0.98) -> list[float]:
     """Return places that keep their order and are moved until neighbours have a distance of at least `least`.
+
+    Parameters
+    ----------
+    places : sequence of float
+    least : float
+        The distance.
+    low, high : float
+        No place is moved below or above these, as long as there is room between them.
+
+    Returns
+    -------
+    list of float
 
     Examples
     --------
-    >>> [round(place, 2) for place in apart([0.5, 0.5, 0.0], 0.1)]
-    [0.45, 0.55, 0.0]
+    >>> [round(place, 2) for place in apart([0.5, 0.5, 0.1], 0.1)]
+    [0.45, 0.55, 0.1]
+    >>> [round(place, 2) for place in apart([0.0, 0.0, 1.0], 0.1, 0, 1)]
+    [0.0, 0.1, 1.0]
     """
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    groups = [[[i], places[i]] for i in order]  # each a row of labels around a centre
-    merged: list[list[Any]] = []
-    for members, centre in groups:
-        merged.append([members, centre])
-        while len(merged) > 1 and (merged[-1][1] - merged[-2][1]
-                                   < least * (len(merged[-1][0]) + len(merged[-2][0])) / 2 - 1e-12):
-            upper, lower = merged.pop(), merged.pop()
-            n, m = len(lower[0]), len(upper[0])
-            merged.append([lower[0] + upper[0], (n * lower[1] + m * upper[1]) / (n + m)])
-    found = list(places)
-    for members, centre in merged:
-        for k, i in enumerate(members):
-            found[i] = centre + (k - (len(members) - 1) / 2) * least
-    return found
+    rows: list[tuple[list[int], float]] = []  # labels that touch each other, and their middle
+    for i in sorted(range(len(places)), key=lambda i: places[i]):
+        members, middle = [i], min(max(places[i], low), high)
+        while rows and middle - rows[-1][1] < least * (len(members) + len(rows[-1][0])) / 2 - 1e-12:
+            lower, below = rows.pop()
+            middle = (len(lower) * below + len(members) * middle) / (len(lower) + len(members))
+            members = lower + members
+            half = least * (len(members) - 1) / 2
+            middle = max(min(middle, high - half), low + half)
+        rows.append((members, middle))
+    return [middle + (members.index(i) - (len(members) - 1) / 2) * least
+            for i in range(len(places)) for members, middle in rows if i in members]

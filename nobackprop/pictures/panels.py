@@ -124,41 +124,10 @@ def end_names(axes: Axes) -> None:
             end = (axes.transScale + axes.transLimits).transform((x[there][last], y[there][last]))
             at.append(float(np.clip(end[1], 0, 1)))
     tall = figure.get_figheight() / (spec.get_gridspec().nrows if spec else 1) - 0.9  # inches without titles
-    gap = 1.35 * LETTERS / 72 / tall
-    for line, place in zip(named, inside(frame.apart(at, gap), gap), strict=True):
+    for line, place in zip(named, frame.apart(at, 1.35 * LETTERS / 72 / tall), strict=True):
         axes.annotate(str(line.get_label()), (1, place), xycoords="axes fraction", xytext=(4, 0),
                       textcoords="offset points", va="center", fontsize=LETTERS, color=line.get_color(),
                       annotation_clip=False)
-
-
-def inside(places: list[float], gap: float) -> list[float]:
-    """Return places that are a gap apart, moved so that all lie between 0 and 1.
-
-    Parameters
-    ----------
-    places : list of float
-        Places that are a gap apart.
-    gap : float
-        The distance of two.
-
-    Returns
-    -------
-    list of float
-
-    Examples
-    --------
-    >>> inside([1.25, 0.75, 1.0], 0.25)
-    [1.0, 0.5, 0.75]
-    """
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    found, high, low = list(places), 1.0, 0.0
-    for i in reversed(order):
-        found[i] = min(found[i], high)
-        high = found[i] - gap
-    for i in order:
-        found[i] = max(found[i], low)
-        low = found[i] + gap
-    return found
 
 
 def beneath(figure: Figure, columns: int = 4) -> None:
