@@ -58,7 +58,8 @@ def _dyad(seed: int) -> Given:
 
 
 def _chord(a: Array, d: Array) -> Array:
-    return tanh(a + d / 2) - tanh(a - d / 2)
+    found: Array = tanh(a + d / 2) - tanh(a - d / 2)
+    return found
 
 
 def _phases(seed: int) -> Given:
@@ -68,7 +69,8 @@ def _phases(seed: int) -> Given:
 
 
 def _contrast(plus: list[Array], minus: list[Array], beta: float) -> Array:
-    return (linear.outer(minus[1], minus[0]) - linear.outer(plus[1], plus[0])) / (2 * beta * N)
+    found: Array = (linear.outer(minus[1], minus[0]) - linear.outer(plus[1], plus[0])) / (2 * beta * N)
+    return found
 
 
 def _input_error(seed: int) -> Given:
@@ -92,7 +94,8 @@ def _won(W: Array, x: Array, tau: float) -> Array:
     net, params = _chain([W, np.ones((2, 3))])
     tape, y = network.forward(net, params, x), np.eye(2)[np.arange(N) % 2]
     grads = SoftHebb(tau).credit(net, params, None, tape, y).grads
-    return -next(g for path, g in leaves(grads[0]) if path.endswith("W"))
+    found: Array = next(g for path, g in leaves(grads[0]) if path.endswith("W"))
+    return -found
 
 
 EXERCISES = (
