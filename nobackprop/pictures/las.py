@@ -67,7 +67,8 @@ def alignment(runs: Mapping[str, Run]) -> Picture:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['$\\\\delta_1$', '$\\\\delta_2$']
     """
-    figure, axes = panels(*(f"{name}: signals turn towards those of bp" for name in runs), height=2.9, share=True)
+    figure, axes = panels(*(f"{name}: signals turn towards those of bp" for name in runs), width=3.9, height=2.9,
+                          share=True)
     for panel, (name, run) in zip(axes, runs.items(), strict=True):
         curves = np.array(run.history.column("alignment_at_a"), float).T
         for i, (curve, style) in enumerate(zip(curves, STYLES), 1):
