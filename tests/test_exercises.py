@@ -4,6 +4,7 @@ from __future__ import annotations
 import ast
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_a_likely_mistake_is_recognised_and_named(exercise, mistake):
     verdict = exercises.check(exercise.name, solved(exercise, mistake.source))
     assert (verdict.right, verdict.mistake) == (False, mistake.name)
     assert mistake.says in verdict.says
-    assert mistake.says[0].isupper() and mistake.says[-1] in ".?"
+    assert mistake.says.rstrip(")`$")[-1] in ".?"
 
 
 def test_no_mistake_coincides_with_the_right_answer_or_with_another(exercise):
@@ -211,17 +212,48 @@ def test_what_is_no_such_number_is_said(value, says):
 def test_two_exercises_of_one_name_are_refused(monkeypatch):
     from nobackprop.exercises import kernels
     monkeypatch.setattr(kernels, "EXERCISES", kernels.EXERCISES * 2)
-    with pytest.raises(ValueError, match="two exercises have the name kernels:outer"):
+    with pytest.raises(ValueError, match=f"two exercises have the name {kernels.EXERCISES[0].name}"):
         exercises._all.__wrapped__()
 
 
 # ---------------------------------------------------------------- in the notebooks
 
-def code(path: Path) -> str:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+def cells(path: Path) -> list[str]:
+    """The code cells of a notebook."""
+    found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in found if cell["cell_type"] == "code"]
 
 
 def asked(path: Path) -> list[str]:
-    """The exercises that a notebook checks."""
-    return [name for name in exercises.names() if f'exercises.check("{name}"' in code(path)]
+    """The exercises that a notebook checks, in order."""
+    return re.findall(r'exercises\.check\("([^"]+)"', "\n".join(cells(path)))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_has_three_to_six_exercises(path):
+    found = asked(path)
+    assert 3 <= len(found) <= 6 and len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_hole_with_a_hint_and_a_solution_stands_behind_each_question(path):
+    """The hole is open, so the notebook runs with it; the hint and the solution have cells of their own."""
+    code = cells(path)
+    for name in asked(path):
+        hole, hint, solution = code[(at := next(i for i, one in enumerate(code) if f'check("{name}"' in one)):at + 3]
+        assert re.search(r"^(def answer\(.*\):|answer = \.\.\.)", hole, re.MULTILINE) and "..." in hole, name
+        assert hole.splitlines()[-1].startswith("exercises.check("), name
+        assert hint == f'exercises.hint("{name}")' and solution == f'exercises.solution("{name}")'
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_hole_names_its_arguments_as_the_solution_does(path):
+    for one in cells(path):
+        for name in re.findall(r'exercises\.check\("([^"]+)"', one):
+            typed = re.search(r"^def answer\((.*)\):", one, re.MULTILINE)
+            assert (typed[1].split(", ") if typed else []) == exercises._all()[name].arguments
+
+
+def test_every_exercise_stands_in_one_notebook():
+    found = [name for path in NOTEBOOKS for name in asked(path)]
+    assert sorted(found) == sorted(exercises.names())

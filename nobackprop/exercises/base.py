@@ -115,7 +115,7 @@ class Exercise:
     def right_value(self, seed: int) -> Any:
         """Return the right value on the inputs of a seed."""
         given = self.given(seed)
-        return self.right(*(given[name] for name in inspect.signature(self.right).parameters))
+        return self.right(**{name: given[name] for name in inspect.signature(self.right).parameters if name in given})
 
 
 def _plain(source: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .. import figures
 
@@ -78,8 +79,7 @@ def panels(columns: int = 1, rows: int = 1, width: float = 8.0, height: float = 
     >>> len(picture.axes), len(axes)
     (2, 2)
     """
-    picture = Picture(figsize=(width, height), layout="constrained")
-    picture.get_layout_engine().set(w_pad=0.08)  # type: ignore[union-attr, unused-ignore]
+    picture = Picture(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08))
     axes = picture.subplots(rows, columns, **more)
     for one in picture.axes:
         one.grid(color=GRID, linewidth=0.6)

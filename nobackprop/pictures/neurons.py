@@ -13,7 +13,7 @@ from ..errors import InputError, integer
 from ..experiments.plots import looks
 from ..studies.turning import angle
 from .film import Film
-from .frame import FEEDBACK, FORWARD, Picture, bare, name_lines, panels
+from .frame import FEEDBACK, FORWARD, Picture, bare, heading, name_lines, panels
 
 RADIUS = 0.32
 RULES = ("bp", "fa", "shallow")  # in whose colours backpropagation, feedback alignment and no feedback are drawn
@@ -41,42 +41,40 @@ def network(hidden: int = 1, feedback: bool = False) -> Picture:
     Examples
     --------
     >>> drawing = network(2, feedback=True)
-    >>> sorted({text.get_text() for text in drawing.axes[0].texts})[:3]
+    >>> sorted({text.get_text() for text in drawing.axes[0].texts})[1:4]
     ['$b_1$', '$b_2$', '$e$']
     """
     hidden = integer("hidden", hidden, 1, 2)
     picture, axes = panels(width=6.4, height=1.9 if hidden == 1 else 2.6)
     bare(axes)
-    middle = [0.0] if hidden == 1 else [0.9, -0.9]
-    index = [""] if hidden == 1 else ["_1", "_2"]
-    for y, i in zip(middle, index):
-        _arrow(axes, (0, 0), (2.4, y), f"$w{i}$", FORWARD)
-        _arrow(axes, (2.4, y), (4.8, 0), f"$v{i}$", FORWARD)
-        _neuron(axes, (2.4, y), f"$h{i}$")
-        if feedback:
-            side = 1 if y >= 0 else -1
-            _arrow(axes, (6.3, 0), (2.4, y), f"$b{i}$", FEEDBACK, bend=0.42 * side)
-    _neuron(axes, (0, 0), "$x$")
-    _neuron(axes, (4.8, 0), "$y$")
-    if feedback:
-        _arrow(axes, (4.8, 0), (6.3, 0), "", figures.GREY)
-        _neuron(axes, (6.3, 0), "$e$", figures.GREY)
+    x, y = _neuron(axes, (0, 0), "$x$"), _neuron(axes, (4.8, 0), "$y$")
+    e = _neuron(axes, (6.3, 0), "$e$", figures.GREY) if feedback else None
+    for i, height in [("", 0.0)] if hidden == 1 else [("_1", 0.9), ("_2", -0.9)]:
+        h = _neuron(axes, (2.4, height), f"$h{i}$")
+        _arrow(axes, x, h, f"$w{i}$", FORWARD)
+        _arrow(axes, h, y, f"$v{i}$", FORWARD)
+        if e is not None:
+            _arrow(axes, e, h, f"$b{i}$", FEEDBACK, bend=0.42 if height >= 0 else -0.42)
+    if e is not None:
+        _arrow(axes, y, e, "", figures.GREY)
     top = (1.55 if hidden == 1 else 2.1) if feedback else (0.6 if hidden == 1 else 1.4)
     axes.set(xlim=(-0.5, 6.8 if feedback else 5.3), ylim=(-0.5 if hidden == 1 else -top, top), aspect="equal")
     return picture
 
 
-def _neuron(axes: Axes, at: tuple[float, float], text: str, colour: str = figures.BLACK) -> None:
-    axes.add_patch(Circle(at, RADIUS, facecolor="white", edgecolor=colour, linewidth=1.4, zorder=3))
+def _neuron(axes: Axes, at: tuple[float, float], text: str, colour: str = figures.BLACK) -> Circle:
     axes.text(*at, text, ha="center", va="center", fontsize=13, zorder=4)
+    circle = Circle(at, RADIUS, facecolor="white", edgecolor=colour, linewidth=1.4, zorder=3)
+    axes.add_patch(circle)
+    return circle
 
 
-def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], text: str, colour: str,
-           bend: float = 0.0) -> None:
+def _arrow(axes: Axes, start: Circle, end: Circle, text: str, colour: str, bend: float = 0.0) -> None:
     """An arrow between two neurons, with a text beside its middle."""
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=14, color=colour, linewidth=1.6,
-                                   shrinkA=0, shrinkB=0, connectionstyle=f"arc3,rad={bend}"))
-    (x0, y0), (x1, y1) = start, end
+    axes.add_patch(FancyArrowPatch(start.center, end.center, arrowstyle="-|>", mutation_scale=14, color=colour,
+                                   linewidth=1.6, patchA=start, patchB=end, shrinkA=0, shrinkB=1,
+                                   connectionstyle=f"arc3,rad={bend}"))
+    (x0, y0), (x1, y1) = start.center, end.center
     middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + bend / 2 * np.array([y1 - y0, x0 - x1])
     off = 0.24 if not bend else 0.22 * np.sign(bend)
     axes.text(middle[0], middle[1] + off, text, color=colour, ha="center", va="center", fontsize=12)
@@ -105,8 +103,10 @@ def courses(runs: Mapping[str, np.ndarray]) -> Picture:
         left.plot(run[0], label=name, **look)
         right.plot(run[2], label=name, **look)
     right.axhline(0, color=figures.GREY, linewidth=0.8, label="_zero")
-    left.set(xlabel="step", ylabel="loss", title="The loss falls, even with the wrong sign")
-    right.set(xlabel="step", ylabel="output weight v", title="because v changes its sign")
+    left.set(xlabel="step", ylabel="loss")
+    right.set(xlabel="step", ylabel="output weight v")
+    heading(left, "The loss falls, even with the wrong sign,")
+    heading(right, "because v changes its sign")
     for axes in (left, right):
         name_lines(axes)
     return picture
@@ -145,8 +145,10 @@ def fits(x: np.ndarray, target: np.ndarray, runs: Mapping[str, Sequence[Mapping[
         style = {"color": look["color"], "linestyle": look["linestyle"], "label": name}
         left.plot(x, run[-1]["y"], **style)
         right.plot([record["loss"] for record in run], **style)
-    left.set(xlabel="input x", ylabel="answer y", title="What they answer after training (dots: the targets)")
-    right.set(xlabel="step", ylabel="loss", yscale="log", title="The loss, on a logarithmic scale")
+    left.set(xlabel="input x", ylabel="answer y")
+    right.set(xlabel="step", ylabel="loss", yscale="log")
+    heading(left, "Answers after training (dots: the targets)")
+    heading(right, "The loss, on a logarithmic scale")
     name_lines(right)
     return picture
 
@@ -205,9 +207,10 @@ def _frame(x: np.ndarray, target: np.ndarray, course: Sequence[Mapping[str, Any]
         turned = np.array([-beside[1], beside[0]]) * (1 if name == "b" else -1)  # on either side of the two arrows
         left.text(*(arrow - beside + turned), name, color=colour, fontsize=13, ha="center", va="center")
     left.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="first hidden neuron",
-             ylabel="second hidden neuron",
-             title=f"Step {len(course) - 1}: v is {angle(now['v'], now['b']):.0f}° away from b")
+             ylabel="second hidden neuron")
+    heading(left, f"Step {len(course) - 1}: v is {angle(now['v'], now['b']):.0f}° away from b")
     right.plot(x, target, "o", color=figures.GREY, markersize=3)
     right.plot(x, now["y"], color=FORWARD)
-    right.set(ylim=limits, xlabel="input x", ylabel="answer y", title="What the network answers")
+    right.set(ylim=limits, xlabel="input x", ylabel="answer y")
+    heading(right, "What the network answers")
     return picture
