@@ -234,7 +234,7 @@ def test_nothing_of_the_sites_own_source_names_an_address_elsewhere():
 @pytest.mark.parametrize("text, path, expected", [
     ("[a](docs/errata.md#x)", "README.md", "[a](docs/errata.md#x)"),
     ("[a](../README.md)", "docs/runs.md", "[a](../index.md)"),
-    ("[a](../../notebooks/las.ipynb)", "docs/theory/las.md", "[a](../../notebooks/las.ipynb)"),
+    ("[a](../../notebooks/03-las.ipynb)", "docs/theory/las.md", "[a](../../notebooks/03-las.ipynb)"),
     ("[`t`](../tests/test_docs.py#L3)", "docs/runs.md", '<a href="../source/tests/test_docs.py.html#L3">`t`</a>'),
     ("[a](https://example.org)", "docs/runs.md", "[a](https://example.org)"),
     ("[a](#here)", "docs/runs.md", "[a](#here)"),

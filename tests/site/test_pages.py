@@ -14,7 +14,8 @@ WITH_FORMULAS = sorted(path.relative_to(BUILT).as_posix() for folder in ("equati
                        for path in (BUILT / folder).glob("*.html"))
 # ten pages of all kinds
 TEN = ["index.html", "docs/index.html", "docs/theory/las.html", "docs/results.html", "equations/index.html",
-       "equations/las-24.html", "rules/index.html", "rules/las.html", "notebooks/las.html", "api/nobackprop.rules.html"]
+       "equations/las-24.html", "rules/index.html", "rules/las.html", "notebooks/03-las.html",
+       "api/nobackprop.rules.html"]
 # formulas in the page, what MathJax has made of them, and its errors
 COUNTS = """async () => {
   await (window.MathJax?.startup?.promise ?? null);
@@ -117,7 +118,7 @@ def test_no_page_is_wider_than_a_phone(address, dark, visit):
 
 
 @pytest.mark.parametrize("address", ["equations/las-24.html", "docs/how-do-i.html", "api/nobackprop.rules.html",
-                                     "source/nobackprop/network.py.html", "notebooks/las.html"])
+                                     "source/nobackprop/network.py.html", "notebooks/03-las.html"])
 def test_a_line_of_120_letters_of_code_fits_on_a_desktop(address, visit):
     wide = visit(address, width=1280).evaluate("""() => {
       const pre = [...document.querySelectorAll(".highlight pre")].sort((a, b) => b.clientWidth - a.clientWidth)[0];

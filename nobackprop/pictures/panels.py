@@ -1,0 +1,180 @@
+"""What these pictures share: panels, names at the ends of lines, and a legend that lies over nothing."""
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+from .. import figures
+from ..experiments.plots import looks
+from . import frame
+from .frame import Picture
+
+INK, GOLD, PALE = "#22313F", "#C9A227", "#8FB8DE"  # of what is no rule: they differ in lightness
+STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+LETTERS = 9  # the size of names, in points
+
+
+def panels(*titles: str, width: float = 3.5, height: float = 3.0, rows: int = 1,
+           share: bool = False) -> tuple[Picture, list[Axes]]:
+    """Return a picture with a panel for each title.
+
+    Parameters
+    ----------
+    *titles : str
+        The titles, in the order of reading; signs of matplotlib's formulas are drawn as formulas.
+    width, height : float
+        The size of a panel, in inches.
+    rows : int
+        The number of rows.
+    share : bool
+        Whether all panels have the same y axis.
+
+    Returns
+    -------
+    Picture
+    list of matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> picture, (left, right) = panels("before", "after")
+    >>> right.get_title()
+    'after'
+    """
+    columns = math.ceil(len(titles) / rows)
+    picture, axes = frame.panels(columns, rows, width * columns, height * rows, squeeze=False, sharey=share)
+    for one, title in zip(axes.ravel(), titles, strict=True):
+        one.set_title(title, fontsize=11)
+    return picture, list(axes.ravel())
+
+
+def tones(colour: str, number: int) -> list[str]:
+    """Return tones of one colour, from a light one to itself, for the values of an option of one rule.
+
+    Parameters
+    ----------
+    colour : str
+        The colour.
+    number : int
+        How many tones.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> tones("#000000", 3)
+    ['#808080', '#404040', '#000000']
+    """
+    weights = np.linspace(0.5, 1, number) if number > 1 else np.ones(1)
+    return [to_hex(weight * np.array(to_rgb(colour)) + 1 - weight) for weight in weights]
+
+
+def colour_of(rule: str) -> str:
+    """Return the colour that a rule has in all figures.
+
+    Parameters
+    ----------
+    rule : str
+        Its name.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> colour_of("bp")
+    '#000000'
+    """
+    return str(looks([rule])[0]["color"])
+
+
+def end_names(axes: Axes) -> None:
+    """Write the label of each line at its right end, in its colour; limits must be set before.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel.
+
+    Examples
+    --------
+    >>> figure, (axes,) = panels("two lines")
+    >>> lines = axes.plot([1, 2], [3, 3], label="one") + axes.plot([1, 2], [3, 3], label="other")
+    >>> end_names(axes)
+    >>> [text.get_text() for text in axes.texts]
+    ['one', 'other']
+    """
+    figure, spec = axes.get_figure(), axes.get_subplotspec()
+    assert isinstance(figure, Figure)
+    high, _ = axes.get_xlim()[1], axes.get_ylim()
+    named, at = [], []
+    for line in axes.lines:
+        x, y = (np.asarray(values, float) for values in line.get_data())
+        there = np.isfinite(y) & (x <= high + 1e-9 * abs(high))
+        if not str(line.get_label()).startswith("_") and there.any():
+            named.append(line)
+            last = np.argmax(x[there])
+            end = (axes.transScale + axes.transLimits).transform((x[there][last], y[there][last]))
+            at.append(float(np.clip(end[1], 0, 1)))
+    tall = figure.get_figheight() / (spec.get_gridspec().nrows if spec else 1) - 0.9  # inches without titles
+    for line, place in zip(named, frame.apart(at, 1.35 * LETTERS / 72 / tall), strict=True):
+        axes.annotate(str(line.get_label()), (1, place), xycoords="axes fraction", xytext=(4, 0),
+                      textcoords="offset points", va="center", fontsize=LETTERS, color=line.get_color(),
+                      annotation_clip=False)
+
+
+def beneath(figure: Figure, columns: int = 4) -> None:
+    """Put one legend beneath all panels, with each label once.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    columns : int
+        How many labels stand in a row at most.
+
+    Examples
+    --------
+    >>> figure, (axes,) = panels("one line")
+    >>> line = axes.plot([1, 2], label="a line")
+    >>> beneath(figure)
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ['a line']
+    """
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(len(found), columns),
+                  frameon=False)
+    figure.set_figheight(figure.get_figheight() + 0.25 * math.ceil(len(found) / columns))
+
+
+def epochs(axes: Axes, number: int, start: int = 1) -> None:
+    """Mark whole epochs on the x axis, which ends with the last one.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel.
+    number : int
+        The last epoch.
+    start : int
+        The first epoch; 0 is before any training.
+
+    Examples
+    --------
+    >>> figure, (axes,) = panels("epochs")
+    >>> epochs(axes, 10)
+    >>> [float(end) for end in axes.get_xlim()]
+    [1.0, 10.0]
+    """
+    figures.epochs(axes)
+    axes.set_xlim(start, max(number, start + 1))
