@@ -2,7 +2,7 @@
 
 OpenBLAS has kernels of its own for each kind of processor, adds up in another order in each, and lets one choose by
 OPENBLAS_CORETYPE.  Every kind runs with one BLAS thread and with two, each under five seeds of Hypothesis with ten
-examples a seed.  Then nox runs the fast tests on other Pythons, and on the oldest and the newest versions that setup.cfg
+examples each.  Then nox runs the fast tests on other Pythons, and on the oldest and the newest versions that setup.cfg
 allows.
 
 What cannot run here is named with the reason, and the exit code is 1 if anything failed.

@@ -5,6 +5,7 @@ import base64
 import io
 import itertools
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,10 @@ class Ended:
                                         for k in range(1, epochs + 1))
 
 
+def ended(level: float) -> Any:
+    return Ended(level)
+
+
 PICTURES = {
     "one neuron": lambda: neurons.network(), "feedback": lambda: neurons.network(feedback=True),
     "two neurons": lambda: neurons.network(2), "two and feedback": lambda: neurons.network(2, feedback=True),
@@ -59,9 +64,9 @@ PICTURES = {
     "patches": lambda: products.patches(np.arange(16.0).reshape(4, 4), 2, at=(2, 2)),
     "coverage": lambda: products.coverage((4, 5), 2),
     "images": lambda: learning.images(np.zeros((10, 8, 8, 1)), range(10)),
-    "alike": lambda: learning.courses({name: Ended(0.95 + k / 500) for k, name in
+    "alike": lambda: learning.courses({name: ended(0.95 + k / 500) for k, name in
                                        enumerate(["bp", "shallow", "fa", "dfa", "las", "ltas"])}),
-    "apart": lambda: learning.courses({"bp": Ended(1.0), "shallow": Ended(0.3), "a rule with a long name": Ended(0.6)}),
+    "apart": lambda: learning.courses({"bp": ended(1.0), "shallow": ended(0.3), "a rule with a long name": ended(0.6)}),
     "accuracies": lambda: learning.accuracies(outcome()),
     "answers": lambda: learning.answers(np.arange(40.0) * 10, np.arange(40.0)[::-1] * 10, "progression after a year"),
 }

@@ -8,7 +8,7 @@ from tolerance import assert_close
 
 import nobackprop as nb
 from nobackprop.errors import InputError
-from nobackprop.experiments.plots import STYLES, looks
+from nobackprop.figures import COLOURS, looks
 from nobackprop.heads import ConvHead
 from nobackprop.pictures import associated_learning, field, las, locality, panels, sharing
 from nobackprop.rules import RULES
@@ -151,7 +151,7 @@ def test_pictures_of_runs_draw_each_rule_in_its_colour(runs):
     figure = las.alignment({name: both[0] for name, both in runs.items() if name != "shallow"})
     check(figure)
     for axes, name in zip(figure.axes, [name for name in SIX if name != "shallow"]):
-        assert {line.get_color() for line in axes.lines} == {STYLES[name][0]} and name in axes.get_title()
+        assert {line.get_color() for line in axes.lines} == {COLOURS[name]} and name in axes.get_title()
         assert [text.get_text() for text in axes.texts] == [rf"$\delta_{i}$" for i in (1, 2, 3)]
     figure = las.comparison(runs)
     told = check(figure)

@@ -211,7 +211,8 @@ class File:
     @property
     def config(self) -> Mapping[str, Any]:
         """The stored settings."""
-        return self.results["config"]  # type: ignore[no-any-return]
+        config: Mapping[str, Any] = self.results["config"]
+        return config
 
     @property
     def epochs(self) -> int:

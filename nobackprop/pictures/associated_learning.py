@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from ..experiments.plots import looks
+from ..figures import looks
 from ..studies.pipeline import makespan, shares
-from .frame import Picture
+from .frame import Numbers, Picture
 from .panels import GOLD, beneath, colour_of, end_names, epochs, panels, tones
 
 GREY = "#707A84"
@@ -72,7 +72,7 @@ def fold(units: Sequence[int], components: int) -> Picture:
     return figure
 
 
-def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[str, Sequence[float]]) -> Picture:
+def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[str, Numbers]) -> Picture:
     """Draw how far the codes of the ten labels are from each other, with and without the stop-gradient on t_i.
 
     Parameters
@@ -146,8 +146,8 @@ def independence(changes: Mapping[str, np.ndarray]) -> Picture:
     return figure
 
 
-def learning(losses: Mapping[str, Sequence[float]], gaps: Mapping[str, Sequence[float]],
-             accuracy: Mapping[str, Sequence[float]]) -> Picture:
+def learning(losses: Mapping[str, Numbers], gaps: Mapping[str, Numbers],
+             accuracy: Mapping[str, Numbers]) -> Picture:
     """Draw the losses of the components, the gap of codes and decoded codes, and the accuracy, against epochs.
 
     Parameters

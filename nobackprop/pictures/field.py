@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .frame import Picture
+from .frame import Numbers, Picture
 from .panels import GOLD, INK, STYLES, beneath, colour_of, end_names, panels, tones
 
 Curve = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
@@ -54,7 +54,7 @@ def landscape(grid: tuple[np.ndarray, np.ndarray], energies: Mapping[str, np.nda
     return figure
 
 
-def inference(energies: Mapping[str, Sequence[float]], errors: np.ndarray) -> Picture:
+def inference(energies: Mapping[str, Numbers], errors: np.ndarray) -> Picture:
     """Draw how predictive coding settles: the energy, and the errors that climb down block by block.
 
     Parameters
@@ -90,8 +90,8 @@ def inference(energies: Mapping[str, Sequence[float]], errors: np.ndarray) -> Pi
     return figure
 
 
-def coins(steps: Sequence[int], found: Mapping[str, Sequence[float]], law: Mapping[str, Sequence[float]],
-          nudges: Sequence[float], off: Mapping[str, Sequence[float]]) -> Picture:
+def coins(steps: Sequence[int], found: Mapping[str, Numbers], law: Mapping[str, Numbers],
+          nudges: Numbers, off: Mapping[str, Numbers]) -> Picture:
     """Draw the laws of predictive coding: shares of the gradient after T steps, and its error at small nudges.
 
     Parameters
@@ -134,7 +134,7 @@ def coins(steps: Sequence[int], found: Mapping[str, Sequence[float]], law: Mappi
     return figure
 
 
-def settling(states: Mapping[str, np.ndarray], nudges: Sequence[float], off: Sequence[float]) -> Picture:
+def settling(states: Mapping[str, np.ndarray], nudges: Numbers, off: Numbers) -> Picture:
     """Draw how equilibrium propagation settles, sweep by sweep, and how exact its estimate is.
 
     Parameters
@@ -172,7 +172,7 @@ def settling(states: Mapping[str, np.ndarray], nudges: Sequence[float], off: Seq
 
 
 def chords(pairs: Mapping[str, Sequence[tuple[float, float]]], functions: Mapping[str, Curve],
-           nudges: Sequence[float], off: Mapping[str, Sequence[float]]) -> Picture:
+           nudges: Numbers, off: Mapping[str, Numbers]) -> Picture:
     """Draw the chords of dual propagation beside the function, and the error that they make.
 
     Parameters
@@ -249,7 +249,7 @@ def goodness(found: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: floa
     return figure
 
 
-def variance(directions: Sequence[int], off: Sequence[float]) -> Picture:
+def variance(directions: Sequence[int], off: Numbers) -> Picture:
     """Draw the squared error of activity perturbation against the number of directions in a step.
 
     Parameters

@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .. import figures
 
+Numbers = Sequence[float] | np.ndarray
 GRID = "#E6E6E6"
 FORWARD, FEEDBACK = figures.BLUE, figures.VERMILION  # the colours of W and of B, everywhere
 DPI = 100

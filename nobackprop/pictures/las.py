@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
-from ..experiments.plots import looks
+from ..figures import looks
 from ..heads import ConvHead
 from ..learn import Run
-from .frame import Picture
+from .frame import Numbers, Picture
 from .panels import GOLD, INK, STYLES, beneath, colour_of, end_names, epochs, panels
 
 COSINE = r"cosine of $\delta_i$ with $\delta_i^{\mathrm{BP}}$"
@@ -127,7 +127,7 @@ def flow(times: np.ndarray, one: tuple[np.ndarray, np.ndarray],
     return figure
 
 
-def module(losses: Sequence[float], floor: float, said: np.ndarray, before: np.ndarray, after: np.ndarray) -> Picture:
+def module(losses: Numbers, floor: float, said: np.ndarray, before: np.ndarray, after: np.ndarray) -> Picture:
     """Draw how a module on a hidden layer learns to say what the network says, (19)-(21).
 
     Parameters
@@ -171,7 +171,7 @@ def module(losses: Sequence[float], floor: float, said: np.ndarray, before: np.n
     return figure
 
 
-def signs(printed: Sequence[float], corrected: Sequence[float], exact: Sequence[Sequence[float]]) -> Picture:
+def signs(printed: Numbers, corrected: Numbers, exact: Sequence[Numbers]) -> Picture:
     """Draw the distance of a module from the product of the weights above it, under both signs of (21).
 
     Parameters
@@ -202,7 +202,7 @@ def signs(printed: Sequence[float], corrected: Sequence[float], exact: Sequence[
     return figure
 
 
-def classifiers(away: Mapping[str, Sequence[float]], right: Mapping[str, Sequence[float]]) -> Picture:
+def classifiers(away: Mapping[str, Numbers], right: Mapping[str, Numbers]) -> Picture:
     """Draw how near the modules of LAS and LTAS are to the network's output, and how well they classify.
 
     Parameters
@@ -269,7 +269,7 @@ def convolution(B: np.ndarray, heads: Sequence[ConvHead], side: int) -> Picture:
     return figure
 
 
-def conditions(found: Mapping[str, tuple[Sequence[float], Sequence[float], float | None]]) -> Picture:
+def conditions(found: Mapping[str, tuple[Numbers, Numbers, float | None]]) -> Picture:
     """Draw a module's distance and loss against steps, in a panel for each condition that is broken.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy as np
 from .. import figures
 from ..data.tasks import task_of
 from ..errors import InputError
-from ..experiments.plots import looks
+from ..figures import looks
 from .frame import FORWARD, Picture, bare, heading, name_lines, panels
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from matplotlib.patches import Circle, FancyArrowPatch
 
 from .. import figures
 from ..errors import InputError, integer
-from ..experiments.plots import looks
+from ..figures import looks
 from ..studies.turning import angle
 from .film import Film
 from .frame import FEEDBACK, FORWARD, Picture, bare, heading, name_lines, panels

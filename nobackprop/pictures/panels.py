@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from .. import figures
-from ..experiments.plots import looks
+from ..figures import looks
 from . import frame
 from .frame import Picture
 

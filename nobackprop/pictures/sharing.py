@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from matplotlib.ticker import PercentFormatter
 
-from ..experiments.plots import looks
+from ..figures import looks
 from .frame import Picture
 from .panels import GOLD, INK, PALE, STYLES, colour_of, end_names, epochs, panels, tones
 

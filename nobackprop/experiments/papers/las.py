@@ -296,7 +296,7 @@ The caption calls this Table 2; the paper's text calls it Table 1.  The rates we
 printed: here they are 1e-3 on MNIST, and 1e-4 on CIFAR at the scale "full"."""
 
 
-def _dense_scales(epochs: int, reduce: int, full: Mapping[str, Any]) -> dict[str, Scale]:
+def _dense_scales(epochs: int, reduce: int, full: dict[str, Any]) -> dict[str, Scale]:
     """The three scales of a column of Table 2."""
     return {"smoke": Scale(1000, 0.0625, ADAM | {"epochs": 2}, (0,), 300, reduce=reduce),
             "small": Scale(10_000, 0.125, ADAM | {"epochs": 15, "schedule": "cosine"}, (0, 1, 2), 1000, reduce=reduce),
