@@ -438,6 +438,8 @@ sources.
 
 {beside_print}
 
+`zil` has the gradients of `bp`; it is above it because another rate won its search, which had one seed.
+
 ## What was not run
 
 - *MNIST in the papers' length, and CIFAR-10*: with wide networks, all images and many epochs, eleven rules and three

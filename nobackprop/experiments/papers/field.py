@@ -25,8 +25,8 @@ Printed are numbers of other networks and longer training:
 Those of pc, ff and pepita were not checked against the papers.  softhebb has 99.4 (Journe et al. 2023), but with
 convolutions and a classifier on top of them, so it is not printed here.
 "full" has the network and the length of Yang, Lee, Park 2024; the rates were not searched for that network.  "smoke"
-and "small" have an eighth of the widths, fewer images and few epochs, because a step of pc, activity or ep takes up to
-fifteen times as long as one of backpropagation."""
+and "small" have an eighth of the widths, fewer images and few epochs, because a step of pc or ep takes ten to twenty
+times as long as one of backpropagation."""
 
 ADAM = {"optimizer": "adam", "batch_size": 64, "schedule": "constant"}
 SCALES = {
