@@ -90,6 +90,21 @@ MUTANTS: dict[str, list[Mutant]] = {
                "parts[mine]], len(parts), h)", "    shares = [[work(part) for part in parts]]",
                "tests/test_winograd.py"),
     ],
+    "nobackprop/exercises/marking.py": [
+        Mutant("a function is marked on one input alone", "SEEDS = (0, 1, 2)", "SEEDS = (0,)",
+               "tests/test_exercises.py"),
+        Mutant("an answer with NaN is compared", "if not np.isfinite(_real(array)).all():", "if False:",
+               "tests/test_exercises.py"),
+        Mutant("the place of a difference is the first one", "int(np.argmax(off))", "0", "tests/test_exercises.py"),
+    ],
+    "nobackprop/pictures/frame.py": [
+        Mutant("labels leave the panel", "            middle = max(min(middle, high - half), low + half)\n", "",
+               "tests/test_pictures.py"),
+    ],
+    "nobackprop/studies/check_rule.py": [
+        Mutant("a rule may write into its tape", "lambda tape: keep([tape.h, tape.caches])", "lambda tape: None",
+               "tests/test_own_code.py"),
+    ],
     "nobackprop/kernels/unfold.py": [
         Mutant("an axis of length 1 has the stride that it says", "h.itemsize, h.itemsize * channels",
                "h.strides[3], h.strides[2]", "tests/test_convolution.py"),

@@ -5,7 +5,6 @@ import base64
 import io
 import itertools
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -47,8 +46,9 @@ class Ended:
                                         for k in range(1, epochs + 1))
 
 
-def ended(level: float) -> Any:
-    return Ended(level)
+def ended(**levels):
+    """Runs that have ended at these levels of accuracy, by the names of their rules."""
+    return {name.replace("_", " "): Ended(level) for name, level in levels.items()}
 
 
 PICTURES = {
@@ -64,10 +64,9 @@ PICTURES = {
     "patches": lambda: products.patches(np.arange(16.0).reshape(4, 4), 2, at=(2, 2)),
     "coverage": lambda: products.coverage((4, 5), 2),
     "images": lambda: learning.images(np.zeros((10, 8, 8, 1)), range(10)),
-    "alike": lambda: learning.courses({name: ended(0.95 + k / 500) for k, name in
-                                       enumerate(["bp", "shallow", "fa", "dfa", "las", "ltas"])}),
-    "apart": lambda: learning.courses({"bp": ended(1.0), "shallow": ended(0.3), "a rule with a long name": ended(0.6)}),
-    "accuracies": lambda: learning.accuracies(outcome()),
+    "alike": lambda: learning.courses(ended(bp=0.95, shallow=0.952, fa=0.954, dfa=0.956, las=0.958, ltas=0.96)),
+    "apart": lambda: learning.courses(ended(bp=1.0, shallow=0.3, a_rule_with_a_long_name=0.6)),
+    "accuracies": lambda: learning.accuracies(outcome(), "Digits: the rule is below the floor"),
     "answers": lambda: learning.answers(np.arange(40.0) * 10, np.arange(40.0)[::-1] * 10, "progression after a year"),
 }
 
@@ -162,7 +161,7 @@ def test_the_best_rule_is_on_top():
 
 
 def test_a_rule_that_sends_no_error_to_the_first_block_has_no_line_there():
-    left, right = learning.courses({"bp": Ended(1.0), "shallow": Ended(0.3)}).axes
+    left, right = learning.courses(ended(bp=1.0, shallow=0.3)).axes
     assert [len(axes.lines) for axes in (left, right)] == [2, 1]
 
 

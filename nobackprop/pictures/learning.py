@@ -90,13 +90,15 @@ def courses(runs: Mapping[str, Run]) -> Picture:
     return picture
 
 
-def accuracies(found: Outcome) -> Picture:
+def accuracies(found: Outcome, words: str = "") -> Picture:
     """Draw the test accuracy of each rule of a comparison: a dot for each seed, and a line at their mean.
 
     Parameters
     ----------
     found : Outcome
         What `nb.compare` returns, of classes.
+    words : str
+        What is to be seen, for the title.
 
     Returns
     -------
@@ -124,6 +126,7 @@ def accuracies(found: Outcome) -> Picture:
     axes.set(xlabel="test accuracy (a dot for each seed, a line at the mean)", ylim=(-0.6, len(order) - 0.4),
              xlim=(low - room, min(high + room, 1 + room / 4)))
     figures.names(axes, [styles[rule]["label"] for rule in order])
+    heading(axes, words)
     return picture
 
 
