@@ -177,8 +177,8 @@ def split(label: str, rule: str | None = None) -> tuple[str, str]:
     head = min((label.partition(sign)[0] for sign in ",:"), key=len)
     if rule is None and head not in COLOURS:
         return label, ""
-    rest = label if rule is not None and head != rule else label[len(head):].lstrip(",: ")
-    return rule or head, rest
+    rule = head if rule is None else split(rule)[0]
+    return rule, label[len(head):].lstrip(",: ") if head == rule else label
 
 
 def open_frame(*panels: Axes) -> None:

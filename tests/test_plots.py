@@ -190,6 +190,14 @@ def test_the_colour_is_the_rules_and_the_line_the_variants():
     assert [(look["color"], look["linestyle"]) for look in found] == [(COLOURS["al"], "-"), (COLOURS["al"], "--")]
 
 
+@pytest.mark.parametrize("name", EXHIBITS)
+def test_an_arm_of_a_paper_has_the_colour_of_its_rule_whatever_options_it_has(name):
+    arms = EXHIBITS[name].arms
+    found = looks([arm.label for arm in arms], {arm.label: arm.rule for arm in arms})
+    assert [look["color"] for look in found] == [colour_of(arm.rule.partition(":")[0]) for arm in arms]
+    assert len({(look["color"], look["linestyle"]) for look in found[:8]}) == len(found[:8])
+
+
 # a step of linear red, green and blue to what is seen without the cones for red or green: Machado and others (2009)
 SEEN = [np.eye(3),
         np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
