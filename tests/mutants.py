@@ -779,6 +779,28 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("the weights of the output block are left whole", "    every = range(len(net))\n",
                "    every = range(len(net) - 1)\n", "tests/test_locality.py"),
     ],
+    "nobackprop/studies/check_rule.py": [
+        Mutant("a signal is spread over all units", "if np.shape(delta) != self.output:",
+               "if np.ndim(delta) != len(self.output):", "tests/test_own_code.py"),
+        Mutant("consequences are told as mistakes", "        if _cause(one, found) is None:\n", "        if True:\n",
+               "tests/test_own_code.py"),
+        Mutant("what a check needs may need nothing itself", "what if found.get(what) else _cause(earlier, found)",
+               "what if found.get(what) else None", "tests/test_own_code.py"),
+        Mutant("memory that is shared is told as a matter of places", "units: (memory, seeds)}", "units: (seeds,)}",
+               "tests/test_own_code.py"),
+        Mutant("a later mistake is named for what an earlier one prevents", "and _cause(one, found) == what]", "]",
+               "tests/test_own_code.py"),
+    ],
+    "nobackprop/outside.py": [
+        Mutant("the extra is taken for the module", "f\"pip install 'nobackprop[{extra}]'\"",
+               "f\"pip install 'nobackprop[{name}]'\"", "tests/test_backend.py"),
+    ],
+    "nobackprop/studies/field.py": [
+        Mutant("seconds are called milliseconds", "np.median(1e3 * spent, axis=1)", "np.median(spent, axis=1)",
+               "tests/test_field.py"),
+        Mutant("a ratio is that of the medians", 'np.median(spent / spent[list(RULES).index("bp")], axis=1)',
+               'np.median(spent, axis=1) / np.median(spent[list(RULES).index("bp")])', "tests/test_field.py"),
+    ],
     "nobackprop/studies/locality/pages.py": [
         Mutant("the last hidden block is the first", "blocks == {len(HIDDEN)}", "blocks == {1}",
                "tests/test_locality.py"),
