@@ -49,8 +49,12 @@ class Papers:
 
     @property
     def why(self) -> str:
-        """What las:order says of DFA and the floor, see `why`."""
-        return why(self.shelf["las_order"])
+        """What las:order says of DFA and the floor, see `why`; or how to run it, if it was not run."""
+        found = self.shelf.of("las:order")
+        return why(found) if found else (
+            "Whether DFA lies above or below the floor after a longer training, and why, is open: `make papers-runs "
+            "PAPERS=las:order` runs it, with both kinds of B, with the modules of the text and of the published code, "
+            "and with a control whose convolutions keep their first weights.")
 
     def told(self, found: File) -> list[str]:
         """Return what is told of a file of results."""
