@@ -138,8 +138,8 @@ def why(found: File, labels: Mapping[str, str] = LABELS, convolutions: int = 3) 
             f"{floor.both}) **{reason}**: if they keep their first weights, and the same signals reach the dense "
             f"blocks alone, {but} {control.both}, which is {place(control, floor)} the floor. The cosines of its "
             f"signals with BP's in the convolutions are {_cosines(dense, convolutions)}; those of LAS are "
-            f"{_cosines(las, convolutions)}. {length} in the last third of the epochs its validation accuracy changes by "
-            f"{late:+.1f} points. {rate} With one kernel-shaped B for all positions, as in the published code, it "
+            f"{_cosines(las, convolutions)}. {length} in the last third of the epochs its validation accuracy changes "
+            f"by {late:+.1f} points. {rate} With one kernel-shaped B for all positions, as in the published code, it "
             f"reaches {kernel.both}, which is {place(kernel, dense)} the dense B and {place(kernel, floor)} the floor.")
 
 
