@@ -54,6 +54,11 @@ class Papers:
         return why(self.shelf["digits_conv"], RULES, 2)
 
     @property
+    def why_on_digits_later(self) -> str:
+        """The same after more epochs."""
+        return why(self.shelf["digits_conv_60"], RULES, 2)
+
+    @property
     def why(self) -> str:
         """What las:order says of DFA and the floor, see `why`; or how to run it, if it was not run."""
         found = self.shelf.of("las:order")
