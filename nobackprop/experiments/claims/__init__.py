@@ -316,7 +316,7 @@ than the larger spread over the seeds of the two.
 """
 
 
-def summary(papers: dict[str, Sequence[Claim]]) -> str:
+def summary(papers: Mapping[str, Sequence[Claim]]) -> str:
     """Return a table with the number of claims by paper and verdict.
 
     Examples

@@ -296,7 +296,7 @@ The caption calls this Table 2; the paper's text calls it Table 1.  The rates we
 printed: here they are 1e-3 on MNIST, and 1e-4 on CIFAR at the scale "full"."""
 
 
-def _dense_scales(epochs: int, reduce: int, full: Mapping[str, Any]) -> dict[str, Scale]:
+def _dense_scales(epochs: int, reduce: int, full: dict[str, Any]) -> dict[str, Scale]:
     """The three scales of a column of Table 2."""
     return {"smoke": Scale(1000, 0.0625, ADAM | {"epochs": 2}, (0,), 300, reduce=reduce),
             "small": Scale(10_000, 0.125, ADAM | {"epochs": 15, "schedule": "cosine"}, (0, 1, 2), 1000, reduce=reduce),
@@ -309,7 +309,7 @@ def _table_2(data: str) -> tuple[Arm, ...]:
                  for method, number in zip(METHODS, TABLE_2[data], strict=True))
 
 
-PHOTOS = {"lr": 1e-4, "augment": "flip"}
+PHOTOS: dict[str, Any] = {"lr": 1e-4, "augment": "flip"}
 DENSE_SCALES = {"mnist": _dense_scales(100, 1, {}), "cifar-10": _dense_scales(300, 2, PHOTOS),
                 "cifar-100": _dense_scales(500, 2, PHOTOS)}
 NAMES = {"mnist": "MNIST", "cifar-10": "CIFAR-10", "cifar-100": "CIFAR-100", "tiny-imagenet": "Tiny ImageNet"}
