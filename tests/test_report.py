@@ -76,11 +76,16 @@ def test_the_sentence_on_dfa_follows_from_the_runs(accuracies, sentences, tmp_pa
          "alignment": cosines.get(rule, [0.5] * 5), "alignment_at_a": [None] * 5} for epoch in range(1, 7)]}
         for rule, value in (found | accuracies).items()]
     (tmp_path / "las-order.json").write_text(json.dumps({"config": {
-        "data": "c", "model": "m", "rule_settings": {"dfa": {"lr": 1e-3}, "las": {"lr": 1e-3}}}, "runs": runs}))
+        "data": "c", "model": "m", "exhibit": "las:order",
+        "rule_settings": {"dfa": {"lr": 1e-3}, "las": {"lr": 1e-3}}}, "runs": runs}))
     text = report.markdown(Shelf(tmp_path), "{papers.why}").replace("\n", " ")
     assert "after 6 epochs" in text and "All rules have the rate 0.001, which was not searched." in text
     for sentence in sentences:
         assert sentence in text
+
+
+def test_without_the_runs_the_page_says_how_to_make_them(tmp_path):
+    assert "make papers-runs" in report.markdown(Shelf(tmp_path), "{papers.why}")
 
 
 def test_two_files_of_one_exhibit_are_one_too_many(tmp_path):

@@ -9,6 +9,7 @@ import re
 import sys
 import textwrap
 from collections import ChainMap
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any, cast
 
@@ -48,9 +49,23 @@ class Papers:
         return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
     @property
+    def why_on_digits(self) -> str:
+        """What the comparison on digits says of DFA and the floor, see `why`."""
+        return why(self.shelf["digits_conv"], RULES, 2)
+
+    @property
+    def why_on_digits_later(self) -> str:
+        """The same after more epochs."""
+        return why(self.shelf["digits_conv_60"], RULES, 2)
+
+    @property
     def why(self) -> str:
-        """What las:order says of DFA and the floor, see `why`."""
-        return why(self.shelf["las_order"])
+        """What las:order says of DFA and the floor, see `why`; or how to run it, if it was not run."""
+        found = self.shelf.of("las:order")
+        return why(found) if found else (
+            "Whether DFA lies above or below the floor after a longer training, and why, is open: `make papers-runs "
+            "PAPERS=las:order` runs it, with both kinds of B, with the modules of the text and of the published code, "
+            "and with a control whose convolutions keep their first weights.")
 
     def told(self, found: File) -> list[str]:
         """Return what is told of a file of results."""
@@ -89,13 +104,22 @@ def order(found: File) -> tuple[int, int, int]:
             sum(found[low].above(found[high]) for high, low in pairs), len(pairs))
 
 
-def why(found: File) -> str:
-    """Say where DFA lies next to the floor in the runs of las:order, and which run shows the reason.
+LABELS = {"kernel": "dfa, kernel", "control": "dfa, dense blocks alone"}  # of las:order
+RULES = {"kernel": "dfa:kernel=yes", "control": "nobackprop.experiments.papers.las:DenseBlocksDFA"}  # of a comparison
+
+
+def why(found: File, labels: Mapping[str, str] = LABELS, convolutions: int = 3) -> str:
+    """Say where DFA lies next to the floor in runs of a convolutional network, and which run shows the reason.
 
     Parameters
     ----------
     found : File
-        The stored results of las:order.
+        The stored results of las:order, or of a comparison.
+    labels : mapping
+        What DFA with one kernel-shaped B is called there, "kernel", and the control whose convolutions keep their first
+        weights, "control".
+    convolutions : int
+        How many convolutions the network has.
 
     Returns
     -------
@@ -103,7 +127,7 @@ def why(found: File) -> str:
         Sentences whose words, as well as numbers, follow from the results.
     """
     floor, dense, kernel, control, las = (found[label] for label in (
-        "shallow", "dfa", "dfa, kernel", "dfa, dense blocks alone", "las"))
+        "shallow", "dfa", labels["kernel"], labels["control"], "las"))
     if control.above(dense):
         reason, but = "because what it teaches the convolutions is worse than nothing", "it reaches"
     elif dense.above(control):
@@ -112,21 +136,21 @@ def why(found: File) -> str:
         reason, but = "and what it teaches the convolutions matters little", "it reaches"
     late = 100 * (dense.validation(-1) - dense.validation(-1 - dense.epochs // 3))
     length = "Longer training may change this:" if late > 1 else "The length of the training is not the reason:"
-    rates = {own["lr"] for own in found.config["rule_settings"].values()}
+    rates = {own["lr"] for own in found.config["rule_settings"].values()} or {found.config["lr"]}
     rate = (f"All rules have the rate {rates.pop():g}, which was not searched." if len(rates) == 1
             else "Each rule has a rate of its own.")
     return (f"**DFA lies {place(dense, floor)} the floor after {dense.epochs} epochs** ({dense.both}, the floor "
             f"{floor.both}) **{reason}**: if they keep their first weights, and the same signals reach the dense "
             f"blocks alone, {but} {control.both}, which is {place(control, floor)} the floor. The cosines of its "
-            f"signals with BP's in the three convolutions are {_convolutions(dense)}; those of LAS are "
-            f"{_convolutions(las)}. {length} in the last third of the epochs its validation accuracy changes by "
-            f"{late:+.1f} points. {rate} With one kernel-shaped B for all positions, as in the published code, it "
+            f"signals with BP's in the convolutions are {_cosines(dense, convolutions)}; those of LAS are "
+            f"{_cosines(las, convolutions)}. {length} in the last third of the epochs its validation accuracy changes "
+            f"by {late:+.1f} points. {rate} With one kernel-shaped B for all positions, as in the published code, it "
             f"reaches {kernel.both}, which is {place(kernel, dense)} the dense B and {place(kernel, floor)} the floor.")
 
 
-def _convolutions(arm: Arm) -> str:
-    """The cosines in the three convolutions of Conv3."""
-    return ", ".join(f"{cosine or 0:z.3f}" for cosine in arm.cosine[:3])
+def _cosines(arm: Arm, blocks: int) -> str:
+    """The cosines in the lowest blocks."""
+    return ", ".join(f"{cosine or 0:z.3f}" for cosine in arm.cosine[:blocks])
 
 
 def place(one: Arm, other: Arm) -> str:

@@ -309,7 +309,7 @@ def _table_2(data: str) -> tuple[Arm, ...]:
                  for method, number in zip(METHODS, TABLE_2[data], strict=True))
 
 
-PHOTOS = {"lr": 1e-4, "augment": "flip"}
+PHOTOS: dict[str, Any] = {"lr": 1e-4, "augment": "flip"}
 DENSE_SCALES = {"mnist": _dense_scales(100, 1, {}), "cifar-10": _dense_scales(300, 2, PHOTOS),
                 "cifar-100": _dense_scales(500, 2, PHOTOS)}
 NAMES = {"mnist": "MNIST", "cifar-10": "CIFAR-10", "cifar-100": "CIFAR-100", "tiny-imagenet": "Tiny ImageNet"}
