@@ -130,7 +130,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "{part(function) or OTHER: 1.0}", "tests/test_shares.py"),
         Mutant("callers share equally what they caused", "(edge[2] if timed else edge[1])", "1",
                "tests/test_shares.py"),
-        Mutant("the profiler's own time counts", "max(0.0, itself - added * calls)", "itself", "tests/test_shares.py"),
+        Mutant("the profiler's own time counts", "max(0.0, itself - added * made[function])", "itself",
+               "tests/test_shares.py"),
     ],
     "nobackprop/learn.py": [
         Mutant("a run that was stopped goes on after a checkpoint", 'str(header.get("stopped", ""))', '""',
