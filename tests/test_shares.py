@@ -62,7 +62,8 @@ def test_what_the_profiler_adds_to_each_call_is_subtracted_from_the_caller():
 
 
 @pytest.mark.parametrize("file, name, expected", [
-    ("kernels/winograd.py", "_products", "products"), ("kernels/winograd.py", "_tiles", "patches and tiles"),
+    ("kernels/winograd.py", "_products", "products"), ("kernels/winograd.py", "<lambda>", "products"),
+    ("kernels/winograd.py", "_tiles", "patches and tiles"),
     ("kernels/unfold.py", "elementwise", "activations and sums"), ("kernels/unfold.py", "unfold", "patches and tiles"),
     ("layers.py", "<lambda>", "activations and sums"), ("layers.py", "backward", "engine and rule"),
     ("rules/backprop.py", "credit", "engine and rule"), ("studies/speed/bench.py", "one_step", "the batch")])
