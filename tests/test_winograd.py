@@ -110,6 +110,19 @@ def test_the_kernels_are_the_plain_ones_within_the_stated_bound(xp, case):
         assert_close(to_numpy(found), np.float32(expected), of=added_up, slack=ROUNDINGS[case[3]])
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("kernel", winograd.POINTS)
+def test_weights_that_are_changed_in_parts_stand_where_they_belong(monkeypatch, kernel, threads):
+    """Uneven parts of channels on the way there, and of planes on the way back; networks have such from 128 on."""
+    monkeypatch.setattr(winograd, "PLANES", 3)
+    h, W, delta = arrays(shape=(3, 9, 6, 11), planes=13, kernel=kernel)
+    for fast, plain, both, how, plain_how in pairs(h, W, delta, kernel, kernel // 2):
+        expected, added_up = exactly(plain, *both, *plain_how)
+        with workers.limit(threads):
+            found = fast(*both, *how)
+        assert_close(found, np.float32(expected), of=added_up, slack=ROUNDINGS[kernel])
+
+
 @given(case=cases())
 def test_they_are_adjoint_to_rounding(case):
     h, W, delta, kernel, pad = case
