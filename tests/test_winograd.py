@@ -262,11 +262,13 @@ def test_both_workers_have_something_to_do(monkeypatch, shape, planes, kernel):
         return split(work, length, *arrays)
     monkeypatch.setattr(winograd, "split_among_workers", spy)
     h, W, delta = arrays(shape=shape, planes=planes, kernel=kernel)
+    groups = len(winograd._groups(h, *shape[1:3], kernel, planes))
     with workers.limit(2):
-        for kernel_of in (lambda: winograd.forward(W, h, kernel, 1), lambda: winograd.outer(delta, h, kernel, 1)):
-            seen.clear()
-            kernel_of()
-            assert max(seen) > 1
+        winograd.forward(W, h, kernel, kernel // 2)
+        assert (groups if groups > 1 else (kernel + 3)**2) in seen
+        seen.clear()
+        winograd.outer(delta, h, kernel, kernel // 2)
+        assert (2 if groups > 1 else (kernel + 3)**2) in seen
 
 
 @pytest.mark.parametrize("shape, planes, kernel", BITS)
