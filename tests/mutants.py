@@ -62,6 +62,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_winograd.py"),
         Mutant("errors go down through a kernel that is not turned", "-1)[:, ::-1].swapaxes(0, 1)",
                "-1).swapaxes(0, 1)", "tests/test_winograd.py"),
+        Mutant("planes of a part stand where others should", "        out[part] = xp.matmul(G.T, S)",
+               "        out[len(out) - part.stop:len(out) - part.start] = xp.matmul(G.T, S)", "tests/test_winograd.py"),
         Mutant("weights of a part of the channels stand where others should", "planes * part.start:planes * part.stop",
                "planes * (channels - part.stop):planes * (channels - part.start)", "tests/test_winograd.py"),
         Mutant("the frame below is forgotten", "first, end = max(top, 0), min(top + x.shape[1], height)",
@@ -147,7 +149,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "{part(function) or OTHER: 1.0}", "tests/test_shares.py"),
         Mutant("callers share equally what they caused", "(edge[2] if timed else edge[1])", "1",
                "tests/test_shares.py"),
-        Mutant("the profiler's own time counts", "max(0.0, itself - added * calls)", "itself", "tests/test_shares.py"),
+        Mutant("the profiler's own time counts", "max(0.0, itself - added * made[function])", "itself",
+               "tests/test_shares.py"),
     ],
     "nobackprop/learn.py": [
         Mutant("a run that was stopped goes on after a checkpoint", 'str(header.get("stopped", ""))', '""',
