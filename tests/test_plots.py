@@ -327,6 +327,16 @@ def test_a_sweep_has_the_same_colours_and_as_many_curves_a_panel(labels, rates):
             assert line.get_color() == colour_of(split(by_label[line.get_label()])[0])
 
 
+def test_settings_without_an_order_have_marks_instead_of_lines():
+    labels = ["bp", "fa", "spsa", "pepita"]  # three of one colour
+    search = [{"label": label, "settings": {"optimizer": name}, "runs": [{"seed": 0, "validation_accuracy": 0.5}]}
+              for label in labels for name in ("adam", "sgd")]
+    axes, = show.draw({"config": {"data": "digits", "model": "mlp:8"}, "search": search}).axes
+    curves = [line for line in axes.lines if line.get_label()[0] != "_"]
+    assert {line.get_linestyle() for line in curves} == {"None"}
+    assert len({(line.get_color(), line.get_marker()) for line in curves}) == len(labels)
+
+
 STORED = sorted(path for path in Path(__file__).parents[1].glob("docs/results/**/*.json")
                 if path.with_suffix(".png").exists())
 

@@ -20,6 +20,7 @@ Results = Mapping[str, Any]
 # what a figure relies on, as results.FORM says it
 FOUND = {f"validation_{task.measures[0].name}": files.Maybe(files.Number(task.measures[0].floor, 1))
          for task in TASKS.values()}
+MARKS = "osD^v<>P"
 FORM: Any = {
     "config": {"data": str, "model": str},
     "search": [{"label": str, "settings": {}, "runs": [FOUND]}],
@@ -136,8 +137,10 @@ def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, ba
         places = sorted(at)
         values = [[score(run, "validation") for run in at[place]] for place in places]
         means = [statistics.fmean(of) for of in values]
-        line = look if name else look | {"linestyle": ""}  # between settings without an order there is nothing
-        axes.plot(places, means, marker="o", markersize=4, **line)
+        # between settings without an order there is no line, and each line's mark takes its place
+        line = {"marker": "o"} | look if name else look | {
+            "linestyle": "", "marker": MARKS[figures.LINES.index(look["linestyle"])]}
+        axes.plot(places, means, markersize=4, **line)
         if bands and name:
             axes.fill_between(places, list(map(min, values)), list(map(max, values)), alpha=0.15, linewidth=0,
                               color=look["color"])
