@@ -108,7 +108,7 @@ $(NOTEBOOK_STAMP): $(STAMP)
 	@touch $(NOTEBOOK_STAMP)
 
 notebook: $(NOTEBOOK_STAMP)  ## open the notebooks in JupyterLab, in your browser
-	$(BIN)/python -m jupyterlab notebooks
+	$(BIN)/python -m jupyterlab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks/00-two-neurons.ipynb
 
 notebooks: $(STAMP)  ## run every notebook and store what it shows
 	$(BIN)/python tests/test_notebooks.py
