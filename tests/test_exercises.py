@@ -5,6 +5,8 @@ import ast
 import itertools
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,8 @@ from nobackprop.exercises.marking import SEEDS, mark, parts, same
 from nobackprop.tree import tree_map
 
 FAR = 100 * marking.SAME  # of the largest number, and more than any rounding
-NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ALL = list(exercises._all().values())
 WRONG = [pytest.param(exercise, mistake, id=f"{exercise.name}-{mistake.name}")
          for exercise in ALL for mistake in exercise.wrong]
@@ -162,6 +165,13 @@ def test_an_unknown_exercise_is_named():
     for call in (exercises.check, exercises.hint, exercises.solution, exercises.given):
         with pytest.raises(InputError, match="unknown exercise 'kernels:oter': did you mean 'kernels:outer'"):
             call(*["kernels:oter", None][:2 if call is exercises.check else 1])
+
+
+def test_importing_the_library_brings_neither_exercises_nor_pictures():
+    script = ("import sys, nobackprop; print([name for name in sys.modules if name.startswith(('nobackprop.exercises', "
+              "'nobackprop.pictures', 'matplotlib'))])")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
 
 
 # ---------------------------------------------------------------- marking, on exercises made here

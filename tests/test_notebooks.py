@@ -129,6 +129,20 @@ def test_it_is_stored_as_run(path):
     assert not any(output.output_type == "error" or output.get("name") == "stderr" for output in outputs)
 
 
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem[:2].isdecimal()], ids=lambda path: path.stem)
+def test_it_says_at_first_what_it_is_for_and_at_last_with_what_it_ran(path):
+    first, *_, last = nbformat.read(path, as_version=4).cells
+    assert re.match(r"# \w", first.source) and "**You will be able to**" in first.source
+    assert re.search(r"\*\*(Time|It takes)\*\*", first.source)
+    assert re.search(r"\*\*(You need|It assumes)\*\*", first.source)
+    assert "varies" in last.metadata.tags and "nb.__version__" in last.source
+
+
+def test_the_notebooks_have_an_order():
+    numbers = [path.stem[:2] for path in NOTEBOOKS if path.stem[:2].isdecimal()]
+    assert len(set(numbers)) == len(numbers)
+
+
 # ---------------------------------------------------------------- the comparison itself
 
 def cell(*outputs: dict[str, Any], tags: tuple[str, ...] = ()) -> nbformat.NotebookNode:

@@ -112,8 +112,8 @@ def given(name: str) -> Given:
 
     Examples
     --------
-    >>> {key: value.shape for key, value in given("kernels:outer").items()}
-    {'delta': (4, 3), 'u': (4, 5)}
+    >>> {key: value.shape for key, value in given("kernels:patch").items()}
+    {'image': (4, 4), 'K': (2, 2)}
     """
     return _find(name).given(0)
 
