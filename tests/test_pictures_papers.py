@@ -14,6 +14,7 @@ from nobackprop.pictures import associated_learning, field, las, locality, panel
 from nobackprop.rules import RULES
 from nobackprop.studies.locality import table
 from nobackprop.studies.locality.pages import COLUMNS, entries
+from nobackprop.studies.memory import measure
 
 TIMES = np.linspace(0, 12, 601)
 FALL = np.exp(-TIMES)
@@ -69,6 +70,7 @@ PICTURES = {
                                                    {name: (values(15), values(15)) for name in ("above", "within")}),
     "sharing.worth": lambda: sharing.worth({name: values(2, 3) for name in ("bp", "shallow", "kp", "asap")},
                                            (0, 0.3, 1, 3), {"bp": values(4, 3), "asap:train_first=yes": values(4, 3)}),
+    "sharing.accesses": lambda: sharing.accesses(measure("mlp:8,8,8,8", "digits", "asap", batch_size=2)),
     "al.fold": lambda: associated_learning.fold((64, 64, 32, 128, 32, 64, 10), 2),
     "al.fold, one": lambda: associated_learning.fold((784, 1024, 512, 1024, 10), 1),
     "al.codes": lambda: associated_learning.codes(
