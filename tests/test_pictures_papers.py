@@ -1,5 +1,7 @@
 """The pictures of the papers' notebooks: nothing is cut, no text lies on another, no legend on a line."""
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,3 +230,29 @@ def test_a_line_that_ends_in_nan_or_has_no_label_is_named_by_what_is_seen():
     axes.set(xlim=(1, 3), ylim=(0, 1))
     panels.end_names(axes)
     assert [(text.get_text(), round(text.xy[1], 3)) for text in axes.texts] == [("cut", 0.4)]
+
+
+# ---------------------------------------------------------------- the notebooks that show them
+
+PAPERS = [path for path in sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+          if path.stem[:2] in ("03", "04", "05", "06", "09")]
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
+def test_a_notebook_says_first_what_it_is_for_and_last_what_it_ran_with(path):
+    first, *rest = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    begin = "".join(first["source"])
+    assert all(word in begin for word in ("**You will be able to**", "**Time**", "**You need**"))
+    code = ["".join(cell["source"]) for cell in rest if cell["cell_type"] == "code"]
+    assert "nb.__version__" in code[-1] and rest[-1]["metadata"]["tags"] == ["varies"]
+    # what a cell computes is in the cell, how it is drawn is not
+    assert not any(word in one for one in code for word in ("matplotlib", "plt.", ".plot(", "axes"))
+
+
+def test_every_rule_that_a_notebook_trains_or_computes_by_hand_is_drawn_in_it():
+    for path in PAPERS:
+        code = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+                         if cell["cell_type"] == "code")
+        drawn = set(re.findall(r'"([\w-]+)"', " ".join(re.findall(r"diagrams\(([^)]*)\)", code))))
+        used = {name for name in re.findall(r'(?:rules\.get\(|start\()"([\w-]+)["\:]', code) if name in RULES}
+        assert used <= drawn, (path.stem, used - drawn)
