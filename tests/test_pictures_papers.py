@@ -1,5 +1,7 @@
 """The pictures of the papers' notebooks: nothing is cut, no text lies on another, no legend on a line."""
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from nobackprop.pictures import associated_learning, field, las, locality, panel
 from nobackprop.rules import RULES
 from nobackprop.studies.locality import table
 from nobackprop.studies.locality.pages import COLUMNS, entries
+from nobackprop.studies.memory import measure
 
 TIMES = np.linspace(0, 12, 601)
 FALL = np.exp(-TIMES)
@@ -69,6 +72,7 @@ PICTURES = {
                                                    {name: (values(15), values(15)) for name in ("above", "within")}),
     "sharing.worth": lambda: sharing.worth({name: values(2, 3) for name in ("bp", "shallow", "kp", "asap")},
                                            (0, 0.3, 1, 3), {"bp": values(4, 3), "asap:train_first=yes": values(4, 3)}),
+    "sharing.accesses": lambda: sharing.accesses(measure("mlp:8,8,8,8", "digits", "asap", batch_size=2)),
     "al.fold": lambda: associated_learning.fold((64, 64, 32, 128, 32, 64, 10), 2),
     "al.fold, one": lambda: associated_learning.fold((784, 1024, 512, 1024, 10), 1),
     "al.codes": lambda: associated_learning.codes(
@@ -226,3 +230,29 @@ def test_a_line_that_ends_in_nan_or_has_no_label_is_named_by_what_is_seen():
     axes.set(xlim=(1, 3), ylim=(0, 1))
     panels.end_names(axes)
     assert [(text.get_text(), round(text.xy[1], 3)) for text in axes.texts] == [("cut", 0.4)]
+
+
+# ---------------------------------------------------------------- the notebooks that show them
+
+PAPERS = [path for path in sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+          if path.stem[:2] in ("03", "04", "05", "06", "09")]
+
+
+@pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
+def test_a_notebook_says_first_what_it_is_for_and_last_what_it_ran_with(path):
+    first, *rest = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    begin = "".join(first["source"])
+    assert all(word in begin for word in ("**You will be able to**", "**Time**", "**You need**"))
+    code = ["".join(cell["source"]) for cell in rest if cell["cell_type"] == "code"]
+    assert "nb.__version__" in code[-1] and rest[-1]["metadata"]["tags"] == ["varies"]
+    # what a cell computes is in the cell, how it is drawn is not
+    assert not any(word in one for one in code for word in ("matplotlib", "plt.", ".plot(", "axes"))
+
+
+def test_every_rule_that_a_notebook_trains_or_computes_by_hand_is_drawn_in_it():
+    for path in PAPERS:
+        code = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+                         if cell["cell_type"] == "code")
+        drawn = set(re.findall(r'"([\w-]+)"', " ".join(re.findall(r"diagrams\(([^)]*)\)", code))))
+        used = {name for name in re.findall(r'(?:rules\.get\(|start\()"([\w-]+)["\:]', code) if name in RULES}
+        assert used <= drawn, (path.stem, used - drawn)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ..figures import looks
 from .frame import Picture
@@ -419,3 +419,41 @@ def _variant(name: str) -> dict[str, Any]:
     return look | ({"linestyle": "--", "label": name} if options else {})
 
 
+
+
+def accesses(result: Mapping[str, Any]) -> Picture:
+    """Draw what a step moves and holds: accesses as (6.1)-(6.2) count them, and the bytes of a real tape.
+
+    Parameters
+    ----------
+    result : mapping
+        What `studies.memory.measure` returned.
+
+    Returns
+    -------
+    Picture
+        Of each bar the dark part is read, the light one written.
+
+    Examples
+    --------
+    >>> from nobackprop.studies.memory import measure
+    >>> [axes.get_xlabel() for axes in accesses(measure("mlp:4,4,4", "digits", "asap", batch_size=2)).axes]
+    ['accesses (millions)', 'accesses (millions)', 'MB']
+    """
+    figure, axes = panels("as (6.1)-(6.2) count", "with B as well as W", "held by the tape, measured", width=3.4,
+                          height=2.6, share=True)
+    columns = result["columns"]
+    for place, (name, column) in enumerate(columns.items()):
+        dark = colour_of(name.partition(":")[0])
+        for panel, key in zip(axes, ("accesses", "accesses_both_sets")):
+            read, written = (column[key][kind] / 1e6 for kind in ("read", "written"))
+            panel.barh(place, read, color=dark)
+            panel.barh(place, written, left=read, color=tones(dark, 2)[0])
+        axes[2].barh(place, column["total_bytes"] / 1e6, color=dark)
+    axes[0].set_yticks(range(len(columns)), list(columns))
+    axes[0].invert_yaxis()
+    for panel, label in zip(axes, ("accesses (millions)", "accesses (millions)", "MB"), strict=True):
+        panel.set_xlabel(label)
+        panel.grid(axis="y", visible=False)
+        panel.xaxis.set_major_locator(MaxNLocator(4))
+    return figure
