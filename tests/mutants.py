@@ -103,10 +103,6 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("labels leave the panel", "            middle = max(min(middle, high - half), low + half)\n", "",
                "tests/test_pictures.py"),
     ],
-    "nobackprop/studies/check_rule.py": [
-        Mutant("a rule may write into its tape", "lambda tape: keep([tape.h, tape.caches])", "lambda tape: None",
-               "tests/test_own_code.py"),
-    ],
     "nobackprop/kernels/unfold.py": [
         Mutant("an axis of length 1 has the stride that it says", "h.itemsize, h.itemsize * channels",
                "h.strides[3], h.strides[2]", "tests/test_convolution.py"),
@@ -783,6 +779,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "    every = range(len(net) - 1)\n", "tests/test_locality.py"),
     ],
     "nobackprop/studies/check_rule.py": [
+        Mutant("a rule may write into its tape", "lambda tape: keep([tape.h, tape.caches])", "lambda tape: None",
+               "tests/test_own_code.py"),
         Mutant("a signal is spread over all units", "if np.shape(delta) != self.output:",
                "if np.ndim(delta) != len(self.output):", "tests/test_own_code.py"),
         Mutant("consequences are told as mistakes", "        if _cause(one, found) is None:\n", "        if True:\n",
