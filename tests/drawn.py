@@ -52,6 +52,8 @@ def _install():
         return [figure(shown.figures[i]) for i in (0, len(shown.figures) // 2, -1)]
 
     shell = get_ipython()
+    if shell is None:  # pytest looks for examples in every file
+        return
     formatter = Drawn(parent=shell.display_formatter)
     formatter.for_type_by_name("matplotlib.figure", "Figure", figure)
     formatter.for_type_by_name("nobackprop.pictures.film", "Film", film)

@@ -628,7 +628,7 @@ MUTANTS: dict[str, list[Mutant]] = {
                "run.state, *(part[:SAMPLES] for part in run.validation))", "tests/test_papers.py"),
         Mutant("distances are those of the output", "[len(run.net) - 1], SAMPLES", "[len(run.net)], SAMPLES",
                "tests/test_papers.py"),
-        Mutant("pictures are of other layers", "[0, 2, 4, len(run.net)]", "[0, 1, 3, len(run.net)]",
+        Mutant("pictures are of other layers", "(0, 2, 4, None)) -> dict", "(0, 1, 3, None)) -> dict",
                "tests/test_papers.py"),
         Mutant("the last samples are left out", "range(0, len(x), CHUNK)", "range(0, len(x) - CHUNK + 1, CHUNK)",
                "tests/test_papers.py"),

@@ -69,7 +69,7 @@ def test_the_command_measures_each_network_and_writes_the_page(pair, monkeypatch
 
 def test_without_cupy_or_a_gpu_it_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(SystemExit, match="device 'cuda' needs CuPy"):
+    with pytest.raises(SystemExit, match="device 'cuda' needs cupy"):
         gpu.main([])
     with pytest.raises(SystemExit, match="usage"):
         gpu.main(["--pages"])

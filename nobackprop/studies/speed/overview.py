@@ -29,7 +29,7 @@ from ..text import write_page
 from . import torch_twin
 from .bench import random_run, stepper
 
-STORE = Store("bench-all", Path("docs") / "results" / "performance.json", "nobackprop performance 1")
+STORE = Store("bench-all", Path("docs") / "results" / "studies" / "performance.json", "nobackprop performance 1")
 PAGE, FIGURE = (Path("docs") / name for name in ("performance.md", "performance.png"))
 NETWORKS = (("mlp:128,128", "digits", 64), ("mlp:1024,1024", "mnist", 64), ("conv3", "cifar-10", 64),
             ("vgg:0.25", "cifar-10", 64), ("resnet18:0.25", "cifar-10", 64), ("resnet18:0.5", "cifar-10", 64),
