@@ -147,7 +147,7 @@ def test_mistakes_are_one_sentence_and_a_run_that_diverges_says_so(visit):
     page = open_at(visit, "rule=bp&task=circles&model=mlp:8&seed=0")
     page.locator("#seed").fill("one")
     page.locator("#seed").press("Tab")
-    page.get_by_text("the seed is one, expected a whole number from 0 on").wait_for()
+    page.get_by_text("seed must be an integer, got").wait_for()
     page.locator("#seed").fill("0")
     page.locator("#model").fill("mlp:zero")
     page.locator("#model").press("Tab")
