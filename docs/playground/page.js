@@ -291,7 +291,7 @@ function say(aloud = false, words = "") {
     : `epoch ${done}${fast ? `, ${fast.toFixed(0)} epochs a second` : running ? "" : ", paused"}`;
   if (aloud || running && performance.now() - spoken > ALOUD) {
     spoken = performance.now();
-    const text = words || (resetting ? "" : sides.map(side => `${side.rule}: ${side.words()}`).join(" "));
+    const text = words || (resetting ? "" : sides.filter(side => !side.broken).map(side => `${side.rule}: ${side.words()}`).join(" "));  // a fault is an alert of its own
     if ($("aloud").textContent !== text) $("aloud").textContent = text;  // a sentence is said once
   }
 }
