@@ -82,7 +82,7 @@ def page(paper: Paper, equation: Equation, places: list[Place]) -> str:
     used, everywhere = rules_of(found["code"])
     parts = [f"# {paper.key} ({equation.number})\n",
              # a search for these words finds this page first
-             f"```{{index}} single: equation {equation.number}\nsingle: equation {equation.number} of {paper.key}\n```\n",
+             f"```{{index}} single: equation {equation.number} of {paper.key}\n```\n",
              f"{prose(paper.title)}, section {equation.section}.\n", f"**{prose(equation.meaning)}**\n"]
     if equation.corrected:
         parts += ["## As printed\n", tex(equation.tex), "## As computed\n", tex(equation.corrected_tex),
