@@ -38,7 +38,8 @@ def reproduced(text):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changed", [
-    {"task": "spirals"}, {"task": "circles", "rule": "kp", "seed": "7"}, {"task": "quadrants", "lr": "0.02", "rule": "ff"},
+    {"task": "spirals"}, {"task": "circles", "rule": "kp", "seed": "7"},
+    {"task": "quadrants", "lr": "0.02", "rule": "ff"},
     {"task": "digits", "rule": "dfa", "activation": "sigmoid"}, {"task": "points", "points": POINTS, "rule": "bp"},
     {"rule": "al", "model": "mlp:6,5,6"}, {"rule": "usf", "activation": "elu"}], ids=str)
 def test_the_copied_lines_reproduce_a_run_to_the_bit(page, changed):
@@ -226,7 +227,7 @@ def test_classes_that_are_counted_anew_are_told_in_the_copied_lines(page):
 
 
 def moved(page, rule, epochs=10):
-    """How far the losses of spirals move, as a share, if each weight moves by a rounding error before the first step."""
+    """How far the losses of spirals move, as a share, if rounding moves each weight before the first step."""
     losses = []
     for size in (0.0, 1.2e-7):
         page["start"]("a", json.dumps(USUAL | {"rule": rule, "model": "mlp:32,32,32", "seed": "2"}))

@@ -14,9 +14,10 @@ def setup(app):
 
 def within(app, page, template, context, doctree):
     """Keep the ways to the next page and to the one before within a part of the site, such as the equations."""
+    here = posixpath.dirname(page)
     for way in ("next", "prev"):
         there = (context.get(way) or {}).get("link", "")
-        if posixpath.dirname(posixpath.normpath(posixpath.join(posixpath.dirname(page), there))) != posixpath.dirname(page):
+        if posixpath.dirname(posixpath.normpath(posixpath.join(here, there))) != here:
             context[way] = None
 
 

@@ -94,8 +94,8 @@ def page(paper: Paper, equation: Equation, places: list[Place]) -> str:
         KINDS[equation.kind] if not found["code"] else "") if note]
     parts += ["## Symbols\n", "| symbol | is |\n|---|---|",
               *(f"| {symbol} | {what} |" for symbol, what in symbols(paper, equation)),
-              f"\nThe [glossary](../docs/glossary.md#{GLOSSARY[paper.key].lower().replace(' ', '-')}) has their shapes and "
-              "their names in the code. [Notation](../docs/notation.md) says which way round a matrix stands.\n"]
+              f"\nThe [glossary](../docs/glossary.md#{GLOSSARY[paper.key].lower().replace(' ', '-')}) has their shapes "
+              "and their names in the code. [Notation](../docs/notation.md) says which way round a matrix stands.\n"]
     told = ("every rule; this line belongs to the network or to the optimiser" if everywhere
             else ", ".join(f"[{name}](../rules/{name}.md)" for name in used) or "none computes it in a step")
     parts += ["## Where it is used\n", f"**Rules that use it:** {told}.\n"]
@@ -123,7 +123,8 @@ def glossary(key: str) -> list[list[str]]:
     """Return the rows of the glossary's table of the symbols of a paper."""
     text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     section = text.split(f"\n## {GLOSSARY[key]}\n")[1].split("\n## ")[0]
-    return [[cell.strip() for cell in line[1:-1].split("|")] for line in section.splitlines() if line.startswith("|")][2:]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
 
 
 def symbols(paper: Paper, equation: Equation) -> list[tuple[str, str]]:
@@ -157,7 +158,7 @@ NAME = r"\^?[A-Za-z]+(?:[~'*]|\^\+)*"
 
 
 def plain(formula: str) -> str:
-    r"""Return a formula as the equations' plain text has it: \mathbf B_{i+1} is B_{i+1}, \tilde{\mathbf h}_l is h~_l."""
+    r"""Return a formula as an equation's plain text has it: \mathbf B_{i+1} is B_{i+1}, \tilde{\mathbf h}_l is h~_l."""
     text = re.sub(r"\\(?:mathbf|mathcal|mathrm|text)\b\s*", " ", formula.strip("$"))
     text = re.sub(r"\\tilde\s*\{?\s*\\?([A-Za-z]+)\}?", r"\1~", text)
     text = re.sub(r"\\hat\s*\{?\s*(\w)\}?", r"\1", text)

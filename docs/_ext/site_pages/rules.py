@@ -233,8 +233,8 @@ def results(name: str) -> list[str]:
         return ["## Results\n", "No run of this rule is stored yet; `nobackprop compare --rules bp,"
                 f"{name}` makes one. [All results](../docs/results.md).\n"]
     return ["## Results\n", "Test accuracy, mean ± sample standard deviation over the seeds; "
-            "[all results](../docs/results.md) have the settings of each experiment. Two experiments that both have a run "
-            "with the same settings give the same number.\n",
+            "[all results](../docs/results.md) have the settings of each experiment. Two experiments that both have a "
+            "run with the same settings give the same number.\n",
             f"| experiment | data | network | run | {name} | bp | seeds | epochs |\n|---|---|---|---|---|---|---|---|",
             *rows, ""]
 
