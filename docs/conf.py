@@ -29,9 +29,9 @@ suppress_warnings = [
 
 # the reference: docstrings in NumPy's style; a word in `backticks` is code
 default_role = "code"
-# scikit-learn makes the methods that are left out; their texts refer to places in its own pages
+# scikit-learn and matplotlib (`set`) make the methods that are left out; their texts refer to places in their own pages
 autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource",
-                           "exclude-members": "set_fit_request, set_partial_fit_request, set_score_request"}
+                           "exclude-members": "set, set_fit_request, set_partial_fit_request, set_score_request"}
 autodoc_preserve_defaults = True
 autodoc_typehints = "none"
 autodoc_inherit_docstrings = False   # what comes from another library has its pages there

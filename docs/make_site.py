@@ -66,6 +66,7 @@ def build(to: Path) -> None:
         (to / "files" / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, to / "files" / path)
     site_pages.rules.draw_all(to / "_static" / "rules")
+    shutil.copyfile(ROOT / "docs" / "_static" / "404.html", to / "404.html")
     (to / "_static" / "diagram.css").write_text(site_pages.rules.colours(), encoding="utf-8")
     if (ROOT / "docs" / "build_playground.py").is_file():
         import build_playground

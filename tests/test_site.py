@@ -97,6 +97,37 @@ def test_the_marked_line_is_the_tagged_one(pages):
         pytest.fail("the page of LAS (24) does not show LAS.credit")
 
 
+@pytest.mark.parametrize("key, number, wanted", [
+    ("LAS", "24", [r"$\mathbf e$", r"$\mathbf B_{i+1}$", r"$f_i$, $f_i'$", r"$\delta_i$"]),
+    ("ASAP", "3.21", [r"$M$, $M'$", r"$\mathbf K$", r"$\mathbf E$", r"$\mathbf C_l$", r"$\text{tr}$"]),
+    ("ASAP", "3.25", [r"$\mathbf C^+$", r"$\mathbf T$"]), ("AL", "4.8", [r"$\hat y$", "$h_i$"])])
+def test_the_page_of_an_equation_explains_its_symbols(pages, key, number, wanted):
+    page = pages[f"equations/{key.lower()}-{number.replace('.', '-')}.md"]
+    told = re.findall(r"^\| (\S.*?) \| .+ \|$", page.partition("## Symbols")[2].partition("## Where")[0], re.MULTILINE)
+    assert set(wanted) <= set(told)
+    if number == "24":  # T is a map of the thesis, and ^T is the transpose
+        assert not any("mathbf T" in one for one in told)
+
+
+def test_no_equation_is_without_symbols_and_a_link_to_the_glossary(pages):
+    for paper, equation in EQUATIONS:
+        assert equations.symbols(paper, equation), equation
+        assert "](../docs/glossary.md#symbols-of-" in pages[address(paper, equation).replace(".html", ".md")]
+
+
+def test_no_page_offers_a_rule_that_does_not_use_its_equation(pages):
+    for paper, equation in EQUATIONS:
+        page = pages[address(paper, equation).replace(".html", ".md")]
+        assert ("none computes it in a step" in page) != ("playground.html#rule=" in page), equation
+
+
+def test_a_search_finds_rules_by_their_words_and_equations_by_their_numbers(pages):
+    assert "```{index} single: direct feedback alignment\n```" in pages["rules/dfa.md"].lower()
+    assert "```{index} single: equation 24 of LAS\n" in pages["equations/las-24.md"]
+    for name in RULES:
+        assert 0 < len(rules.called(name).split()) <= 4, name
+
+
 def test_the_command_gives_the_address_of_the_page(capsys):
     assert main(["equations", "LAS", "24"]) == 0
     assert "equations/las-24.html" in capsys.readouterr().out
@@ -157,6 +188,16 @@ def test_results_are_those_of_the_files(pages):
     stored = json.loads((ROOT / "docs" / "results" / "digits.json").read_text())
     las = [run["test_accuracy"] for run in stored["runs"] if run["rule"] == "las"]
     assert f"| digits | mlp:128,128 | las | {sum(las) / len(las):.4f} ±" in pages["rules/las.md"]
+
+
+def test_every_row_of_results_says_which_experiment_it_is(pages):
+    for name in RULES:
+        rows = [line.split(" | ") for line in pages[f"rules/{name}.md"].partition("## Results")[2].splitlines()
+                if line.startswith("| ") and not line.startswith("| experiment")]
+        assert len({tuple(row[:4]) for row in rows}) == len(rows), name
+        for row in rows:
+            assert (ROOT / "docs" / "results" / f"{row[0][2:]}.json").is_file() and len(row) == 8
+            assert int(row[7].rstrip(" |")) > 0, (name, row)
 
 
 def test_errata_of_a_rule_are_those_of_its_equations(pages):

@@ -1,13 +1,24 @@
 """What the site adds to Sphinx: docstrings are made reStructuredText in the few points in which they are not."""
 from __future__ import annotations
 
+import posixpath
 import re
 
 
 def setup(app):
     """Tell Sphinx what is here."""
     app.connect("autodoc-process-docstring", mended, priority=400)   # before napoleon
+    app.connect("html-page-context", within)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def within(app, page, template, context, doctree):
+    """Keep the ways to the next page and to the one before within a part of the site, such as the equations."""
+    here = posixpath.dirname(page)
+    for way in ("next", "prev"):
+        there = (context.get(way) or {}).get("link", "")
+        if posixpath.dirname(posixpath.normpath(posixpath.join(here, there))) != here:
+            context[way] = None
 
 
 def mended(app, what, name, obj, options, lines):

@@ -22,7 +22,7 @@ export function surface(canvas, ratio) {
 }
 
 // Lines over epochs: `lines` is a list of {values, colour, words, dash, axis}; null is a gap.
-export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio = .52, from = 1, xWords = "epoch", end: until = last}) {
+export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio = .52, from = 1, xWords = "epoch", end: until = last, empty = "nothing has been learnt yet"}) {
   const {pen, width, height} = surface(canvas, ratio);
   const left = 38, right = 112, top = 10, bottom = 26;
   const x = i => left + (width - left - right) * (last > from ? i / (last - from) : 0);
@@ -75,16 +75,17 @@ export function chart(canvas, lines, {low, high, ticks, last, unit = "", ratio =
     pen.fillStyle = style("--ink");
     pen.fillText(end.words, width - right + 22, end.at);
   }
-  if (!lines.some(line => line.values.length)) {
+  if (!ends.length) {
     pen.fillStyle = style("--soft");
     pen.textAlign = "center";
-    pen.fillText("nothing has been learnt yet", left + (width - left - right) / 2, height / 2);
+    pen.fillText(empty, left + (width - left - right) / 2, height / 2);
   }
 }
 
 const rgb = hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16));
 
-// The answers of a network over the plane, stronger where it is surer, and the points it learns from.
+// The answers of a network over the plane, stronger where it is surer, and the points it learns from; the hollow ones are
+// those it does not learn from.
 export function plane(canvas, view, info, points, cursor, larger = 1) {
   const {pen, width, height} = surface(canvas, 1);
   const n = view ? view.grid : 0;
@@ -104,8 +105,9 @@ export function plane(canvas, view, info, points, cursor, larger = 1) {
   const size = larger * Math.max(2.4, width / 150);
   pen.lineWidth = larger;
   pen.strokeStyle = larger > 1 ? style("--ink") : style("--ground");
-  points.forEach(([x, y, label]) => {
-    pen.fillStyle = CLASSES[label];
+  points.forEach(([x, y, label, hollow]) => {
+    pen.fillStyle = hollow ? style("--ground") : CLASSES[label];
+    if (larger > 1) pen.strokeStyle = hollow ? CLASSES[label] : style("--ink");
     pen.beginPath();
     const [u, v] = at(x, y);
     // classes have shapes, too: not everybody tells the colours apart
@@ -151,7 +153,7 @@ export function pictures(canvas, images, view) {
 }
 
 // Pairs of matrices: above what feedback stands for, below the feedback weights; blue is negative, orange positive.
-export function matrices(canvas, pairs) {
+export function matrices(canvas, pairs, named) {
   const gap = 14, left = 26, shown = pairs.slice(0, 5);
   const columns = shown.length, width0 = Math.max(canvas.clientWidth, 50), edge = 6;
   const wide = Math.min((width0 - left - edge - gap * (columns - 1)) / columns, 150);
@@ -162,7 +164,7 @@ export function matrices(canvas, pairs) {
     const x = left + k * (wide + gap);
     pen.fillStyle = style("--soft");
     pen.textAlign = "left";
-    pen.fillText(pair.direct ? `above ${pair.block}` : wide < 40 ? pair.block : `block ${pair.block}`, x, 8);
+    pen.fillText(pair.direct ? `above ${pair.block}` : wide < 40 ? named(pair).replace("block ", "").replace("output", "out") : named(pair), x, 8);
     [pair.W, pair.B].forEach((matrix, i) => heat(pen, matrix, x, 20 + i * (tall + 8), wide, tall));
     pen.fillStyle = style("--ink");
     pen.fillText(pair.angle === null ? "no angle" : `${pair.angle.toFixed(1)}°`, x, 2 * tall + 42);

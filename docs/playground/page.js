@@ -4,31 +4,37 @@ import {NO_WASM, Python} from "./worker-client.js";
 
 const $ = name => document.getElementById(name);
 const FIELDS = ["rule", "rule2", "task", "model", "activation", "lr", "seed"];
-const USUAL = {rule: "las", rule2: "", task: "spirals", model: "", activation: "", lr: "", seed: "0", epochs: "0", points: ""};
 const PAUSE = 110;      // milliseconds from one picture of a network to the next
 const ALOUD = 6000;     // milliseconds from one spoken sentence to the next
 
-let catalogue, python, state = {...USUAL}, sides = [], running = false, target = 0, cursor = null;
-let epochTimes = [], spoken = 0, round = 0, pending = null;
+// resetting: sides are made anew; running: they learn, until `target` epochs
+let catalogue, python, usual, state, sides = [], resetting = true, running = false, target = 0, cursor = null;
+let epochTimes = [], spoken = 0, round = 0, looping = 0, pending = null;
 
 // ---------------------------------------------------------------- the address
 
-function fromAddress() {
-  const found = {...USUAL};
-  new URLSearchParams(location.hash.slice(1)).forEach((value, key) => { if (key in found) found[key] = value; });
-  if (!(found.rule in catalogue.rules)) found.rule = USUAL.rule;
-  if (!(found.rule2 in catalogue.rules)) found.rule2 = "";
-  if (!(found.task in catalogue.tasks)) found.task = USUAL.task;
-  if (!catalogue.activations.includes(found.activation)) found.activation = "";
-  if (!/^\d{1,18}$/.test(found.seed)) found.seed = "0";
-  if (!/^\d{1,6}$/.test(found.epochs)) found.epochs = "0";
-  if (!/^([0-3]\d{4})*$/.test(found.points)) found.points = "";
-  return found;
+// Python reads the link, and says what of it is not understood; then nothing runs before somebody presses Run.
+async function fromAddress() {
+  const mine = ++round;
+  resetting = true;
+  running = false;
+  target = 0;
+  controls();
+  const found = await python.json("understood", JSON.stringify([...new URLSearchParams(location.hash.slice(1))]));
+  if (mine !== round) return;
+  tell(found.faults.length ? `This link is not understood in full. ${found.faults.join(" ")}` : "");
+  state = found.state;
+  await reset(found.faults.length ? 0 : Number(state.epochs));
+}
+
+function tell(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = !text;
 }
 
 function toAddress(epochs) {
   state.epochs = String(epochs);
-  const kept = Object.entries(state).filter(([key, value]) => value !== USUAL[key] || ["rule", "task", "seed"].includes(key));
+  const kept = Object.entries(state).filter(([key, value]) => value !== usual[key] || ["rule", "task", "seed"].includes(key));
   history.replaceState(null, "", "#" + new URLSearchParams(kept));
 }
 
@@ -66,7 +72,8 @@ class Side {
   part(selector) { return this.element.querySelector(selector); }
 
   async begin() {
-    this.info = await python.json("start", this.key, JSON.stringify({...state, rule: this.rule, seed: Number(state.seed), lr: state.lr === "" ? null : Number(state.lr)}));
+    this.info = await python.json("start", this.key, JSON.stringify({...state, rule: this.rule}));
+    this.begun = true;
     this.view = this.info.view;
     this.part(".parameters").textContent = this.info.parameters.toLocaleString("en");
     this.noteAngles();
@@ -77,6 +84,8 @@ class Side {
     this.part(".fault").textContent = error.message;
     this.part(".fault").hidden = false;
   }
+
+  get able() { return this.begun && !this.broken; }
 
   noteAngles() {
     this.view.pairs.forEach((pair, k) => {
@@ -103,14 +112,16 @@ class Side {
     const colour = shade(this.colour), until = Math.max(20, records.length);
     this.part(".epoch").textContent = records.length;
     if (last) {
-      this.part(".loss").textContent = last.train_loss.toPrecision(4);
-      this.part(".accuracy").textContent = last.validation_accuracy.toFixed(3);
+      this.part(".loss").textContent = figures(last.train_loss, value => value.toPrecision(4));
+      this.part(".accuracy").textContent = figures(last.validation_accuracy, value => value.toFixed(3));
     }
     const map = this.part(".map canvas");
     if (info.range) {
       map.classList.toggle("drawn", state.task === "points");
-      plane(map, view, info, state.task === "points" ? ownPoints() : info.points.map(([x, y], i) => [x, y, info.labels[i]]), cursor, state.task === "points" ? 1.7 : 1);
-      this.part(".map figcaption").textContent = `What the network answers for each point of the plane, and ${state.task === "points" ? "your" : "its training"} points`;
+      plane(map, view, info, state.task === "points" ? ownPoints().map((point, i) => [...point, info.held.includes(i)]) : info.points.map(([x, y], i) => [x, y, info.labels[i]]), cursor, state.task === "points" ? 1.7 : 1);
+      this.part(".map figcaption").textContent = state.task !== "points" ? "What the network answers for each point of the plane, and its training points"
+        : !this.begun ? "Your points"
+        : `What the network answers for each point of the plane, and your points. It learns from ${ownPoints().length - info.held.length} of them; the ${info.held.length} hollow ones are held back, and give the validation accuracy.`;
       map.setAttribute("aria-label", state.task === "points" ? `Map of the plane with ${ownPoints().length} points of your own. ${this.words()}`
         : `Map of the plane: the network's answers, and points of ${info.classes} classes. ${this.words()}`);
     } else {
@@ -119,38 +130,54 @@ class Side {
       this.part(".map figcaption").textContent = `Digits that it does not learn from, with its answers: ${wrong} of ${view.answers.length} are wrong`;
       map.setAttribute("aria-label", `${view.answers.length} handwritten digits with the network's answers, ${wrong} of them wrong. ${this.words()}`);
     }
-    const top = Math.max(.5, ...records.map(r => r.train_loss).slice(0, 3), ...records.map(r => r.train_loss).slice(-1));
-    const high = Math.max(1, Math.ceil(top * 2) / 2);
+    const {high, low} = scales();  // those of both sides, so that the eye can compare them
     chart(this.part(".losses canvas"), [
       {values: records.map(r => r.train_loss), colour, words: "loss", dash: [], format: v => v.toPrecision(2)},
       {values: records.map(r => r.validation_accuracy), colour, words: "acc.", dash: [3, 4]},
     ], {low: 0, high, ticks: high > 2 ? [0, 1, high] : [0, .5, 1, ...(high > 1 ? [high] : [])], last: until});
     this.part(".losses canvas").setAttribute("aria-label", `Chart of loss and accuracy over epochs. ${this.words()}`);
-    const blocks = last ? last.alignment.length : info.blocks - 1;
-    const cosines = Array.from({length: blocks}, (_, k) => records.map(r => r.alignment_at_a[k] ?? r.alignment[k]));
-    const lowest = Math.min(-.2, ...cosines.flat().filter(v => v !== null));
+    const cosines = this.cosines(), deaf = cosines.flatMap((values, k) => (last && values.every(v => v === null) ? [k + 1] : []));
     chart(this.part(".alignment canvas"), cosines.map((values, k) => ({values, colour, words: `block ${k + 1}`})),
-      {low: lowest < -.25 ? -1 : -.25, high: 1.05, ticks: lowest < -.25 ? [-1, 0, 1] : [0, .5, 1], last: until});
-    this.part(".alignment canvas").setAttribute("aria-label", last ? `Alignment of the error signals: ${cosines.map((v, k) => `block ${k + 1} ${v.at(-1) === null ? "no signal" : v.at(-1).toFixed(2)}`).join(", ")}` : "Alignment of the error signals: nothing has been learnt yet");
+      {low, high: 1.05, ticks: low === -1 ? [-1, 0, 1] : [0, .5, 1], last: until, empty: last && cosines.length === deaf.length ? "nothing to compare" : undefined});
+    this.part(".silent").textContent = !last || !deaf.length ? ""
+      : cosines.length === deaf.length ? `${this.rule} sends no error signal to a hidden block that could be compared with backpropagation's.`
+      : `${this.rule} sends block ${deaf.join(", ")} no error signal to compare.`;
+    this.part(".alignment canvas").setAttribute("aria-label", last ? `Alignment of the error signals: ${cosines.map((v, k) => `block ${k + 1} ${v.at(-1) === null ? "no signal" : v.at(-1).toFixed(2)}`).join(", ") || "no hidden block"}` : "Alignment of the error signals: nothing has been learnt yet");
     const [picture, turning] = this.element.querySelectorAll(".matrices canvas"), there = view.pairs.length > 0;
     picture.hidden = turning.hidden = !there;
     this.part(".matrices").style.alignSelf = "start";
-    this.part(".matrices figcaption").textContent = there
+    this.part(".matrices figcaption").textContent = !this.begun ? "" : there
       ? `${view.pairs[0].direct ? "W, the product of the weights above a block, and the feedback weights B that stand for it" : "Weights W, and the feedback weights B that stand for them"} (blue is negative), with the angle between them. At 90° they have nothing in common.`
       : `${this.rule} keeps no feedback weights that stand for weights of the network.`;
     if (there) {
-      matrices(picture, view.pairs);
-      chart(turning, this.angles.map((values, k) => ({values: filled(values), colour, words: `${view.pairs[k].direct ? "above" : "block"} ${view.pairs[k].block}`, format: v => `${v.toFixed(0)}°`})),
+      const named = pair => (pair.block === info.blocks ? "output" : `block ${pair.block}`);
+      matrices(picture, view.pairs, named);
+      chart(turning, this.angles.map((values, k) => ({values: filled(values), colour, words: view.pairs[k].direct ? `above ${view.pairs[k].block}` : named(view.pairs[k]), format: v => `${v.toFixed(0)}°`})),
         {low: 0, high: Math.max(100, ...this.angles.flat().filter(v => v !== null)), ticks: [0, 45, 90], unit: "°", last: until, ratio: .42, from: 0});
-      const said = view.pairs.map(pair => `block ${pair.block} ${pair.angle === null ? "none" : `${pair.angle.toFixed(0)} degrees`}`).join(", ");
+      const said = view.pairs.map(pair => `${named(pair)} ${pair.angle === null ? "none" : `${pair.angle.toFixed(0)} degrees`}`).join(", ");
       picture.setAttribute("aria-label", `Weight and feedback matrices. Angles: ${said}`);
       turning.setAttribute("aria-label", `Chart of the angles over epochs: ${said}`);
     }
   }
 
-  words() {
-    return this.last ? `Epoch ${this.records.length}: loss ${this.last.train_loss.toPrecision(3)}, validation accuracy ${this.last.validation_accuracy.toFixed(3)}.` : "Nothing has been learnt yet.";
+  // alignment_at_a of each hidden block, over the epochs
+  cosines() {
+    return Array.from({length: this.last ? this.last.alignment_at_a.length : this.info ? this.info.blocks - 1 : 0}, (_, k) => this.records.map(record => record.alignment_at_a[k]));
   }
+
+  words() {
+    return this.last ? `Epoch ${this.records.length}: loss ${figures(this.last.train_loss, value => value.toPrecision(3))}, validation accuracy ${figures(this.last.validation_accuracy, value => value.toFixed(3))}.`
+      : this.broken ? `${this.part(".fault").textContent}.` : "Nothing has been learnt yet.";
+  }
+}
+
+const figures = (value, format) => (value === null ? "not finite" : format(value));
+
+// the ends of the axes, from the records of all sides
+function scales() {
+  const losses = sides.flatMap(side => { const all = side.records.map(record => record.train_loss).filter(value => value !== null); return [...all.slice(0, 3), ...all.slice(-1)]; });
+  const lowest = Math.min(0, ...sides.flatMap(side => side.cosines().flat()).filter(value => value !== null));
+  return {high: Math.max(1, Math.ceil(Math.max(.5, ...losses) * 2) / 2), low: lowest < -.25 ? -1 : -.25};
 }
 
 // between two looks the angle is not known: the line goes straight on
@@ -165,65 +192,90 @@ function filled(values) {
 
 // ---------------------------------------------------------------- learning
 
-async function reset(epochs = 0) {
-  const mine = ++round;
+async function reset(until = 0, words = "") {
+  const mine = ++round, focused = sides.findIndex(side => side.element.contains(document.activeElement)), held = cursor;
+  resetting = true;
   running = false;
-  target = epochs;
+  target = until;
   epochTimes = [];
-  const rules = [state.rule, ...(state.rule2 && state.rule2 !== "" ? [state.rule2] : [])];
-  sides = rules.map((rule, i) => new Side("ab"[i], rule));
+  sides = [state.rule, state.rule2].filter(Boolean).map((rule, i) => new Side("ab"[i], rule));
   $("sides").className = sides.length > 1 ? "two" : "";
   $("sides").replaceChildren(...sides.map(side => side.element));
   fillForm();
+  // whoever draws with the keyboard goes on drawing, although the map is a new one
+  if (state.task === "points") sides.forEach(watchMap);
+  if (focused >= 0 && focused < sides.length && state.task === "points") {
+    sides[focused].part(".map canvas").focus({preventScroll: true});
+    cursor = held;
+  }
+  draw();
+  toAddress(until);
+  controls();
+  say(true, words);
   for (const side of sides) {
-    try { await side.begin(); } catch (error) { side.fail(error); }
+    try { await side.begin(); } catch (error) { if (mine === round) side.fail(error); }
     if (mine !== round) return;
   }
-  sides.forEach(watchMap);
+  resetting = false;
   draw();
-  const able = sides.some(side => !side.broken);
-  for (const button of ["run", "step", "reset", "python"]) $(button).disabled = !able && button !== "reset";
-  toAddress(epochs);
-  say();
-  if (able) { $("lr").placeholder = sides.find(side => !side.broken).info.settings.lr; $("model").placeholder = sides.find(side => !side.broken).info.settings.model; }
+  const able = sides.find(side => side.able);
+  if (able) { $("lr").placeholder = able.info.settings.lr; $("model").placeholder = able.info.settings.model; }
+  controls();
+  say(true, words);
   if (target > 0 && able) await go(target);
 }
 
 const epochs = () => Math.max(0, ...sides.map(side => side.records.length));
 
 async function go(until = Infinity) {
-  const mine = round;
-  running = true;
-  buttons();
+  const mine = round, already = resetting || looping === mine;
+  target = until;
+  if (!resetting) running = true;
+  controls();
+  if (already) return;
+  looping = mine;
+  const on = () => running && epochs() < target && sides.some(side => side.able);
+  const each = async act => { for (const side of sides.filter(one => one.able)) if (mine === round) await trying(side, () => act(side)); };
   let seen = 0;
-  while (running && mine === round && epochs() < until && sides.some(side => !side.broken)) {
-    for (const side of sides.filter(one => !one.broken)) {
-      try { await side.epoch(); } catch (error) { if (mine === round) side.fail(error); }
+  do {
+    while (on()) {
+      await each(side => side.epoch());
       if (mine !== round) return;
+      epochTimes.push(performance.now());
+      if (performance.now() - seen > PAUSE) {
+        await each(side => side.look());
+        if (mine !== round) return;
+        seen = performance.now();
+        draw();
+      }
+      say();
     }
-    epochTimes.push(performance.now());
-    if (performance.now() - seen > PAUSE) {
-      for (const side of sides.filter(one => !one.broken)) await side.look();
-      if (mine !== round) return;
-      seen = performance.now();
-      draw();
-    }
-    say();
-  }
-  if (mine !== round) return;
-  for (const side of sides.filter(one => !one.broken)) await side.look();
-  if (mine !== round) return;
+    await each(side => side.look());
+    if (mine !== round) return;
+  } while (on());  // somebody may have pressed Run again
+  looping = 0;
   running = false;
+  target = 0;
   draw();
-  buttons();
+  controls();
   toAddress(epochs());
   say(true);
   await showCode();
 }
 
-function buttons() {
-  $("run").textContent = running ? "Pause" : "Run";
-  $("step").disabled = running;
+// what goes wrong on a side is told on that side, and the other one goes on
+async function trying(side, act) {
+  const mine = round;
+  try { await act(); } catch (error) { if (mine === round) side.fail(error); }
+}
+
+// The buttons say what is true now; nothing else sets them.
+function controls() {
+  const goes = running || resetting && target > 0, able = resetting || sides.some(side => side.able);
+  $("run").textContent = goes ? "Pause" : "Run";
+  $("run").disabled = $("python").disabled = !able;
+  $("step").disabled = !able || goes;
+  $("reset").disabled = false;
 }
 
 function rate() {
@@ -232,12 +284,15 @@ function rate() {
   return epochTimes.length > 2 ? (epochTimes.length - 1) / (epochTimes.at(-1) - epochTimes[0]) * 1000 : null;
 }
 
-function say(aloud = false) {
-  const fast = running ? rate() : null;
-  $("say").textContent = epochs() === 0 ? "Ready: press Run" : `epoch ${epochs()}${fast ? `, ${fast.toFixed(0)} epochs a second` : running ? "" : ", paused"}`;
+function say(aloud = false, words = "") {
+  const fast = running ? rate() : null, able = resetting || sides.some(side => side.able), done = epochs();
+  $("say").textContent = !able ? `${done ? `epoch ${done}, ended` : "Nothing can run"}: see the sentence below`
+    : done === 0 ? resetting ? "Getting ready …" : running ? "Learning …" : "Ready: press Run"
+    : `epoch ${done}${fast ? `, ${fast.toFixed(0)} epochs a second` : running ? "" : ", paused"}`;
   if (aloud || running && performance.now() - spoken > ALOUD) {
     spoken = performance.now();
-    $("aloud").textContent = sides.map(side => `${side.rule}: ${side.words()}`).join(" ");
+    const text = words || (resetting ? "" : sides.filter(side => !side.broken).map(side => `${side.rule}: ${side.words()}`).join(" "));  // a fault is an alert of its own
+    if ($("aloud").textContent !== text) $("aloud").textContent = text;  // a sentence is said once
   }
 }
 
@@ -248,7 +303,7 @@ function draw() {
 
 async function showCode() {
   const texts = [];
-  for (const side of sides.filter(one => !one.broken)) texts.push(await python.ask("python", side.key));
+  for (const side of sides.filter(one => one.begun)) texts.push(await python.ask("python", side.key));
   $("code").querySelector("code").textContent = texts.join("\n");
   return texts.join("\n");
 }
@@ -259,44 +314,38 @@ function ownPoints() {
   return state.points.match(/.{5}/g)?.map(text => [(Number(text.slice(1, 3)) - 50) / 20, (Number(text.slice(3)) - 50) / 20, Number(text[0])]) ?? [];
 }
 
-const figures = value => String(Math.min(99, Math.max(0, Math.round(value * 20 + 50)))).padStart(2, "0");
+const place = value => String(Math.min(99, Math.max(0, Math.round(value * 20 + 50)))).padStart(2, "0");
 const chosenClass = () => document.querySelector("#draw input:checked").value;
 
 function put(x, y) {
-  const text = chosenClass() + figures(x) + figures(y);
+  const text = chosenClass() + place(x) + place(y);
   if (!state.points.match(/.{5}/g)?.includes(text)) state.points += text;
   draw();
 }
 
 function watchMap(side) {
   const canvas = side.part(".map canvas");
-  if (state.task !== "points") return;
-  side.info ??= {range: 2.5, points: [], labels: [], classes: 2, blocks: 1};
-  side.view ??= {answers: [], pairs: [], grid: 0};
+  side.info = {range: 2.5, points: [], labels: [], classes: 2, blocks: 1, held: []};  // until there is a network
+  side.view = {answers: [], pairs: [], grid: 0};
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "application");
   let drawing = false;
-  const place = event => {
+  const at = event => {
     const box = canvas.getBoundingClientRect();
     put(((event.clientX - box.left) / box.width * 2 - 1) * 2.5, (1 - (event.clientY - box.top) / box.height * 2) * 2.5);
   };
-  canvas.onpointerdown = event => { drawing = true; running = false; canvas.setPointerCapture(event.pointerId); place(event); };
-  canvas.onpointermove = event => { if (drawing && Math.hypot(event.movementX, event.movementY) > 1) place(event); };
+  canvas.onpointerdown = event => { drawing = true; running = false; controls(); canvas.setPointerCapture(event.pointerId); at(event); };
+  canvas.onpointermove = event => { if (drawing && Math.hypot(event.movementX, event.movementY) > 1) at(event); };
   canvas.onpointerup = canvas.onpointercancel = () => { if (drawing) { drawing = false; reset(); } };
   canvas.onfocus = () => { cursor ??= [0, 0]; draw(); };
   canvas.onblur = () => { cursor = null; draw(); };
-  canvas.onkeydown = async event => {
+  canvas.onkeydown = event => {
     const move = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]}[event.key], step = event.shiftKey ? .5 : .1;
     cursor ??= [0, 0];
     if (move) cursor = cursor.map((value, i) => Math.max(-2.5, Math.min(2.45, value + move[i] * step)));
     else if (event.key === " " || event.key === "Enter") {
       put(...cursor);
-      $("aloud").textContent = `Point of class ${Number(chosenClass()) + 1} at ${cursor.map(value => value.toFixed(1)).join(", ")}`;
-      const kept = cursor;
-      event.preventDefault();
-      await reset();
-      sides[0].part(".map canvas").focus();
-      cursor = kept;
+      reset(0, `Point of class ${Number(chosenClass()) + 1} at ${cursor.map(value => value.toFixed(1)).join(", ")}`);
     } else if ("1234".includes(event.key)) document.querySelectorAll("#draw input")[Number(event.key) - 1].checked = true;
     else return;
     event.preventDefault();
@@ -312,19 +361,15 @@ function options(select, entries) {
 
 function wire() {
   for (const field of FIELDS) $(field).addEventListener("change", () => {
-    const value = $(field).value.trim();
-    if (field === "seed" && !/^\d{1,15}$/.test(value) || field === "lr" && value !== "" && !(Number(value) > 0)) {
-      $(field).setAttribute("aria-invalid", "true");
-      $("say").textContent = field === "seed" ? `the seed is ${value}, expected a whole number from 0 on` : `the learning rate is ${value}, expected a number above 0`;
-      return;
-    }
-    $(field).removeAttribute("aria-invalid");
-    state[field] = value;
+    state[field] = $(field).value.trim();
+    tell("");
     reset();
   });
   $("form").onsubmit = event => event.preventDefault();
-  $("run").onclick = () => { if (running) running = false; else go(); };
-  $("step").onclick = () => go(epochs() + 1);
+  $("run").onclick = () => {
+    if (resetting) { target = target > 0 ? 0 : Infinity; controls(); } else if (running) { running = false; controls(); } else go();
+  };
+  $("step").onclick = () => go(resetting ? 1 : epochs() + 1);
   $("reset").onclick = () => reset();
   $("undo").onclick = () => { state.points = state.points.slice(0, -5); reset(); };
   $("clear").onclick = () => { state.points = ""; reset(); };
@@ -333,25 +378,23 @@ function wire() {
   $("python").onclick = async () => {
     const text = await showCode();
     $("code").open = true;
-    copied("copied: these lines give the same numbers in Python", text);
+    copied(`copied. ${await python.ask("same", sides.find(side => side.begun).rule)}`, text);
   };
-  addEventListener("hashchange", () => { state = fromAddress(); reset(Number(state.epochs)); });
+  addEventListener("hashchange", fromAddress);
   addEventListener("resize", draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 }
 
 function stage({stage: at, seconds, error}) {
   if (at === "failed") {
-    $("notice").textContent = `Python could not start: ${error}`;
-    $("notice").hidden = false;
+    tell(`Python could not start: ${error}`);
   } else if (at !== "ready") $("say").textContent = `Loading ${at} …`;
   else window.playground.seconds = seconds;
 }
 
 async function main() {
   if (NO_WASM) {
-    $("notice").textContent = NO_WASM;
-    $("notice").hidden = false;
+    tell(NO_WASM);
     $("say").textContent = "";
     return;
   }
@@ -361,14 +404,18 @@ async function main() {
   } catch { /* no storage: the system's choice holds */ }
   catalogue = await (await fetch(new URL("catalogue.json", import.meta.url))).json();
   python = new Python(import.meta.url, {pyodide: catalogue.pyodide, wheel: catalogue.wheel, files: catalogue.files, scripts: ["page.py"]}, stage);
+  if (!catalogue.pages.length) document.querySelectorAll("header p a").forEach(link => link.replaceWith(link.textContent));  // built alone
   options($("rule"), Object.keys(catalogue.rules).map(rule => [rule, rule]));
   options($("rule2"), [["", "nothing"], ...Object.keys(catalogue.rules).map(rule => [rule, rule])]);
   options($("task"), Object.entries(catalogue.tasks).map(([task, {words}]) => [task, words]));
   options($("activation"), [["", "what suits"], ...catalogue.activations.map(name => [name, name])]);
-  state = fromAddress();
+  $("form").inert = true;  // until Python has read the link
+  usual = (await python.json("understood", "[]")).state;
+  state = {...usual};
+  $("form").inert = false;
   wire();
-  await reset(Number(state.epochs));
+  await fromAddress();
 }
 
-window.playground = {ask: (...all) => python.ask(...all), sides: () => sides, running: () => running, drawn: () => !pending, epochs, classes: CLASSES};
+window.playground = {ask: (...all) => python.ask(...all), sides: () => sides, running: () => running || resetting, drawn: () => !pending, epochs, classes: CLASSES};
 main();

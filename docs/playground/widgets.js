@@ -7,6 +7,7 @@ import {NO_WASM, Python} from "./worker-client.js";
 const BLUE = "#0072B2", ORANGE = "#D55E00", GREEN = "#009E73";
 const logs = values => values.map(value => (value > 0 ? Math.log10(value) : -12));
 const power = value => (value === 0 ? "1" : `1e${value}`);
+const counted = (n, noun) => `${n} ${noun}${n === 1 ? "" : noun.endsWith("ch") ? "es" : "s"}`;
 const short = value => (value >= 1e4 || value < 1e-3 && value > 0 ? value.toExponential(1) : value.toPrecision(3));
 
 function decades(canvas, lines, words, last = 40) {
@@ -27,7 +28,7 @@ const WIDGETS = {
       const floor = values => logs(values).map(value => Math.max(value, -12));
       decades(canvas, [{values: floor(found.descends), colour: BLUE, words: "I − ηS", dash: [], format: () => ""},
         {values: floor(found.printed), colour: ORANGE, words: "I + ηS", dash: [7, 4], format: () => ""}], "step");
-      return `After ${found.descends.length - 1} steps the distance from P is ${short(found.descends.at(-1))} of what it was with the sign of a descent${found.descends.at(-1) > 1 ? ": beyond 2 / λmax(S) even the descent leaves" : ""}, and ${short(found.printed.at(-1))} after ${found.printed.length - 1} steps with the printed sign. The theorem says ${short(found.said_descends.at(-1))} and ${short(found.said_printed.at(-1))}.`;
+      return `After ${found.descends.length - 1} steps the distance from P is ${short(found.descends.at(-1))} times what it was with the sign of a descent${found.descends.at(-1) > 1 ? ": beyond 2 / λmax(S) even the descent leaves" : ""}. With the printed sign it is ${short(found.printed.at(-1))} times what it was${found.printed.length === found.descends.length ? "" : `, after ${counted(found.printed.length - 1, "step")}`}. The theorem says ${short(found.said_descends.at(-1))} and ${short(found.said_printed.at(-1))}.`;
     },
   },
   "forward-alignment": {
@@ -83,7 +84,7 @@ const WIDGETS = {
       pen.fillStyle = style("--soft");
       pen.textAlign = "right";
       pen.fillText(`time ${found.makespan}`, width - 8, rows * tall + 12);
-      return `${found.spans[0].length} mini-batches take ${found.makespan} units of time. One worker alone takes ${found.alone}: the pipeline is ${(found.alone / found.makespan).toFixed(2)} times as fast.`;
+      return `${counted(found.spans[0].length, "mini-batch")} ${found.spans[0].length === 1 ? "takes" : "take"} ${counted(found.makespan, "unit")} of time. One worker alone takes ${found.alone}: the pipeline is ${(found.alone / found.makespan).toFixed(2)} times as fast.`;
     },
   },
 };
@@ -110,9 +111,10 @@ function fill(element) {
   verdict.setAttribute("role", "status");
   button.type = "button";
   button.onclick = async () => {
-    button.disabled = true;
-    listeners.add(({stage, error}) => { if (stage === "failed") verdict.textContent = `Python could not start: ${error}`; else if (stage !== "ready" && !inputs.length) verdict.textContent = `Loading ${stage} …`; });
-    const inputs = [];
+    const inputs = [], waits = () => element.dataset.ready !== "yes";
+    button.remove();
+    verdict.textContent = "Loading Python …";
+    listeners.add(({stage, error}) => { if (stage === "failed") verdict.textContent = `Python could not start: ${error}`; else if (waits()) verdict.textContent = stage === "ready" ? "Computing …" : `Loading ${stage} …`; });
     try { await (python ??= start()); } catch (error) { verdict.textContent = error.message; return; }
     const canvas = document.createElement("canvas"), values = {};
     let found = null, asking = false, again = false;
@@ -130,6 +132,7 @@ function fill(element) {
     };
     const paint = () => {
       if (!found) return;
+      element.querySelectorAll("[hidden]").forEach(part => { part.hidden = false; });
       verdict.textContent = widget.draw(canvas, found);
       canvas.setAttribute("aria-label", verdict.textContent);
       inputs.forEach(refresh => refresh());
@@ -143,12 +146,13 @@ function fill(element) {
       const read = () => { values[slider.name] = slider.of ? slider.of(Number(input.value)) : Number(input.value); };
       input.oninput = () => { read(); refresh(); show(); };
       label.append(words, input, output);
+      label.hidden = true;  // until there is a result that follows it
       verdict.before(label);
       inputs.push(refresh);
       read();
     }
+    canvas.hidden = true;
     verdict.before(canvas);
-    button.remove();
     addEventListener("resize", paint);
     new MutationObserver(paint).observe(document.documentElement, {attributeFilter: ["data-theme"]});
     await show();

@@ -2,9 +2,11 @@
 import json
 
 import nobackprop as nb
+from nobackprop.experiments.results import strict
 from nobackprop.studies import illustrations
 
 
 def illustrate(name, text):
     """The numbers of one experiment."""
-    return json.dumps(getattr(illustrations, name)(**json.loads(text)) | {"version": nb.__version__})
+    found = getattr(illustrations, name)(**json.loads(text)) | {"version": nb.__version__}
+    return json.dumps(strict(found), allow_nan=False)

@@ -175,3 +175,25 @@ def test_a_fault_on_a_page_ends_a_test(visit):
     assert "404" in said and "elsewhere: http://example.org/" in said and "failed: http://example.org/" in said
     assert "console: a fault" in said
     visit.faults.clear()
+
+
+@pytest.mark.parametrize("address", ["nowhere.html", "docs/theory/nowhere.html"])
+def test_a_wrong_address_shows_a_way_back(address, site, visit):
+    """A server shows 404.html at the wrong address; from every folder it leads to the start."""
+    page = visit("404.html")
+    page.route("**/nowhere.html", lambda route: route.fulfill(status=200, path=site / "404.html"))
+    asked = []
+    page.on("response", lambda answer: asked.append(answer.status))
+    page.goto(f"{page.url.rpartition('/')[0]}/{address}")
+    page.wait_for_function("new URL(document.getElementById('home').href).pathname === '/index.html'")
+    page.get_by_role("heading", name="There is no page at this address").wait_for()
+    visit.faults[:] = [fault for fault in visit.faults if "searchindex.js" not in fault and "404" not in fault]
+
+
+@pytest.mark.parametrize("address, there", [
+    ("equations/al-4-8.html", "AL (4.7)"), ("equations/las-24.html", "LAS (23)"), ("docs/theory/las.html", "")])
+def test_the_next_page_is_of_the_same_part_of_the_site(address, there, visit, site):
+    page = visit(address)
+    links = page.eval_on_selector_all(".prev-next-area a", "all => all.map(one => new URL(one.href).pathname)")
+    assert all(link.rpartition("/")[0] == f"/{address}".rpartition("/")[0] for link in links) and links
+    assert there in page.locator(".prev-next-area").inner_text()

@@ -147,7 +147,8 @@ def test_mistakes_are_one_sentence_and_a_run_that_diverges_says_so(visit):
     page = open_at(visit, "rule=bp&task=circles&model=mlp:8&seed=0")
     page.locator("#seed").fill("one")
     page.locator("#seed").press("Tab")
-    page.get_by_text("the seed is one, expected a whole number from 0 on").wait_for()
+    page.get_by_text("seed must be an integer, got 'one'").wait_for()
+    assert page.locator("#run").is_disabled() and "Ready" not in page.locator("#say").inner_text()
     page.locator("#seed").fill("0")
     page.locator("#model").fill("mlp:zero")
     page.locator("#model").press("Tab")
@@ -176,3 +177,144 @@ def test_without_webassembly_one_sentence_says_so(browser, server):
 def test_nothing_is_wider_than_the_screen(visit, width):
     page = open_at(visit, "rule=fa&rule2=las&task=spirals&model=mlp:8,8&seed=0&epochs=1", width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+# ---------------------------------------------------------------- a link that is not understood
+
+
+@pytest.mark.parametrize("part", ["rule=nonsense", "task=nonsense", "activation=zzz", "epochs=1e9",
+                                  "points=01684x1783019", "nothing=3"])
+def test_a_part_of_a_link_that_says_nothing_is_told_and_nothing_is_trained(visit, part):
+    page = visit(f"playground.html#model=mlp:4&seed=1&epochs=2&{part}")
+    page.get_by_role("alert").filter(has_text=part).wait_for()
+    page.wait_for_function("!playground.running()")
+    assert page.evaluate("playground.epochs()") == 0 and page.locator("#run").inner_text() == "Run"
+    page.locator("#seed").fill("2")
+    page.locator("#seed").press("Tab")
+    assert page.locator("#notice").is_hidden()  # the page now shows what is chosen
+
+
+@pytest.mark.parametrize("part, said", [
+    *((f"lr={text}", f"lr must be a positive number, got '{text}'") for text in ("0,1", "abc", "1_0", "0x10")),
+    ("lr=NaN", "lr must be a positive number, got nan"), ("lr=1e400", "lr must be a positive number, got inf"),
+    ("seed=1.5", "seed must be an integer, got '1.5'"), ("seed=-1", "seed must be at least 0, got -1"),
+    ("model=mlp:1000000", "such as mlp:512"), ("model=vgg8b", "(known: mlp, mlp-bn)")])
+def test_a_field_that_cannot_be_read_is_told_and_keeps_what_it_says(visit, part, said):
+    key, _, value = part.partition("=")
+    page = visit(f"playground.html#rule=bp&epochs=2&{part}")
+    page.locator(".fault").filter(has_text=said).wait_for()
+    page.wait_for_function("!playground.running()")
+    assert page.locator(f"#{key}").input_value() == value and f"{key}=" in page.evaluate("location.hash")
+    assert page.locator("#run").is_disabled() and page.locator("#step").is_disabled()
+    assert page.locator("#say").inner_text() == "Nothing can run: see the sentence below"
+
+
+# ---------------------------------------------------------------- the buttons, the status, the focus
+
+
+def at_rest(page, run="Run"):
+    """Wait until nothing is under way, and say what button and status then are."""
+    page.wait_for_function("!playground.running()")
+    assert page.locator("#run").inner_text() == run
+    return page.locator("#say").inner_text()
+
+
+@pytest.mark.parametrize("rule, lr", [("las", "1e30"), ("bp", "1e300")])
+def test_numbers_that_leave_all_bounds_do_not_hang_the_page(visit, rule, lr):
+    page = open_at(visit, f"rule={rule}&task=spirals&model=mlp:8,8&seed=0&lr={lr}")
+    page.get_by_role("button", name="Run").click()
+    page.wait_for_function("playground.epochs() >= 3 || playground.sides()[0].broken")
+    if page.evaluate("playground.sides()[0].broken"):
+        assert f"rule {rule}, seed 0" in page.locator(".fault").inner_text()
+        page.wait_for_function("!playground.running()")
+        assert "see the sentence below" in at_rest(page)
+    else:
+        page.get_by_role("button", name="Pause").click()
+        assert "paused" in at_rest(page)
+    page.get_by_role("button", name="Reset").click()
+    page.locator("#lr").fill("0.005")
+    page.locator("#lr").press("Tab")
+    page.wait_for_function("!playground.running() && !document.getElementById('run').disabled")
+    assert at_rest(page) == "Ready: press Run"
+
+
+@pytest.mark.parametrize("change", [
+    "document.getElementById('reset').click()", "location.hash = 'rule=fa&model=mlp:4&seed=0'",
+    "for (const [name, value] of [['seed', '5']]) { const one = document.getElementById(name); one.value = value; "
+    "one.dispatchEvent(new Event('change')); }",
+    "{ const one = document.getElementById('rule'); one.value = 'bp'; one.dispatchEvent(new Event('change')); }",
+    "{ const one = document.getElementById('task'); one.value = 'points'; one.dispatchEvent(new Event('change')); }"])
+def test_a_change_while_it_runs_stops_it_and_the_button_says_so(visit, change):
+    page = open_at(visit, "rule=las&task=circles&model=mlp:4&seed=0")
+    page.get_by_role("button", name="Run").click()
+    page.wait_for_function("playground.epochs() >= 2")
+    page.evaluate(change)
+    page.wait_for_function("playground.epochs() === 0")
+    said = at_rest(page)
+    assert said == ("Nothing can run: see the sentence below" if "'points'" in change else "Ready: press Run")
+    assert page.locator("#step").is_disabled() == ("'points'" in change)
+    assert "loss" not in page.locator("#aloud").inner_text()
+
+
+def test_run_in_the_same_moment_as_a_change_runs_what_was_changed(visit):
+    page = open_at(visit, "rule=bp&task=circles&model=mlp:4&seed=0")
+    page.locator("#seed").fill("7")
+    page.get_by_role("button", name="Run").click()  # the field still has the focus
+    page.wait_for_function("playground.epochs() >= 2")
+    assert page.locator("#run").inner_text() == "Pause" and page.locator("#step").is_disabled()
+    page.get_by_role("button", name="Pause").click()
+    assert "paused" in at_rest(page) and not page.locator("#step").is_disabled()
+    assert "seed=7" in ask(page, "python")
+
+
+def test_points_typed_fast_are_all_drawn_and_the_map_keeps_the_focus(visit):
+    page = visit("playground.html#rule=bp&rule2=fa&task=points&model=mlp:4")
+    page.locator(".fault").first.wait_for()
+    page.locator(".map canvas").first.focus()
+
+    def typed(points):
+        for i in range(points):
+            page.keyboard.press("12"[i % 2])
+            page.keyboard.press("ArrowDown")
+            page.keyboard.press("Space")
+        assert page.evaluate("document.activeElement === playground.sides()[0].part('.map canvas')")
+        page.wait_for_function("!playground.running()")
+        assert page.evaluate("new URLSearchParams(location.hash.slice(1)).get('points').length") == 5 * points
+
+    typed(12)
+    page.get_by_role("button", name="Clear all").click()
+    page.locator(".map canvas").first.focus()
+    typed(9)
+    caption = page.locator(".map figcaption").first.inner_text()
+    assert "the 2 hollow ones are held back" in caption
+
+
+# ---------------------------------------------------------------- what captions say
+
+
+def test_a_picture_that_has_nothing_to_show_says_why(visit):
+    page = open_at(visit, "rule=ep&task=circles&model=mlp:4&seed=0&epochs=1")
+    page.get_by_text("ep sends no error signal to a hidden block").wait_for()
+    page = open_at(visit, "rule=las&task=circles&model=mlp:4,4&seed=0&epochs=1")
+    assert page.locator(".silent").inner_text() == ""
+    page = visit("playground.html#rule=las&task=points")
+    page.locator(".fault").wait_for()
+    page.wait_for_function("playground.drawn() && !playground.running()")
+    assert "keeps no feedback weights" not in page.locator(".side").inner_text()
+
+
+def test_the_chart_of_alignment_shows_what_its_caption_names(visit):
+    page = open_at(visit, "rule=las&task=circles&model=mlp:5,6&seed=1&epochs=2")
+    last = json.loads(ask(page, "history"))[-1]
+    assert "alignment_at_a" in page.locator(".alignment figcaption").inner_text()
+    said = page.locator(".alignment canvas").get_attribute("aria-label")
+    assert [float(part.split()[-1]) for part in said.split(": ")[1].split(", ")] == [
+        pytest.approx(value, abs=0.006) for value in last["alignment_at_a"]]
+
+
+def test_the_copied_lines_are_said_to_be_as_near_as_they_are(visit):
+    page = open_at(visit, "rule=ep&task=circles&model=mlp:4&seed=0")
+    assert "not the same numbers" in ask(page, "python")
+    page.get_by_role("button", name="Copy as Python").click()
+    page.wait_for_function("document.getElementById('code').open")
+    assert "same numbers in Python" not in page.locator("#say").inner_text()

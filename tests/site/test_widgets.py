@@ -33,6 +33,10 @@ def test_widgets_show_what_the_studies_compute_and_follow_their_sliders(widgets)
     assert widgets.locator(".nobackprop-widget canvas").count() == 0  # nothing is loaded unasked
     for name in WIDGETS:
         widgets.locator(f"[data-widget={name}] button").click()
+        widget = widgets.locator(f"[data-widget={name}]")
+        assert not widget.get_attribute("data-ready") or widget.locator("canvas").is_visible()
+        if not widget.get_attribute("data-ready"):  # nothing moves that does nothing, and the widget says what it does
+            assert widget.locator(".verdict").inner_text()
     said = {}
     for name in WIDGETS:
         widget = widgets.locator(f"[data-widget={name}][data-ready]")
@@ -51,6 +55,9 @@ def test_widgets_show_what_the_studies_compute_and_follow_their_sliders(widgets)
     slider.focus()
     slider.press("End")
     widgets.get_by_text("16 mini-batches take 19 units of time").wait_for()
+    slider.press("Home")
+    widgets.get_by_text("1 mini-batch takes 4 units of time").wait_for()
+    assert said["las-sign"].count("After") == 1 and said["las-sign"].lower().count("after 40 steps") == 1
     beyond = widgets.locator("[data-widget=las-sign] input")
     beyond.focus()
     beyond.press("End")

@@ -4,6 +4,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 from collections import defaultdict
 from functools import cache
 from html import escape
@@ -16,6 +17,7 @@ from nobackprop.studies.equations.paper import KINDS
 from .links import ROOT, link, relative
 
 SHORT = {"code": "Code", "test": "Tests", "cell": "Notebooks"}
+GLOSSARY = {"LAS": "Symbols of LAS", "ASAP": "Symbols of the thesis on ASAP", "AL": "Symbols of associated learning"}
 KEYS = [(paper, equation) for paper in PAPERS for equation in paper.equations]
 
 
@@ -79,6 +81,8 @@ def page(paper: Paper, equation: Equation, places: list[Place]) -> str:
     found, here = places_of(paper, equation, places), address(paper, equation)
     used, everywhere = rules_of(found["code"])
     parts = [f"# {paper.key} ({equation.number})\n",
+             # a search for these words finds this page first
+             f"```{{index}} single: equation {equation.number} of {paper.key}\n```\n",
              f"{prose(paper.title)}, section {equation.section}.\n", f"**{prose(equation.meaning)}**\n"]
     if equation.corrected:
         parts += ["## As printed\n", tex(equation.tex), "## As computed\n", tex(equation.corrected_tex),
@@ -88,13 +92,17 @@ def page(paper: Paper, equation: Equation, places: list[Place]) -> str:
     parts += [f"*{note}*\n" for note in (
         prose(equation.note), prose(f"Not in scope: {equation.later}.") if equation.later else "",
         KINDS[equation.kind] if not found["code"] else "") if note]
-    first = next(iter(used), "bp")
+    parts += ["## Symbols\n", "| symbol | is |\n|---|---|",
+              *(f"| {symbol} | {what} |" for symbol, what in symbols(paper, equation)),
+              f"\nThe [glossary](../docs/glossary.md#{GLOSSARY[paper.key].lower().replace(' ', '-')}) has their shapes "
+              "and their names in the code. [Notation](../docs/notation.md) says which way round a matrix stands.\n"]
     told = ("every rule; this line belongs to the network or to the optimiser" if everywhere
             else ", ".join(f"[{name}](../rules/{name}.md)" for name in used) or "none computes it in a step")
-    parts += [f"**Rules that use it:** {told}.\n",
-              f'<a class="nobackprop-button" href="../playground.html#rule={first}&amp;task=digits">Try it: '
-              f"<code>{first}</code> in your browser</a>\n",
-              f"In a terminal, `nobackprop equations {paper.key} {equation.number}` says what is on this page.\n"]
+    parts += ["## Where it is used\n", f"**Rules that use it:** {told}.\n"]
+    if first := next(iter(used), "bp" if everywhere else ""):
+        parts.append(f'<a class="nobackprop-button" href="../playground.html#rule={first}&amp;task=digits">Try it: '
+                     f"<code>{first}</code> in your browser</a>\n")
+    parts += [f"In a terminal, `nobackprop equations {paper.key} {equation.number}` says what is on this page.\n"]
     for kind in ("code", "test"):
         if found[kind]:
             parts.append(f"## {SHORT[kind]}\n")
@@ -108,6 +116,53 @@ def page(paper: Paper, equation: Equation, places: list[Place]) -> str:
             cells[place.path, place.cell].append(place)
         parts += [cell(path, number, group) for (path, number), group in cells.items()]
     return "\n".join(parts)
+
+
+@cache
+def glossary(key: str) -> list[list[str]]:
+    """Return the rows of the glossary's table of the symbols of a paper."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    section = text.split(f"\n## {GLOSSARY[key]}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+
+
+def symbols(paper: Paper, equation: Equation) -> list[tuple[str, str]]:
+    """Return the symbols of an equation, each with what the glossary says of it.
+
+    Parameters
+    ----------
+    paper : Paper
+        The paper.
+    equation : Equation
+        The equation.
+
+    Returns
+    -------
+    list of (str, str)
+        In the order of the glossary.
+    """
+    there = set(re.findall(NAME, f"{equation.text} {equation.corrected}"))
+    there |= {name.lstrip("^") for name in there - {"^T"}}  # a transpose is no T
+    there |= {name.rstrip("~'*^+") for name in there}
+    found = []
+    for symbol, what, first, *_ in glossary(paper.key):
+        names = {name for formula in re.findall(r"\$.*?\$", symbol) for name in re.findall(NAME, plain(formula))[:1]}
+        elsewhere = first.startswith("section") and first.split()[1].split(".")[0] != equation.section.split(".")[0]
+        if names & there and not elsewhere and not first.startswith("Algorithm"):
+            found.append((symbol, what))
+    return found
+
+
+NAME = r"\^?[A-Za-z]+(?:[~'*]|\^\+)*"
+
+
+def plain(formula: str) -> str:
+    r"""Return a formula as an equation's plain text has it: \mathbf B_{i+1} is B_{i+1}, \tilde{\mathbf h}_l is h~_l."""
+    text = re.sub(r"\\(?:mathbf|mathcal|mathrm|text)\b\s*", " ", formula.strip("$"))
+    text = re.sub(r"\\tilde\s*\{?\s*\\?([A-Za-z]+)\}?", r"\1~", text)
+    text = re.sub(r"\\hat\s*\{?\s*(\w)\}?", r"\1", text)
+    return re.sub(r"[{}\\]", "", text).replace("^*", "*").replace("ell", "l").strip()
 
 
 def tex(formula: str) -> str:

@@ -22,6 +22,7 @@ from .links import ROOT, link
 
 ITEM = re.compile(r"^### (([A-Z]+) \d+)\. (.*?)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 WRONG = re.compile(r"\*\*Printed wrongly:\*\* (.*)")
+VERBS = "adds|carries|compares|estimates|gives|is|keeps|learns|lets|makes|moves|sends|shares|trains?|updates|weighs"
 # what a note of a docstring begins with, and the heading under which the page has it
 NOTES = {"What is substituted": "What is substituted", "State": "What it keeps", "Source": "Source",
          "Deviations from print": "Deviations from print"}
@@ -93,7 +94,8 @@ def page(name: str) -> str:
     here, said = f"rules/{name}.html", notes(name)
     picked = picture(name)
     parts = [
-        f"# {name}\n", f"**{in_markdown(summary(name))}**\n",
+        f"# {name}\n", f"```{{index}} single: {called(name)}\n```\n",  # a search for these words finds this page first
+        f"**{in_markdown(summary(name))}**\n",
         f'<a class="nobackprop-button" href="../playground.html#rule={name}&amp;task=spirals">Try it: '
         f"<code>{name}</code> in your browser</a>\n",
         f'```{{raw}} html\n<figure class="nobackprop-figure">\n{without_blank_lines(picked)}</figure>\n```\n',
@@ -118,6 +120,14 @@ def page(name: str) -> str:
               f"The whole rule is {link(f'`{kind.__name__}`', path, here, kind.__name__)} in `{path}`; "
               f"[its reference](../api/{kind.__module__}.md).\n"]
     return "\n".join(parts)
+
+
+def called(name: str) -> str:
+    """Return what a rule is called in words, such as "direct feedback alignment": its summary up to the verb."""
+    found = re.match(rf"(?:The )?(.+?)(?::| (?:{VERBS})\b)", summary(name))
+    assert found is not None, f"no verb in {summary(name)!r}"
+    draw = re.search(r"Here (draw=\w+)", summary(name))
+    return found[1] + (f", {draw[1]}" if draw else "")
 
 
 def without_blank_lines(text: str) -> str:
@@ -199,14 +209,15 @@ def errata(name: str, here: str) -> list[str]:
 @cache
 def stored() -> list[tuple[str, dict]]:
     """Return the stored results, by the names of their files."""
-    return [(path.stem, json.loads(path.read_text(encoding="utf-8")))
-            for path in sorted((ROOT / "docs" / "results").glob("*.json"))]
+    found = [(path.stem, json.loads(path.read_text(encoding="utf-8")))
+             for path in sorted((ROOT / "docs" / "results").glob("*.json"))]
+    return [(name, one) for name, one in found if "runs" in one]  # a measurement of speed has none
 
 
 def results(name: str) -> list[str]:
     """Return the section of the stored test accuracies of a rule, next to those of backpropagation."""
     rows = []
-    for _, found in stored():
+    for experiment, found in stored():
         config, of = found["config"], defaultdict(list)
         for run in found["runs"]:
             of[run["rule"]].append(run["test_accuracy"])
@@ -214,15 +225,17 @@ def results(name: str) -> list[str]:
             if re.split("[,:]", label)[0] == name and len(scores) > 1 and None not in scores:
                 bp = of.get(label.replace(name, "bp", 1), ())
                 decay = f", weight decay {config['weight_decay']:g}" if config.get("weight_decay") else ""
-                rows.append(f"| {config['data']} | {config['model']} | {label}{decay} | "
+                epochs = config.get("epochs") or config.get("rule_settings", {}).get(label, {}).get("epochs", "")
+                rows.append(f"| {experiment} | {config['data']} | {config['model']} | {label}{decay} | "
                             f"{fmean(scores):.4f} ± {stdev(scores):.4f} | {f'{fmean(bp):.4f}' if bp else ''} | "
-                            f"{len(scores)} | {config.get('epochs', '')} |")
+                            f"{len(scores)} | {epochs} |")
     if not rows:
         return ["## Results\n", "No run of this rule is stored yet; `nobackprop compare --rules bp,"
                 f"{name}` makes one. [All results](../docs/results.md).\n"]
     return ["## Results\n", "Test accuracy, mean ± sample standard deviation over the seeds; "
-            "[all results](../docs/results.md) have the settings.\n",
-            f"| data | network | run | {name} | bp | seeds | epochs |\n|---|---|---|---|---|---|---|",
+            "[all results](../docs/results.md) have the settings of each experiment. Two experiments that both have a "
+            "run with the same settings give the same number.\n",
+            f"| experiment | data | network | run | {name} | bp | seeds | epochs |\n|---|---|---|---|---|---|---|---|",
             *rows, ""]
 
 
