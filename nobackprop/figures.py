@@ -167,7 +167,7 @@ def split(label: str, rule: str | None = None) -> tuple[str, str]:
     label : str
         What results call an arm.
     rule : str, optional
-        Its rule, if that is known.
+        Its rule, if that is known; it counts if the label does not begin with a rule.
 
     Examples
     --------
@@ -175,10 +175,8 @@ def split(label: str, rule: str | None = None) -> tuple[str, str]:
     (('bp', 'no shortcut'), ('asap', 'k=4'), ('mine.py:Rule', ''), ('al', '2 components'))
     """
     head = min((label.partition(sign)[0] for sign in ",:"), key=len)
-    if rule is None and head not in COLOURS:
-        return label, ""
-    rule = head if rule is None else split(rule)[0]
-    return rule, label[len(head):].lstrip(",: ") if head == rule else label
+    rule = head if head in COLOURS else label if rule is None else split(rule)[0]
+    return rule, "" if rule == label else label[len(head):].lstrip(",: ") if head == rule else label
 
 
 def open_frame(*panels: Axes) -> None:

@@ -81,7 +81,7 @@ def page(paper: Paper, equation: Equation, places: list[Place]) -> str:
     found, here = places_of(paper, equation, places), address(paper, equation)
     used, everywhere = rules_of(found["code"])
     parts = [f"# {paper.key} ({equation.number})\n",
-             # a search for these words finds this page first
+             # a search for these words finds this page
              f"```{{index}} single: equation {equation.number} of {paper.key}\n```\n",
              f"{prose(paper.title)}, section {equation.section}.\n", f"**{prose(equation.meaning)}**\n"]
     if equation.corrected:

@@ -94,7 +94,7 @@ def page(name: str) -> str:
     here, said = f"rules/{name}.html", notes(name)
     picked = picture(name)
     parts = [
-        f"# {name}\n", f"```{{index}} single: {called(name)}\n```\n",  # a search for these words finds this page first
+        f"# {name}\n", f"```{{index}} single: {called(name)}\n```\n",  # a search for these words finds this page
         f"**{in_markdown(summary(name))}**\n",
         f'<a class="nobackprop-button" href="../playground.html#rule={name}&amp;task=spirals">Try it: '
         f"<code>{name}</code> in your browser</a>\n",
