@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection as FillBetween
@@ -288,9 +288,19 @@ def check_figure(figure):
     return found
 
 
+def alike(*accuracies, **more):
+    """One rule after one epoch, with validation accuracies that differ little, a run for each."""
+    return {"config": {"data": "digits", "model": "mlp:8,8"}, "runs": [
+        {"rule": "activity", "seed": seed, "seconds": 1.0, "test_accuracy": None, "history": [
+            {"epoch": 1, "train_loss": 1.0, "validation_accuracy": accuracy, "alignment": [0.3, 0.3],
+             "alignment_at_a": [0.9 - seed / 300, 0.9]} | more]} for seed, accuracy in enumerate(accuracies)]}
+
+
 @pytest.mark.slow
 @settings(max_examples=6)
 @given(made_up())
+@example(alike(0.9994881783752998, 0.9998558403872804))
+@example(alike(0.9993630383126786, length=0.64, **{"a long name " * 6: 0.1}))
 def test_every_figure_of_a_comparison_can_be_read(found):
     figure = draw(found)
     panels = check_figure(figure)

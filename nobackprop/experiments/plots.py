@@ -242,6 +242,7 @@ def _rows(panels: Sequence[Panel], last: int) -> Figure:
                     axes.plot([fmean(there)], [row], "o", color=look["color"],
                               markerfacecolor=look["color"] if epoch == last else "white")
         axes.set_xlabel(f"{panel.label} after epoch {last}".lstrip())
+        axes.locator_params(axis="x", nbins=3)  # numbers that differ in the fifth digit are wide
         axes.set_ylim(len(arms) - 0.5, -0.5)
         figures.names(axes, arms if place % COLUMNS == 0 else [""] * len(arms))
     for panel, axes, least in _least(panels, figure, "x0"):
