@@ -71,7 +71,8 @@ def test_every_command_and_every_line_of_python_does_what_the_page_says(tmp_path
 
 
 def test_make_demo_is_the_command_that_the_page_says():
-    said = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(["make", "--no-print-directory", "-n", "demo"], cwd=ROOT, capture_output=True, text=True,
+                          check=True).stdout
     assert said.splitlines()[-1].split("/")[-1] == "nobackprop compare"
 
 
