@@ -67,6 +67,11 @@ class Panel:
         """What panels with the same axis have in common."""
         return self.label or self.title
 
+    @property
+    def empty(self) -> bool:
+        """Whether no run has a value of it."""
+        return not any(value is not None for _, epochs in self.curves for values in epochs for value in values)
+
 
 def save(results: dict[str, Any], path: str | os.PathLike[str]) -> None:
     """Draw results to a .png, .svg or .pdf file, all of it or nothing.
@@ -198,6 +203,9 @@ def over_epochs(panels: Sequence[Panel], title: str) -> Figure:
     """
     last = max((len(epochs) for panel in panels for _, epochs in panel.curves), default=0)
     figure = (_courses if last > FEW else _rows)(panels, last)
+    for panel, axes in zip(panels, figure.axes, strict=True):
+        if panel.empty:  # its place stays free, so that the others stand under those of their own quantity
+            axes.remove()
     figures.title(figure, title + " (ring: after epoch 1)" * (last == FEW))
     return figure
 
@@ -265,9 +273,11 @@ def _grid(panels: Sequence[Panel], height: float, share: str) -> Figure:
         same = first.get(panel.quantity)
         axes = figure.add_subplot(-(-len(panels) // columns), columns, place, **({share: same} if same else {}))
         first.setdefault(panel.quantity, axes)
-        if panel.title not in titles:
+        if panel.title not in titles and not panel.empty:
             figures.title(axes, panel.title)
-        titles.add(panel.title)
+            # names at the axes take room at both sides, and rise above the panel by half a line: it lies on none of them
+            axes.set_title(axes.get_title(), x=0, ha="left", pad=10)
+            titles.add(panel.title)
         axes.grid(color="#E6E6E6", linewidth=0.6)
         axes.set_axisbelow(True)
         figures.open_frame(axes)
