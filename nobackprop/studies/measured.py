@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import platform
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from ..errors import InputError, brief
 from ..files import atomic
 from ..workers import cores
+from .text import write_page
 
 Row = dict[str, Any]
 
@@ -130,6 +132,50 @@ class Store:
             raise InputError(f"the page has no place for what make {self.target} writes, marked by {begin.strip()} "
                              f"and {end}")
         return f"{before}{begin}{inside}{end}{after}"
+
+    def command(self, argv: Sequence[str], module: str, measure: Callable[[], object], page: Path,
+                text: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+        """Do what a command line asks for: measure what is missing, unless it is "--page", and write the page.
+
+        Parameters
+        ----------
+        argv : sequence of str
+            Nothing, or "--page".
+        module : str
+            The module whose command it is.
+        measure : callable
+            measure() fills the file.
+        page : path
+            The page, which has a place for this make target.
+        text : callable
+            text(stored) gives what stands in that place.
+
+        Returns
+        -------
+        dict
+            What is stored then.
+
+        Raises
+        ------
+        SystemExit
+            After other arguments, or if something cannot be measured or written; it holds one sentence.
+
+        Examples
+        --------
+        >>> Store("it", Path("it.json"), "rows of it").command(["--help"], "it", dict, Path("it.md"), str)
+        Traceback (most recent call last):
+        SystemExit: usage: python -m it [--page]
+        """
+        if list(argv) not in ([], ["--page"]):
+            sys.exit(f"usage: python -m {module} [--page]")
+        try:
+            if not argv:
+                measure()
+            stored = self.read()
+            write_page([str(page)], module, lambda: self.put(page.read_text(encoding="utf-8"), text(stored)))
+        except (InputError, OSError) as error:
+            sys.exit(f"{module}: {error}")
+        return stored
 
 
 def machine(*modules: str) -> dict[str, str]:

@@ -32,7 +32,6 @@ from . import memory
 from .measured import Row, Store, machine, said, table
 from .speed import torch_twin
 from .speed.bench import peak_bytes, random_run, stepper
-from .text import write_page
 
 MODULE = "nobackprop.studies.resident"
 STORE = Store("memory", Path("docs") / "results" / "studies" / "memory.json", "nobackprop memory 1")
@@ -44,7 +43,6 @@ FREED = ("kept", "returned")
 REPEATS, STEPS = 3, 3
 SMALLEST_MAP = 128 << 10  # bytes: each array from here on is memory of its own, which goes back when it is freed
 MODEL, DATA, BATCH, OPTIMIZER = "resnet18", "cifar-10", 128, "momentum"
-USAGE = f"usage: python -m {MODULE} [--page]"
 
 
 # ---------------------------------------------------------------- inside a process that trains
@@ -319,17 +317,12 @@ def main(argv: list[str]) -> None:
         print(json.dumps(train(argv[1], argv[2])), flush=True)
         sys.stdin.read()  # until the parent has read the peak
         return
-    if argv not in ([], ["--page"]):
-        sys.exit(USAGE)
-    try:
-        if not argv:
-            here = machine("numpy", "torch") | {"libc": " ".join(platform.libc_ver())}
-            STORE.fill(here, cells(), in_process)
-            STORE.fill(here, [{"rule": "bp"}], lambda cell: counted())
-        stored = STORE.read()
-        write_page([str(PAGE)], MODULE, lambda: STORE.put(PAGE.read_text(encoding="utf-8"), text(stored)))
-    except (InputError, OSError) as error:
-        sys.exit(f"{MODULE}: {error}")
+
+    def measure() -> None:
+        here = machine("numpy", "torch") | {"libc": " ".join(platform.libc_ver())}
+        STORE.fill(here, cells(), in_process)
+        STORE.fill(here, [{"rule": "bp"}], lambda cell: counted())
+    STORE.command(argv, MODULE, measure, PAGE, text)
 
 
 if __name__ == "__main__":

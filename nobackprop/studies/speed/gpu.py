@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...backend import open_device
-from ...errors import InputError
 from ..measured import Row, Store, machine, said, table
-from ..text import write_page
 from . import torch_twin
 from .overview import PAGE, RULES, measure
 
@@ -23,7 +21,6 @@ MODULE = "nobackprop.studies.speed.gpu"
 STORE = Store("bench-gpu", Path("docs") / "results" / "studies" / "gpu.json", "nobackprop gpu 1")
 NETWORKS = (("mlp:1024,1024", "mnist", 1024), ("conv3", "cifar-10", 256), ("resnet18", "cifar-10", 128))
 DEVICE = "cuda"
-USAGE = f"usage: python -m {MODULE} [--page]"
 
 
 def cells() -> list[Row]:
@@ -107,18 +104,11 @@ def main(argv: list[str]) -> None:
     Traceback (most recent call last):
     SystemExit: usage: python -m nobackprop.studies.speed.gpu [--page]
     """
-    if argv not in ([], ["--page"]):
-        sys.exit(USAGE)
-    try:
-        if argv:
-            stored = STORE.read()
-        else:
-            open_device(DEVICE)
-            here = machine("numpy", "cupy", "torch") | {"gpu": torch_twin.load().cuda.get_device_name()}
-            stored = STORE.fill(here, cells(), on_device)
-        write_page([str(PAGE)], MODULE, lambda: STORE.put(PAGE.read_text(encoding="utf-8"), text(stored)))
-    except (InputError, OSError) as error:
-        sys.exit(f"{MODULE}: {error}")
+    def measure_all() -> None:
+        open_device(DEVICE)
+        here = machine("numpy", "cupy", "torch") | {"gpu": torch_twin.load().cuda.get_device_name()}
+        STORE.fill(here, cells(), on_device)
+    STORE.command(argv, MODULE, measure_all, PAGE, text)
 
 
 if __name__ == "__main__":

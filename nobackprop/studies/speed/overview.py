@@ -25,7 +25,6 @@ from ... import figures, workers
 from ...backend import synchronize
 from ...errors import InputError
 from ..measured import Store, machine, said
-from ..text import write_page
 from . import torch_twin
 from .bench import random_run, stepper
 
@@ -46,7 +45,6 @@ SECONDS = 30.0  # of turns in a cell: 28 cells in a quarter of an hour
 FEWEST, MOST = 5, 400
 TICKS = (0.25, 0.5, 1, 2, 4)
 LONG = 0.1  # seconds: a step that takes longer is not warmed up, as it fills the cache anyway
-USAGE = "usage: python -m nobackprop.studies.speed.overview [--page]"
 
 
 def measure(model: str, data: str, batch_size: int, threads: int, seconds: float = SECONDS,
@@ -299,13 +297,11 @@ def main(argv: list[str]) -> None:
     if argv[:1] == ["--cell"] and len(argv) == 2:
         print(json.dumps(measure(*json.loads(argv[1]))))
         return
-    if argv not in ([], ["--page"]):
-        sys.exit(USAGE)
+    stored = STORE.command(argv, MODULE, lambda: STORE.fill(machine("numpy", "torch"), cells(), in_process), PAGE,
+                           tables)
     try:
-        stored = STORE.read() if argv else STORE.fill(machine("numpy", "torch"), cells(), in_process)
-        write_page([str(PAGE)], MODULE, lambda: STORE.put(PAGE.read_text(encoding="utf-8"), tables(stored)))
         figures.write(draw(stored), FIGURE)
-    except (InputError, OSError) as error:
+    except InputError as error:
         sys.exit(f"{MODULE}: {error}")
 
 

@@ -24,7 +24,6 @@ import numpy as np
 from ... import workers
 from ...errors import InputError
 from ..measured import Row, Store, machine, said, table
-from ..text import write_page
 from .bench import random_run, stepper
 from .overview import NETWORKS, PAGE
 
@@ -48,7 +47,6 @@ PARTS: dict[tuple[str, ...], str] = {
 ENGINE, OTHER = "engine and rule", "other"
 COLUMNS = ("products", "patches and tiles", "activations and sums", "pooling", "normalisation", "optimiser", ENGINE,
            "loss", "the batch", OTHER)
-USAGE = f"usage: python -m {MODULE} [--page]"
 
 Function = tuple[str, int, str]  # as pstats names it: file, line, name
 # for each function: calls that began another one of themselves or not, all calls, seconds itself, seconds with what it
@@ -259,13 +257,7 @@ def main(argv: list[str]) -> None:
     Traceback (most recent call last):
     SystemExit: usage: python -m nobackprop.studies.speed.shares [--page]
     """
-    if argv not in ([], ["--page"]):
-        sys.exit(USAGE)
-    try:
-        stored = STORE.read() if argv else STORE.fill(machine("numpy"), cells(), measure)
-        write_page([str(PAGE)], MODULE, lambda: STORE.put(PAGE.read_text(encoding="utf-8"), text(stored)))
-    except (InputError, OSError) as error:
-        sys.exit(f"{MODULE}: {error}")
+    STORE.command(argv, MODULE, lambda: STORE.fill(machine("numpy"), cells(), measure), PAGE, text)
 
 
 if __name__ == "__main__":
