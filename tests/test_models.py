@@ -97,6 +97,7 @@ BY_HAND: dict[str, tuple[int, int]] = {
     "resnet18": (RESNET18 + PROJECTIONS, 512),
     "resnet18-published": (RESNET18 + PROJECTIONS - STEM + 7 * 7 * 3 * 64 + 2 * 64, 512),
     "resnet18-noshortcut": (RESNET18, 512),
+    "resnet18-layers": (RESNET18, 512),
     "resnet34": (RESNET34 + PROJECTIONS, 512),
     "resnet34-noshortcut": (RESNET34, 512),
     "resnet20": (RESNET20, 64),
@@ -133,6 +134,7 @@ PUBLISHED: dict[str, Sequence[tuple[int, ...]]] = {
     **dict.fromkeys(("resnet34", "resnet34-noshortcut"),
                     [(32, 32, 64)] * 4 + [(16, 16, 128)] * 4 + [(8, 8, 256)] * 6 + [(4, 4, 512)] * 3 + [(10,)]),
     "resnet18-published": [(16, 16, 64)] * 2 + [(8, 8, 128), (4, 4, 256), (2, 2, 512), (10,)],
+    "resnet18-layers": [(32, 32, 64)] * 5 + [(16, 16, 128)] * 4 + [(8, 8, 256)] * 4 + [(4, 4, 512)] * 4 + [(10,)],
     "resnet20": [(32, 32, 16)] * 4 + [(16, 16, 32)] * 3 + [(8, 8, 64)] * 3 + [(10,)],
     "resnet32": [(32, 32, 16)] * 6 + [(16, 16, 32)] * 5 + [(8, 8, 64)] * 5 + [(10,)],
     "vgg": [(32, 32, 128), (16, 16, 256), (16, 16, 256), (8, 8, 512), (4, 4, 512), (2, 2, 512),
@@ -178,14 +180,33 @@ def test_the_last_block_is_linear_and_all_others_end_in_activation_or_pooling(na
     assert isinstance(last[-1], Dense) and not any(isinstance(one, Activation) for one in last)
     for block in hidden:
         assert isinstance(block[-1], Activation | MaxPool)
-        own = 1 if block is hidden[0] or "res" not in name else 4 if name == "resnet18-published" else 2
+        own = {"resnet18-published": 4, "resnet18-layers": 1}.get(name, 2 if "res" in name else 1)
+        own = 1 if block is hidden[0] else own
         assert [one.name for one in block if isinstance(one, Activation)] == ["tanh"] * own
 
 
-@pytest.mark.parametrize("name", [name for name in IMAGE_MODELS if not name.startswith("resnet")])
+@pytest.mark.parametrize("name", [name for name in IMAGE_MODELS
+                                  if not name.startswith("resnet") or name == "resnet18-layers"])
 def test_without_residual_blocks_a_block_has_one_layer_with_weights(name):
     for block in models.build(name, CIFAR, 10):
         assert sum(isinstance(one, Conv | Dense) for one in flat(block)) == 1
+
+
+def test_a_block_for_each_convolution_changes_no_number_of_the_network():
+    """Borders between blocks are where signals enter; the function and BP's gradients do not depend on them."""
+    rng, x = np.random.default_rng(0), np.random.default_rng(1).standard_normal((4, 8, 8, 3))
+    whole, parts = (models.build(f"{name}:0.05", (8, 8, 3), 10) for name in ("resnet18-noshortcut", "resnet18-layers"))
+    params, _ = network.init(whole, rng, (8, 8, 3), "float64")
+    stem, *blocks, output = params
+    split = [stem, *(half for block in blocks for half in (block[:3], block[3:])), output]
+    y = np.eye(10)[:4]
+    found = []
+    for net, own in ((whole, params), (parts, split)):
+        tape = network.forward(net, own, x, True)
+        grads = rules.get("bp").credit(net, own, None, tape, y).grads
+        found.append((tape.h[-1], [g for _, g in leaves(grads)]))
+    assert np.array_equal(found[0][0], found[1][0])
+    assert len(found[0][1]) == len(found[1][1]) and all(map(np.array_equal, found[0][1], found[1][1]))
 
 
 def test_shortcuts_are_projections_where_the_shape_changes_and_there_alone():

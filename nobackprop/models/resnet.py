@@ -125,6 +125,39 @@ def published(classes: int, activation: str = "relu", factor: float = 1.0) -> Bl
             *(Sequential(tuple(blocks[i:i + 2])) for i in range(0, len(blocks), 2)), output)
 
 
+def layered(classes: int, activation: str = "relu", factor: float = 1.0) -> Blocks:
+    """Return ResNet-18 without shortcuts, each convolution of which is a block of the network.
+
+    Parameters
+    ----------
+    classes : int
+        The number of classes.
+    activation : str
+        The name of the hidden blocks' activation.
+    factor : float
+        A factor on the widths of the hidden layers.
+
+    Returns
+    -------
+    tuple of Layer
+        The blocks: (N, H, W, C) -> (N, classes).
+
+    Notes
+    -----
+    The function is that of `resnet` without shortcuts; only the borders between blocks differ.  A rule with direct
+    feedback sends a signal to each block, so here each convolution gets a signal of its own, as in Woo 2023.  If a
+    residual block is one block, its upper convolution sends the exact gradient to its lower one.
+
+    Examples
+    --------
+    >>> len(layered(10)), len(resnet(10, shortcut=False))
+    (18, 10)
+    """
+    stem, *blocks, output = resnet(classes, activation, factor, shortcut=False)
+    return (stem, *(Sequential(part) for block in blocks if isinstance(block, Sequential)
+                    for part in (block.layers[:3], block.layers[3:])), output)
+
+
 resnet34 = partial(resnet, depths=(3, 4, 6, 3))
 narrow = partial(resnet, planes=(16, 32, 64))
 
@@ -134,6 +167,7 @@ MODELS = {
     "resnet18-published": ImageModel("LAS, its published code: resnet18 in 4 blocks, one for each width; 7x7 stem with "
                                      "stride 2", published),
     "resnet18-noshortcut": ImageModel("ASAP: resnet18 without shortcuts", partial(resnet, shortcut=False)),
+    "resnet18-layers": ImageModel("ASAP: resnet18 without shortcuts in 17 blocks, one for each convolution", layered),
     "resnet34": ImageModel("ASAP: the same of 16 blocks", resnet34),
     "resnet34-noshortcut": ImageModel("ASAP: resnet34 without shortcuts", partial(resnet34, shortcut=False)),
     "resnet20": ImageModel("AL: residual network of 9 blocks, 16 to 64 planes", partial(narrow, depths=(3, 3, 3))),
