@@ -14,6 +14,7 @@ from nobackprop.data import Dataset, from_arrays
 from nobackprop.errors import InputError
 from nobackprop.experiments import loop, papers, results
 from nobackprop.experiments.papers import EXHIBITS, al, asap, exhibit, las
+from nobackprop.experiments.shelf import Shelf
 from nobackprop.learn import Diverged, Run, Settings
 from nobackprop.studies import memory
 from nobackprop.studies.text import fit
@@ -54,6 +55,14 @@ def test_printed_numbers_are_per_cents(name):
 def test_a_printed_number_stands_at_its_arm(name, label, printed):
     found, = (arm for arm in EXHIBITS[name].arms if arm.label == label)
     assert found.printed == printed
+
+
+def test_each_rule_of_las_order_has_the_rate_that_was_best_on_validation_images():
+    stored = Shelf()["las_order_rates"]
+    for arm in EXHIBITS["las:order"].arms:
+        found = {own["lr"]: stored[label].validation(-1) for label, own in stored.config["rule_settings"].items()
+                 if label.rpartition(", ")[0] == arm.label}
+        assert len(found) == 4 and arm.at["small"]["lr"] == max(found, key=found.__getitem__)
 
 
 def test_every_table_and_figure_of_the_three_papers_has_a_line():

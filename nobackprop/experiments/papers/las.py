@@ -18,6 +18,7 @@ from ...rules import DFA, LAS, LTAS, Credit
 from ...tree import Tree
 from .. import plots
 from ..results import by_rule, column, cosine, seeds
+from ..sweep import choice, show
 from .exhibit import Arm, Exhibit, Scale
 
 # ---------------------------------------------------------------- rules that only this paper's experiments need
@@ -269,6 +270,25 @@ Conv3 on CIFAR-10 with flips.  The printed numbers stand next to the rules of th
 blocks alone" is a control: its convolutions keep their first weights, as those of "shallow" do.
 The images went through JPEG once.  At the scale "small" squares of four pixels are averaged, and the network has a
 quarter of the width, and each rule has the best of four rates on validation images, which las:order-rates found."""
+
+
+def draw_rates(results: dict[str, Any]) -> Figure:
+    """Draw the last validation accuracy of las:order-rates against the learning rate, as the figure of a sweep.
+
+    Examples
+    --------
+    >>> runs = [{"rule": f"las, {lr:g}", "seed": 0, "seconds": 1.0, "history": [{"validation_accuracy": 0.5}]}
+    ...         for lr in TRIED]
+    >>> draw_rates({"config": {"data": "cifar-10", "model": "conv3"}, "runs": runs}).axes[0].get_xlabel()
+    'learning rate'
+    """
+    rates = {arm.label: arm.settings["lr"] for arm in RATES}
+    return show.draw({"config": results["config"], "search": [
+        {"label": label.rpartition(", ")[0], "settings": {"lr": rates[label]},
+         "runs": [choice.found({**results, "runs": [run]}) for run in runs]}
+        for label, runs in by_rule(results).items()]})
+
+
 RATES_READING = """\
 The arms of las:order with four rates, for four epochs and with one seed: which rate is best for which rule, on
 validation images."""
@@ -327,7 +347,7 @@ EXHIBITS: dict[str, Exhibit] = {exhibit.name: exhibit for exhibit in (
     Exhibit("las:order", "The order of Table 1 with Conv3, and why DFA lies where it lies", "cifar-10", TABLE_1_ORDER,
             ORDER_SCALES, ORDER_READING),
     Exhibit("las:order-rates", "The learning rates of las:order, four for each rule", "cifar-10", RATES,
-            RATES_SCALES, RATES_READING),
+            RATES_SCALES, RATES_READING, draw=draw_rates),
     Exhibit("las:variants", "ResNet18 by the paper's text and by its published code", "cifar-10", VARIANTS, CONV_SCALES,
             VARIANTS_READING),
 )}
