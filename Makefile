@@ -92,8 +92,8 @@ claims: $(STAMP)  ## docs/claims.md and docs/results.md, from the stored results
 	$(BIN)/python -m nobackprop.experiments.report docs/results.md
 
 # those that say most come first
-PAPERS ?= las:order-rates las:order las:figure-4 las:table-2-mnist las:variants asap:table-5.2-longer asap:figure-5.1 \
-  asap:table-5.3 asap:variants al:table-6 al:table-7 al:table-5 al:table-3 las:table-2-cifar-10 las:table-1-cifar-10 asap:figure-5.4
+PAPERS ?= las:order-rates las:order las:many-classes-rates las:many-classes las:figure-4 las:table-2-mnist las:variants \
+  asap:table-5.2-longer asap:table-5.3 asap:figure-5.1 asap:variants al:table-6 al:table-7 al:table-5 al:table-3 las:table-2-cifar-10 las:table-1-cifar-10 asap:figure-5.4
 SCALE ?= small
 papers-runs: $(STAMP)  ## the papers' tables and figures, one after another; goes on where it stopped (hours; NOBACKPROP_DATA names the folder)
 	@for name in $(PAPERS); do out=runs/papers/$$(echo $$name | tr : -); \
