@@ -12,7 +12,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from threading import Barrier, current_thread
+from threading import Barrier, Event, current_thread
 
 import fakecupy
 import numpy as np
@@ -426,6 +426,16 @@ def test_what_a_worker_had_is_forgotten_at_once(fails):
             assert [there() for there in kept] == [None, None]
     finally:
         gc.enable()
+
+
+def test_a_thread_that_waits_keeps_nothing():
+    """The last reference to what it was given goes when the call has ended, and not when the next call comes."""
+    mine, gone = np.ones(9), Event()
+    weakref.finalize(mine, gone.set)
+    with workers.Worker() as worker:
+        worker.submit(len, mine).wait()
+        del mine
+        assert gone.wait(60)
 
 
 @pytest.mark.parametrize("arrays", [
