@@ -140,13 +140,20 @@ def lite(site: Path) -> None:
         listed.unlink()
         listed.write_text(json.dumps(known), encoding="utf-8")
         fetched(KERNEL, python, Path(name, "pypi"))
+        import nbformat  # JupyterLite brings it
+
+        notebooks = Path(name, "notebooks")
+        notebooks.mkdir()
+        for file in (ROOT / "notebooks").glob("*.ipynb"):
+            # a text is a list of lines in the file; JupyterLab waits for one string
+            (notebooks / file.name).write_text(json.dumps(nbformat.read(file, as_version=4)), encoding="utf-8")
         kernel = {"disablePyPIFallback": True, "pyodideUrl": "./static/pyodide/pyodide.js"}
         Path(name, "jupyter-lite.json").write_text(json.dumps({
             "jupyter-lite-schema-version": 0, "jupyter-config-data": {
                 "appName": "nobackprop", "exposeAppInBrowser": True,
                 "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel}}}), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "jupyterlite_core", "build", "--contents", ROOT / "notebooks", "--lite-dir", name,
+            [sys.executable, "-m", "jupyterlite_core", "build", "--contents", notebooks, "--lite-dir", name,
              "--output-dir", site / "lite", "--no-sourcemaps", "--apps", "lab"], cwd=name, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
