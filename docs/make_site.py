@@ -73,7 +73,9 @@ def build(to: Path) -> None:
     subprocess.run([sys.executable, "-m", "sphinx", *map(str, arguments)], check=True)
     for page in to.rglob("*.html"):
         if not {"lite", "_static"} & set(page.relative_to(to).parts):
-            page.write_text(breakable(page.read_text(encoding="utf-8")), encoding="utf-8")
+            text = page.read_text(encoding="utf-8")
+            if breakable(text) != text:
+                page.write_text(breakable(text), encoding="utf-8")
     for package, version, member in SCRIPTS:
         (to / "_static" / package).mkdir(exist_ok=True)
         shutil.copyfile(fetched(package, version, member), to / "_static" / package / Path(member).name)

@@ -168,7 +168,7 @@ def test_the_table_of_rules_sorts_and_filters_by_keys(visit):
 @pytest.mark.parametrize("words, address", [
     ("equation 24", "equations/las-24"), ("LAS (24)", "equations/las-24"), ("LAS 24", "equations/las-24"),
     ("equation 3.21", "equations/asap-3-21"), ("direct feedback alignment", "rules/dfa"), ("weight mirror", "rules/wm"),
-    ("weight mirrors", "rules/wm"), ("target propagation", "rules/dtp"), ("dfa", "rules/dfa")])
+    ("weight mirrors", "rules/wm"), ("target propagation", "rules/dtp"), ("Kolen-Pollack", "rules/kp")])
 def test_the_search_lists_first_what_a_reader_looks_for(words, address, visit):
     page = visit(f"search.html?q={quote(words)}")
     page.wait_for_selector("#search-results li a")  # results come one by one, the best first

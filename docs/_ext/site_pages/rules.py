@@ -23,9 +23,9 @@ from .links import ROOT, link
 ITEM = re.compile(r"^### (([A-Z]+) \d+)\. (.*?)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 WRONG = re.compile(r"\*\*Printed wrongly:\*\* (.*)")
 VERBS = "adds|carries|compares|estimates|gives|is|keeps|learns|lets|makes|moves|sends|shares|trains?|updates|weighs"
-# what readers call a rule besides
-ALSO = {"wm": ["weight mirrors"], "usf": ["sign symmetry"], "frsf": ["sign symmetry"], "brsf": ["sign symmetry"],
-        "mostafa": ["local losses"], "predsim": ["local losses"], "dtp": ["target propagation"]}
+# what readers call rules besides
+ALSO = {"weight mirrors": ["wm"], "Kolen-Pollack": ["kp"], "sign symmetry": ["usf", "frsf", "brsf"],
+        "local losses": ["mostafa", "predsim"], "target propagation": ["dtp"]}
 # what a note of a docstring begins with, and the heading under which the page has it
 NOTES = {"What is substituted": "What is substituted", "State": "What it keeps", "Source": "Source",
          "Deviations from print": "Deviations from print"}
@@ -97,7 +97,8 @@ def page(name: str) -> str:
     here, said = f"rules/{name}.html", notes(name)
     picked = picture(name)
     parts = [
-        f"# {name}\n", equations.found_by(name, called(name), *ALSO.get(name, [])),
+        f"# {name}\n",
+        equations.found_by(name, called(name), *(words for words, names in ALSO.items() if name in names)),
         f"**{in_markdown(summary(name))}**\n",
         f'<a class="nobackprop-button" href="../playground.html#rule={name}&amp;task=spirals">Try it: '
         f"<code>{name}</code> in your browser</a>\n",
