@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ PUBLIC = f"https://cdn.jsdelivr.net/pyodide/v{VERSION}/full/"
 CORE = ("pyodide.js", "pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 # what the notebooks import, in the words of Pyodide's list of packages
 NEEDED = ("numpy", "scipy", "matplotlib", "scikit-learn", "threadpoolctl")
+# what a notebook imports and Pyodide does not bring; and what JupyterLite's kernel takes from a package index
+BESIDE, KERNEL = "hypothesis", "comm"
 TASKS = {"spirals": "Spirals", "circles": "Circles", "quadrants": "XOR", "digits": "Digits"}
 
 
@@ -110,8 +113,9 @@ def widgets(site: Path) -> None:
 def lite(site: Path) -> None:
     """Put JupyterLite with all notebooks into lite/ of a site which has the playground.
 
-    Its Python is the hosted Pyodide, whose list of packages has ours besides: a cell that imports nobackprop gets it.
-    Nothing is built if there is no Pyodide to host, or if JupyterLite is not installed.
+    Its Python is the hosted Pyodide, whose list of packages has ours besides, and those that only notebooks need: a
+    cell that imports one of them gets it.  Nothing is built if there is no Pyodide to host, or if JupyterLite is not
+    installed.
     """
     from_folder = pyodide()
     if from_folder is None or find_spec("jupyterlite_core") is None:
@@ -122,29 +126,34 @@ def lite(site: Path) -> None:
         to = Path(name, "static", "pyodide")
         shutil.copytree(from_folder, to, copy_function=shutil.copyfile)
         to.chmod(0o755)
-        ours = next((site / "playground").glob("nobackprop-*.whl"))
-        shutil.copyfile(ours, to / ours.name)
         listed = to / "pyodide-lock.json"
         known = json.loads(listed.read_text(encoding="utf-8"))
-        known["packages"]["nobackprop"] = {
-            "name": "nobackprop", "version": nb.__version__, "file_name": ours.name, "install_dir": "site",
-            "sha256": hashlib.sha256(ours.read_bytes()).hexdigest(), "package_type": "package",
-            "imports": ["nobackprop"], "depends": list(NEEDED), "unvendored_tests": False}
+        python = known["info"]["python"]
+        ours = next((site / "playground").glob("nobackprop-*.whl"))
+        beside = fetched(BESIDE, python, Path(name, "beside"))
+        for file in (ours, *beside):
+            shutil.copyfile(file, to / file.name)
+            package = entry(file)
+            package["depends"] = {"nobackprop": list(NEEDED), BESIDE: [
+                entry(one)["name"] for one in beside if one != file]}.get(package["name"], [])
+            known["packages"][package["name"]] = package
         listed.unlink()
         listed.write_text(json.dumps(known), encoding="utf-8")
-        # the one package that JupyterLite's kernel takes from a package index: neither it nor Pyodide brings it
-        fetched = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-                                  "--no-deps", "--dest", Path(name, "pypi"), "comm"], cwd=name, text=True,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if fetched.returncode:
-            sys.exit(f"build_playground.py: the package comm cannot be fetched:\n{fetched.stdout[-2000:]}")
+        fetched(KERNEL, python, Path(name, "pypi"))
+        import nbformat  # JupyterLite brings it
+
+        notebooks = Path(name, "notebooks")
+        notebooks.mkdir()
+        for file in (ROOT / "notebooks").glob("*.ipynb"):
+            # a text is a list of lines in the file; JupyterLab waits for one string
+            (notebooks / file.name).write_text(json.dumps(nbformat.read(file, as_version=4)), encoding="utf-8")
         kernel = {"disablePyPIFallback": True, "pyodideUrl": "./static/pyodide/pyodide.js"}
         Path(name, "jupyter-lite.json").write_text(json.dumps({
             "jupyter-lite-schema-version": 0, "jupyter-config-data": {
                 "appName": "nobackprop", "exposeAppInBrowser": True,
                 "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": kernel}}}), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "jupyterlite_core", "build", "--contents", ROOT / "notebooks", "--lite-dir", name,
+            [sys.executable, "-m", "jupyterlite_core", "build", "--contents", notebooks, "--lite-dir", name,
              "--output-dir", site / "lite", "--no-sourcemaps", "--apps", "lab"], cwd=name, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
@@ -153,6 +162,27 @@ def lite(site: Path) -> None:
     text = page.read_text(encoding="utf-8")
     if 'rel="icon"' not in text:  # without it a browser asks for /favicon.ico, which is not there
         page.write_text(text.replace("<head>", '<head>\n    <link rel="icon" href="data:,">', 1), encoding="utf-8")
+
+
+def fetched(package: str, python: str, to: Path) -> list[Path]:
+    """Return the wheels of a package and of what it needs, which pip fetches into a folder; all are of Python alone."""
+    pure = ["--only-binary", ":all:", "--implementation", "py", "--abi", "none", "--platform", "any"]
+    done = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *pure,
+                           "--python-version", python, "--dest", to, package], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        sys.exit(f"build_playground.py: the package {package} cannot be fetched:\n{done.stdout[-2000:]}")
+    return sorted(to.glob("*.whl"))
+
+
+def entry(file: Path) -> dict[str, Any]:
+    """Return what Pyodide's list of packages says of a wheel, but for the packages that it depends on."""
+    name, version = file.name.split("-")[:2]
+    with zipfile.ZipFile(file) as packed:
+        tops = {path.partition("/")[0].removesuffix(".py") for path in packed.namelist()}
+    return {"name": name, "version": version, "file_name": file.name, "install_dir": "site",
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "package_type": "package",
+            "imports": sorted(top for top in tops if "." not in top), "unvendored_tests": False}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ beside them what pages load: MathJax, the pictures, and the playground with the 
 """
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 # what pages load, from npm: the package, its version, the file
 SCRIPTS = (("mathjax", "3.2.2", "es5/tex-svg-full.js"), ("mermaid", "11.12.0", "dist/mermaid.min.js"))
+# what holds a long name on a page: words of code, titles, and links to modules beside the page
+NAMES = re.compile(r'(<span class="pre">|<h1>|<p class="prev-next-title">|<a class="reference internal" href="[^"]*">)'
+                   r"([^<\s]{12,})(?=<)")
 sys.path[:0] = [str(ROOT / "docs" / "_ext"), str(ROOT / "docs"), str(ROOT)]
 
 
@@ -51,6 +55,14 @@ def fetched(package: str, version: str, member: str) -> Path:
     return file
 
 
+def breakable(text: str) -> str:
+    """Return a page in which a long name may go on in the next line after a dot, a slash or the like, and nowhere else.
+
+    A phone is narrower than `test_a_linear_network_is_the_product_of_its_weights`.  What is copied stays the same.
+    """
+    return NAMES.sub(lambda found: found[1] + re.sub(r"(?<=\w)([./_:=]+)(?=\w)", r"\1<wbr>", found[2]), text)
+
+
 def build(to: Path) -> None:
     """Build the whole site into a folder."""
     import site_pages
@@ -59,6 +71,11 @@ def build(to: Path) -> None:
     used = site_pages.write(source)
     arguments = ["-W", "--keep-going", "-q", "-j", "2", "-c", ROOT / "docs", "-d", BUILD / "site-doctrees", source, to]
     subprocess.run([sys.executable, "-m", "sphinx", *map(str, arguments)], check=True)
+    for page in to.rglob("*.html"):
+        if not {"lite", "_static"} & set(page.relative_to(to).parts):
+            text = page.read_text(encoding="utf-8")
+            if breakable(text) != text:
+                page.write_text(breakable(text), encoding="utf-8")
     for package, version, member in SCRIPTS:
         (to / "_static" / package).mkdir(exist_ok=True)
         shutil.copyfile(fetched(package, version, member), to / "_static" / package / Path(member).name)

@@ -122,8 +122,8 @@ def test_no_page_offers_a_rule_that_does_not_use_its_equation(pages):
 
 
 def test_a_search_finds_rules_by_their_words_and_equations_by_their_numbers(pages):
-    assert "```{index} single: direct feedback alignment\n```" in pages["rules/dfa.md"].lower()
-    assert "```{index} single: equation 24 of LAS\n" in pages["equations/las-24.md"]
+    assert "```{index} ! dfa, ! direct feedback alignment\n```" in pages["rules/dfa.md"].lower()
+    assert "```{index} ! LAS (24), ! LAS 24, ! equation 24 of LAS" in pages["equations/las-24.md"]
     for name in RULES:
         assert 0 < len(rules.called(name).split()) <= 4, name
 

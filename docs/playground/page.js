@@ -417,5 +417,6 @@ async function main() {
   await fromAddress();
 }
 
-window.playground = {ask: (...all) => python.ask(...all), sides: () => sides, running: () => running || resetting, drawn: () => !pending, epochs, classes: CLASSES};
+// what tests and a curious reader ask; after Pause an epoch that has begun still runs to its end
+window.playground = {ask: (...all) => python.ask(...all), sides: () => sides, running: () => running || resetting || looping === round, drawn: () => !pending, epochs, classes: CLASSES};
 main();

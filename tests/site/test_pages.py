@@ -1,9 +1,10 @@
 """The built site in Chromium: formulas are drawn, links and pictures are there, pages fit, all is local."""
 import os
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -26,6 +27,9 @@ COUNTS = """async () => {
 # display formulas that are wider than their place: on a desktop none has to be scrolled
 CUT = """() => [...document.querySelectorAll('mjx-container[display="true"]')]
   .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.scrollWidth)"""
+# formulas in a line of text that are wider than the text: a page cannot be moved sideways to read them
+LONG = """() => [...document.querySelectorAll('p mjx-container:not([display="true"]) svg')].filter((one) =>
+  one.getBoundingClientRect().right > one.closest("p").getBoundingClientRect().right + 1).length"""
 PICTURES = """async () => {
   const all = [...document.images];
   await Promise.all(all.map((one) => { one.loading = "eager"; return one.decode().catch(() => null); }));
@@ -85,6 +89,18 @@ def test_pages_load_nothing_from_elsewhere(site, parsed):
     assert not wrong + styles, "\n".join((wrong + styles)[:40])
 
 
+def test_a_long_name_breaks_after_a_dot_or_the_like_and_fits_on_a_phone(site, parsed):
+    """A word of code breaks only where there is a <wbr>, and a phone has room for 36 letters."""
+    there = (site / "equations" / "asap-3-21.html").read_text(encoding="utf-8")
+    assert '>nobackprop/<wbr>studies/<wbr>forward_<wbr>alignment_<wbr>flow.<wbr>py:<wbr>' in there
+    assert "<h1>nobackprop.<wbr>rules.<wbr>alignment_<wbr>support<" in (
+        site / "api" / "nobackprop.rules.alignment_support.html").read_text(encoding="utf-8")
+    wrong = [f"{path.relative_to(site)}: {word}" for path in parsed
+             for word in re.findall(r'<span class="pre">(.*?)</span>', path.read_text(encoding="utf-8"))
+             for piece in word.split("<wbr>") if len(unescape(piece)) > 36]
+    assert not wrong, "\n".join(wrong[:40])
+
+
 def test_there_are_pages_of_all_equations_and_rules(site):
     from nobackprop.rules import RULES
     from nobackprop.studies.equations import PAPERS
@@ -113,7 +129,7 @@ def test_all_formulas_are_drawn_and_pictures_are_there(address, visit):
 def test_no_page_is_wider_than_a_phone(address, dark, visit):
     page = visit(address, width=390, height=844, dark=dark)
     page.evaluate(COUNTS)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390 and page.evaluate(LONG) == 0
     assert page.evaluate("document.documentElement.dataset.theme") == ("dark" if dark else "light")
 
 
@@ -149,10 +165,30 @@ def test_the_table_of_rules_sorts_and_filters_by_keys(visit):
     assert page.evaluate(names) == []
 
 
-def test_the_search_finds_an_equation(visit):
-    page = visit("search.html?q=LAS+24")
-    # results come one by one
-    page.wait_for_selector("#search-results li a[href*='equations/las-24.html']")
+@pytest.mark.parametrize("words, address", [
+    ("equation 24", "equations/las-24"), ("LAS (24)", "equations/las-24"), ("LAS 24", "equations/las-24"),
+    ("equation 3.21", "equations/asap-3-21"), ("direct feedback alignment", "rules/dfa"), ("weight mirror", "rules/wm"),
+    ("weight mirrors", "rules/wm"), ("target propagation", "rules/dtp"), ("Kolen-Pollack", "rules/kp")])
+def test_the_search_lists_first_what_a_reader_looks_for(words, address, visit):
+    page = visit(f"search.html?q={quote(words)}")
+    page.wait_for_selector("#search-results li a")  # results come one by one, the best first
+    found = page.eval_on_selector_all("#search-results li a", "all => all.map(one => new URL(one.href).pathname)")
+    assert f"/{address}.html" in found[:2]
+
+
+def test_a_search_for_any_equation_or_rule_lists_its_page_first(visit):
+    """In what order Sphinx's script puts its results, without the page that shows them."""
+    from nobackprop.rules import RULES
+    from nobackprop.studies.equations import PAPERS
+    from nobackprop.studies.equations.pages import address
+
+    wanted = {f"{paper.key} ({one.number})": address(paper, one) for paper in PAPERS for one in paper.equations}
+    wanted |= {name: f"rules/{name}.html" for name in RULES}
+    page = visit("search.html?q=nothing+here")
+    page.wait_for_function("Search.hasIndex()")
+    found = page.evaluate("""words => words.map(one => Search._performSearch(...Search._parseQuery(one)).at(-1))
+        .map(best => `${best[0]}.html`)""", list(wanted))
+    assert dict(zip(wanted, found, strict=True)) == wanted
 
 
 def test_pages_of_equations_lead_on_and_back(visit):

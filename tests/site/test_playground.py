@@ -7,6 +7,9 @@ import pytest
 
 import nobackprop as nb
 
+pytestmark = pytest.mark.usefixtures("python")
+# nothing is under way, and what is true now is drawn and written
+REST = "window.playground && !playground.running() && playground.drawn()"
 TASKS = {"spirals": "model=mlp:8,8,8&epochs=2", "digits": "model=mlp:16,8,16&activation=tanh&epochs=1"}
 OWN_ACTIVATION = ("al",)  # networks that fold take two activations
 # of one magnitude and any sign: some units hear the sum of the error over all classes, which is 0 but for rounding, and
@@ -21,15 +24,42 @@ def open_at(visit, fragment, **how):
     return page
 
 
+def go_to(page, fragment):
+    """Lead a page that is open to another state, as a link does; the page has noticed when this returns."""
+    page.evaluate("""fragment => new Promise(noticed => {
+        addEventListener("hashchange", noticed, {once: true});
+        location.hash = fragment;
+    })""", fragment)
+    reached(page, fragment)
+
+
 def reached(page, fragment):
     """Wait until the page shows the state of a fragment."""
     wanted = dict(part.split("=") for part in fragment.split("&"))
     page.wait_for_function(
-        """([rule, epochs]) => window.playground && !playground.running() && playground.drawn()
-           && playground.sides().length && playground.sides()[0].rule === rule && playground.sides()[0].info
-           && playground.epochs() === epochs
-           && !document.getElementById("run").disabled""",
+        f"""([rule, epochs]) => {REST} && playground.sides()[0]?.rule === rule && playground.sides()[0].able
+           && playground.epochs() === epochs""",
         arg=[wanted.get("rule", "las"), int(wanted.get("epochs", 0))])
+
+
+def at_rest(page):
+    """Wait until nothing is under way, and return what the status says then."""
+    page.wait_for_function(REST)
+    assert page.locator("#run").inner_text() == "Run"
+    return page.locator("#say").inner_text()
+
+
+def chosen(page, **fields):
+    """Type into fields, leave them, and wait until the page has done with it."""
+    for name, text in fields.items():
+        page.locator(f"#{name}").fill(text)
+        page.locator(f"#{name}").press("Tab")
+    return at_rest(page)
+
+
+def epochs(page, least):
+    """Wait until a page that runs has learnt so many epochs."""
+    page.wait_for_function("least => playground.epochs() >= least", arg=least)
 
 
 def ask(page, call, side="a"):
@@ -59,12 +89,11 @@ def assert_alike(came, wanted, where, slack=1):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_rule_learns_in_the_page_as_the_copied_lines_do_here(visit, task):
-    page = open_at(visit, f"rule=bp&task={task}&seed=1&{TASKS[task]}")
+    page = open_at(visit, f"rule=bp&task={task}&seed=0&model=mlp:4")
     for rule in nb.rules.RULES:
         settings = TASKS[task].replace("&activation=tanh", "") if rule in OWN_ACTIVATION else TASKS[task]
         fragment = f"rule={rule}&task={task}&seed=1&{settings}"
-        page.evaluate("fragment => { location.hash = fragment }", fragment)
-        reached(page, fragment)
+        go_to(page, fragment)
         assert_alike(json.loads(ask(page, "history")), native(ask(page, "python")), f"{rule} on {task}",
                      ROUNDED.get(rule, 1))
         assert page.locator(".side .epoch").inner_text() == settings[-1]
@@ -73,11 +102,11 @@ def test_every_rule_learns_in_the_page_as_the_copied_lines_do_here(visit, task):
 def test_two_rules_side_by_side_and_a_link_to_what_is_seen(visit):
     page = open_at(visit, "rule=fa&rule2=bp&task=circles&model=mlp:8,8&lr=0.02&seed=3")
     page.get_by_role("button", name="Step").click()
-    page.wait_for_function("playground.epochs() === 1 && !playground.running()")
+    assert at_rest(page) == "epoch 1, paused"
     page.get_by_role("button", name="Run").click()
-    page.wait_for_function("playground.epochs() >= 4")
+    epochs(page, 4)
     page.get_by_role("button", name="Pause").click()
-    page.wait_for_function("!playground.running() && location.hash.includes('epochs=' + playground.epochs())")
+    assert "paused" in at_rest(page) and page.evaluate("location.hash.includes('epochs=' + playground.epochs())")
     histories = [json.loads(ask(page, "history", side)) for side in "ab"]
     assert len(histories[0]) == len(histories[1]) >= 4 and histories[0] != histories[1]
     for side, history in zip("ab", histories, strict=True):
@@ -89,7 +118,7 @@ def test_two_rules_side_by_side_and_a_link_to_what_is_seen(visit):
     assert again.locator(".side .name").all_inner_texts() == ["fa", "bp"]
     assert again.locator("#lr").input_value() == "0.02" and again.locator("#task").input_value() == "circles"
     again.get_by_role("button", name="Reset").click()
-    again.wait_for_function("playground.epochs() === 0 && !document.getElementById('run').disabled")
+    assert at_rest(again) == "Ready: press Run" and again.evaluate("playground.epochs()") == 0
 
 
 def test_own_points_come_from_the_mouse_and_from_the_keyboard(visit):
@@ -99,8 +128,7 @@ def test_own_points_come_from_the_mouse_and_from_the_keyboard(visit):
 
     def settled(points):
         page.wait_for_function("points => location.hash.split('points=')[1]?.length === 5 * points", arg=points)
-        page.wait_for_function("playground.sides().length === 1 && (playground.sides()[0].broken "
-                               "|| !document.getElementById('run').disabled)")
+        at_rest(page)
 
     canvas.scroll_into_view_if_needed()
     for i in range(4):
@@ -113,9 +141,8 @@ def test_own_points_come_from_the_mouse_and_from_the_keyboard(visit):
         page.keyboard.press("Space")
         settled(5 + i)
         page.locator(".map canvas").focus()
-    page.wait_for_function("!document.getElementById('run').disabled")
     page.get_by_role("button", name="Step").click()
-    page.wait_for_function("playground.epochs() === 1 && !playground.running()")
+    assert at_rest(page) == "epoch 1, paused"
     text = ask(page, "python")
     assert text.count("[") == 11 and "y = [0, 0, 0, 0, 1, 1, 1, 1]" in text
     assert_alike(json.loads(ask(page, "history")), native(text), "own points")
@@ -145,22 +172,14 @@ def test_it_can_be_used_without_a_mouse_and_without_seeing_it(visit):
 
 def test_mistakes_are_one_sentence_and_a_run_that_diverges_says_so(visit):
     page = open_at(visit, "rule=bp&task=circles&model=mlp:8&seed=0")
-    page.locator("#seed").fill("one")
-    page.locator("#seed").press("Tab")
-    page.get_by_text("seed must be an integer, got 'one'").wait_for()
-    assert page.locator("#run").is_disabled() and "Ready" not in page.locator("#say").inner_text()
-    page.locator("#seed").fill("0")
-    page.locator("#model").fill("mlp:zero")
-    page.locator("#model").press("Tab")
-    page.wait_for_function("document.querySelector('.fault')?.textContent.includes('mlp:zero')")
-    assert page.locator("#run").is_disabled()
-    page.locator("#model").fill("mlp:8")
-    page.locator("#lr").fill("3e38")
-    page.locator("#lr").press("Tab")
-    page.wait_for_function("!document.getElementById('run').disabled && playground.sides()[0].info")
+    assert "Ready" not in chosen(page, seed="one") and page.locator("#run").is_disabled()
+    assert page.locator(".fault").inner_text().startswith("seed must be an integer, got 'one'")
+    assert "Ready" not in chosen(page, seed="0", model="mlp:zero") and page.locator("#run").is_disabled()
+    assert "mlp:zero" in page.locator(".fault").inner_text()
+    assert chosen(page, model="mlp:8", lr="3e38") == "Ready: press Run"
     page.get_by_role("button", name="Run").click()
-    page.wait_for_function("document.querySelector('.fault')?.textContent.includes('rule bp, seed 0')")
-    page.wait_for_function("!playground.running()")
+    page.wait_for_function("playground.sides()[0].broken")
+    assert "see the sentence below" in at_rest(page) and "rule bp, seed 0" in page.locator(".fault").inner_text()
     assert "\n" not in page.locator(".fault").inner_text() and "Traceback" not in page.locator(".fault").inner_text()
 
 
@@ -187,10 +206,9 @@ def test_nothing_is_wider_than_the_screen(visit, width):
 def test_a_part_of_a_link_that_says_nothing_is_told_and_nothing_is_trained(visit, part):
     page = visit(f"playground.html#model=mlp:4&seed=1&epochs=2&{part}")
     page.get_by_role("alert").filter(has_text=part).wait_for()
-    page.wait_for_function("!playground.running()")
-    assert page.evaluate("playground.epochs()") == 0 and page.locator("#run").inner_text() == "Run"
-    page.locator("#seed").fill("2")
-    page.locator("#seed").press("Tab")
+    at_rest(page)
+    assert page.evaluate("playground.epochs()") == 0
+    chosen(page, seed="2")
     assert page.locator("#notice").is_hidden()  # the page now shows what is chosen
 
 
@@ -203,7 +221,7 @@ def test_a_field_that_cannot_be_read_is_told_and_keeps_what_it_says(visit, part,
     key, _, value = part.partition("=")
     page = visit(f"playground.html#rule=bp&epochs=2&{part}")
     page.locator(".fault").filter(has_text=said).wait_for()
-    page.wait_for_function("!playground.running()")
+    at_rest(page)
     assert page.locator(f"#{key}").input_value() == value and f"{key}=" in page.evaluate("location.hash")
     assert page.locator("#run").is_disabled() and page.locator("#step").is_disabled()
     assert page.locator("#say").inner_text() == "Nothing can run: see the sentence below"
@@ -212,30 +230,20 @@ def test_a_field_that_cannot_be_read_is_told_and_keeps_what_it_says(visit, part,
 # ---------------------------------------------------------------- the buttons, the status, the focus
 
 
-def at_rest(page, run="Run"):
-    """Wait until nothing is under way, and say what button and status then are."""
-    page.wait_for_function("!playground.running()")
-    assert page.locator("#run").inner_text() == run
-    return page.locator("#say").inner_text()
-
-
 @pytest.mark.parametrize("rule, lr", [("las", "1e30"), ("bp", "1e300")])
 def test_numbers_that_leave_all_bounds_do_not_hang_the_page(visit, rule, lr):
     page = open_at(visit, f"rule={rule}&task=spirals&model=mlp:8,8&seed=0&lr={lr}")
     page.get_by_role("button", name="Run").click()
     page.wait_for_function("playground.epochs() >= 3 || playground.sides()[0].broken")
+    # one call, as the run may end at any moment
+    page.evaluate("{ const run = document.getElementById('run'); if (run.textContent === 'Pause') run.click() }")
+    said = at_rest(page)
     if page.evaluate("playground.sides()[0].broken"):
-        assert f"rule {rule}, seed 0" in page.locator(".fault").inner_text()
-        page.wait_for_function("!playground.running()")
-        assert "see the sentence below" in at_rest(page)
+        assert "see the sentence below" in said and f"rule {rule}, seed 0" in page.locator(".fault").inner_text()
     else:
-        page.get_by_role("button", name="Pause").click()
-        assert "paused" in at_rest(page)
+        assert "paused" in said
     page.get_by_role("button", name="Reset").click()
-    page.locator("#lr").fill("0.005")
-    page.locator("#lr").press("Tab")
-    page.wait_for_function("!playground.running() && !document.getElementById('run').disabled")
-    assert at_rest(page) == "Ready: press Run"
+    assert chosen(page, lr="0.005") == "Ready: press Run"
 
 
 @pytest.mark.parametrize("change", [
@@ -247,7 +255,7 @@ def test_numbers_that_leave_all_bounds_do_not_hang_the_page(visit, rule, lr):
 def test_a_change_while_it_runs_stops_it_and_the_button_says_so(visit, change):
     page = open_at(visit, "rule=las&task=circles&model=mlp:4&seed=0")
     page.get_by_role("button", name="Run").click()
-    page.wait_for_function("playground.epochs() >= 2")
+    epochs(page, 2)
     page.evaluate(change)
     page.wait_for_function("playground.epochs() === 0")
     said = at_rest(page)
@@ -260,7 +268,7 @@ def test_run_in_the_same_moment_as_a_change_runs_what_was_changed(visit):
     page = open_at(visit, "rule=bp&task=circles&model=mlp:4&seed=0")
     page.locator("#seed").fill("7")
     page.get_by_role("button", name="Run").click()  # the field still has the focus
-    page.wait_for_function("playground.epochs() >= 2")
+    epochs(page, 2)
     assert page.locator("#run").inner_text() == "Pause" and page.locator("#step").is_disabled()
     page.get_by_role("button", name="Pause").click()
     assert "paused" in at_rest(page) and not page.locator("#step").is_disabled()
@@ -278,7 +286,7 @@ def test_points_typed_fast_are_all_drawn_and_the_map_keeps_the_focus(visit):
             page.keyboard.press("ArrowDown")
             page.keyboard.press("Space")
         assert page.evaluate("document.activeElement === playground.sides()[0].part('.map canvas')")
-        page.wait_for_function("!playground.running()")
+        at_rest(page)
         assert page.evaluate("new URLSearchParams(location.hash.slice(1)).get('points').length") == 5 * points
 
     typed(12)
@@ -299,7 +307,7 @@ def test_a_picture_that_has_nothing_to_show_says_why(visit):
     assert page.locator(".silent").inner_text() == ""
     page = visit("playground.html#rule=las&task=points")
     page.locator(".fault").wait_for()
-    page.wait_for_function("playground.drawn() && !playground.running()")
+    at_rest(page)
     assert "keeps no feedback weights" not in page.locator(".side").inner_text()
 
 
@@ -316,5 +324,5 @@ def test_the_copied_lines_are_said_to_be_as_near_as_they_are(visit):
     page = open_at(visit, "rule=ep&task=circles&model=mlp:4&seed=0")
     assert "not the same numbers" in ask(page, "python")
     page.get_by_role("button", name="Copy as Python").click()
-    page.wait_for_function("document.getElementById('code').open")
+    page.wait_for_function("/^copied|copy it yourself/.test(document.getElementById('say').textContent)")
     assert "same numbers in Python" not in page.locator("#say").inner_text()

@@ -3,6 +3,7 @@ import pytest
 
 from nobackprop.studies import illustrations
 
+pytestmark = pytest.mark.usefixtures("python")
 WIDGETS = {"las-sign": ("module_sign", {"rate": 0.5}), "forward-alignment": ("conserved", {"eta": 10 ** -1.7}),
            "kolen-pollack": ("forgetting", {"a": 0.1}), "makespan": ("conveyor", {"batches": 6, "costs": [1] * 4})}
 FILL = """async names => {

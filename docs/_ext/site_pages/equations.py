@@ -35,6 +35,11 @@ def prose(text: str) -> str:
     return escape(text, quote=False).replace("*", r"\*").replace("_", r"\_").replace("$", r"\$")
 
 
+def found_by(*words: str) -> str:
+    """Return what makes a page the first that a search for these words lists; there is no comma in them."""
+    return f"```{{index}} {', '.join(f'! {one}' for one in words)}\n```\n"
+
+
 def index(places: list[Place]) -> str:
     """Return the list of all equations in the order of their papers."""
     parts = ["# Equations\n", "Each numbered equation of the papers has a page: its printed form, the form that is "
@@ -80,9 +85,10 @@ def page(paper: Paper, equation: Equation, places: list[Place]) -> str:
     """
     found, here = places_of(paper, equation, places), address(paper, equation)
     used, everywhere = rules_of(found["code"])
-    parts = [f"# {paper.key} ({equation.number})\n",
-             # a search for these words finds this page
-             f"```{{index}} single: equation {equation.number} of {paper.key}\n```\n",
+    key, number = paper.key, equation.number
+    parts = [f"# {key} ({number})\n",
+             found_by(f"{key} ({number})", f"{key} {number}", f"equation {number} of {key}",
+                      f"equation ({number}) of {key}"),
              f"{prose(paper.title)}, section {equation.section}.\n", f"**{prose(equation.meaning)}**\n"]
     if equation.corrected:
         parts += ["## As printed\n", tex(equation.tex), "## As computed\n", tex(equation.corrected_tex),

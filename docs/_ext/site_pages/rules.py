@@ -23,6 +23,9 @@ from .links import ROOT, link
 ITEM = re.compile(r"^### (([A-Z]+) \d+)\. (.*?)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 WRONG = re.compile(r"\*\*Printed wrongly:\*\* (.*)")
 VERBS = "adds|carries|compares|estimates|gives|is|keeps|learns|lets|makes|moves|sends|shares|trains?|updates|weighs"
+# what readers call rules besides
+ALSO = {"weight mirrors": ["wm"], "Kolen-Pollack": ["kp"], "sign symmetry": ["usf", "frsf", "brsf"],
+        "local losses": ["mostafa", "predsim"], "target propagation": ["dtp"]}
 # what a note of a docstring begins with, and the heading under which the page has it
 NOTES = {"What is substituted": "What is substituted", "State": "What it keeps", "Source": "Source",
          "Deviations from print": "Deviations from print"}
@@ -94,7 +97,8 @@ def page(name: str) -> str:
     here, said = f"rules/{name}.html", notes(name)
     picked = picture(name)
     parts = [
-        f"# {name}\n", f"```{{index}} single: {called(name)}\n```\n",  # a search for these words finds this page
+        f"# {name}\n",
+        equations.found_by(name, called(name), *(words for words, names in ALSO.items() if name in names)),
         f"**{in_markdown(summary(name))}**\n",
         f'<a class="nobackprop-button" href="../playground.html#rule={name}&amp;task=spirals">Try it: '
         f"<code>{name}</code> in your browser</a>\n",
@@ -127,7 +131,7 @@ def called(name: str) -> str:
     found = re.match(rf"(?:The )?(.+?)(?::| (?:{VERBS})\b)", summary(name))
     assert found is not None, f"no verb in {summary(name)!r}"
     draw = re.search(r"Here (draw=\w+)", summary(name))
-    return found[1] + (f", {draw[1]}" if draw else "")
+    return found[1] + (f" ({draw[1]})" if draw else "")
 
 
 def without_blank_lines(text: str) -> str:
