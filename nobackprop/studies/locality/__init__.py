@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -687,6 +688,29 @@ def locality(rule: Rule) -> Locality:
         driven = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed)).state is not None
         result = Locality(result.hidden | hidden, result.feedback | feedback, driven)
     return result
+
+
+@cache
+def measured(rule: Rule) -> Locality:
+    """Return what `locality` measures of a rule, measured once in a process: equal rules read the same.
+
+    Parameters
+    ----------
+    rule : Rule
+        The rule, whose options can be hashed.
+
+    Returns
+    -------
+    Locality
+        What is read under at least one of the seeds.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> measured(get("fa")) is measured(get("fa"))
+    True
+    """
+    return locality(rule)
 
 
 def table(rules: Mapping[str, Rule] = RULES) -> dict[str, Locality]:
