@@ -116,8 +116,7 @@ PICTURES = {
 
 
 def legends_lie_on_nothing(figure):
-    """No legend of a panel covers a point of a line, and no text of a panel's legend leaves the panel."""
-    figure.draw_without_rendering()
+    """In a figure that has been laid out, no legend covers a point of a line or leaves its panel on a side."""
     for axes in figure.axes:
         legend = axes.get_legend()
         if legend is None:
