@@ -130,7 +130,7 @@ def _held(rule: Rule, net: Network, given: Given) -> list[_Weights]:
     def learn(leaf: Any, new: Callable[[Any], Any]) -> list[Tree]:
         state = tree_map(lambda other: new(other) if other is leaf else other, given.state)
         with np.errstate(all="ignore"):
-            return gradients(net, rule, replace(given, state=state))[:-1]
+            return gradients(net, rule, replace(given, state=state))[0][:-1]
 
     def blocks(those: Iterable[bool]) -> frozenset[int]:
         return frozenset(i for i, that in enumerate(those, 1) if that)
