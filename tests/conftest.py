@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 import sklearn.manifold  # noqa: F401  its first import moves Python's generator, whichever test it falls into
 from hypothesis import settings
+from matplotlib.figure import Figure
 
 with suppress(ImportError):
     import rich.style  # noqa: F401  scikit-learn imports it if it is there, and its first import draws a number
 
 
+gc.disable()  # until all tests are collected: nothing that collecting makes is garbage
 settings.register_profile("fast", max_examples=10, deadline=None)
 settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, database=None)
@@ -39,6 +41,16 @@ def pytest_collection_finish() -> None:
     """Thousands of tests and all modules stay to the end, so no collection of garbage has to look at them again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made and their files are written, but no pixel is computed, which takes longer than a short training.
+
+    It is for tests of what runs, and of what it leaves; tests/test_plots.py looks at figures.
+    """
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **how: Path(path).write_bytes(b"a figure"))
 
 
 @pytest.fixture(scope="session")

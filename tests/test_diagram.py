@@ -12,7 +12,7 @@ from nobackprop.errors import InputError
 from nobackprop.rules import RULES, get
 from nobackprop.studies import diagram
 from nobackprop.studies.diagram import LAST, NAMES, Arrow, sentences, svg
-from nobackprop.studies.locality import EVERY, locality
+from nobackprop.studies.locality import EVERY, measured
 
 SPACE = "{http://www.w3.org/2000/svg}"
 OWN = '''
@@ -25,13 +25,8 @@ class Mine(DFA):
 
 
 @cache
-def row_of(name):
-    return locality(get(name))
-
-
-@cache
 def picture(name):
-    return ET.fromstring(svg(get(name), name))
+    return ET.fromstring(svg(get(name), name, measured(get(name))))
 
 
 def read_back(root):
@@ -75,7 +70,7 @@ def through_w(found, kinds):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_the_arrows_agree_with_the_row_of_the_locality_table(name):
-    found, hidden = read_back(picture(name)), row_of(name).hidden
+    found, hidden = read_back(picture(name)), measured(get(name)).hidden
     assert reached(found, LAST) == hidden.output
     assert {arrow.end for arrow in signals(found) if arrow.start in EVERY} == hidden.above
     carried = {(i, j) for i, j in hidden.carried if i != j}
@@ -97,7 +92,7 @@ def test_the_picture_is_well_formed_and_says_in_words_what_it_shows(name):
     told = root.find(f"{SPACE}desc").text
     for arrow in signals(read_back(root)):
         assert str(arrow)[1:] in told, arrow
-    for sentence in sentences(get(name), row_of(name)):
+    for sentence in sentences(get(name), measured(get(name))):
         assert sentence in told
     assert "http" not in re.sub(r'xmlns="[^"]*"', "", ET.tostring(root, encoding="unicode")).replace(SPACE[1:-1], "")
     width, height = (float(root.get(side)) for side in ("width", "height"))

@@ -36,6 +36,7 @@ from nobackprop.experiments.loop import Every, Job, train
 from nobackprop.experiments.progress import Progress
 from nobackprop.learn import Diverged, Run
 
+pytestmark = pytest.mark.usefixtures("unrendered")
 ROOT = str(Path(nobackprop.__file__).parents[1])
 SHORT = ["compare", "--rules", "bp,las", "--model", "mlp:8", "--epochs", "3", "--batch-size", "400", "--seeds", "0,1"]
 

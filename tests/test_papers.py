@@ -711,7 +711,7 @@ def test_an_arm_without_test_accuracy_is_compared_by_a_dash():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["al:table-5", "al:table-6", "al:table-7", "al:figure-5"])
-def test_what_was_measured_is_drawn_from_the_file_alone(name, few, tmp_path):
+def test_what_was_measured_is_drawn_from_the_file_alone(name, few, unrendered, tmp_path):
     assert cli.main(["papers", "run", name, "--out", str(tmp_path / "out")]) == 0
     found = results.read(tmp_path / "out" / "results.json")
     last = found["runs"][0]["history"][-1]
@@ -771,7 +771,7 @@ def timeless(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name, label, epochs", [("asap:table-3.1", "foa, nonlinear", 1), ("al:figure-5", "al, mlp", 0),
                                                  ("al:table-7", "al, mlp", 1)])
-def test_what_was_interrupted_is_kept_and_goes_on(few, tmp_path, capsys, monkeypatch, name, label, epochs):
+def test_what_was_interrupted_is_kept_and_goes_on(few, unrendered, tmp_path, capsys, monkeypatch, name, label, epochs):
     whole, part = tmp_path / "whole", tmp_path / "part"
     assert cli.main(["papers", "run", name, "--seeds", "0,1", "--out", str(whole)]) == 0
     with monkeypatch.context() as patch:
@@ -795,7 +795,7 @@ def test_what_was_interrupted_is_kept_and_goes_on(few, tmp_path, capsys, monkeyp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["asap:table-3.1", "al:table-5", "al:table-7", "al:figure-5"])
-def test_an_arm_that_diverges_does_not_end_the_others(name, few, tmp_path, capsys, monkeypatch):
+def test_an_arm_that_diverges_does_not_end_the_others(name, few, unrendered, tmp_path, capsys, monkeypatch):
     label = EXHIBITS[name].arms[0].label
     stopped(monkeypatch, label, 0, 0, Diverged(f"rule {label}, seed 0: the loss left"))
     code = cli.main(["papers", "run", name, "--out", str(tmp_path / "o")])
@@ -809,7 +809,7 @@ def test_an_arm_that_diverges_does_not_end_the_others(name, few, tmp_path, capsy
 
 
 @pytest.mark.slow
-def test_settings_of_an_exhibit_that_are_edited_are_refused(few, tmp_path, capsys):
+def test_settings_of_an_exhibit_that_are_edited_are_refused(few, unrendered, tmp_path, capsys):
     place = tmp_path / "o"
     assert cli.main(["papers", "run", "asap:table-3.1", "--out", str(place)]) == 0
     found = results.read(place / "results.json")

@@ -14,7 +14,7 @@ from nobackprop.figures import COLOURS, looks
 from nobackprop.heads import ConvHead
 from nobackprop.pictures import associated_learning, field, las, locality, panels, sharing
 from nobackprop.rules import RULES
-from nobackprop.studies.locality import table
+from nobackprop.studies.locality import measured
 from nobackprop.studies.locality.pages import COLUMNS, entries
 from nobackprop.studies.memory import measure
 
@@ -38,7 +38,7 @@ def runs():
 @pytest.fixture(scope="module")
 def rows():
     """What all rules read."""
-    return table()
+    return {name: measured(rule) for name, rule in RULES.items()}
 
 
 SIX = ("bp", "shallow", "fa", "dfa", "las", "ltas")
@@ -116,8 +116,7 @@ PICTURES = {
 
 
 def legends_lie_on_nothing(figure):
-    """No legend of a panel covers a point of a line, and no text of a panel's legend leaves the panel."""
-    figure.draw_without_rendering()
+    """In a figure that has been laid out, no legend covers a point of a line or leaves its panel on a side."""
     for axes in figure.axes:
         legend = axes.get_legend()
         if legend is None:

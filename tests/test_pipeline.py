@@ -431,8 +431,8 @@ FULL, ONE, OTHER = Reads(EVERY), frozenset({1}), frozenset({(1, 2)})
     (FULL, Reads(EVERY, weights=OTHER), "its feedback weights read the weights of other blocks"),
     (Reads(EVERY - ONE), Reads(), "some hidden blocks do not learn")])
 def test_each_thing_that_keeps_a_block_waiting_is_a_reason_by_itself(hidden, feedback, reason, monkeypatch):
-    monkeypatch.setattr(pipeline.locality, "locality", lambda rule: Locality(hidden, feedback))
-    said = pipeline.waits.__wrapped__(rules.BP())
+    monkeypatch.setattr(pipeline.locality, "measured", lambda rule: Locality(hidden, feedback))
+    said = pipeline.waits(rules.BP())
     assert said.startswith(reason) and bool(said) == bool(reason)
 
 

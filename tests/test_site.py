@@ -7,13 +7,13 @@ import json
 import posixpath
 import re
 import sys
-from html import unescape
+from html import escape, unescape
 
 import pytest
 
 from nobackprop.cli import main
 from nobackprop.rules import RULES
-from nobackprop.studies.equations import PAPERS, collect
+from nobackprop.studies.equations import PAPERS
 from nobackprop.studies.equations.pages import address
 from nobackprop.studies.equations.tags import ROOT
 from nobackprop.studies.theorems import statements
@@ -37,8 +37,10 @@ def used():
 
 @pytest.fixture(scope="module")
 def pages(used):
-    """All pages, by their paths on the site."""
-    return site_pages.everything(used)
+    """All pages, by their paths on the site; their code has no colours, which are another package's and take long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "highlight", lambda text, lexer, formatter: f"{escape(text)}\n")
+        return site_pages.everything(used)
 
 
 def prose_of(text):
@@ -56,7 +58,7 @@ def test_every_equation_has_a_page_with_its_forms_its_code_and_its_tests(paper, 
     formulas = re.findall(r"^```\{math\}\n(.*?)\n```$", page, re.MULTILINE | re.DOTALL)
     assert formulas == [equation.tex, *([equation.corrected_tex] if equation.corrected else [])]
     assert equations.prose(equation.meaning) in page and equations.prose(equation.reason) in page
-    for place in collect():
+    for place in equations.collected():
         if (place.paper, place.number) == (paper.key, equation.number):
             assert place.source in page
             if not place.cell:
@@ -141,6 +143,11 @@ def test_the_index_has_the_order_of_the_papers(pages):
         page for _, page in listed]
 
 
+def code_of(key, number):
+    """The places of code where an equation stands."""
+    return [one for one in equations.collected() if (one.paper, one.number, one.kind) == (key, number, "code")]
+
+
 @pytest.mark.parametrize("key, number, names", [
     ("LAS", "24", {"las", "ltas"}),                       # the class and one that inherits the method
     ("LAS", "20", {"las"}),                               # ltas has a loss of its own
@@ -149,13 +156,11 @@ def test_the_index_has_the_order_of_the_papers(pages):
     ("LAS", "28", {"adaptive-dfa"}),                      # a function that its file imports
     ("AL", "4.7", {"al"})])
 def test_the_rules_that_use_an_equation_are_known(key, number, names):
-    places = [place for place in collect() if (place.paper, place.number, place.kind) == (key, number, "code")]
-    assert set(equations.rules_of(places)[0]) == names
+    assert set(equations.rules_of(code_of(key, number))[0]) == names
 
 
 def test_a_line_of_the_core_is_used_by_every_rule():
-    places = [place for place in collect() if (place.paper, place.number, place.kind) == ("LAS", "2", "code")]
-    assert equations.rules_of(places) == ([], True)
+    assert equations.rules_of(code_of("LAS", "2")) == ([], True)
 
 
 # ---------------------------------------------------------------- rules

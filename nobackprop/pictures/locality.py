@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from ..rules import get
 from ..studies.diagram import svg
-from ..studies.locality import Locality
+from ..studies.locality import Locality, measured
 from ..studies.locality.pages import COLUMNS, entries
 from .frame import Picture
 from .panels import panels
@@ -67,7 +67,8 @@ def diagrams(*names: str, columns: int = 3) -> Drawing:
     """
     parts, y, tall, wide = [], 0, 0, 0
     for i, name in enumerate(names):
-        text = svg(get(name))
+        rule = get(name)
+        text = svg(rule, row=measured(rule))
         found = SIZE.search(text)
         assert found is not None
         width, height = map(int, found.groups())

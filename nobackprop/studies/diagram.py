@@ -130,7 +130,7 @@ def _held(rule: Rule, net: Network, given: Given) -> list[_Weights]:
     def learn(leaf: Any, new: Callable[[Any], Any]) -> list[Tree]:
         state = tree_map(lambda other: new(other) if other is leaf else other, given.state)
         with np.errstate(all="ignore"):
-            return gradients(net, rule, replace(given, state=state))[:-1]
+            return gradients(net, rule, replace(given, state=state))[0][:-1]
 
     def blocks(those: Iterable[bool]) -> frozenset[int]:
         return frozenset(i for i, that in enumerate(those, 1) if that)
@@ -366,7 +366,7 @@ def _selectors(line: str) -> list[str]:
     return line[:line.index("{")].split(",")
 
 
-def svg(rule: Rule, name: str | None = None) -> str:
+def svg(rule: Rule, name: str | None = None, row: Locality | None = None) -> str:
     """Draw a rule.
 
     Parameters
@@ -375,6 +375,8 @@ def svg(rule: Rule, name: str | None = None) -> str:
         The rule; its options count.
     name : str, optional
         What the picture calls it; the text by which `rules.get` knows it if it is left out.
+    row : Locality, optional
+        What `locality` has measured of it; it is measured again if it is left out.
 
     Returns
     -------
@@ -393,7 +395,7 @@ def svg(rule: Rule, name: str | None = None) -> str:
     4
     """
     name = describe(rule) if name is None else name
-    row = locality(rule)
+    row = locality(rule) if row is None else row
     found = arrows(rule, row)
     kinds = [kind for kind in LEGEND if any(arrow.kind == kind for arrow in found)]
     dots = [(len(row.hidden.presynaptic), "filled", "this update pairs the error with this activity"),

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -253,7 +252,6 @@ def assemble(net: Network, rule: Rule, params: Tree, state: Tree, bind: Bind) ->
     return [Block(net, rule, params, state, bind, i, classes) for i in range(len(net))]
 
 
-@cache
 def waits(rule: Rule) -> str:
     """Say what keeps the blocks of a rule from learning as soon as the block below has learnt.
 
@@ -273,7 +271,7 @@ def waits(rule: Rule) -> str:
     >>> waits(get("dfa"))
     'hidden blocks read the output a_L, and so wait for the error'
     """
-    row = locality.locality(rule)
+    row = locality.measured(rule)
     reasons = [("hidden blocks read the output a_L, and so wait for the error", row.hidden.output),
                ("hidden blocks read what blocks above them recorded", row.hidden.above),
                ("hidden blocks read the weights of other blocks, which move meanwhile",

@@ -21,9 +21,15 @@ GLOSSARY = {"LAS": "Symbols of LAS", "ASAP": "Symbols of the thesis on ASAP", "A
 KEYS = [(paper, equation) for paper in PAPERS for equation in paper.equations]
 
 
+@cache
+def collected() -> list[Place]:
+    """Return every tag of the repository, collected once."""
+    return collect()
+
+
 def pages() -> dict[str, str]:
     """Return the pages of all equations and their index, by their paths on the site."""
-    places = collect()
+    places = collected()
     made = {"equations/index.md": index(places)}
     for paper, equation in KEYS:
         made[address(paper, equation).replace(".html", ".md")] = page(paper, equation, places)
@@ -313,9 +319,10 @@ def imported(module: str) -> dict[str, set[str]]:
     return found
 
 
+@cache
 def of_rule(name: str) -> list[tuple[Paper, Equation]]:
     """Return the equations that are special to a rule: those whose lines it runs and not every rule."""
-    places = collect()
+    places = collected()
     return [(paper, equation) for paper, equation in KEYS
             if any(runs(RULES[name], place) for place in places_of(paper, equation, places)["code"])]
 

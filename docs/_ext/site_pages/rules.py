@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from nobackprop.rules import RULES, summary
 from nobackprop.studies.diagram import INK, plain, sentences, style, svg
 from nobackprop.studies.field import edges
-from nobackprop.studies.locality import Locality, locality
+from nobackprop.studies.locality import measured
 from nobackprop.studies.locality.pages import COLUMNS, entries
 from nobackprop.studies.theorems import HEAD, statements
 
@@ -32,15 +32,9 @@ NOTES = {"What is substituted": "What is substituted", "State": "What it keeps",
 
 
 @cache
-def row(name: str) -> Locality:
-    """Return what is measured of a rule; each is measured once."""
-    return locality(RULES[name])
-
-
-@cache
 def picture(name: str) -> str:
     """Return the picture of a rule."""
-    return svg(RULES[name], name)
+    return svg(RULES[name], name, measured(RULES[name]))
 
 
 def pages() -> dict[str, str]:
@@ -66,7 +60,7 @@ def index() -> str:
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = "\n".join(
         f'<tr><th scope="row"><a href="{name}.html"><code>{name}</code></a></th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in entries(row(name)))
+        + "".join(f"<td>{escape(cell)}</td>" for cell in entries(measured(RULES[name])))
         + f"<td>{escape(summary(name))}</td></tr>" for name in RULES)
     return (
         "# Rules\n\nThe five columns in the middle are measured: they name the hidden blocks, of four, whose updates "
@@ -105,9 +99,10 @@ def page(name: str) -> str:
         f'```{{raw}} html\n<figure class="nobackprop-figure">\n{without_blank_lines(picked)}</figure>\n```\n',
         f'`nobackprop draw {name} --out {name}.svg` draws this picture. It shows what was measured on a network of '
         f'four hidden blocks; <a href="../_static/rules/{name}.svg">the picture as a file</a>.\n']
-    parts += ["## In plain words\n", f"{equations.prose(plain(RULES[name], row(name)))}\n", *said.pop("", []),
+    row = measured(RULES[name])
+    parts += ["## In plain words\n", f"{equations.prose(plain(RULES[name], row))}\n", *said.pop("", []),
               "*What it substitutes in backpropagation:* " + "\n".join(said.pop("What is substituted", []))]
-    parts += ["## What it reads\n", "\n".join(f"- {equations.prose(one)}" for one in sentences(RULES[name], row(name))),
+    parts += ["## What it reads\n", "\n".join(f"- {equations.prose(one)}" for one in sentences(RULES[name], row)),
               "\nHow this is measured: [what each rule reads](../docs/locality.md).\n"]
     own = equations.of_rule(name)
     if own:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from ... import rules
 from ...errors import InputError
-from ...studies.locality import EVERY, Locality, locality
+from ...studies.locality import EVERY, measured
 from ...studies.theorems import Statement, statements
 from ..shelf import Shelf, spelt
 
@@ -177,11 +177,11 @@ class Reads(Shown):
 
     def facts(self, shelf: Shelf) -> Any:
         """Return the measurement."""
-        return measured(self.source)
+        return measured(rules.get(self.source))
 
     def fields(self, shelf: Shelf) -> Mapping[str, Any]:
         """Return the blocks, counted from 1, that read this or that."""
-        hidden = measured(self.source).hidden
+        hidden = measured(rules.get(self.source)).hidden
         return {"blocks": len(EVERY) + 1} | {
             name: ", ".join(map(str, sorted(getattr(hidden, name)))) or "none"
             for name in ("transport", "learns", "output", "target", "above", "presynaptic")}
@@ -193,18 +193,6 @@ class Reads(Shown):
     def command(self, shelf: Shelf) -> str:
         """Return the command that measures."""
         return "nobackprop locality"
-
-
-@cache
-def measured(rule: str) -> Locality:
-    """Return what a rule reads, measured once.
-
-    Examples
-    --------
-    >>> measured("bp") is measured("bp")
-    True
-    """
-    return locality(rules.get(rule))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ weights W_i.  a_L is the output of the network, y* the target, and f' the deriva
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -504,41 +505,8 @@ def trial(rule: Rule, seed: int) -> tuple[Network, Given]:
     return net, Given(params, state, rule.forward(net, params, state, x), y)
 
 
-def gradients(net: Network, rule: Rule, given: Given) -> list[Tree]:
-    """Return the gradients of every hidden block, as `credit` computes them.
-
-    Parameters
-    ----------
-    net : Network
-        The network.
-    rule : Rule
-        The rule.
-    given : Given
-        What a rule is given.
-
-    Returns
-    -------
-    list of Tree
-        One tree for each block; None for the output block, which the table leaves out.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from nobackprop.rules import get
-    >>> net, given = trial(get("bp"), seed=0)
-    >>> [grads is None for grads in gradients(net, get("bp"), given)]
-    [False, False, False, False, True]
-    """
-    return [*rule.credit(net, given.params, given.state, given.tape, given.y, _draws(0)).grads[:-1], None]
-
-
-def _draws(seed: int) -> np.random.Generator:
-    """Return the generator of a step, the same under every poison."""
-    return np.random.default_rng([seed, 2])
-
-
-def feedback_gradients(net: Network, rule: Rule, given: Given, seed: int = 0) -> list[Tree]:
-    """Return the gradients of the part of the state that belongs to each block, from `align` and from `credit`.
+def gradients(net: Network, rule: Rule, given: Given, seed: int = 0) -> tuple[list[Tree], list[Tree]]:
+    """Return all that a rule learns from in one step: gradients of the weights, and of the rule's own state.
 
     Parameters
     ----------
@@ -549,12 +517,14 @@ def feedback_gradients(net: Network, rule: Rule, given: Given, seed: int = 0) ->
     given : Given
         What a rule is given.
     seed : int
-        The seed of what `align` draws.
+        The seed of what the rule draws.
 
     Returns
     -------
-    list of Tree
-        For each block a list of two trees: that of `align` and that of `credit`.
+    tuple of two lists of Tree
+        For each block the gradients of its W, as `credit` computes them; None for the output block, which the table
+        leaves out.  And for each block a list of two trees, the gradients of the state that belongs to it: that of
+        `align` and that of `credit`.
 
     Raises
     ------
@@ -565,16 +535,23 @@ def feedback_gradients(net: Network, rule: Rule, given: Given, seed: int = 0) ->
     --------
     >>> from nobackprop.rules import get
     >>> net, given = trial(get("las"), seed=0)
-    >>> [align is not None for align, credit in feedback_gradients(net, get("las"), given)]
-    [True, True, True, False, False]
+    >>> hidden, feedback = gradients(net, get("las"), given)
+    >>> [grads is None for grads in hidden], [align is not None for align, credit in feedback]
+    ([False, False, False, False, True], [True, True, True, False, False])
     """
     align = rule.align(net, given.params, given.state, given.tape, given.y, _draws(seed))
-    credit = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed)).state
-    for tree in (align, credit):
+    credit = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed))
+    for tree in (align, credit.state):
         if not isinstance(tree, list | None):
             raise InputError(f"what {type(rule).__name__} learns in addition to W is no list over blocks, but a "
                              f"{type(tree).__name__}: nothing says which block it belongs to")
-    return [[tree[i] if tree and i < len(tree) else None for tree in (align, credit)] for i in range(len(net))]
+    return [*credit.grads[:-1], None], [[tree[i] if tree and i < len(tree) else None for tree in (align, credit.state)]
+                                        for i in range(len(net))]
+
+
+def _draws(seed: int) -> np.random.Generator:
+    """Return the generator of a step, the same under every poison."""
+    return np.random.default_rng([seed, 2])
 
 
 def same_bits(u: Tree, v: Tree) -> bool:
@@ -600,9 +577,9 @@ def same_bits(u: Tree, v: Tree) -> bool:
     return a == b
 
 
-def measure(net: Network, given: Given, learn: Callable[[Network, Given], list[Tree]],
-            rng: np.random.Generator) -> Reads:
-    """Measure what gradients read, by one poison after another.
+def measure(net: Network, given: Given, learn: Callable[[Network, Given], Sequence[list[Tree]]],
+            rng: np.random.Generator) -> list[Reads]:
+    """Measure what gradients of some kinds read, by one poison after another.
 
     Parameters
     ----------
@@ -611,14 +588,15 @@ def measure(net: Network, given: Given, learn: Callable[[Network, Given], list[T
     given : Given
         What a rule is given.
     learn : callable
-        A function that returns the gradients, one tree for each block, from a network and what a rule is given.
+        A function that returns the gradients from a network and what a rule is given: for each kind of gradients a list
+        with one tree for each block.
     rng : numpy.random.Generator
         The generator of `rescale_weights`.
 
     Returns
     -------
-    Reads
-        What the gradients read.
+    list of Reads
+        What the gradients of each kind read.
 
     Examples
     --------
@@ -626,35 +604,41 @@ def measure(net: Network, given: Given, learn: Callable[[Network, Given], list[T
     >>> from nobackprop.rules import get
     >>> net, given = trial(get("bp"), seed=0)
     >>> with np.errstate(invalid="ignore"):
-    ...     reads = measure(net, given, lambda net, given: gradients(net, get("bp"), given), np.random.default_rng(0))
-    >>> sorted(reads.above)
-    [1, 2, 3]
+    ...     hidden, feedback = measure(net, given, lambda net, given: gradients(net, get("bp"), given),
+    ...                                np.random.default_rng(0))
+    >>> sorted(hidden.above), sorted(feedback.learns)
+    ([1, 2, 3], [])
     """
     before = learn(net, given)
 
-    def changed(poisoned: Given, within: Network = net) -> set[int]:
-        after = learn(within, poisoned)
-        return {i for i, (u, v) in enumerate(zip(before, after, strict=True)) if not same_bits(u, v)}
+    def changed(poisoned: Given, within: Network = net) -> list[set[int]]:
+        return [{i for i, (u, v) in enumerate(zip(old, new, strict=True)) if not same_bits(u, v)}
+                for old, new in zip(before, learn(within, poisoned), strict=True)]
 
-    def reached(poisoned: Given, within: Network) -> set[int]:
-        return {i for i, tree in enumerate(learn(within, poisoned)) if any(np.isnan(g).any() for _, g in leaves(tree))}
+    def reached(poisoned: Given, within: Network) -> list[set[int]]:
+        return [{i for i, tree in enumerate(trees) if any(np.isnan(g).any() for _, g in leaves(tree))}
+                for trees in learn(within, poisoned)]
 
     def blocks(found: Iterable[int]) -> frozenset[int]:
         return frozenset(i + 1 for i in found)
 
-    def pairs(found: Callable[[int], set[int]]) -> frozenset[tuple[int, int]]:
-        return frozenset((i + 1, j + 1) for j in every for i in found(j))
+    def pairs(found: list[list[set[int]]], kind: int) -> frozenset[tuple[int, int]]:
+        return frozenset((i + 1, j + 1) for j in every for i in found[j][kind])
 
     every = range(len(net))
-    return Reads(
-        learns=blocks(i for i in every if any(True for _ in leaves(before[i]))),
-        weights=pairs(lambda j: changed(poison_weights(given, j))),
-        carried=pairs(lambda j: reached(poison_weights(given, j), upward(net, given, j))),
-        magnitudes=pairs(lambda j: changed(rescale_weights(given, j, rng))),
-        output=blocks(changed(poison_output(given)) | changed(given, unanswered(net, given))),
-        target=blocks(changed(poison_target(given))),
-        above=blocks(i for i in every if i in changed(poison_above(given, i))),
-        presynaptic=blocks(i for i in every if i in changed(poison_presynaptic(net, given, i))))
+    weights = [changed(poison_weights(given, j)) for j in every]
+    carried = [reached(poison_weights(given, j), upward(net, given, j)) for j in every]
+    magnitudes = [changed(rescale_weights(given, j, rng)) for j in every]
+    output, target = changed(poison_output(given)), changed(poison_target(given))
+    answer = changed(given, unanswered(net, given))
+    above = [changed(poison_above(given, i)) for i in every]
+    presynaptic = [changed(poison_presynaptic(net, given, i)) for i in every]
+    return [Reads(
+        learns=blocks(i for i in every if any(True for _ in leaves(trees[i]))),
+        weights=pairs(weights, kind), carried=pairs(carried, kind), magnitudes=pairs(magnitudes, kind),
+        output=blocks(output[kind] | answer[kind]), target=blocks(target[kind]),
+        above=blocks(i for i in every if i in above[i][kind]),
+        presynaptic=blocks(i for i in every if i in presynaptic[i][kind])) for kind, trees in enumerate(before)]
 
 
 def locality(rule: Rule) -> Locality:
@@ -681,12 +665,34 @@ def locality(rule: Rule) -> Locality:
         net, given = trial(rule, seed)
         # these runs compare with NaN on purpose
         with np.errstate(invalid="ignore"):
-            hidden, feedback = (measure(net, given, learn, np.random.default_rng([seed, 3])) for learn in (
-                lambda net, given: gradients(net, rule, given),
-                lambda net, given, seed=seed: feedback_gradients(net, rule, given, seed)))
+            hidden, feedback = measure(net, given, lambda net, given, seed=seed: gradients(net, rule, given, seed),
+                                       np.random.default_rng([seed, 3]))
         driven = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed)).state is not None
         result = Locality(result.hidden | hidden, result.feedback | feedback, driven)
     return result
+
+
+@cache
+def measured(rule: Rule) -> Locality:
+    """Return what `locality` measures of a rule, measured once in a process: equal rules read the same.
+
+    Parameters
+    ----------
+    rule : Rule
+        The rule, whose options can be hashed.
+
+    Returns
+    -------
+    Locality
+        What is read under at least one of the seeds.
+
+    Examples
+    --------
+    >>> from nobackprop.rules import get
+    >>> measured(get("fa")) is measured(get("fa"))
+    True
+    """
+    return locality(rule)
 
 
 def table(rules: Mapping[str, Rule] = RULES) -> dict[str, Locality]:
