@@ -558,11 +558,12 @@ def count_flops(run: Run) -> Counter[str]:
     kind = counting(flops)
     see = partial(_seen_as, kind)
     run.x, run.y = see(run.x), see(run.y)
-    for opt in run.optimizers:
-        opt.tree, opt.slots, opt.scratch = (tree_map(see, tree) for tree in (opt.tree, opt.slots, opt.scratch))
-        opt.nodes = list(nodes(opt.tree))
     sys.modules[kind.__module__] = _Numpy(np, kind)
     try:
+        for opt in run.optimizers:
+            opt.tree, opt.slots = tree_map(see, opt.tree), tree_map(see, opt.slots)
+            opt.nodes = list(nodes(opt.tree))
+            opt.prepare()
         stepper(run)()
     finally:
         del sys.modules[kind.__module__]
