@@ -111,7 +111,8 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
         return random_run(model, data, rule, batch_size, optimizer, device)
 
     run = prepare(device)
-    with (workers.limit(threads, run.net.convolutional), np.errstate(over="ignore", invalid="ignore"),
+    products = run.net.workers_multiply(run.data.shape, batch_size)
+    with (workers.limit(threads, products), np.errstate(over="ignore", invalid="ignore"),
           winograd.allowed(convolution == "fast")):
         one_step = stepper(run)
         extra: dict[str, Any] = {}
