@@ -177,6 +177,10 @@ class Layer:
     def remember(self, params: Tree, cache: Any) -> None:
         """Fold what a training pass has seen into running statistics, in place."""
 
+    def remembers(self) -> bool:
+        """Say whether the layer has running statistics; only then it is asked to remember."""
+        return type(self).remember is not Layer.remember
+
     def weighted(self) -> tuple[Layer, ...]:
         """Return the layers with weights along the main path, which goes through the bodies of residual blocks."""
         return ()
@@ -968,8 +972,10 @@ class Sequential(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         grads: list[Tree] = [None] * len(self.layers)
+        # the lowest layer that an error has to reach: it hands nothing down if nobody below listens
+        lowest = 0 if want_down else next((i for i, p in enumerate(feedback) if any(leaves(p))), len(feedback) - 1)
         for i in reversed(range(len(self.layers))):
-            more = want_down or any(True for _ in leaves(feedback[:i]))
+            more = want_down or i > lowest
             down, grads[i] = self.layers[i].backward(feedback[i], cache[i], delta, more)
             if not more or down is None:
                 return None, grads
@@ -985,6 +991,9 @@ class Sequential(Layer):
     def remember(self, params: Tree, cache: Any) -> None:
         for layer, p, c in zip(self.layers, params, cache, strict=True):
             layer.remember(p, c)
+
+    def remembers(self) -> bool:
+        return any(layer.remembers() for layer in self.layers)
 
     def weighted(self) -> tuple[Layer, ...]:
         return tuple(leaf for layer in self.layers for leaf in layer.weighted())
@@ -1078,6 +1087,9 @@ class Residual(Layer):
         self.body.remember(params["body"], cache[0])
         if self.shortcut is not None:
             self.shortcut.remember(params["shortcut"], cache[1])
+
+    def remembers(self) -> bool:
+        return self.body.remembers() or (self.shortcut is not None and self.shortcut.remembers())
 
     def weighted(self) -> tuple[Layer, ...]:
         return self.body.weighted()

@@ -6,6 +6,8 @@ need.
 """
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,9 +18,13 @@ import numpy as np
 from .backend import Array, a_generator, array_module, type_name
 from .errors import InputError, brief, check_name
 from .kernels.loss import DEFAULT_LOSS, LOSSES
-from .layers import Activation, Conv, Flatten, GlobalPool, Layer, Sequential, Shape, is_shape, tuple_of_layers
-from .tape import ALL, Keep, Kept, generator
+from .layers import Activation, Conv, Dense, Flatten, GlobalPool, Layer, Sequential, Shape, is_shape, tuple_of_layers
+from .tape import Keep, Kept, generator
 from .tree import Tree, leaves, tree_map
+
+# a product of fewer multiplications takes some 20 microseconds.  A second thread of BLAS gains nothing by it, but is
+# waited for; if another program has that thread's core, the wait is milliseconds
+ALONE = 1 << 21
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,15 +88,36 @@ class Network:
     def __getitem__(self, i: int | slice) -> Layer | Network:
         return replace(self, blocks=self.blocks[i]) if isinstance(i, slice) else self.blocks[i]
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether any layer of the network is a convolution."""
-        return any(isinstance(leaf, Conv) for block in self for leaf in block.weighted())
+    def workers_multiply(self, shape: Shape, samples: int) -> bool:
+        """Return whether workers share the matrix products of a step, and not threads of BLAS: see `workers.limit`.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            The shape of one sample, without the batch axis.
+        samples : int
+            The number of samples in a batch.
+
+        Returns
+        -------
+        bool
+            True for networks with convolutions.  It is also True if every product is so small that threads of BLAS gain
+            nothing by it; the workers leave such a product to one of them.
+        """
+        weighted = [leaf for block in self for leaf in block.weighted()]
+        sizes = [math.prod(shape), *(leaf.units for leaf in weighted if isinstance(leaf, Dense))]
+        return (any(isinstance(leaf, Conv) for leaf in weighted)
+                or samples * max(map(operator.mul, sizes, sizes[1:]), default=0) < ALONE)
 
     @cached_property
     def draws(self) -> tuple[bool, ...]:
         """For each block, whether it draws random numbers in a training pass, as Dropout does."""
         return tuple(block.draws() for block in self)
+
+    @cached_property
+    def remembers(self) -> tuple[int, ...]:
+        """The blocks with running statistics, as BatchNorm has them."""
+        return tuple(i for i, block in enumerate(self) if block.remembers())
 
     def value(self, a: Array, y: Array) -> Array:
         """Return the loss of the outputs a_L (N, C) for the targets y* (N, C): a scalar, the mean over the batch."""
@@ -382,7 +409,7 @@ def _batch(x: Array) -> None:
                          f"{type(x).__name__} of shape {x.shape}, {x.dtype}")
 
 
-def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Callable[[int], Keep] = lambda i: ALL,
+def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Callable[[int], Keep] | None = None,
             rng: np.random.Generator | None = None, seeds: Sequence[int | None] = ()) -> Tape:
     """Run the network on a batch and record what learning needs.
 
@@ -395,7 +422,7 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Call
         The batch.
     train : bool
         Whether batch-norm uses the statistics of this batch, and Dropout silences units.
-    keep : callable
+    keep : callable, optional
         keep(i) says what the tape keeps of block i; it keeps x and the output in any case.  By default it keeps all.
     rng : numpy.random.Generator or None
         The generator of this training step.  It is drawn from only if a block draws, once for each such block.
@@ -430,11 +457,14 @@ def forward(net: Network, params: Tree, x: Array, train: bool = True, keep: Call
         seeds = [int(rng.integers(2**63)) if draws and train and rng is not None else None for draws in net.draws]
     h, outputs, caches, index = x, [x], [], 0
     try:
-        for i, (block, p, seed) in enumerate(zip(net, params, seeds, strict=True)):
+        for i, (block, p, seed) in enumerate(zip(net.blocks, params, seeds, strict=True)):
             h, cache = block.forward(p, h, train, generator(seed))
-            what = keep(i)
-            cache, index = block.keep(cache, what, index)
-            outputs.append(what.between(h))
+            kept = h
+            if keep is not None:
+                what = keep(i)
+                cache, index = block.keep(cache, what, index)
+                kept = what.between(h)
+            outputs.append(kept)
             caches.append(cache)
     except (AttributeError, LookupError, TypeError, ValueError):
         check(net, params, x)  # it costs too much for every step, and says what came and what was expected
@@ -615,8 +645,8 @@ def remember(net: Network, params: Tree, tape: Tape) -> None:
     >>> params[0]["mean"].tolist()
     [1.5]
     """
-    for block, p, cache in zip(net, params, tape.caches):
-        block.remember(p, cache)
+    for i in net.remembers:
+        net[i].remember(params[i], tape.caches[i])
 
 
 def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> list[Tree]:
@@ -653,14 +683,13 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
     >>> [grads[0][0]["W"].shape, grads[1]["b"].shape]
     [(8, 4), (3,)]
     """
-    grads: list[Tree] = [None] * len(net)
-    down: Array | None = None
-    for i in reversed(range(len(net))):
+    blocks, grads, down = net.blocks, [None] * len(net), None
+    for i in reversed(range(len(blocks))):
         delta = signals.get(i, down)
         if delta is None:
             raise InputError(f"block {i} hears nothing: it has no signal, and nothing comes down from above")
-        down, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta,
-                                         want_down=i > 0 and i - 1 not in signals)
+        down, grads[i] = blocks[i].backward(feedback[i], tape.caches[i], delta,
+                                            want_down=i > 0 and i - 1 not in signals)
     return grads
 
 

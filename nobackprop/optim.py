@@ -9,7 +9,9 @@ has the tree's structure; if it has None somewhere, nothing moves there.
 How to read this file: `plain_adam` is Adam as the paper prints it, and the oracle of the tests; `Adam` computes the
 same fast.  Every optimiser works through a leaf in blocks that stay in the processor's cache, with one scratch array of
 a block's size: a temporary array as large as the weights costs more in page faults than the arithmetic does.  If there
-are several workers (workers.py), they share the blocks of a large leaf, and each has a scratch array of its own.
+are several workers (workers.py), they share the blocks of a large leaf, and each has a scratch array of its own.  Small
+leaves, such as biases, are copied into one block and moved together: ten calls of NumPy for each of them would take
+longer than the arithmetic does.
 
 Weight decay lam is either *coupled* or *decoupled*.  If it is coupled (L2), lam w is added to the gradient, and then
 scaled as the gradient is.  If it is decoupled, w shrinks by the factor 1 - lr lam.  The leaves b, gamma and beta, which
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -33,6 +36,7 @@ from .workers import split_among_workers
 
 HOST_BLOCK, DEVICE_BLOCK = 1 << 16, 1 << 22
 ALONE = 8  # a leaf of fewer blocks is not worth sharing
+SMALL = 1 << 13  # to copy a leaf of more numbers takes longer than the calls that are spared
 
 
 def plain_adam(w: Array, g: Array, m: Array, v: Array, t: int, lr: float, beta1: float = 0.9, beta2: float = 0.999,
@@ -75,8 +79,36 @@ def plain_adam(w: Array, g: Array, m: Array, v: Array, t: int, lr: float, beta1:
     return w - lr * m_hat / (v_hat**0.5 + eps), m, v
 
 
+@dataclass(eq=False)
+class Together:
+    """Small leaves of one type, which an optimiser moves as one block.
+
+    Parameters
+    ----------
+    leaves : dict
+        By the path of a leaf: the leaf, flat.
+    w, g, scratch : array (n,)
+        Work space: for all leaves, for all gradients, and for numbers in between.
+    memories : list of array (n,)
+        The running arrays of all leaves; the memories of a leaf in `Optimizer.slots` are views of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> opt = Momentum([{"W": np.ones((2, 2)), "b": np.ones(3)}], lr=0.5)
+    >>> [(list(some.leaves), some.memories[0].size) for some in opt.together]
+    [(['0/W', '0/b'], 7)]
+    """
+
+    leaves: dict[str, Array]
+    w: Array
+    g: Array
+    scratch: Array
+    memories: list[Array]
+
+
 class Optimizer:
-    """The base class of all optimisers; a subclass says how one block of one leaf moves.
+    """The base class of all optimisers; a subclass says how a block of numbers moves.
 
     Parameters
     ----------
@@ -98,6 +130,8 @@ class Optimizer:
         By the path of a leaf: its array and its memories.
     steps : dict
         By the path of a leaf: how many steps it has made.  A leaf that got no gradient does not count the step.
+    together : list of Together
+        The small leaves, which move together in a step in which all of them have a gradient.
     fits : object
         What `learn.step` has found out about the tree (checks.Fits), so that it checks the tree only once.
 
@@ -132,7 +166,6 @@ class Optimizer:
         self.fits: Any = None
         self.slots: dict[str, tuple[Array, list[Array]]] = {}
         self.steps: dict[str, int] = {}
-        self.scratch: dict[Any, Array] = {}
         for path, w in leaves(tree):
             try:
                 xp = array_module(w)
@@ -151,26 +184,48 @@ class Optimizer:
         for (path, (w, _)), (other, (v, _)) in combinations(self.slots.items(), 2):
             if (xp := array_module(w)) is array_module(v) and xp.may_share_memory(w, v):
                 raise InputError(f"the leaves {path} and {other} share memory: an optimiser would move it twice")
-        self._make_scratch()
+        self.prepare()
 
-    def _make_scratch(self) -> None:
-        """Make the arrays for numbers in between: each as large as a block, or as the largest leaf if it is smaller."""
-        for w, _ in self.slots.values():
-            xp = array_module(w)
-            size = max(1, min(w.size, HOST_BLOCK if xp is np else DEVICE_BLOCK))
+    def prepare(self) -> None:
+        """Make the work space, and put the memories of small leaves side by side; again if the slots were replaced."""
+        self.scratch: dict[Any, Array] = {}  # as large as a block, or as the largest leaf if it is smaller
+        self.together: list[Together] = []
+        groups: list[dict[str, Array]] = []
+        last: dict[tuple[Any, Any], dict[str, Array]] = {}  # by the types of array and of number: the group to fill
+        for path, (w, _) in self.slots.items():
+            xp, kind = array_module(w), (type(w), w.dtype)
+            block = HOST_BLOCK if xp.__name__ == "numpy" else DEVICE_BLOCK
+            size = max(1, min(w.size, block))
             if w.dtype not in self.scratch or self.scratch[w.dtype].size < size:
                 self.scratch[w.dtype] = xp.empty(size, w.dtype)
+            if w.size <= min(SMALL, block):
+                if kind not in last or sum(v.size for v in last[kind].values()) + w.size > block:
+                    last[kind] = {}
+                    groups.append(last[kind])
+                last[kind][path] = w.reshape(-1)
+        self.together = [self._together(group) for group in groups if len(group) > 1]
+
+    def _together(self, small: dict[str, Array]) -> Together:
+        """Return what moves small leaves together; the memories of each become views."""
+        xp, arrays = array_module(*small.values()), list(small.values())
+        memories = [xp.concatenate([self.slots[path][1][k] for path in small]) for k in range(self.memories)]
+        start = 0
+        for path, w in small.items():
+            self.slots[path] = self.slots[path][0], [m[start:start + w.size] for m in memories]
+            start += w.size
+        w, g, scratch = (xp.empty(start, arrays[0].dtype) for _ in range(3))
+        return Together(small, w, g, scratch, memories)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or a pickle holds: every array once, as joblib does not see that an array is there twice."""
-        return {**vars(self), "nodes": None, "scratch": {},
+        return {**vars(self), "nodes": None, "scratch": {}, "together": [],
                 "slots": {path: memories for path, (_, memories) in self.slots.items()}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.nodes = list(nodes(self.tree))
         self.slots = {path: (w, state["slots"][path]) for path, w in leaves(self.tree)}
-        self._make_scratch()
+        self.prepare()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in ("lr", "weight_decay"):
@@ -191,9 +246,12 @@ class Optimizer:
             False for an equal copy, and also if an array of the tree has been taken out or replaced by another one.
         """
         try:
-            return tree is self.tree and all(node[key] is child for node, key, child in self.nodes)
+            for node, key, child in self.nodes:
+                if node[key] is not child:
+                    return False
         except LookupError:
             return False
+        return tree is self.tree
 
     def __call__(self, grads: Tree) -> None:
         """Make one step along the gradients.
@@ -208,25 +266,55 @@ class Optimizer:
         InputError
             If a gradient does not fit the tree.  Nothing has moved then.
         """
-        given = list(leaves(grads))
-        for path, g in given:
+        given = dict(leaves(grads))
+        if not given:
+            return
+        for path, g in given.items():
             self._check(path, g)
         updates: dict[int, Callable[..., None]] = {}  # by the number of the step, which is mostly the same for all
-        for path, g in given:
-            w, memories = self.slots[path]
+        waiting: dict[str, Callable[..., None]] = {}
+        for path in given:
             self.steps[path] = step = self.steps[path] + 1
             if step not in updates:
                 updates[step] = self.block_update(step)
-            decay = self.weight_decay and (0.0 if leaf_name(path) in LOCAL else self.weight_decay)
-            self.update_leaf(updates[step], decay, w.reshape(-1), g.reshape(-1), memories)
+            waiting[path] = updates[step]
+        for some in self.together:
+            self._update_together(some, given, waiting)
+        for path, update in waiting.items():
+            w, memories = self.slots[path]
+            self.update_leaf(update, self._decay(path), w.reshape(-1), given[path].reshape(-1), memories)
+
+    def _decay(self, path: str) -> float:
+        """Return the weight decay of a leaf: 0 if it is local to a neuron."""
+        return self.weight_decay and (0.0 if leaf_name(path) in LOCAL else self.weight_decay)
+
+    def _update_together(self, some: Together, given: dict[str, Array],
+                         waiting: dict[str, Callable[..., None]]) -> None:
+        """Make the step of small leaves, if all of them wait for the same one, and take them off the waiting ones."""
+        update, *others = {waiting.get(path) for path in some.leaves}
+        if update is None or others or any(given[path].dtype != some.w.dtype for path in some.leaves):
+            return
+        xp, gradients = array_module(some.w), []
+        for path, w in some.leaves.items():
+            del waiting[path]
+            gradients.append(self._decayed(self._decay(path), w, given[path].reshape(-1)))
+        xp.concatenate(list(some.leaves.values()), out=some.w)
+        xp.concatenate(gradients, out=some.g)
+        update(some.w, some.g, some.scratch, *some.memories)
+        start = 0
+        for w in some.leaves.values():
+            w[...] = some.w[start:start + w.size]
+            start += w.size
 
     def _check(self, path: str, g: Array) -> None:
         """Raise InputError unless g can be the gradient of the leaf at that path."""
-        if path not in self.slots:
+        w = self.slots[path][0] if path in self.slots else None
+        if w is not None and type(g) is type(w) and g.shape == w.shape and g.dtype == w.dtype:
+            return
+        if w is None:
             there = [*self.slots][:4] + ["..."] * (len(self.slots) > 4)
             raise InputError(f"the gradients are {_shown(g)}{f' at {path}' * bool(path)}, expected arrays at "
                              f"{', '.join(there) or 'no place'} alone")
-        w = self.slots[path][0]
         try:
             xp = array_module(w, g)
         except TypeError:
@@ -272,14 +360,18 @@ class Optimizer:
     def _update_block(self, update: Callable[..., None], decay: float, w: Array, g: Array, scratch: Array,
                       memories: list[Array]) -> None:
         """Make the step of one block of a leaf, weight decay and all."""
+        update(w, self._decayed(decay, w, g), scratch[:w.size], *memories)
+
+    def _decayed(self, decay: float, w: Array, g: Array) -> Array:
+        """Return the gradient with coupled weight decay; decoupled, shrink the weights."""
         if decay and self.decoupled:
             w *= 1 - self.lr * decay
         elif decay:
             g = g + decay * w
-        update(w, g, scratch[:w.size], *memories)
+        return g
 
     def block_update(self, step: int) -> Callable[..., None]:
-        """Return the function that updates one block of a leaf.
+        """Return the function that updates one block of numbers: a part of a leaf, or several small leaves.
 
         Parameters
         ----------
@@ -290,7 +382,8 @@ class Optimizer:
         -------
         callable
             f(w, g, scratch, *memories), all of them one-dimensional arrays of a block's size.  It writes into w and
-            into the memories, never into g; `scratch` is for numbers in between.
+            into the memories, never into g; `scratch` is for numbers in between.  It computes element by element, as
+            where a block begins and ends has no meaning.
         """
         raise NotImplementedError
 

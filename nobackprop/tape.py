@@ -112,7 +112,6 @@ class Keep:
     between: Callable[[Array], Kept] = lambda h: h
 
 
-ALL = Keep()
 NOTHING = Keep(lambda index, h: None, lambda takes, h: None, lambda h: None, lambda h: None)
 
 

@@ -167,10 +167,10 @@ def limit(threads: int, products: bool = True, blas: int | None = None) -> Itera
     threads : int
         The number of workers, 1 or more; the thread that calls is one of them.  Where threads cannot start it is 1.
     products : bool
-        True, which suits networks with convolutions: the workers share matrix products too, and BLAS has one thread.
-        False, which suits dense networks: BLAS has `threads` threads for a product, and what the workers share should
-        contain no product.  A network should not have both, as threads of BLAS that have nothing to do wait on the
-        workers' cores.
+        True, which suits networks with convolutions, and small ones: the workers share large matrix products too, and
+        BLAS has one thread.  False, which suits large dense networks: BLAS has `threads` threads for a product, and
+        what the workers share should contain no product.  A network should not have both, as threads of BLAS that have
+        nothing to do wait on the workers' cores.  `Network.workers_multiply` says which of the two suits a network.
     blas : int or None
         The number of BLAS threads, if it is to be another one.
 

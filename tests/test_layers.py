@@ -359,6 +359,29 @@ def test_dropout_without_a_generator_is_one_sentence():
                                    "rng=np.random.default_rng(0))")
 
 
+class Watching(Layer):
+    """A layer of one's own with something to remember."""
+
+    def forward(self, params, h, train=True, rng=None):
+        return h, h
+
+    def remember(self, params, cache):
+        params["mean"] += cache.sum()
+
+
+@pytest.mark.parametrize("block, params", [
+    (Watching(), lambda seen: seen),
+    (Sequential((Activation("relu"), Watching())), lambda seen: [None, seen]),
+    (Residual(Watching()), lambda seen: {"body": seen, "shortcut": None}),
+    (Residual(Activation("relu"), Sequential((Watching(),))), lambda seen: {"body": None, "shortcut": [seen]})])
+def test_only_blocks_that_remember_are_asked_to(block, params):
+    net, seen = network.Network((Activation("relu"), block, Activation("tanh"))), {"mean": np.zeros(())}
+    tree = [None, params(seen), None]
+    assert net.remembers == (1,)
+    network.remember(net, tree, network.forward(net, tree, np.ones((3, 2))))
+    assert seen["mean"] == 6
+
+
 # What is fed back
 
 

@@ -1,6 +1,8 @@
 """The optimisers against the textbook, and what they leave alone; the schedules at their marks."""
 from __future__ import annotations
 
+import copy
+import pickle
 import tracemalloc
 from collections.abc import Callable
 from threading import Barrier
@@ -32,6 +34,10 @@ def drawn(seed: int) -> dict:
     return {"below": [{"W": rng.standard_normal((5, 7)), "b": rng.standard_normal(5)}, None],
             "gamma": rng.standard_normal(19), "beta": rng.standard_normal(8),
             "W": rng.standard_normal((2, 2, 2, 2))}
+
+
+def in_float32(seed: int) -> dict:
+    return tree_map(lambda w: w.astype("float32"), drawn(seed))
 
 
 # The textbook: one array, one step at a time, as printed
@@ -128,6 +134,77 @@ def test_the_size_of_the_blocks_changes_no_bit(seed, split):
     tree_map(np.testing.assert_array_equal, *results)
 
 
+# Small leaves move together
+
+
+def moved(name: str, decay: float, series: list, small: int, xp, after: Callable = lambda opt: opt) -> tuple:
+    """All that an optimiser has changed after some steps, if leaves of so many numbers are small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optim, "SMALL", small)
+        opt = bind(name, to_module(in_float32(0), xp), LR, decay)
+        for g in series:
+            opt(to_module(g, xp))
+            opt = after(opt)
+        return [(path, to_numpy(w).tobytes(), [to_numpy(m).tobytes() for m in memories], opt.steps[path])
+                for path, (w, memories) in opt.slots.items()], opt
+
+
+def without(tree: dict, *names: str) -> dict:
+    return {name: None if name in names else below for name, below in tree.items()}
+
+
+SERIES = {
+    "all leaves": [in_float32(seed) for seed in range(1, 4)],
+    "no gradient for a small leaf, now and then": [in_float32(1), without(in_float32(2), "beta"), in_float32(3),
+                                                   without(in_float32(4), "gamma"), in_float32(5)],
+    "no gradient for any small leaf": [in_float32(1), without(in_float32(2), "below", "beta", "W"), in_float32(3)],
+    "gradients of other types": [drawn(1), in_float32(2) | {"beta": np.arange(8)}, drawn(3)],
+}
+
+
+@pytest.mark.parametrize("decay", [0.0, DECAY])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("series", SERIES.values(), ids=SERIES)
+def test_that_small_leaves_move_together_changes_no_bit(xp, name, decay, series):
+    together, opt = moved(name, decay, series, 16, xp)
+    alone, other = moved(name, decay, series, 0, xp)
+    assert [list(some.leaves) for some in opt.together] == [["below/0/b", "beta", "W"]] and not other.together
+    assert together == alone
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_small_leaves_of_a_copy_move_together_as_well(name, again):
+    series = SERIES["all leaves"]
+    copied, opt = moved(name, DECAY, series, 16, np, again)
+    assert copied == moved(name, DECAY, series, 16, np)[0]
+    assert len(opt.together) == 1 and opt.holds(opt.tree)
+    assert not opt.__getstate__()["together"]  # or a file would hold every memory twice
+    for path, (_, memories) in opt.slots.items():
+        for memory, joint in zip(memories, opt.together[0].memories, strict=True):
+            assert np.shares_memory(memory, joint) == (path in opt.together[0].leaves)
+
+
+def test_one_call_moves_all_small_leaves():
+    calls = []
+
+    class Counted(SGD):
+        def block_update(self, step):
+            calls.append([])
+            update = super().block_update(step)
+            return lambda w, *others: (calls[-1].append(w.size), update(w, *others))
+    opt = Counted({f"b{i}": np.ones(i) for i in range(1, 5)} | {"W": np.ones(optim.SMALL + 1)}, LR)
+    opt(tree_map(np.copy, opt.tree))
+    opt(without(opt.tree, "b2"))
+    assert calls[0] == [10, optim.SMALL + 1] and sorted(calls[1]) == [1, 3, 4, optim.SMALL + 1]
+
+
+def test_small_leaves_that_fill_more_than_a_block_make_several_groups(monkeypatch):
+    monkeypatch.setattr(optim, "HOST_BLOCK", 8)
+    opt = SGD([np.ones(n) for n in (5, 3, 1, 9, 7, 2)] + [np.ones(2, "float32"), np.ones(1, "float32")], LR)
+    assert [list(some.leaves) for some in opt.together] == [["0", "1"], ["2", "4"], ["6", "7"]]
+
+
 @pytest.mark.parametrize("decay", [0.0, DECAY])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_number_of_workers_changes_no_bit(small_blocks, monkeypatch, name, decay):
@@ -183,10 +260,6 @@ NUMBERS = {"lr": 0.01, "weight_decay": 0.1, "mu": 0.7, "beta1": 0.8, "beta2": 0.
 OPTIONS = {SGD: ("lr", "weight_decay"), Momentum: ("lr", "weight_decay", "mu"),
            Adam: ("lr", "weight_decay", "beta1", "beta2", "eps")}
 EACH = [(make, name) for make, names in OPTIONS.items() for name in names]
-
-
-def in_float32(seed):
-    return tree_map(lambda w: w.astype("float32"), drawn(seed))
 
 
 @pytest.mark.parametrize("decoupled", [False, True])

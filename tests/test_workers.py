@@ -639,10 +639,24 @@ def test_a_dense_network_leaves_its_products_to_blas_and_shares_the_rest():
         assert blas_threads() == {1} and workers.multiply(a)
 
 
-def test_which_networks_have_convolutions():
-    assert models.build("conv-small", (8, 8, 1), 10).convolutional
-    assert models.build("resnet18:0.04", (8, 8, 3), 10).convolutional
-    assert not models.build("mlp:4,4", (8, 8, 1), 10).convolutional
+@pytest.mark.parametrize("model, samples, workers_multiply", [
+    ("conv-small", 1, True), ("conv-small", 1 << 20, True), ("resnet18:0.04", 1 << 20, True),
+    ("mlp:4,4", 1, True), ("mlp:128,128", 64, True), ("mlp:128,256", 64, False), ("mlp:256,128", 64, False),
+    ("mlp:1024", 31, True), ("mlp:1024", 32, False), ("mlp:8,8,8", 1 << 12, False), ("mlp:8,8,8", (1 << 12) - 1, True)])
+def test_threads_of_blas_multiply_in_dense_networks_with_a_large_product(model, samples, workers_multiply):
+    """In others a thread that waits for a core would cost more than it brings."""
+    shape = (8, 8, 3 if "resnet" in model else 1)
+    assert models.build(model, shape, 10).workers_multiply(shape, samples) == workers_multiply
+
+
+def test_a_small_network_does_not_wait_for_a_second_core(monkeypatch):
+    """Its step makes no thread: neither BLAS nor the workers have one to wait for."""
+    monkeypatch.setattr(workers.Worker, "submit", lambda *_: pytest.fail("a worker got something to do"))
+    for rule in ("bp", "las", "dfa", "asap", "al"):
+        run = bench.random_run("mlp:128,128", "digits", rule, 64, "adam")
+        with workers.limit(2, run.net.workers_multiply(run.data.shape, 64)):
+            assert blas_threads() == {1}
+            bench.stepper(run)()
 
 
 # ---------------------------------------------------------------- where no thread can start

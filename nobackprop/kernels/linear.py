@@ -43,7 +43,7 @@ def forward(W: Array, u: Array) -> Array:
         a = array_module(W, u).ascontiguousarray(_product(W, rows.T).T)
     else:
         a = _product(rows, W.T)
-    return a.reshape(*u.shape[:-1], len(W))
+    return _shaped(a, u)
 
 
 def feedback(B: Array, delta: Array) -> Array:
@@ -68,7 +68,7 @@ def feedback(B: Array, delta: Array) -> Array:
     [[301.0, 12.0]]
     """
     B, delta = alike(B, delta)
-    return _product(_rows(delta), B).reshape(*delta.shape[:-1], B.shape[1])
+    return _shaped(_product(_rows(delta), B), delta)
 
 
 def outer(delta: Array, u: Array) -> Array:
@@ -98,15 +98,21 @@ def outer(delta: Array, u: Array) -> Array:
 
 def _rows(u: Array) -> Array:
     """Return (..., K) as (N, K), so that one matrix product serves instead of a batch of small ones."""
-    return u.reshape(-1, u.shape[-1])
+    return u if u.ndim == 2 else u.reshape(-1, u.shape[-1])
+
+
+def _shaped(rows: Array, u: Array) -> Array:
+    """Return (N, F), one row for each row of `_rows(u)`, with the leading axes of u."""
+    return rows if u.ndim == 2 else rows.reshape(*u.shape[:-1], rows.shape[1])
 
 
 def _product(A: Array, B: Array) -> Array:
     """Return the matrix product A B; the workers share the rows of a large one, or its columns if they are more."""
-    xp, (rows, inner), columns = array_module(A, B), A.shape, B.shape[1]
-    if not HAS_BLAS and rows * inner * columns >= SUMS:
+    xp, (rows, columns) = array_module(A, B), (len(A), B.shape[1])
+    work = A.size * columns
+    if work >= SUMS and not HAS_BLAS:
         return xp.einsum("ij,jk->ik", A, B)
-    if rows * inner * columns < ALONE or not multiply(A, B):
+    if work < ALONE or not multiply(A, B):
         return xp.matmul(A, B)
     out = xp.empty((rows, columns), A.dtype)
     if rows >= columns:

@@ -111,7 +111,8 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
         return random_run(model, data, rule, batch_size, optimizer, device)
 
     run = prepare(device)
-    with (workers.limit(threads, run.net.convolutional), np.errstate(over="ignore", invalid="ignore"),
+    products = run.net.workers_multiply(run.data.shape, batch_size)
+    with (workers.limit(threads, products), np.errstate(over="ignore", invalid="ignore"),
           winograd.allowed(convolution == "fast")):
         one_step = stepper(run)
         extra: dict[str, Any] = {}
@@ -558,11 +559,12 @@ def count_flops(run: Run) -> Counter[str]:
     kind = counting(flops)
     see = partial(_seen_as, kind)
     run.x, run.y = see(run.x), see(run.y)
-    for opt in run.optimizers:
-        opt.tree, opt.slots, opt.scratch = (tree_map(see, tree) for tree in (opt.tree, opt.slots, opt.scratch))
-        opt.nodes = list(nodes(opt.tree))
     sys.modules[kind.__module__] = _Numpy(np, kind)
     try:
+        for opt in run.optimizers:
+            opt.tree, opt.slots = tree_map(see, opt.tree), tree_map(see, opt.slots)
+            opt.nodes = list(nodes(opt.tree))
+            opt.prepare()
         stepper(run)()
     finally:
         del sys.modules[kind.__module__]

@@ -84,7 +84,8 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
         except InputError as error:
             refused[rule] = str(error)
     names = list(runs)
-    with (workers.limit(threads, runs["bp"].net.convolutional), torch_twin.threads_of(torch, threads),
+    products = runs["bp"].net.workers_multiply(runs["bp"].data.shape, batch_size)
+    with (workers.limit(threads, products), torch_twin.threads_of(torch, threads),
           np.errstate(over="ignore", invalid="ignore")):
         steps = [*map(stepper, runs.values()), torch_twin.stepper(runs["bp"], device)]
         if device != "cpu":

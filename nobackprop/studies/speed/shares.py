@@ -191,7 +191,7 @@ def measure(cell: Row, seconds: float = SECONDS) -> list[Row]:
         run = random_run(cell["model"], cell["data"], cell["rule"], cell["batch_size"], "adam")
     except InputError as error:
         return [{"refused": str(error)}]
-    with workers.limit(1, run.net.convolutional), np.errstate(over="ignore", invalid="ignore"):
+    with workers.limit(1), np.errstate(over="ignore", invalid="ignore"):
         one_step = stepper(run)
         one_step()
         start = time.perf_counter()
