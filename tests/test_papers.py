@@ -60,6 +60,8 @@ def test_a_printed_number_stands_at_its_arm(name, label, printed):
 def test_each_rule_of_las_order_has_the_rate_that_was_best_on_validation_images():
     stored = Shelf()["las_order_rates"]
     for arm in EXHIBITS["las:order"].arms:
+        if arm.label == "dfa, lower rate":
+            continue
         found = {own["lr"]: stored[label].validation(-1) for label, own in stored.config["rule_settings"].items()
                  if label.rpartition(", ")[0] == arm.label}
         assert len(found) == 4 and arm.at["small"]["lr"] == max(found, key=found.__getitem__)

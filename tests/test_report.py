@@ -84,6 +84,20 @@ def test_the_sentence_on_dfa_follows_from_the_runs(accuracies, sentences, tmp_pa
         assert sentence in text
 
 
+def test_a_reason_that_depends_on_the_seed_is_said(tmp_path):
+    """DFA is above its control with the first seed and below with the second, and the means differ less than those."""
+    accuracies = {"shallow": (0.5, 0.5), "dfa": (0.4, 0.5), "dfa, kernel": (0.5, 0.5),
+                  "dfa, dense blocks alone": (0.45, 0.45), "las": (0.6, 0.6)}
+    runs = [{"rule": rule, "seed": seed, "seconds": 1.0, "test_accuracy": value, "history": [
+        {"epoch": epoch, "train_loss": 1.0, "validation_accuracy": 0.5, "alignment": [0.5] * 5,
+         "alignment_at_a": [None] * 5} for epoch in range(1, 4)]}
+        for rule, both in accuracies.items() for seed, value in enumerate(both)]
+    (tmp_path / "las-order.json").write_text(json.dumps({"config": {
+        "data": "c", "model": "m", "exhibit": "las:order", "lr": 1e-3, "rule_settings": {}}, "runs": runs}))
+    text = report.markdown(Shelf(tmp_path), "{papers.why}").replace("\n", " ")
+    assert "what it teaches the convolutions helps with 1 of 2 seeds and harms with the others" in text
+
+
 def test_without_the_runs_the_page_says_how_to_make_them(tmp_path):
     assert "make papers-runs" in report.markdown(Shelf(tmp_path), "{papers.why}")
 

@@ -133,7 +133,10 @@ def why(found: File, labels: Mapping[str, str] = LABELS, convolutions: int = 3) 
     elif dense.above(control):
         reason, but = "because it teaches the convolutions something", "it reaches only"
     else:
-        reason, but = "and what it teaches the convolutions matters little", "it reaches"
+        helps = [one > other for one, other in zip(dense.each, control.each, strict=False)]
+        reason, but = ("and what it teaches the convolutions matters little" if len(set(helps)) == 1 else
+                       f"and what it teaches the convolutions helps with {sum(helps)} of {len(helps)} seeds and harms "
+                       "with the others"), "it reaches"
     late = 100 * (dense.validation(-1) - dense.validation(-1 - dense.epochs // 3))
     length = "Longer training may change this:" if late > 1 else "The length of the training is not the reason:"
     rates = {own["lr"] for own in found.config["rule_settings"].values()} or {found.config["lr"]}

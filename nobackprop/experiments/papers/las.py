@@ -251,14 +251,14 @@ def _table_1(data: str) -> tuple[Arm, ...]:
 # ---------------------------------------------------------------- the order of Table 1, and why DFA lies where it lies
 
 # in the order in which they are trained: those that answer the question first
-ORDER = {"shallow": ("shallow", 66.68), "dfa": ("dfa", None),
+ORDER = {"shallow": ("shallow", 66.68), "dfa": ("dfa", None), "dfa, lower rate": ("dfa", None),
          "dfa, dense blocks alone": (f"{HERE}:DenseBlocksDFA", None), "dfa, kernel": ("dfa:kernel=yes", 78.31),
          "las": ("las", None), "las, published": ("las:beside=published", 79.60), "bp": ("bp", 84.51)}
 TRIED = (1e-4, 3e-4, 1e-3, 3e-3)
 FLIP = {"augment": "flip"}
-# of the scale "small": the best of TRIED for each on validation images, by las:order-rates
-BEST = {"shallow": 3e-3, "dfa": 3e-4, "dfa, dense blocks alone": 3e-3, "dfa, kernel": 1e-4, "las": 3e-4,
-        "las, published": 3e-4, "bp": 1e-3}
+# of the scale "small": the best of TRIED for each on validation images, by las:order-rates; and a lower one of dfa
+BEST = {"shallow": 3e-3, "dfa": 3e-4, "dfa, lower rate": 1e-4, "dfa, dense blocks alone": 3e-3, "dfa, kernel": 1e-4,
+        "las": 3e-4, "las, published": 3e-4, "bp": 1e-3}
 TABLE_1_ORDER = tuple(Arm(label, rule, "conv3", printed, FLIP, at={"small": {"lr": BEST[label]}})
                       for label, (rule, printed) in ORDER.items())
 ORDER_SCALES = CONV_SCALES | {"small": replace(CONV_SCALES["small"], train=20_000, factor=0.25, held_back=2000)}
@@ -267,7 +267,8 @@ Conv3 on CIFAR-10 with flips.  The printed numbers stand next to the rules of th
 "dfa" are as in the text: modules with the average over positions, and a B with a column for every unit.  "dfa, dense
 blocks alone" is a control: its convolutions keep their first weights, as those of "shallow" do.
 The images went through JPEG once.  At the scale "small" squares of four pixels are averaged, and the network has a
-quarter of the width, and each rule has the best of four rates on validation images, which las:order-rates found."""
+quarter of the width, and each rule has the best of four rates on validation images, which las:order-rates found.  That
+search is short, and two rates of dfa were less than a point apart in it: "dfa, lower rate" has the other one."""
 
 
 def draw_rates(results: dict[str, Any]) -> Figure:
@@ -288,9 +289,11 @@ def draw_rates(results: dict[str, Any]) -> Figure:
 
 
 def _rates(of: Exhibit, epochs: int) -> Exhibit:
-    """The search for the learning rates of an exhibit: its arms with each rate of TRIED, for a few epochs, one seed."""
+    """The search for the learning rates of an exhibit: its rules with each rate of TRIED, a few epochs, one seed."""
+    firsts = {arm.rule: arm for arm in reversed(of.arms)}
     arms = tuple(replace(arm, label=f"{arm.label}, {rate:g}", printed=None, at={},
-                         settings={**arm.settings, "lr": rate}) for arm in of.arms for rate in TRIED)
+                         settings={**arm.settings, "lr": rate})
+                 for arm in of.arms if arm is firsts[arm.rule] for rate in TRIED)
     scales = {name: replace(scale, seeds=(0,),
                             settings={**scale.settings, "epochs": min(scale.settings["epochs"], epochs)})
               for name, scale in of.scales.items()}
