@@ -48,8 +48,8 @@ def test_a_notebook_runs_to_its_end_and_shows_what_is_stored(name, ran):
     cells = ran(name)
     assert len(cells) == len(stored) and outputs(cells)[1] == outputs(stored)[1] > 0
     for i, (one, other) in enumerate(zip(cells[:-1], stored[:-1], strict=True), start=1):
-        # numbers differ in their last digits, and are compared natively; and JupyterLite may hold a line twice that it
-        # shows once, if it has come while the cell was running
+        # numbers differ in their last digits, and are compared natively; and JupyterLite may hold a line twice if it
+        # has come while the cell was running
         words = [set(re.findall(r"[A-Za-z]{2,}", outputs([cell])[0])) for cell in (one, other)]
         assert words[0] == words[1], f"code cell {i}"
 
