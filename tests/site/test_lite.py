@@ -13,7 +13,7 @@ CELLS = """Array.from(jupyterapp.shell.currentWidget.content.model.cells, cell =
 
 @pytest.fixture
 def ran(visit, site):
-    """A function that runs a notebook in JupyterLite, without the cells that have a text, and returns its code cells."""
+    """A function that runs a notebook in JupyterLite, without the cells that have a text, and returns the others."""
     if not (site / "lite").is_dir():
         pytest.skip("no notebooks in this site: they need Pyodide (NOBACKPROP_PYODIDE) and JupyterLite")
 
