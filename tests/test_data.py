@@ -8,6 +8,8 @@ import io
 import math
 import os
 import socket
+import subprocess
+import sys
 import threading
 import tracemalloc
 from contextlib import contextmanager, suppress
@@ -848,6 +850,24 @@ def test_digits_are_those_of_scikit_learn():
     raw = np.rint((x - x.min()) / step)
     pairs = {(image.tobytes(), label) for image, label in zip(bunch.images, bunch.target, strict=True)}
     assert {(image.tobytes(), label) for image, label in zip(raw.astype(float), y, strict=True)} == pairs
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_digits_are_read_with_and_without_an_import_of_scikit_learn(monkeypatch, found):
+    from sklearn.datasets import load_digits
+
+    if not found:
+        monkeypatch.setattr(sources, "find_spec", lambda name: None)
+    x, y = sources._digits()
+    bunch = load_digits()
+    assert np.array_equal(x, bunch.images[..., None]) and np.array_equal(y, bunch.target)
+    assert (x.dtype, y.dtype) == (bunch.images.dtype, bunch.target.dtype)
+
+
+@pytest.mark.slow
+def test_digits_wait_for_no_import_of_scikit_learn():
+    code = "import sys, nobackprop; nobackprop.data.load('digits'); print('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
 
 def test_xor_is_beyond_linear_rules_but_not_beyond_one_that_knows_the_signs(monkeypatch):
