@@ -414,10 +414,11 @@ def test_what_varies_is_scaled_however_far_from_0_it_is(rows, middle, reach, kin
         x = x.astype(kind)
     y = np.arange(rows) % 2
     data = from_arrays("far", x, y, x, y, validation=rows // 10)
-    exact = [Fraction(v) if kind.startswith("float") else Fraction(int(v)) for v in
-             from_arrays_rows(x, y, rows // 10)[..., 1].ravel().tolist()]
-    mean = sum(exact) / len(exact)
-    deviation = math.sqrt(sum((v - mean)**2 for v in exact) / len(exact))
+    exact = [v.as_integer_ratio() for v in from_arrays_rows(x, y, rows // 10)[..., 1].ravel().tolist()]
+    bottom, count = max(below for _, below in exact), len(exact)  # the numbers below are powers of two
+    whole = [above * (bottom // below) for above, below in exact]
+    total = sum(whole)
+    deviation = math.sqrt(Fraction(sum((count * v - total)**2 for v in whole), count**3 * bottom**2))
     found = data.x_train[..., 1].astype("float64").ravel()
     assert data.scale[1] == pytest.approx(deviation, rel=1e-9, abs=0)
     # float64 holds the mean up to half a unit of its last digit, and so does what is subtracted from
