@@ -20,6 +20,7 @@ from nobackprop.models import MODELS
 from nobackprop.rules import RULES
 from nobackprop.studies.text import fit
 
+pytestmark = pytest.mark.usefixtures("unrendered")
 ROOT = Path(nobackprop.__file__).parents[1]
 
 

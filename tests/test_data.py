@@ -8,6 +8,8 @@ import io
 import math
 import os
 import socket
+import subprocess
+import sys
 import threading
 import tracemalloc
 from contextlib import contextmanager, suppress
@@ -412,10 +414,11 @@ def test_what_varies_is_scaled_however_far_from_0_it_is(rows, middle, reach, kin
         x = x.astype(kind)
     y = np.arange(rows) % 2
     data = from_arrays("far", x, y, x, y, validation=rows // 10)
-    exact = [Fraction(v) if kind.startswith("float") else Fraction(int(v)) for v in
-             from_arrays_rows(x, y, rows // 10)[..., 1].ravel().tolist()]
-    mean = sum(exact) / len(exact)
-    deviation = math.sqrt(sum((v - mean)**2 for v in exact) / len(exact))
+    exact = [v.as_integer_ratio() for v in from_arrays_rows(x, y, rows // 10)[..., 1].ravel().tolist()]
+    bottom, count = max(below for _, below in exact), len(exact)  # the numbers below are powers of two
+    whole = [above * (bottom // below) for above, below in exact]
+    total = sum(whole)
+    deviation = math.sqrt(Fraction(sum((count * v - total)**2 for v in whole), count**3 * bottom**2))
     found = data.x_train[..., 1].astype("float64").ravel()
     assert data.scale[1] == pytest.approx(deviation, rel=1e-9, abs=0)
     # float64 holds the mean up to half a unit of its last digit, and so does what is subtracted from
@@ -848,6 +851,24 @@ def test_digits_are_those_of_scikit_learn():
     raw = np.rint((x - x.min()) / step)
     pairs = {(image.tobytes(), label) for image, label in zip(bunch.images, bunch.target, strict=True)}
     assert {(image.tobytes(), label) for image, label in zip(raw.astype(float), y, strict=True)} == pairs
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_digits_are_read_with_and_without_an_import_of_scikit_learn(monkeypatch, found):
+    from sklearn.datasets import load_digits
+
+    if not found:
+        monkeypatch.setattr(sources, "find_spec", lambda name: None)
+    x, y = sources._digits()
+    bunch = load_digits()
+    assert np.array_equal(x, bunch.images[..., None]) and np.array_equal(y, bunch.target)
+    assert (x.dtype, y.dtype) == (bunch.images.dtype, bunch.target.dtype)
+
+
+@pytest.mark.slow
+def test_digits_wait_for_no_import_of_scikit_learn():
+    code = "import sys, nobackprop; nobackprop.data.load('digits'); print('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
 
 def test_xor_is_beyond_linear_rules_but_not_beyond_one_that_knows_the_signs(monkeypatch):

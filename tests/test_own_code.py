@@ -20,6 +20,7 @@ from nobackprop.rules import BP, DFA, Credit, Rule
 from nobackprop.studies.check_rule import CHECKS, NEEDS, check, describe
 from nobackprop.tree import leaves
 
+pytestmark = pytest.mark.usefixtures("unrendered")
 SIGN = '''\
 from dataclasses import dataclass
 import numpy as np

@@ -24,6 +24,7 @@ from nobackprop.experiments import plots, results
 from nobackprop.experiments.sweep import choice, show
 from nobackprop.kernels.loss import binary_cross_entropy, d_binary_cross_entropy
 
+pytestmark = pytest.mark.usefixtures("unrendered")
 PAGE = Path(__file__).parents[1] / "docs" / "how-do-i-data.md"
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 3))

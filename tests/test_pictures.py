@@ -71,9 +71,9 @@ PICTURES = {
 }
 
 
-@pytest.fixture(params=PICTURES)
+@pytest.fixture(params=PICTURES, scope="module")
 def picture(request) -> Figure:
-    return PICTURES[request.param]()
+    return PICTURES[request.param]()  # made once for all that is asked of it
 
 
 def texts(figure: Figure):

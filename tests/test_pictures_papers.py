@@ -132,8 +132,9 @@ def legends_lie_on_nothing(figure):
 
 
 def check(figure):
-    assert figure._repr_png_().startswith(b"\x89PNG")
     told = check_texts(figure)
+    figure.set_layout_engine("none")  # its panels have their places
+    assert figure._repr_png_().startswith(b"\x89PNG")
     legends_lie_on_nothing(figure)
     for axes in figure.axes:
         drawn = axes.lines or axes.collections or axes.images or axes.patches or axes.texts

@@ -304,6 +304,7 @@ def test_a_name_leads_to_the_first_line_that_defines_it():
     text = "def a():\n    pass\n\n\nclass B:\n    @property\n    def a(self):\n        pass\n\n\ndef a():\n    pass\n"
     assert sources.anchors(text) == {1: ["a"], 5: ["B"], 7: ["B.a"]}
     page = sources.page("x.py", text)
+    assert '<pre><span id="a"></span><span id="L1" class="line" data-line="1"><span class="k">def</span>' in page
     assert page.count('class="line"') == 12 and '<span id="B.a"></span><span id="L7"' in page
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
@@ -84,12 +86,22 @@ def digits() -> Dataset:
     >>> digits()
     Dataset('digits', 1257 + 180 + 360 inputs of shape (8, 8, 1), 10 classes)
     """
-    from sklearn.datasets import load_digits  # imported here, because the import takes a second
-
-    bunch = load_digits()
-    x, y = bunch.images[..., None], bunch.target
+    x, y = _digits()
     train, test = split_rows(len(y), 360, 0, y)
     return from_arrays("digits", x[train], y[train], x[test], y[test], classes=10, validation=180)
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """Read images (N, 8, 8, 1) and labels from scikit-learn's own file, as an import of scikit-learn takes a second."""
+    package = find_spec("sklearn")
+    for folder in (package and package.submodule_search_locations) or ():
+        if (file := Path(folder, "datasets", "data", "digits.csv.gz")).is_file():
+            table = np.loadtxt(file, delimiter=",")
+            return table[:, :-1].reshape(-1, 8, 8, 1), table[:, -1].astype(int)
+    from sklearn.datasets import load_digits  # a version that has its file elsewhere
+
+    bunch = load_digits()
+    return bunch.images[..., None], bunch.target
 
 
 def diabetes() -> Dataset:

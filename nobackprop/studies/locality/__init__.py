@@ -8,7 +8,7 @@ weights W_i.  a_L is the output of the network, y* the target, and f' the deriva
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, replace
 from functools import cache
 from typing import Any
@@ -577,26 +577,24 @@ def same_bits(u: Tree, v: Tree) -> bool:
     return a == b
 
 
-def measure(net: Network, given: Given, learn: Callable[[Network, Given], Sequence[list[Tree]]],
-            rng: np.random.Generator) -> list[Reads]:
-    """Measure what gradients of some kinds read, by one poison after another.
+def measure(net: Network, rule: Rule, given: Given, seed: int) -> list[Reads]:
+    """Measure what the gradients of a rule read, by one poison after another.
 
     Parameters
     ----------
     net : Network
         The network.
+    rule : Rule
+        The rule.
     given : Given
         What a rule is given.
-    learn : callable
-        A function that returns the gradients from a network and what a rule is given: for each kind of gradients a list
-        with one tree for each block.
-    rng : numpy.random.Generator
-        The generator of `rescale_weights`.
+    seed : int
+        The seed of what the rule draws, and of the factors of `rescale_weights`.
 
     Returns
     -------
     list of Reads
-        What the gradients of each kind read.
+        What the gradients of the weights read, and what those of the rule's own state read.
 
     Examples
     --------
@@ -604,20 +602,19 @@ def measure(net: Network, given: Given, learn: Callable[[Network, Given], Sequen
     >>> from nobackprop.rules import get
     >>> net, given = trial(get("bp"), seed=0)
     >>> with np.errstate(invalid="ignore"):
-    ...     hidden, feedback = measure(net, given, lambda net, given: gradients(net, get("bp"), given),
-    ...                                np.random.default_rng(0))
+    ...     hidden, feedback = measure(net, get("bp"), given, seed=0)
     >>> sorted(hidden.above), sorted(feedback.learns)
     ([1, 2, 3], [])
     """
-    before = learn(net, given)
+    before, rng = gradients(net, rule, given, seed), np.random.default_rng([seed, 3])
 
     def changed(poisoned: Given, within: Network = net) -> list[set[int]]:
         return [{i for i, (u, v) in enumerate(zip(old, new, strict=True)) if not same_bits(u, v)}
-                for old, new in zip(before, learn(within, poisoned), strict=True)]
+                for old, new in zip(before, gradients(within, rule, poisoned, seed), strict=True)]
 
     def reached(poisoned: Given, within: Network) -> list[set[int]]:
         return [{i for i, tree in enumerate(trees) if any(np.isnan(g).any() for _, g in leaves(tree))}
-                for trees in learn(within, poisoned)]
+                for trees in gradients(within, rule, poisoned, seed)]
 
     def blocks(found: Iterable[int]) -> frozenset[int]:
         return frozenset(i + 1 for i in found)
@@ -665,8 +662,7 @@ def locality(rule: Rule) -> Locality:
         net, given = trial(rule, seed)
         # these runs compare with NaN on purpose
         with np.errstate(invalid="ignore"):
-            hidden, feedback = measure(net, given, lambda net, given, seed=seed: gradients(net, rule, given, seed),
-                                       np.random.default_rng([seed, 3]))
+            hidden, feedback = measure(net, rule, given, seed)
         driven = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed)).state is not None
         result = Locality(result.hidden | hidden, result.feedback | feedback, driven)
     return result
