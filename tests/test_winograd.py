@@ -266,9 +266,11 @@ def test_both_workers_have_something_to_do(monkeypatch, shape, planes, kernel):
     with workers.limit(2):
         winograd.forward(W, h, kernel, kernel // 2)
         assert (groups if groups > 1 else (kernel + 3)**2) in seen
+        assert groups > 1 or seen.count(winograd.PARTS) == 1  # the change of basis of its tiles
         seen.clear()
         winograd.outer(delta, h, kernel, kernel // 2)
         assert (2 if groups > 1 else (kernel + 3)**2) in seen
+        assert groups > 1 or seen.count(winograd.PARTS) == 2
 
 
 @pytest.mark.parametrize("shape, planes, kernel", BITS)

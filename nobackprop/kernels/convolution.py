@@ -19,7 +19,7 @@ has samples of its own.
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..backend import Array, alike, array_module
 from . import linear, winograd
@@ -151,30 +151,8 @@ def forward(W: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) -> A
     W, h = alike(W, h)
     if stride == 1 and winograd.suits(h, len(W), kernel, pad):
         return winograd.forward(W, h, kernel, pad)
-    n, height, width, channels = h.shape
-    rows, columns = (out_size(size, kernel, stride, pad) for size in (height, width))
-    xp = array_module(W, h)
-    a = xp.empty((n, rows, columns, len(W)), h.dtype)
-    if stride > 1 or kernel * channels < len(W):
-        def whole(part: slice) -> None:
-            a[part] = linear.forward(W, unfold(h[part], kernel, stride, pad))
-        for_each_group(whole, h, rows * columns * W.shape[1])
-        return a
-    W_rows = _by_rows(W, kernel)
-
-    def by_rows(part: slice) -> None:
-        u = _unfold_width(h[part], kernel, pad)
-        # the kernel's middle row reaches the most output rows, and mostly all: the other rows add to its product
-        (i, to, of), *others = sorted(_reach(height, rows, kernel, pad), key=lambda row: row[1].start - row[1].stop)
-        out = linear.forward(W_rows[i], u[of])
-        if len(out) < rows:
-            out, part_of = xp.zeros((rows, *out.shape[1:]), h.dtype), out
-            out[to] = part_of
-        for i, to, of in others:
-            out[to] += linear.forward(W_rows[i], u[of])
-        a[part] = out.reshape(rows, -1, columns, len(W)).swapaxes(0, 1)
-    for_each_group(by_rows, h, height * columns * kernel * channels)
-    return a
+    W_rows = W.reshape(len(W), kernel, -1).swapaxes(0, 1)
+    return _convolved(linear.forward, W, W_rows, h, len(W), kernel, stride, pad)
 
 
 def feedback(B: Array, delta: Array, shape: tuple[int, ...], kernel: int, stride: int = 1, pad: int = 0) -> Array:
@@ -207,9 +185,11 @@ def feedback(B: Array, delta: Array, shape: tuple[int, ...], kernel: int, stride
         channels = shape[-1]
         if winograd.suits(delta, channels, kernel, kernel - 1 - pad):
             return winograd.feedback(B, delta, kernel, pad)
-        flipped = B.reshape(len(B), kernel, kernel, channels)[:, ::-1, ::-1].transpose(3, 1, 2, 0)
-        flipped = array_module(B).ascontiguousarray(flipped).reshape(channels, -1)
-        return forward(flipped, delta, kernel, 1, kernel - 1 - pad)
+        # its weights lie as (k k F, C), as then C numbers are copied at a time; as (C, k k F) each is fetched alone
+        flipped = B.reshape(len(B), kernel, kernel, channels)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
+        flipped = array_module(B).ascontiguousarray(flipped).reshape(-1, channels)
+        by_rows = flipped.reshape(kernel, -1, channels)
+        return _convolved(linear.feedback, flipped, by_rows, delta, channels, kernel, 1, kernel - 1 - pad)
     down = array_module(B, delta).empty(shape, delta.dtype)
 
     def by_patches(part: slice) -> None:
@@ -255,12 +235,42 @@ def outer(delta: Array, h: Array, kernel: int, stride: int = 1, pad: int = 0) ->
     def by_rows(part: slice) -> Array:
         u = _unfold_width(h[part], kernel, pad)
         d = xp.ascontiguousarray(delta[part].swapaxes(0, 1)).reshape(rows, -1, planes)
-        G = xp.zeros((kernel, planes, row), delta.dtype)
+        G = xp.zeros((planes, kernel, row), delta.dtype)
         for i, to, of in _reach(height, rows, kernel, pad):
-            G[i] = linear.outer(d[to], u[of])
+            G[:, i] = linear.outer(d[to], u[of])
         return G
-    G_rows = sum_over_groups(by_rows, h, height * columns * row)
-    return xp.ascontiguousarray(G_rows.swapaxes(0, 1)).reshape(planes, -1)
+    return sum_over_groups(by_rows, h, height * columns * row).reshape(planes, -1)
+
+
+def _convolved(multiply: Callable[[Array, Array], Array], W: Array, W_rows: Array, h: Array, planes: int, kernel: int,
+               stride: int, pad: int) -> Array:
+    """Return the convolution of h (N, H, W, C), as (N, H', W', planes): multiply(W, u) is the product with patches u.
+
+    W_rows[i] are the weights of row i of the kernel, and multiply(W_rows[i], u) is their product with row i of patches.
+    """
+    n, height, width, channels = h.shape
+    rows, columns = (out_size(size, kernel, stride, pad) for size in (height, width))
+    xp = array_module(W, h)
+    a = xp.empty((n, rows, columns, planes), h.dtype)
+    if stride > 1 or kernel * channels < planes:
+        def whole(part: slice) -> None:
+            a[part] = multiply(W, unfold(h[part], kernel, stride, pad))
+        for_each_group(whole, h, rows * columns * kernel**2 * channels)
+        return a
+
+    def by_rows(part: slice) -> None:
+        u = _unfold_width(h[part], kernel, pad)
+        # the kernel's middle row reaches the most output rows, and mostly all: the other rows add to its product
+        (i, to, of), *others = sorted(_reach(height, rows, kernel, pad), key=lambda row: row[1].start - row[1].stop)
+        out = multiply(W_rows[i], u[of])
+        if len(out) < rows:
+            out, part_of = xp.zeros((rows, *out.shape[1:]), h.dtype), out
+            out[to] = part_of
+        for i, to, of in others:
+            out[to] += multiply(W_rows[i], u[of])
+        a[part] = out.reshape(rows, -1, columns, planes).swapaxes(0, 1)
+    for_each_group(by_rows, h, height * columns * kernel * channels)
+    return a
 
 
 def _unfold_width(h: Array, kernel: int, pad: int) -> Array:
@@ -271,11 +281,6 @@ def _unfold_width(h: Array, kernel: int, pad: int) -> Array:
     wide[:, :, pad:pad + width] = h.swapaxes(0, 1)
     view = xp.lib.stride_tricks.as_strided(wide, (height, n, columns, kernel * channels), wide.strides)
     return view.reshape(height, n * columns, kernel * channels)
-
-
-def _by_rows(W: Array, kernel: int) -> Array:
-    """Return the weights (F, k k C) as (k, F, k C): for each row of the kernel, one contiguous matrix (F, k C)."""
-    return array_module(W).ascontiguousarray(W.reshape(len(W), kernel, -1).swapaxes(0, 1))
 
 
 def _reach(height: int, rows: int, kernel: int, pad: int) -> Iterator[tuple[int, slice, slice]]:

@@ -45,6 +45,7 @@ LEAST = {3: 32, 5: 24}  # channels and planes: with fewer, the changes of basis 
 FEWEST_TILES = 64  # U is made once for all tiles
 HOST_TILES = 256  # in a group: fewer make slow products, more leave the cache
 PLANES = 64  # of the weights, whose basis one worker changes at a time
+PARTS = 4  # of the samples of a group that has all of them; more make slow products
 
 _allowed: ContextVar[bool] = ContextVar("allowed", default=True)
 
@@ -342,16 +343,26 @@ def _convolved(U: Array, h: Array, kernel: int, pad: int) -> Array:
 
 
 def _tiles(M: Array, h: Array, group: Group, size: int, pad: int) -> Array:
-    """Return M times the tiles of a group, size x size each, one every TILE pixels: (len(M), tiles, C)."""
-    xp, (_, height, width, channels), high = array_module(h), h.shape, group.bands.stop - group.bands.start
-    h, top = h[group.samples], TILE * group.bands.start - pad
-    x = xp.zeros((len(h), TILE * (high - 1) + size, TILE * (group.wide - 1) + size, channels), h.dtype)
-    first, end = max(top, 0), min(top + x.shape[1], height)
-    x[:, first - top:end - top, pad:pad + width] = h[:, first:end, :x.shape[2] - pad]
-    s_n, s_row, s_column, s_channel = x.strides
-    d = xp.lib.stride_tricks.as_strided(x, (size, size, len(h), high, group.wide, channels),
-                                        (s_row, s_column, s_n, TILE * s_row, TILE * s_column, s_channel))
-    return xp.matmul(M, d.reshape(size**2, -1)).reshape(len(M), -1, channels)
+    """Return M times the tiles of a group, size x size each, one every TILE pixels: (len(M), tiles, C).
+
+    If the group has all samples, the workers share them, in parts that follow from shapes alone.
+    """
+    xp, (samples, height, width, channels) = array_module(h), h.shape
+    high, alone = group.bands.stop - group.bands.start, group.samples.stop - group.samples.start == samples
+    h, top, each = h[group.samples], TILE * group.bands.start - pad, high * group.wide * channels
+    out = xp.empty((len(M), len(h) * each), h.dtype)
+
+    def some(part: slice) -> None:
+        x = xp.zeros((part.stop - part.start, TILE * (high - 1) + size, TILE * (group.wide - 1) + size, channels),
+                     h.dtype)
+        first, end = max(top, 0), min(top + x.shape[1], height)
+        x[:, first - top:end - top, pad:pad + width] = h[part, first:end, :x.shape[2] - pad]
+        s_n, s_row, s_column, s_channel = x.strides
+        d = xp.lib.stride_tricks.as_strided(x, (size, size, len(x), high, group.wide, channels),
+                                            (s_row, s_column, s_n, TILE * s_row, TILE * s_column, s_channel))
+        xp.matmul(M, d.reshape(size**2, -1), out=out[:, each * part.start:each * part.stop])
+    _shared(some, _parts(len(h), PARTS if alone else 1), h)
+    return out.reshape(len(M), -1, channels)
 
 
 def _products(X: Array, Y: Array) -> Array:
