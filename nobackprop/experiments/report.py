@@ -192,7 +192,7 @@ def markdown(shelf: Shelf | None = None, template: str | None = None) -> str:
     >>> markdown(template="BP reaches {xor[bp].test:.2f}.")
     'BP reaches 0.96.'
     """
-    shelf = shelf or Shelf()
+    shelf = Shelf() if shelf is None else shelf
     text = TEMPLATE.read_text(encoding="utf-8") if template is None else template
     fields: Any = ChainMap({"papers": Papers(shelf)}, cast(Any, shelf))
     return filled(text.format_map(fields))

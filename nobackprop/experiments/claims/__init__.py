@@ -345,7 +345,8 @@ def markdown(shelf: Shelf | None = None) -> str:
     """
     from . import al, asap, las
 
-    shelf, papers = shelf or Shelf(), {las.PAPER: las.CLAIMS, asap.PAPER: asap.CLAIMS, al.PAPER: al.CLAIMS}
+    shelf = Shelf() if shelf is None else shelf
+    papers = {las.PAPER: las.CLAIMS, asap.PAPER: asap.CLAIMS, al.PAPER: al.CLAIMS}
     parts = [HEAD, summary(papers)]
     number = 0
     for paper, claims in papers.items():
