@@ -115,6 +115,11 @@ class Arm:
         """The mean angles between W and C of forward alignment, at the last epoch."""
         return [self.last("angles", i) for i in range(len(self.runs[0]["history"][-1]["angles"]))]
 
+    @property
+    def ratio(self) -> float:
+        """The mean distance between classes over that within them, which al:table-7 records."""
+        return self.last("inter") / self.last("intra")
+
     def last(self, key: str, place: int | None = None) -> float:
         """Return the mean of what the last epochs recorded under a key; of a list the number at that place."""
         values = [run["history"][-1][key] for run in self.runs]
