@@ -765,6 +765,7 @@ def timeless(path):
 @pytest.mark.parametrize("name, label, epochs", [("asap:table-3.1", "foa, nonlinear", 1), ("al:figure-5", "al, mlp", 0),
                                                  ("al:table-7", "al, mlp", 1)])
 def test_what_was_interrupted_is_kept_and_goes_on(few, unrendered, tmp_path, capsys, monkeypatch, name, label, epochs):
+    monkeypatch.setattr(al, "embed", lambda h: h[:, :2])  # tests/test_code_quality.py: it is the same every time
     whole, part = tmp_path / "whole", tmp_path / "part"
     assert cli.main(["papers", "run", name, "--seeds", "0,1", "--out", str(whole)]) == 0
     with monkeypatch.context() as patch:
