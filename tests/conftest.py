@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import sklearn.manifold  # noqa: F401  its first import moves Python's generator, whichever test it falls into
 from hypothesis import settings
-from matplotlib.figure import Figure
 
 with suppress(ImportError):
     import rich.style  # noqa: F401  scikit-learn imports it if it is there, and its first import draws a number
@@ -50,7 +49,8 @@ def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
 
     It is for tests of what runs, and of what it leaves; tests/test_plots.py looks at figures.
     """
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **how: Path(path).write_bytes(b"a figure"))
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig",
+                        lambda figure, path, **how: Path(path).write_bytes(b"a figure"))
 
 
 @pytest.fixture(scope="session")

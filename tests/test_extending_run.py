@@ -158,8 +158,7 @@ def test_a_shape_that_is_not_known_cannot_be_measured(checkout):
 def test_what_holds_of_all_holds_of_these(checkout):
     """The tests of losses, data sets, settings, records and stored results, and the page's own, in the copy."""
     python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_weight_size.py", "tests/test_compare.py",
-           "tests/test_learn.py", "tests/test_numbers.py")
+           "tests/test_learn.py", "tests/test_numbers.py", "--doctest-modules", "nobackprop/kernels/loss.py",
+           "nobackprop/data/sources.py", "nobackprop/metrics.py", "nobackprop/settings.py")
     python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "tests/test_kernels.py", "tests/test_cli.py",
            "tests/test_data.py", "tests/test_torch_twin.py", "-k", "loss or targets or option or typed or registry")
-    python(checkout, "-m", "pytest", "-p", "no:cacheprovider", "--doctest-modules", "nobackprop/kernels/loss.py",
-           "nobackprop/data/sources.py", "nobackprop/metrics.py", "nobackprop/settings.py")
