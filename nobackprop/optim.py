@@ -203,9 +203,9 @@ class Optimizer:
                     last[kind] = {}
                     groups.append(last[kind])
                 last[kind][path] = w.reshape(-1)
-        self.together = [self._together(group) for group in groups if len(group) > 1]
+        self.together = [self._joined(group) for group in groups if len(group) > 1]
 
-    def _together(self, small: dict[str, Array]) -> Together:
+    def _joined(self, small: dict[str, Array]) -> Together:
         """Return what moves small leaves together; the memories of each become views."""
         xp, arrays = array_module(*small.values()), list(small.values())
         memories = [xp.concatenate([self.slots[path][1][k] for path in small]) for k in range(self.memories)]

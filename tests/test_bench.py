@@ -94,9 +94,14 @@ def test_the_rate_of_products_is_the_best(monkeypatch):
     assert bench.matmul_gflops(np, 1000, 1) == 0.5
 
 
-def test_all_cores_unless_told(small_products, monkeypatch):
-    """The number is that of workers for the steps, and of BLAS threads for the rate of products."""
+@pytest.mark.parametrize("alone, threads", [(network.ALONE, 1), (0, 2)])
+def test_all_cores_unless_told(small_products, monkeypatch, alone, threads):
+    """The number is that of workers for the steps, and of BLAS threads for the rate of products.
+
+    In the steps BLAS has as many if the network is dense, and its products are not small.
+    """
     seen = []
+    monkeypatch.setattr(network, "ALONE", alone)
 
     def time_steps(*asked, time_steps=bench.time_steps):
         blas = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
@@ -106,7 +111,7 @@ def test_all_cores_unless_told(small_products, monkeypatch):
     monkeypatch.setattr(bench, "time_steps", time_steps)
     monkeypatch.setattr(bench, "cores", lambda: 2)
     assert measure(**SMALL | {"threads": None})["threads"] == 2
-    assert seen == [(2, {2}), (1, {2})]
+    assert seen == [(2, {threads}), (1, {2})]
 
 
 @pytest.mark.slow
