@@ -9,10 +9,12 @@ The exit code is 1 if fewer than 95 % are caught, or if one survives that has no
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -963,14 +965,19 @@ def trial(root: Path, tests: str, limit: float = LIMIT) -> tuple[int | None, str
     shutil.rmtree(root / ".hypothesis", ignore_errors=True)  # examples of another mutant
     start = time.monotonic()
     variables = {"PYTHONPATH": str(root), "OPENBLAS_NUM_THREADS": "1", "HYPOTHESIS_PROFILE": "dev"}
-    try:
-        done = subprocess.run([sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0",
-                               "--hypothesis-seed=0", *tests.split()], cwd=root, env=os.environ | variables, text=True,
-                              timeout=limit, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    except subprocess.TimeoutExpired:
-        return None, f"more than {limit:g} s", time.monotonic() - start
-    failed = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - |$)", done.stdout, re.M)
-    return done.returncode, failed[1] if failed else done.stdout.strip()[-2000:], time.monotonic() - start
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-n", "0", "--hypothesis-seed=0"]
+    # in a session of its own, so that what a test has started ends with it
+    with subprocess.Popen([*command, *tests.split()], cwd=root, env=os.environ | variables, text=True,
+                          start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            printed, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            return None, f"more than {limit:g} s", time.monotonic() - start
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    failed = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - |$)", printed, re.M)
+    return process.returncode, failed[1] if failed else printed.strip()[-2000:], time.monotonic() - start
 
 
 def judged(root: Path, number: int, file: str, mutant: Mutant) -> tuple[str, str, float]:

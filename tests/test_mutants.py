@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import select
 from functools import cache
 from pathlib import Path
 
@@ -123,6 +125,19 @@ def test_what_says_nothing_of_a_mutant_is_an_error(source, answers, codes, sente
     answers(*codes)
     with pytest.raises(ValueError, match=sentence):
         tried(source, of_double("3 * x", "test_two.py"))
+
+
+@pytest.mark.slow
+def test_what_a_test_has_started_ends_with_it(source):
+    """The child holds a pipe open until it ends; the test that has started it waits for it in vain."""
+    os.mkfifo(source / "pipe")
+    (source / "test_child.py").write_text(
+        "import subprocess, sys\n\ndef test_child():\n"
+        "    subprocess.run([sys.executable, '-c', 'import signal; held = open(\"pipe\", \"w\"); signal.pause()'])\n")
+    reading = os.open(source / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    code, _, _ = mutants.trial(source, "test_child.py", limit=3)
+    assert code is None and select.select([reading], [], [], 60)[0] and os.read(reading, 1) == b""
+    os.close(reading)
 
 
 def test_what_takes_too_long_is_ended(source):
