@@ -859,10 +859,23 @@ def test_digits_are_read_with_and_without_an_import_of_scikit_learn(monkeypatch,
 
     if not found:
         monkeypatch.setattr(sources, "find_spec", lambda name: None)
-    x, y = sources._digits()
+    x, y = sources._digits.__wrapped__()
+    assert not x.flags.writeable and not y.flags.writeable
     bunch = load_digits()
     assert np.array_equal(x, bunch.images[..., None]) and np.array_equal(y, bunch.target)
     assert (x.dtype, y.dtype) == (bunch.images.dtype, bunch.target.dtype)
+
+
+def test_digits_are_read_once_and_each_data_set_of_them_is_its_own():
+    assert sources._digits() is sources._digits()
+    first, second = digits(), digits()
+    before = second.x_train.copy()
+    for part in PARTS:
+        for name in "xy":
+            array = getattr(first, f"{name}_{part}")
+            assert array.flags.writeable
+            array[...] = 0
+    assert np.array_equal(second.x_train, before) and np.array_equal(digits().x_train, before)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -91,17 +92,26 @@ def digits() -> Dataset:
     return from_arrays("digits", x[train], y[train], x[test], y[test], classes=10, validation=180)
 
 
+@cache
 def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """Read images (N, 8, 8, 1) and labels from scikit-learn's own file, as an import of scikit-learn takes a second."""
+    """Read images (N, 8, 8, 1) and labels, once in a process, which nobody may change.
+
+    They stand in scikit-learn's own file; an import of scikit-learn takes a second.
+    """
     package = find_spec("sklearn")
     for folder in (package and package.submodule_search_locations) or ():
         if (file := Path(folder, "datasets", "data", "digits.csv.gz")).is_file():
             table = np.loadtxt(file, delimiter=",")
-            return table[:, :-1].reshape(-1, 8, 8, 1), table[:, -1].astype(int)
+            return _kept(table[:, :-1].reshape(-1, 8, 8, 1)), _kept(table[:, -1].astype(int))
     from sklearn.datasets import load_digits  # a version that has its file elsewhere
 
     bunch = load_digits()
-    return bunch.images[..., None], bunch.target
+    return _kept(bunch.images[..., None]), _kept(bunch.target)
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
 
 
 def diabetes() -> Dataset:
