@@ -8,6 +8,8 @@ by a tag, in its metadata, if it shows more than that:
 
 - "trained": its numbers come out of training.  Processors and libraries add up in different orders, and after some
   hundred steps a difference in the last digit can be seen.  These numbers may differ by a tenth of their size, or 0.05.
+- "chaotic": the same, of a training that does not converge, as Kolen-Pollack's in a deep network without shortcuts.
+  These numbers may differ by three tenths of their size, or 0.15.
 - "varies": its output says something of this machine, such as a time or a version.  It is not compared.
 """
 from __future__ import annotations
@@ -27,7 +29,8 @@ DRAWN = "application/vnd.nobackprop.drawn+json"  # as in drawn.py
 TEXTS = ("text/plain", "text/markdown", "text/html", "image/svg+xml")
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.]*\w)")
 PICTURE = re.compile(r"data:image/png;base64,[\w+/=]+")
-TRAINED = 0.1, 0.05  # of the size of a number, and of any number
+# by a tag of the cell: of the size of a number, and of any number
+SLACK = {"trained": (0.1, 0.05), "chaotic": (0.3, 0.15)}
 DATA = 1e-3          # of the largest number of an array behind a figure
 
 
@@ -59,15 +62,14 @@ def shown(cell: nbformat.NotebookNode) -> tuple[str, list[Any]]:
     return "".join(texts), data
 
 
-def differs(found: str, stored: str, trained: bool) -> str:
+def differs(found: str, stored: str, slack: tuple[float, float] = (0, 0)) -> str:
     """What differs between two texts, or nothing."""
     words = [" ".join(NUMBER.sub("#", text).split()) for text in (found, stored)]
     if words[0] != words[1]:
         at = next((i for i, (a, b) in enumerate(zip(*words)) if a != b), min(map(len, words)))
         return f"{words[0][max(0, at - 30):at + 30]!r}, stored {words[1][max(0, at - 30):at + 30]!r}"
     for a, b in zip(NUMBER.findall(found), NUMBER.findall(stored)):
-        share, all_ = TRAINED if trained else (0, 0)
-        if abs(float(a) - float(b)) > max(share * abs(float(b)), all_, 1.001 * unit(b)):
+        if abs(float(a) - float(b)) > max(slack[0] * abs(float(b)), slack[1], 1.001 * unit(b)):
             return f"{a}, stored {b}"
     return ""
 
@@ -79,24 +81,24 @@ def unit(number: str) -> float:
     return 10.0 ** (int(power or 0) - places) if places or power else 0.0
 
 
-def data_differ(found: Any, stored: Any, trained: bool) -> str:
+def data_differ(found: Any, stored: Any, slack: tuple[float, float] = (0, 0)) -> str:
     """What differs between the data behind two figures, or nothing."""
     if isinstance(stored, dict) and isinstance(found, dict) and found.keys() == stored.keys():
-        return next(filter(None, (data_differ(found[key], stored[key], trained) for key in stored)), "")
+        return next(filter(None, (data_differ(found[key], stored[key], slack) for key in stored)), "")
     if isinstance(stored, str) and isinstance(found, str):
-        return differs(found, stored, trained)
+        return differs(found, stored, slack)
     if isinstance(stored, list) and isinstance(found, list) and len(found) == len(stored):
         size = max((abs(value) for value in stored if isinstance(value, int | float)), default=0.0)
-        limit = max(DATA * size, *((TRAINED[0] * size, TRAINED[1]) if trained else (0.0,)))
-        return next((told for a, b in zip(found, stored) if (told := _item(a, b, limit, trained))), "")
+        limit = max(DATA * size, slack[0] * size, slack[1])
+        return next((told for a, b in zip(found, stored) if (told := _item(a, b, limit, slack))), "")
     return f"{str(found)[:60]}, stored {str(stored)[:60]}"
 
 
-def _item(found: Any, stored: Any, limit: float, trained: bool) -> str:
+def _item(found: Any, stored: Any, limit: float, slack: tuple[float, float]) -> str:
     """What differs between two items of a list, of which numbers may differ by a limit."""
     if isinstance(found, int | float) and isinstance(stored, int | float):
         return f"{found:g}, stored {stored:g}" if abs(found - stored) > limit else ""
-    return data_differ(found, stored, trained)
+    return data_differ(found, stored, slack)
 
 
 def compare(found: nbformat.NotebookNode, stored: nbformat.NotebookNode) -> list[str]:
@@ -107,8 +109,9 @@ def compare(found: nbformat.NotebookNode, stored: nbformat.NotebookNode) -> list
         if "varies" in tags:
             continue
         (text_a, data_a), (text_b, data_b) = shown(a), shown(b)
-        for what, difference in (("text", differs(text_a, text_b, "trained" in tags)),
-                                 ("figure", data_differ(data_a, data_b, "trained" in tags))):
+        slack = next((SLACK[tag] for tag in tags if tag in SLACK), (0, 0))
+        for what, difference in (("text", differs(text_a, text_b, slack)),
+                                 ("figure", data_differ(data_a, data_b, slack))):
             told += [f"cell {number}, {what}: {difference}"] if difference else []
     return told
 
@@ -160,6 +163,8 @@ def cell(*outputs: dict[str, Any], tags: tuple[str, ...] = ()) -> nbformat.Noteb
     ("loss 0.2", "loss 0.123", ("trained",), False),
     ("angle 44.1", "angle 41.0", ("trained",), True),
     ("angle 47.1", "angle 41.0", ("trained",), False),
+    ("accuracy 0.51", "accuracy 0.64", ("chaotic",), True),
+    ("accuracy 0.44", "accuracy 0.64", ("chaotic",), False),
     ("4 rules", "5 rules", (), False),                    # a count is exact
     ("1e-16", "2e-16", (), True),
     ("3.4e-05", "3.1e-05", (), False),
