@@ -138,7 +138,7 @@ def why(found: File, labels: Mapping[str, str] = LABELS, convolutions: int = 3) 
                        f"and what it teaches the convolutions helps with {sum(helps)} of {len(helps)} seeds and harms "
                        "with the others"), "it reaches"
     late = 100 * (dense.validation(-1) - dense.validation(-1 - dense.epochs // 3))
-    length = "Longer training may change this:" if late > 1 else "The length of the training is not the reason:"
+    length = "Longer training may change this:" if abs(late) > 1 else "At the end it hardly changes any more:"
     rates = {own["lr"] for own in found.config["rule_settings"].values()} or {found.config["lr"]}
     rate = (f"All rules have the rate {rates.pop():g}, which was not searched." if len(rates) == 1
             else "Each rule has a rate of its own.")
