@@ -34,6 +34,9 @@ NETWORKS = (("mlp:128,128", "digits", 64), ("mlp:1024,1024", "mnist", 64), ("con
             ("vgg:0.25", "cifar-10", 64), ("resnet18:0.25", "cifar-10", 64), ("resnet18:0.5", "cifar-10", 64),
             ("resnet18", "cifar-10", 16))
 RULES = ("bp", "las", "dfa", "asap", "al")
+# the step divided by PyTorch's that a network should not exceed under a rule, on both kinds of kernels and any threads
+AIMS = {"mlp:1024,1024": {"bp": 0.8, "las": 0.7, "dfa": 0.7}, "conv3": {"bp": 0.55, "las": 0.42},
+        "vgg:0.25": {"bp": 0.85}, "resnet18:0.25": {"bp": 1.1}, "resnet18:0.5": {"bp": 0.9}, "resnet18": {"bp": 0.8}}
 THREADS = (1, 2)
 # by name: what the environment says so that NumPy and PyTorch use kernels for such a processor
 KERNELS: dict[str, dict[str, str]] = {
@@ -197,7 +200,7 @@ def tables(stored: dict[str, Any]) -> str:
     Returns
     -------
     str
-        Markdown: a table for each kind of kernels.
+        Markdown: a table for each kind of kernels, and one of the aims.
 
     Examples
     --------
@@ -212,16 +215,36 @@ def tables(stored: dict[str, Any]) -> str:
         lines = [f"| kernels for {kernels} | threads | {' | '.join(RULES)} |", "|---" * (2 + len(RULES)) + "|"]
         for model, data, batch in NETWORKS:
             for threads in THREADS:
-                found = {row["rule"]: row for row in stored["rows"] if (
-                    row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == (
-                    model, data, batch, threads, kernels)}
+                found = {row["rule"]: row for row in stored["rows"]
+                         if _is_of(row, model, data, batch, threads, kernels)}
                 if found:
                     texts = " | ".join(_text(found.get(rule)) for rule in RULES)
                     lines.append(f"| {model}, batch {batch} | {threads} | {texts} |".replace("|  |", "| |").replace(
                         "|  |", "| |"))
         if len(lines) > 2:
             parts.append("\n".join(lines))
-    return "\n\n".join([*parts, f"![The same, as points with quartiles]({FIGURE.name})"]) + "\n"
+    return "\n\n".join([*parts, f"![The same, as points with quartiles]({FIGURE.name})", _aims(stored["rows"])]) + "\n"
+
+
+def _aims(rows: list[dict[str, Any]]) -> str:
+    """The table of the aims, and by how much each is missed."""
+    columns = [(kernels, threads) for kernels in KERNELS for threads in THREADS]
+    lines = [f"| network | rule | aim | {' | '.join(f'{k}, {t} thread' + 's' * (t > 1) for k, t in columns)} |",
+             "|---" * (3 + len(columns)) + "|"]
+    for model, data, batch in NETWORKS:
+        for rule, aim in AIMS.get(model, {}).items():
+            ratios = [next((row["median"] for row in rows if row["rule"] == rule
+                            and _is_of(row, model, data, batch, threads, kernels)), None)
+                      for kernels, threads in columns]
+            texts = ["" if ratio is None else f"**{ratio:.2f}**" if ratio <= aim else
+                     f"{ratio:.2f}, {100 * (ratio / aim - 1):.0f} % above" for ratio in ratios]
+            lines.append(f"| {model}, batch {batch} | {rule} | {aim:.2f} | {' | '.join(texts)} |")
+    return "\n".join(lines)
+
+
+def _is_of(row: dict[str, Any], *cell: Any) -> bool:
+    """Say whether a row was measured in this cell: model, data, batch size, threads and kernels."""
+    return (row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == cell
 
 
 def _text(row: dict[str, Any] | None) -> str:
@@ -255,9 +278,8 @@ def draw(stored: dict[str, Any]) -> Figure:
         for below, (rule, look, sign) in enumerate(zip(RULES, figures.looks(RULES), "os^Dv", strict=True),
                                                    -(len(RULES) // 2)):
             rows = [(k, row) for k, (model, data, batch) in enumerate(NETWORKS) for row in stored["rows"]
-                    if "median" in row and row["rule"] == rule and (
-                        row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == (
-                        model, data, batch, threads, kernels)]
+                    if "median" in row and row["rule"] == rule
+                    and _is_of(row, model, data, batch, threads, kernels)]
             places = [k + 0.14 * below for k, _ in rows]  # no point hides another one
             axes.errorbar([row["median"] for _, row in rows], places, fmt=sign, markersize=4, label=rule,
                           color=look["color"], xerr=[[row["median"] - row["low"] for _, row in rows],
