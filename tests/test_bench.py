@@ -25,8 +25,8 @@ from nobackprop.studies.speed import bench, torch_twin
 from nobackprop.studies.speed.bench import count_flops, counting, describe, measure, peak_bytes, random_run, stepper
 from nobackprop.tree import leaves
 
-KEYS = {"rule", "model", "data", "optimizer", "batch_size", "threads", "device", "convolution", "ms_per_step", "steps",
-        "gflop_per_step", "matmul_gflops", "share_of_matmul_rate", "peak_bytes"}
+KEYS = {"rule", "model", "data", "optimizer", "batch_size", "threads", "device", "convolution", "blas", "ms_per_step",
+        "steps", "gflop_per_step", "matmul_gflops", "share_of_matmul_rate", "peak_bytes"}
 SMALL: dict[str, Any] = {"model": "mlp:7,7", "data": "xor", "batch_size": 5, "threads": 1, "steps": 2}
 
 
@@ -64,16 +64,27 @@ def test_the_report_of_every_rule(small_products, rule):
 
 def test_the_description_says_the_numbers():
     result = {"rule": "las", "model": "mlp:3", "data": "digits", "optimizer": "sgd", "batch_size": 17,
-              "threads": 3, "device": "cpu", "steps": 123, "peak_bytes": 2_500_000,
+              "threads": 3, "device": "cpu", "blas": "a library", "steps": 123, "peak_bytes": 2_500_000,
               "ms_per_step": {"median": 4.0, "min": 3.5, "max": 9.25, "spread": 0.5},
               "gflop_per_step": 0.6, "matmul_gflops": 300.0, "share_of_matmul_rate": 0.5}
     text = describe(result)
-    for part in ("rule las", "mlp:3", "digits", "batch size 17", "sgd", "threads: 3", "4 ms", "123",
+    for part in ("rule las", "mlp:3", "digits", "batch size 17", "sgd", "threads: 3", "by a library", "4 ms",
+                 "123",
                  "3.5 to 9.25", "0.5 ms", "0.6 GFLOP a step", "150 GFLOP/s", "50%", "300 GFLOP/s", "2.5 MB"):
         assert part in text
     text = describe(result | {"gflop_per_step": 1234.4, "matmul_gflops": 999.4, "peak_bytes": 3_999_600_000})
     for part in ("1,234 GFLOP a step", "308,600 GFLOP/s", "the 999 GFLOP/s", "4,000 MB"):
         assert part in text
+
+
+@pytest.mark.parametrize(("libraries", "text"), [
+    ([], "BLAS"),
+    ([{"user_api": "openmp"}, {"user_api": "blas", "internal_api": "mkl", "version": "2026"}], "mkl 2026"),
+    ([{"user_api": "blas", "internal_api": "openblas", "version": "0.3", "architecture": "Zen"}],
+     "openblas 0.3 (Zen kernels)")])
+def test_the_library_of_products_is_named(monkeypatch, libraries, text):
+    monkeypatch.setattr(bench, "threadpool_info", lambda: libraries)
+    assert bench.blas() == text
 
 
 def test_the_numbers_of_a_report(monkeypatch):
@@ -201,7 +212,7 @@ def test_the_ratio_is_of_the_times_of_a_turn(monkeypatch):
     assert other == {"name": "torch", "version": "9.8", "ratio": {"median": 0.75, "low": 0.5, "high": 1.0},
                      "ms_per_step": {"median": 4.0, "min": 4.0, "max": 4.0, "spread": 0.0}}
     result = {"rule": "las", "model": "mlp:3", "data": "digits", "optimizer": "sgd", "batch_size": 17,
-              "threads": 3, "device": "cpu", "steps": 5, "peak_bytes": 1, "gflop_per_step": 1.0,
+              "threads": 3, "device": "cpu", "blas": "a library", "steps": 5, "peak_bytes": 1, "gflop_per_step": 1.0,
               "ms_per_step": other["ms_per_step"], "matmul_gflops": 300.0, "share_of_matmul_rate": 0.5}
     told = describe(result | {"against": other}).splitlines()
     assert told[:-1] == describe(result).splitlines()

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from ... import models, rules, workers
 from ...backend import synchronize
@@ -126,9 +126,29 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
         rate = matmul_gflops(run.xp)
     spent = _summary(ms)
     return {"rule": rule, "model": model, "data": data, "optimizer": optimizer, "batch_size": batch_size,
-            "threads": threads, "device": device, "convolution": convolution,
+            "threads": threads, "device": device, "convolution": convolution, "blas": blas(),
             "ms_per_step": spent, "steps": len(ms), "gflop_per_step": gflop, "matmul_gflops": rate,
             "share_of_matmul_rate": gflop / (spent["median"] / 1e3) / rate, "peak_bytes": peak, **extra}
+
+
+def blas() -> str:
+    """Name the library that multiplies NumPy's matrices, its version, and the processor that its kernels are for.
+
+    Returns
+    -------
+    str
+        "BLAS" alone if the library does not say what it is.
+
+    Examples
+    --------
+    >>> isinstance(blas(), str)
+    True
+    """
+    for library in threadpool_info():
+        if library["user_api"] == "blas":
+            name, kernels = f"{library['internal_api']} {library['version']}", library.get("architecture")
+            return f"{name} ({kernels} kernels)" if kernels else name
+    return "BLAS"
 
 
 def _summary(ms: np.ndarray) -> dict[str, float]:
@@ -200,7 +220,7 @@ def describe(result: dict[str, Any]) -> str:
     Examples
     --------
     >>> result = {"rule": "bp", "model": "mlp:4", "data": "digits", "optimizer": "sgd",
-    ...           "batch_size": 2, "device": "cpu", "threads": 1, "steps": 20,
+    ...           "batch_size": 2, "device": "cpu", "threads": 1, "blas": "openblas", "steps": 20,
     ...           "ms_per_step": {"median": 0.25, "min": 0.2, "max": 0.5, "spread": 0.1},
     ...           "gflop_per_step": 0.001, "matmul_gflops": 40.0, "share_of_matmul_rate": 0.1, "peak_bytes": 3000000}
     >>> print(describe(result).splitlines()[2])
@@ -210,7 +230,7 @@ def describe(result: dict[str, Any]) -> str:
     lines = {
         "step": f"rule {result['rule']}, {result['model']} on inputs as of {result['data']}, "
                 f"batch size {result['batch_size']}, {result['optimizer']}",
-        "machine": f"{result['device']}, threads: {result['threads']}",
+        "machine": f"{result['device']}, threads: {result['threads']}, matrix products by {result['blas']}",
         "time": f"{_short(ms['median'])} ms a step, the median of {result['steps']} "
                 f"({_short(ms['min'])} to {_short(ms['max'])} ms, "
                 f"interquartile range {_short(ms['spread'])} ms)",
