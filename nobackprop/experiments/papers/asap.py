@@ -106,10 +106,11 @@ CIFAR_READING = """\
 The images went through JPEG once.  The thesis trains ResNet-18 at full width for 200 epochs with momentum and its
 own learning rate for each rule (Table 5.1).  At the smaller scales the network has an eighth of the width, and 2 x 2
 pixels are averaged, so that images of 16 x 16 can be seen often enough.  There all rules have the same budget and the
-same optimiser (Adam with decoupled weight decay, so that W - B shrinks by exactly 1 - lr lam a step), and each has the
-learning rate that was best for it on validation data.  The first block is untrained under activation sharing, as in
-the thesis.  Direct feedback alignment is block-wise here: the gradient inside a residual block is exact, which the
-thesis's is not."""
+same optimiser (Adam with decoupled weight decay, so that W - B shrinks by exactly 1 - lr lam a step).  bp, kp, fa, dfa
+and asap each have the learning rate that was best for it on validation data; local learning and asfp have that of bp
+and asap, and no other was tried for them.  The first block is untrained under activation sharing, as in the thesis.
+Direct feedback alignment is block-wise here: the gradient inside a residual block is exact, which the thesis's is
+not."""
 
 ADAMW = {"optimizer": "adamw", "batch_size": 64, "schedule": "cosine"}
 THESIS = {"optimizer": "momentum", "batch_size": 128, "schedule": "cosine", "epochs": 200, "weight_decay": 5e-4,
