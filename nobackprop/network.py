@@ -6,8 +6,6 @@ need.
 """
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,13 +16,9 @@ import numpy as np
 from .backend import Array, a_generator, array_module, type_name
 from .errors import InputError, brief, check_name
 from .kernels.loss import DEFAULT_LOSS, LOSSES
-from .layers import Activation, Conv, Dense, Flatten, GlobalPool, Layer, Sequential, Shape, is_shape, tuple_of_layers
+from .layers import Activation, Flatten, GlobalPool, Layer, Sequential, Shape, is_shape, tuple_of_layers
 from .tape import Keep, Kept, generator
 from .tree import Tree, leaves, tree_map
-
-# a product of fewer multiplications takes some 20 microseconds.  A second thread of BLAS gains nothing by it, but is
-# waited for; if another program has that thread's core, the wait is milliseconds
-ALONE = 1 << 21
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,27 +81,6 @@ class Network:
 
     def __getitem__(self, i: int | slice) -> Layer | Network:
         return replace(self, blocks=self.blocks[i]) if isinstance(i, slice) else self.blocks[i]
-
-    def workers_multiply(self, shape: Shape, samples: int) -> bool:
-        """Return whether workers share the matrix products of a step, and not threads of BLAS: see `workers.limit`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-            The shape of one sample, without the batch axis.
-        samples : int
-            The number of samples in a batch.
-
-        Returns
-        -------
-        bool
-            True for networks with convolutions.  It is also True if every product is so small that threads of BLAS gain
-            nothing by it; the workers leave such a product to one of them.
-        """
-        weighted = [leaf for block in self for leaf in block.weighted()]
-        sizes = [math.prod(shape), *(leaf.units for leaf in weighted if isinstance(leaf, Dense))]
-        return (any(isinstance(leaf, Conv) for leaf in weighted)
-                or samples * max(map(operator.mul, sizes, sizes[1:]), default=0) < ALONE)
 
     @cached_property
     def draws(self) -> tuple[bool, ...]:

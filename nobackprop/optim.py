@@ -35,7 +35,7 @@ from .tree import Tree, leaves, nodes
 from .workers import split_among_workers
 
 HOST_BLOCK, DEVICE_BLOCK = 1 << 16, 1 << 22
-ALONE = 8  # a leaf of fewer blocks is not worth sharing
+ALONE = 4  # a leaf of fewer blocks is not worth sharing
 SMALL = 1 << 13  # to copy a leaf of more numbers takes longer than the calls that are spared
 
 

@@ -202,7 +202,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc,unused-ignore]
         """
         going = yes_or_no("warm_start", self.warm_start) and hasattr(self, "_run")
         count, tol = integer("n_iter_no_change", self.n_iter_no_change, 1), number("tol", self.tol, "finite")
-        with workers.limit(1, products=False):
+        with workers.limit(1):
             x, rows, weights, seed = self._begin(X, y, sample_weight, not going, None)
             run, held_out = self._run, None
             if yes_or_no("early_stopping", self.early_stopping):
@@ -241,7 +241,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc,unused-ignore]
         """Train for one epoch, and go on from what earlier calls have reached."""
         if self.early_stopping:
             raise InputError("partial_fit sees a part of the samples: expected early_stopping=False")
-        with workers.limit(1, products=False):
+        with workers.limit(1):
             x, rows, weights, _ = self._begin(X, y, sample_weight, not hasattr(self, "_run"), classes)
             self._run.feed(x, rows, weights)
             self._epoch()

@@ -137,8 +137,6 @@ class WorkerPool:
     ----------
     submit : tuple of callable
         For each of the other workers, the function that hands work to it.
-    products : bool
-        Whether the workers share matrix products too.
     process : int
         The process that the threads belong to.
 
@@ -149,7 +147,6 @@ class WorkerPool:
     """
 
     submit: tuple[Callable[..., Task], ...] = ()
-    products: bool = False
     process: int = 0
 
 
@@ -159,20 +156,16 @@ _pool: ContextVar[WorkerPool] = ContextVar("pool", default=NO_POOL)
 
 
 @contextmanager
-def limit(threads: int, products: bool = True, blas: int | None = None) -> Iterator[None]:
+def limit(threads: int, blas: int = 1) -> Iterator[None]:
     """Set the number of workers inside of a `with` block.
 
     Parameters
     ----------
     threads : int
         The number of workers, 1 or more; the thread that calls is one of them.  Where threads cannot start it is 1.
-    products : bool
-        True, which suits networks with convolutions, and small ones: the workers share large matrix products too, and
-        BLAS has one thread.  False, which suits large dense networks: BLAS has `threads` threads for a product, and
-        what the workers share should contain no product.  A network should not have both, as threads of BLAS that have
-        nothing to do wait on the workers' cores.  `Network.workers_multiply` says which of the two suits a network.
-    blas : int or None
-        The number of BLAS threads, if it is to be another one.
+    blas : int
+        The number of BLAS threads.  The workers share large matrix products, so one is best: a thread of BLAS that has
+        nothing to do goes on asking for work for some 30 milliseconds, on the core of another worker.
 
     Raises
     ------
@@ -189,13 +182,13 @@ def limit(threads: int, products: bool = True, blas: int | None = None) -> Itera
     1
     """
     threads = integer("threads", threads, 1)
-    wanted = (1 if products else threads) if blas is None else integer("blas", blas, 1)
+    blas = integer("blas", blas, 1)
     if not threads_start():
         yield
         return
-    with _blas(wanted), ExitStack() as ends:
+    with _blas(blas), ExitStack() as ends:
         others = [ends.enter_context(Worker()) for _ in range(threads - 1)]
-        outside = _pool.set(WorkerPool(tuple(worker.submit for worker in others), products, _process))
+        outside = _pool.set(WorkerPool(tuple(worker.submit for worker in others), _process))
         try:
             yield
         finally:
@@ -337,28 +330,6 @@ def count(*arrays: Array) -> int:
     1
     """
     return 1 + len(_here().submit) if array_module(*arrays) is np else 1
-
-
-def multiply(*arrays: Array) -> bool:
-    """Return whether the workers share a matrix product of some arrays.
-
-    Parameters
-    ----------
-    *arrays : array
-        The factors.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> with limit(2, products=True):
-    ...     multiply(np.eye(2), np.eye(2))
-    True
-    """
-    return count(*arrays) > 1 and _here().products
 
 
 def split_among_workers(work: Callable[[slice], T], length: int, *arrays: Array) -> list[T]:

@@ -105,14 +105,9 @@ def test_the_rate_of_products_is_the_best(monkeypatch):
     assert bench.matmul_gflops(np, 1000, 1) == 0.5
 
 
-@pytest.mark.parametrize("alone, threads", [(network.ALONE, 1), (0, 2)])
-def test_all_cores_unless_told(small_products, monkeypatch, alone, threads):
-    """The number is that of workers for the steps, and of BLAS threads for the rate of products.
-
-    In the steps BLAS has as many if the network is dense, and its products are not small.
-    """
+def test_all_cores_unless_told(small_products, monkeypatch):
+    """The number is that of workers for the steps, in which BLAS has one thread, and of BLAS threads for its rate."""
     seen = []
-    monkeypatch.setattr(network, "ALONE", alone)
 
     def time_steps(*asked, time_steps=bench.time_steps):
         blas = {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
@@ -122,7 +117,7 @@ def test_all_cores_unless_told(small_products, monkeypatch, alone, threads):
     monkeypatch.setattr(bench, "time_steps", time_steps)
     monkeypatch.setattr(bench, "cores", lambda: 2)
     assert measure(**SMALL | {"threads": None})["threads"] == 2
-    assert seen == [(2, {threads}), (1, {2})]
+    assert seen == [(2, {1}), (1, {2})]
 
 
 @pytest.mark.slow
@@ -199,8 +194,8 @@ def test_the_ratio_is_of_the_times_of_a_turn(monkeypatch):
     monkeypatch.setattr(torch_twin, "load", lambda: torch)
     monkeypatch.setattr(torch_twin, "stepper", lambda run: f"their {run}")
 
-    def turns(functions, rounds):
-        assert (functions, rounds, threads) == (["our step", "their run"], 5, [2])
+    def turns(functions, rounds, rest):
+        assert (functions, rounds, rest, threads) == (["our step", "their run"], 5, bench.REST, [2])
         return np.array([[1.0, 2, 3, 4, 50], [4.0, 4, 4, 4, 4]]) / 1e3
 
     monkeypatch.setattr(bench, "time_in_turns", turns)
@@ -223,8 +218,9 @@ def test_the_ratio_is_of_the_times_of_a_turn(monkeypatch):
 def test_steps_take_turns(monkeypatch):
     log: list[str] = []
     monkeypatch.setattr(bench.time, "perf_counter", lambda: noted(log, "|", float(len(log))))
-    seconds = bench.time_in_turns([partial(log.append, "a"), partial(log.append, "b")], 3)
-    assert "".join(log) == "a|a|b|b|" * (bench.WARM_UP + 3)
+    monkeypatch.setattr(bench.time, "sleep", lambda seconds: log.append("z" * round(10 * seconds)))
+    seconds = bench.time_in_turns([partial(log.append, "a"), partial(log.append, "b")], 3, 0.1)
+    assert "".join(log) == "za|a|zb|b|" * (bench.WARM_UP + 3)
     assert seconds.shape == (2, 3) and (seconds == 2).all()
 
 

@@ -155,13 +155,13 @@ class Elsewhere:
 
 
 @pytest.mark.parametrize("order", ["ABab", "ABba", "ABaAab", "AABaba", "ABCabc", "ABCcba", "ABCbac"])
-@pytest.mark.parametrize("products, inside", [(True, 1), (False, 2)])
-def test_blocks_that_overlap_leave_blas_as_it_was(three, order, products, inside):
+@pytest.mark.parametrize("inside", [1, 2])
+def test_blocks_that_overlap_leave_blas_as_it_was(three, order, inside):
     """Whatever order they are opened (A, B, C) and closed (a, b, c) in; and each has its number to its end."""
     threads = {name: Elsewhere() for name in "ABC"}
     for move in order:
         where = threads[move.upper()]
-        where.open(2, products) if move.isupper() else where.close()
+        where.open(2, inside) if move.isupper() else where.close()
         still = any(thread.stack for thread in threads.values())
         assert blas_threads() == {inside if still else 3}
         for thread in threads.values():
@@ -197,25 +197,25 @@ def test_no_order_of_blocks_changes_what_another_thread_has(moves):
         assert blas_threads() == {3}
 
 
-@pytest.mark.parametrize("products", [False, True])
-def test_two_threads_compute_what_each_computes_alone(three, products):
+@pytest.mark.parametrize("blas", [1, 2])
+def test_two_threads_compute_what_each_computes_alone(three, blas):
     """One of them ends in the middle of the other's block."""
     rng = np.random.default_rng(0)
     A, B = rng.standard_normal((301, 257)), rng.standard_normal((257, 203))
     opened, ended, found = Barrier(2, timeout=60), threading.Event(), []
 
     def first():
-        with workers.limit(2, products):
+        with workers.limit(2, blas):
             opened.wait()
         ended.set()
 
     def second():
-        with workers.limit(2, products):
+        with workers.limit(2, blas):
             opened.wait()
             assert ended.wait(60)
             found.extend([blas_threads(), (A @ B).tobytes()])
 
-    with workers.limit(2, products):
+    with workers.limit(2, blas):
         alone = [blas_threads(), (A @ B).tobytes()]
     threads = [threading.Thread(target=work) for work in (first, second)]
     for thread in threads:
@@ -236,7 +236,7 @@ def test_a_thread_that_set_the_number_before_hinders_no_other():
     outside = threadpool_limits(3, user_api="blas")
     try:
         def block():
-            with workers.limit(2, products=False):
+            with workers.limit(1, blas=2):
                 return blas_threads()
         assert in_a_thread(block) == {2} and blas_threads() == {3}
         with workers.limit(1):
@@ -293,7 +293,7 @@ def child(wrong):
         status = os.waitpid(pid, 0)[1]
         assert status == 0, status
         return False
-    assert workers.count(HOST) == 1 and parts() == [9] and not workers.multiply(HOST), wrong
+    assert workers.count(HOST) == 1 and parts() == [9], wrong
     with workers.limit(3):
         assert workers.count(HOST) == 3 and parts() == [3, 3, 3], wrong
     with workers.limit(2, blas=5):
@@ -311,7 +311,7 @@ with workers.limit(2):
 assert workers.count(HOST) == 1
 """,
     "in blocks": """
-with workers.limit(3, products=False), workers.limit(2):
+with workers.limit(3), workers.limit(2):
     parts()
     mine = child("in two blocks")
     assert workers.count(HOST) == (1 if mine else 2)
@@ -628,25 +628,13 @@ def test_training_does_not_depend_on_the_workers_but_for_rounding(shared, rule):
     assert_close(three, one)  # not by adam, which divides by gradients that may be nothing but rounding
 
 
-def test_a_dense_network_leaves_its_products_to_blas_and_shares_the_rest():
+def test_blas_keeps_its_number_of_threads_for_the_whole_block():
     """No thread changes the number in the middle of a block, as another thread may be multiplying at that moment."""
     a = np.ones((512, 512))
-    with workers.limit(2, products=False):
-        assert blas_threads() == {2} and not workers.multiply(a)
-        assert workers.split_among_workers(lambda part: blas_threads(), 2, a) == [{2}, {2}]
-        assert blas_threads() == {2}
     with workers.limit(2):
-        assert blas_threads() == {1} and workers.multiply(a)
-
-
-@pytest.mark.parametrize("model, samples, workers_multiply", [
-    ("conv-small", 1, True), ("conv-small", 1 << 20, True), ("resnet18:0.04", 1 << 20, True),
-    ("mlp:4,4", 1, True), ("mlp:128,128", 64, True), ("mlp:128,256", 64, False), ("mlp:256,128", 64, False),
-    ("mlp:1024", 31, True), ("mlp:1024", 32, False), ("mlp:8,8,8", 1 << 12, False), ("mlp:8,8,8", (1 << 12) - 1, True)])
-def test_threads_of_blas_multiply_in_dense_networks_with_a_large_product(model, samples, workers_multiply):
-    """In others a thread that waits for a core would cost more than it brings."""
-    shape = (8, 8, 3 if "resnet" in model else 1)
-    assert models.build(model, shape, 10).workers_multiply(shape, samples) == workers_multiply
+        assert blas_threads() == {1}
+        assert workers.split_among_workers(lambda part: blas_threads(), 2, a) == [{1}, {1}]
+        assert blas_threads() == {1}
 
 
 def test_a_small_network_does_not_wait_for_a_second_core(monkeypatch):
@@ -654,7 +642,7 @@ def test_a_small_network_does_not_wait_for_a_second_core(monkeypatch):
     monkeypatch.setattr(workers.Worker, "submit", lambda *_: pytest.fail("a worker got something to do"))
     for rule in ("bp", "las", "dfa", "asap", "al"):
         run = bench.random_run("mlp:128,128", "digits", rule, 64, "adam")
-        with workers.limit(2, run.net.workers_multiply(run.data.shape, 64)):
+        with workers.limit(2):
             assert blas_threads() == {1}
             bench.stepper(run)()
 
@@ -677,8 +665,8 @@ def threadless(monkeypatch):
 
 def test_without_threads_there_is_one_worker(threadless):
     x = np.ones((4, 3))
-    with workers.limit(8), workers.limit(2, products=False, blas=3):
-        assert workers.count(x) == 1 and not workers.multiply(x, x)
+    with workers.limit(8), workers.limit(2, blas=3):
+        assert workers.count(x) == 1
         assert workers.split_among_workers(lambda part: (part.start, part.stop), 5, x) == [(0, 5)]
     with pytest.raises(InputError, match="threads must be at least 1"), workers.limit(0):
         pass

@@ -188,8 +188,7 @@ def train(jobs: Sequence[Job], results: dict[str, Any], folder: Folder | None = 
     if waiting:
         results["config"]["interrupted"] = True  # until all have ended, however the process ends
     todo = sum(job.trial.settings.epochs for job in waiting)
-    products = any(job.trial.net.workers_multiply(job.data.shape, job.trial.settings.batch_size) for job in jobs)
-    with (workers.limit(results["config"]["threads"], products),
+    with (workers.limit(results["config"]["threads"]),
           Progress(len(jobs), len(waiting), todo, log_every, silent) as shown):
         if folder is not None:
             folder.tell = shown.note

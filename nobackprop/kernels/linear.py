@@ -9,7 +9,7 @@ tests.  The rest is speed: the leading axes are made one, so that one matrix pro
 from __future__ import annotations
 
 from ..backend import HAS_BLAS, Array, alike, array_module
-from ..workers import multiply, split_among_workers
+from ..workers import count, split_among_workers
 
 ALONE = 1 << 23  # a product of fewer multiplications is not worth sharing
 SUMS = 1 << 17  # without BLAS, einsum computes a product of so many multiplications in half the time of matmul
@@ -112,7 +112,7 @@ def _product(A: Array, B: Array) -> Array:
     work = A.size * columns
     if work >= SUMS and not HAS_BLAS:
         return xp.einsum("ij,jk->ik", A, B)
-    if work < ALONE or not multiply(A, B):
+    if work < ALONE or count(A, B) == 1:
         return xp.matmul(A, B)
     out = xp.empty((rows, columns), A.dtype)
     if rows >= columns:

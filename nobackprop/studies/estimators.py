@@ -191,7 +191,7 @@ def times(rounds: int = ROUNDS, **other: Any) -> Found:
         the rounds of its time divided by that of scikit-learn's in the same round.
     """
     found: Found = {}
-    with workers.limit(1, products=False):
+    with workers.limit(1):
         for name in DATA:
             models = {who: learner(name, who, **other) for who in (THEIRS, *RULES)}
             took: dict[str, list[float]] = {who: [] for who in models}

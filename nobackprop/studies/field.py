@@ -222,7 +222,7 @@ def times() -> dict[str, tuple[float, float]]:
     >>> times()["bp"]                                                  # doctest: +SKIP
     (0.8, 1.0)
     """
-    with workers.limit(1, False), np.errstate(over="ignore", invalid="ignore"):
+    with workers.limit(1), np.errstate(over="ignore", invalid="ignore"):
         spent = time_in_turns([stepper(random_run(MODEL, DATA, rule, BATCH, "adam")) for rule in RULES], ROUNDS)
     ratios = np.median(spent / spent[list(RULES).index("bp")], axis=1)
     return {rule: (float(median), float(ratio)) for rule, median, ratio in

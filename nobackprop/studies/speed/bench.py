@@ -36,6 +36,8 @@ from . import torch_twin
 POOL = 4096  # samples that batches are gathered from
 WARM_UP = 5
 SECONDS, FEWEST, MOST = 3.0, 20, 500  # of timed steps, if nobody says how many
+# seconds until the threads of a library sleep: after a step they go on asking for work, and keep a core from the others
+REST = 0.1
 AGAINST = ("torch",)
 # by task: random targets, of a generator, a number of samples and a number of outputs
 NOISE: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
@@ -111,8 +113,7 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
         return random_run(model, data, rule, batch_size, optimizer, device)
 
     run = prepare(device)
-    products = run.net.workers_multiply(run.data.shape, batch_size)
-    with (workers.limit(threads, products), np.errstate(over="ignore", invalid="ignore"),
+    with (workers.limit(threads), np.errstate(over="ignore", invalid="ignore"),
           winograd.allowed(convolution == "fast")):
         one_step = stepper(run)
         extra: dict[str, Any] = {}
@@ -198,7 +199,7 @@ def race_torch(run: Run, one_step: Callable[[], None], threads: int,
     """
     torch = torch_twin.load()
     with torch_twin.threads_of(torch, threads):
-        ours, theirs = 1e3 * time_in_turns([one_step, torch_twin.stepper(run)], steps)
+        ours, theirs = 1e3 * time_in_turns([one_step, torch_twin.stepper(run)], steps, REST if threads > 1 else 0.0)
     low, median, high = map(float, np.quantile(ours / theirs, (0.25, 0.5, 0.75)))
     return ours, {"name": "torch", "version": str(torch.__version__), "ms_per_step": _summary(theirs),
                   "ratio": {"median": median, "low": low, "high": high}}
@@ -365,7 +366,7 @@ def time_steps(one_step: Callable[[], None], xp: ModuleType, steps: int | None =
     return np.array([timed() for _ in range(steps)])
 
 
-def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = None) -> np.ndarray:
+def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = None, rest: float = 0.0) -> np.ndarray:
     """Time steps of several functions in turns, so that all of them see the machine in the same state.
 
     Parameters
@@ -374,6 +375,8 @@ def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = 
         Functions that each take one step, on the host.
     rounds : int, optional
         The number of turns; None stands for as many as fit in about 3 s.
+    rest : float
+        The seconds of sleep before every function.
 
     Returns
     -------
@@ -386,6 +389,7 @@ def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = 
     (2, 3)
     """
     def timed(one_step: Callable[[], None]) -> float:
+        time.sleep(rest)
         one_step()  # is not counted, because the cache holds the arrays of another function
         start = time.perf_counter()
         one_step()
@@ -394,7 +398,7 @@ def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = 
     def turn() -> list[float]:
         return [timed(one_step) for one_step in functions]
 
-    usual = min(sum(turn()) for _ in range(WARM_UP))
+    usual = min(sum(turn()) for _ in range(WARM_UP)) + rest * len(functions)
     rounds = rounds or _fitting(usual)
     return np.array([turn() for _ in range(rounds)]).T
 

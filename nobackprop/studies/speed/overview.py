@@ -26,7 +26,7 @@ from ...backend import synchronize
 from ...errors import InputError
 from ..measured import Store, machine, said
 from . import torch_twin
-from .bench import random_run, stepper
+from .bench import REST, random_run, stepper
 
 STORE = Store("bench-all", Path("docs") / "results" / "studies" / "performance.json", "nobackprop performance 1")
 PAGE, FIGURE = (Path("docs") / name for name in ("performance.md", "performance.png"))
@@ -88,15 +88,14 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
         except InputError as error:
             refused[rule] = str(error)
     names = list(runs)
-    products = runs["bp"].net.workers_multiply(runs["bp"].data.shape, batch_size)
-    with (workers.limit(threads, products), torch_twin.threads_of(torch, threads),
+    with (workers.limit(threads), torch_twin.threads_of(torch, threads),
           np.errstate(over="ignore", invalid="ignore")):
         steps = [*map(stepper, runs.values()), torch_twin.stepper(runs["bp"], device)]
         if device != "cpu":
             ours = partial(synchronize, runs["bp"].xp)
             steps = [partial(_in_order, one_step, wait) for one_step, wait in zip(
                 steps, [*[ours] * len(runs), torch.cuda.synchronize], strict=True)]
-        spent = turns(steps, seconds)
+        spent = turns(steps, seconds, REST if threads > 1 else 0.0)
     ratios = spent[:-1] / spent[-1]
     rows = [{"rule": rule, "ms": 1e3 * float(np.median(spent[i])), "turns": spent.shape[1],
              **dict(zip(("low", "median", "high"), np.quantile(ratios[i], (0.25, 0.5, 0.75)).tolist(), strict=True))}
@@ -112,13 +111,15 @@ def _in_order(one_step: Callable[[], None], wait: Callable[[], None]) -> None:
     wait()
 
 
-def turns(steps: Sequence[Callable[[], None]], seconds: float) -> np.ndarray:
+def turns(steps: Sequence[Callable[[], None]], seconds: float, rest: float = 0.0) -> np.ndarray:
     """Time steps of several functions by turns, for about so long.
 
     Parameters
     ----------
     steps : sequence of callable
     seconds : float
+    rest : float
+        The seconds of sleep before every step; it is no part of its time.
 
     Returns
     -------
@@ -131,6 +132,7 @@ def turns(steps: Sequence[Callable[[], None]], seconds: float) -> np.ndarray:
     (2, 5)
     """
     def timed(step: Callable[[], None], warm: bool) -> float:
+        time.sleep(rest)
         if warm:
             step()  # finds the arrays of another function in the cache
         start = time.perf_counter()
@@ -201,7 +203,7 @@ def tables(stored: dict[str, Any]) -> str:
     Returns
     -------
     str
-        Markdown: a table for each kind of kernels, and one of the aims.
+        Markdown: a table for each kind of kernels, one of the aims, and one of what the second thread brings.
 
     Examples
     --------
@@ -224,7 +226,8 @@ def tables(stored: dict[str, Any]) -> str:
                         "|  |", "| |"))
         if len(lines) > 2:
             parts.append("\n".join(lines))
-    return "\n\n".join([*parts, f"![The same, as points with quartiles]({FIGURE.name})", _aims(stored["rows"])]) + "\n"
+    return "\n\n".join([*parts, f"![The same, as points with quartiles]({FIGURE.name})", _aims(stored["rows"]),
+                          _second(stored["rows"])]) + "\n"
 
 
 def _aims(rows: list[dict[str, Any]]) -> str:
@@ -240,6 +243,21 @@ def _aims(rows: list[dict[str, Any]]) -> str:
             texts = ["" if ratio is None else f"**{ratio:.2f}**" if ratio <= aim else
                      f"{ratio:.2f}, {100 * (ratio / aim - 1):.0f} % above" for ratio in ratios]
             lines.append(f"| {model}, batch {batch} | {rule} | {aim:.2f} | {' | '.join(texts)} |")
+    return "\n".join(lines)
+
+
+def _second(rows: list[dict[str, Any]]) -> str:
+    """The table of the second thread: the time of a step of bp with one thread, divided by that with two."""
+    lines = [f"| with two threads, a step of bp is so many times as fast | {' | '.join(KERNELS)} | PyTorch, "
+             f"{' | PyTorch, '.join(KERNELS)} |", "|---" * (1 + 2 * len(KERNELS)) + "|"]
+    for model, data, batch in NETWORKS:
+        texts = []
+        for clock in ("ms", "torch_ms"):
+            for kernels in KERNELS:
+                one, two = (next((row[clock] for row in rows if row["rule"] == "bp"
+                                  and _is_of(row, model, data, batch, threads, kernels)), None) for threads in THREADS)
+                texts.append("" if one is None or two is None else f"{one / two:.2f}")
+        lines.append(f"| {model}, batch {batch} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
 

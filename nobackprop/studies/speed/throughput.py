@@ -110,11 +110,10 @@ def measure(model: str = PAPER, data: str = "mnist", rule: str = "al", batch_siz
             for _ in range(n):
                 one_bp()
 
-    products = run.net.workers_multiply(run.data.shape, batch_size)
     modes: dict[str, Callable[[int], None]] = {
         "pipeline": pipelined, "sequential": sequential,
         "sequential_blas": partial(sequential, how=lambda: threadpool_limits(threads, user_api="blas")),
-        "sequential_threads": partial(sequential, how=lambda: limit(threads, products)),
+        "sequential_threads": partial(sequential, how=lambda: limit(threads)),
         "bp": backpropagation}
 
     def seconds(mode: Callable[[int], None], n: int) -> float:
