@@ -113,7 +113,16 @@ class Arm:
     @property
     def angles(self) -> list[float]:
         """The mean angles between W and C of forward alignment, at the last epoch."""
-        return [self.last("angles", i) for i in range(len(self.runs[0]["history"][-1]["angles"]))]
+        return self._all("angles")
+
+    @property
+    def associated(self) -> list[float]:
+        """The mean associated loss of each component, at the last epoch."""
+        return self._all("associated")
+
+    def _all(self, key: str) -> list[float]:
+        """The mean of every number in a list that the last epochs recorded."""
+        return [self.last(key, i) for i in range(len(self.runs[0]["history"][-1][key]))]
 
     @property
     def ratio(self) -> float:
@@ -232,10 +241,15 @@ class File:
             labels = [arm.label for arm in EXHIBITS[config["exhibit"]].arms]
             some = "" if config["rules"] == labels else f" --only \"{';'.join(config['rules'])}\""
             return f"nobackprop papers run {config['exhibit']} --scale {config['scale']}{some}"
-        own = "" if not config.get("rule_settings") else "  # rates differ by rule: see the file"
+        own = config.get("rule_settings") or {}
+        rates = {(own.get(rule) or {}).get("lr", config.get("lr")) for rule in config["rules"]}
+        rate, = rates if len(rates) == 1 else (None,)
+        more = [f" --{name.replace('_', '-')} {value:g}" for name, value in (("lr", rate), ("batch_size", config.get(
+            "batch_size"))) if value is not None]
         return (f"nobackprop compare --data {config['data']} --model {config['model']} --rules "
                 f"{','.join(config['rules'])} --epochs {config['epochs']} --seeds "
-                f"{','.join(map(str, config['seeds']))}{own}")
+                f"{','.join(map(str, config['seeds']))}{''.join(more)}"
+                + "  # rates differ by rule: see the file" * (len(rates) > 1))
 
     def __getitem__(self, label: str) -> Any:
         """Return the arm of a label, or the difference of two labels with ' - ' between them."""

@@ -1,6 +1,7 @@
 """What Woo 2023 claims of forward alignment, activation sharing, ASAP and ASFP."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -12,12 +13,13 @@ from ...sharing import plan
 from ...studies.memory import accesses, stored
 from ...tape import Keep
 from ...tree import leaves
-from ..papers.asap import BLOCK_OF_4, TABLE_5_2
+from ..papers.asap import BLOCK_OF_4, DECAYS, TABLE_5_2
 from ..shelf import Shelf
 from . import Claim, Counted, Reads, Runs, Table, Theorem
 
 PAPER = "ASAP: Woo 2023"
 RULES = ("bp", "kp", "fa", "dfa", "asap")
+DECAYED = [dict(zip(("bp", "asap"), numbers, strict=True)) for numbers in DECAYS.values()]
 ROWS = [dict(zip(RULES, numbers, strict=True)) for rows in TABLE_5_2.values() for numbers, _ in rows.values()]
 
 
@@ -39,6 +41,17 @@ def _printed(shelf: Shelf, name: str) -> float:
 def _small(shelf: Shelf, label: str) -> Any:
     """An arm of the stored Table 5.2."""
     return shelf["asap_table_5_2"][label]
+
+
+def _range(numbers: Iterable[float]) -> float:
+    """The largest minus the smallest."""
+    found = sorted(numbers)
+    return found[-1] - found[0]
+
+
+def _decayed(shelf: Shelf, rule: str) -> float:
+    """How far apart the accuracies of a rule lie in the stored Table 5.4."""
+    return _range(shelf["asap_table_5_4"][f"{rule}, decay {decay}"].test for decay in ("0", "0.3", "3"))
 
 
 @cache
@@ -120,7 +133,8 @@ CLAIMS = (
                                "nonlinear network and "
                                "{asap_table_3_1[foa, linear].angles[1]:.0f} in the linear one",
              lambda shelf: shelf[FOA]["foa, nonlinear"].angles[1] > shelf[FOA]["foa, linear"].angles[1]),),
-          "After a tenth of the thesis's epochs, and with 784 inputs that enter through a layer of their own."),
+          "With a tenth of the thesis's epochs at ten times its rate, and with 784 inputs that enter through a layer of "
+          "their own."),
     Claim("the weight mirror brings B to W by the step of (2.6)", "section 2.3, (2.6)", "holds under a condition", (
         Theorem("weight-mirror", "Theorem WM1"),),
           "With a plus sign, decay and white noise. As printed, with a minus sign and without decay, B goes to -W "
@@ -209,7 +223,7 @@ CLAIMS = (
                                           "shortcut]:.2f}",
               lambda shelf: round(_printed(shelf, "asap:table-5.2-cifar-100 | bp - bp, no shortcut"), 2) == 0.5),),
           "The number on CIFAR-10 is right."),
-    Claim("shortcuts bring ASAP far more than BP", "section 5.2.2, Table 5.2", "holds", (
+    Claim("shortcuts bring ASAP far more than BP", "section 5.2.2, Table 5.2", "holds under a condition", (
         Table(T52, "on CIFAR-10 {printed[asap:table-5.2 | asap - asap, no shortcut]:.2f} points, and BP "
                    "{printed[asap:table-5.2 | bp - bp, no shortcut]:.2f}",
               lambda shelf: _printed(shelf, "asap:table-5.2 | asap - asap, no shortcut")
@@ -217,9 +231,9 @@ CLAIMS = (
         Runs("asap-table-5.2", "after {asap_table_5_2.epochs} epochs {asap_table_5_2[asap - asap, no "
                                "shortcut].points:.1f} "
                                "points, and BP {asap_table_5_2[bp - bp, no shortcut].points:.1f}",
-             lambda shelf: _small(shelf, "asap - asap, no shortcut").test > _small(shelf, "bp - bp, no "
-                                                                                          "shortcut").test)),
-          "In a short training BP gains much from shortcuts, too."),
+             lambda shelf: True, lambda shelf: _small(shelf, "asap - asap, no shortcut").test
+             < 2 * _small(shelf, "bp - bp, no shortcut").test)),
+          "After a long training. In a short one BP gains nearly as much."),
     Claim("a shortcut brings the shared update nearer to the exact one", "section 5.2.2, (5.1)-(5.6)",
           "holds under a condition", (Theorem("activation-sharing", "Lemma 4"),
                                       Theorem("activation-sharing", "Lemma 5")),
@@ -243,7 +257,7 @@ CLAIMS = (
                 lambda found: found["small_both2"] > 1, count=_resnets),),
           "If activations dominate. The thesis does not count that ASAP reads B and writes two sets of weights."),
     Claim("the reduction is larger in deeper networks", "chapter 6, Fig. 6.1", "holds", (
-        Counted("nobackprop papers run asap:figure-6.1", "ASAP with k = 2 needs {alexnet:.2f} of BP's accesses in "
+        Counted("nobackprop memory --model resnet34", "ASAP with k = 2 needs {alexnet:.2f} of BP's accesses in "
                                                          "AlexNet, "
                 "{resnet18:.2f} in ResNet-18 and {resnet34:.2f} in ResNet-34",
                 lambda found: found["resnet34"] < found["alexnet"] and found["resnet18"] < found["alexnet"],
@@ -252,24 +266,27 @@ CLAIMS = (
         Table(T53, "ResNet-18: {printed[asap:table-5.3 | asap - predsim]:.2f} points above the best of them",
               lambda shelf: all(_printed(shelf, f"{T53} | asap{more} - {rule}{more}") > 0 for more in ("", ", resnet34")
                                 for rule in ("mostafa", "predsim", "phsic"))),)),
-    Claim("local learning does not gain from depth", "section 5.2.2, Table 5.3", "holds", (
-        Table(T53, "from ResNet-18 to ResNet-34 it loses {printed[asap:table-5.3 | predsim - predsim, resnet34]:.2f} "
-                   "to "
-                   "{printed[asap:table-5.3 | phsic - phsic, resnet34]:.2f} points",
-              lambda shelf: all(_printed(shelf, f"{T53} | {rule} - {rule}, resnet34") > 0
-                                for rule in ("mostafa", "predsim", "phsic"))),)),
-    Claim("weight decay matters more to ASAP than to BP", "section 5.2.3, Table 5.4", "holds", (
-        Table("asap:table-5.4", "from none to the best decay ASAP gains "
-                                "{printed[asap:table-5.4 | asap, decay 0.3 - asap, decay 0]:.2f} points, BP "
-                                "{printed[asap:table-5.4 | bp, decay 0.3 - bp, decay 0]:.2f}",
-              lambda shelf: _printed(shelf, "asap:table-5.4 | asap, decay 0.3 - asap, decay 0")
-              > _printed(shelf, "asap:table-5.4 | bp, decay 0.3 - bp, decay 0")),
-        Runs("asap-table-5.4", "after {asap_table_5_4.epochs} epochs {asap_table_5_4[asap, decay 0.3 - asap, decay "
-                               "0].points:.1f} and {asap_table_5_4[bp, decay 0.3 - bp, decay 0].points:.1f} points, "
-                               "both "
-                               "within the spread",
-             lambda shelf: shelf["asap_table_5_4"]["asap, decay 0.3 - asap, decay 0"].test
-             > shelf["asap_table_5_4"]["bp, decay 0.3 - bp, decay 0"].test))),
+    Claim("local learning degrades in ResNets, while ASAP is comparable to BP", "section 5.2.2, Table 5.3", "holds", (
+        Table(T53, "the best local learning is {printed[asap:table-5.3 | bp - predsim]:.2f} points below BP in "
+                   "ResNet-18 and {printed[asap:table-5.3 | bp, resnet34 - predsim, resnet34]:.2f} in ResNet-34, ASAP "
+                   "{printed[asap:table-5.3 | bp - asap]:.2f} and "
+                   "{printed[asap:table-5.3 | bp, resnet34 - asap, resnet34]:.2f}",
+              lambda shelf: all(_printed(shelf, f"{T53} | bp{more} - {rule}{more}") > 5
+                                for rule in ("mostafa", "predsim", "phsic") for more in ("", ", resnet34"))
+              and all(_printed(shelf, f"{T53} | bp{more} - asap{more}") < 3 for more in ("", ", resnet34"))),)),
+    Claim("weight decay changes the accuracy of ASAP more than that of BP", "section 5.2.3, Table 5.4",
+          "holds under a condition", (
+              Table("asap:table-5.4", f"ResNet-34: the printed accuracies of ASAP lie "
+                                      f"{_range(rule['asap'] for rule in DECAYED):.2f} points apart, those of BP "
+                                      f"{_range(rule['bp'] for rule in DECAYED):.2f}",
+                    lambda shelf: _range(rule["asap"] for rule in DECAYED) > _range(rule["bp"] for rule in DECAYED)),
+              Runs("asap-table-5.4", "ResNet-18, after {asap_table_5_4.epochs} epochs: without decay, with the usual "
+                                     "one and with ten times as much ASAP reaches {asap_table_5_4[asap, decay "
+                                     "0].both}, {asap_table_5_4[asap, decay 0.3].both} and {asap_table_5_4[asap, decay "
+                                     "3].both}, BP {asap_table_5_4[bp, decay 0].both}, {asap_table_5_4[bp, decay "
+                                     "0.3].both} and {asap_table_5_4[bp, decay 3].both}",
+                   lambda shelf: True, lambda shelf: _decayed(shelf, "asap") < _decayed(shelf, "bp"))),
+          "After a long training. In a short one too large a decay costs BP more."),
     Claim("more decay brings W and B together sooner, and too much of it harms", "section 5.2.3, Table 5.4", "holds", (
         Runs("asap-table-5.4", "cosine of ASAP's signal in a middle block: {asap_table_5_4[asap, decay "
                                "0].cosine[4]:.2f}, "
