@@ -76,7 +76,7 @@ def test_every_command_is_one(claim, capsys):
 
 @pytest.mark.parametrize("file", sorted({one.source for claim in ALL for one in claim.by if isinstance(one, Runs)}))
 def test_a_stored_number_that_contradicts_a_verdict_is_a_failure(file, tmp_path):
-    """With accuracies and cosines turned round, and distances exchanged, some verdict on the file no longer fits."""
+    """With accuracies, cosines, losses and distances turned round, some verdict on the file no longer fits."""
     for path in STORED.glob("*.json"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     found = json.loads((tmp_path / f"{file}.json").read_text())
@@ -85,6 +85,8 @@ def test_a_stored_number_that_contradicts_a_verdict_is_a_failure(file, tmp_path)
         for record in run["history"]:
             for key in ("alignment", "alignment_at_a"):
                 record[key] = [None if value is None else -value for value in record[key]]
+            if "associated" in record:
+                record["associated"].reverse()
             if "inter" in record:
                 record |= {"inter": record["intra"], "intra": record["inter"]}
     (tmp_path / f"{file}.json").write_text(json.dumps(found))

@@ -149,8 +149,8 @@ CLAIMS = (
                 "component, and is {third:.1f} % lower with three than with one; that of component 2 rises by "
                 "{second:.1f} % with a third",
                 lambda found: found["first"] < 0 and found["second"] < 0, count=_losses),),
-          "A second component raises the loss of the first one, and a third one that of the second. The loss at the top "
-          "falls. The numbers are the paper's."),
+          "A second component raises the loss of the first one, and a third one that of the second. The loss at the "
+          "top falls. The numbers are the paper's."),
     Claim("the associated loss is smaller in an upper component than in a lower one", "section 5.3, Table 5",
           "holds under a condition", (
               Counted("nobackprop papers show al:table-5", "in all printed networks", lambda found: found["falls"] == 1,
@@ -161,7 +161,8 @@ CLAIMS = (
                                  "{al_table_5[3 components].associated[2]:.2e}", lambda shelf: True,
                    lambda shelf: shelf["al_table_5"]["3 components"].associated
                    == sorted(shelf["al_table_5"]["3 components"].associated))),
-          "After a long training. In part it is a matter of scale: sigmoid encoders shrink the variance of their codes."),
+          "After a long training. In part it is a matter of scale: sigmoid encoders shrink the variance of their "
+          "codes."),
     Claim("each component refines the one below, so that x approaches y", "section 5.3", "holds under a condition", (
         Theorem("associated-learning", "Theorem AL1"), Theorem("associated-learning", "Theorem AL3")),
           "The error of the prediction is bounded by the top associated loss and the autoencoders' losses alone; the "

@@ -133,8 +133,8 @@ CLAIMS = (
                                "nonlinear network and "
                                "{asap_table_3_1[foa, linear].angles[1]:.0f} in the linear one",
              lambda shelf: shelf[FOA]["foa, nonlinear"].angles[1] > shelf[FOA]["foa, linear"].angles[1]),),
-          "With a tenth of the thesis's epochs at ten times its rate, and with 784 inputs that enter through a layer of "
-          "their own."),
+          "With a tenth of the thesis's epochs at ten times its rate, and with 784 inputs that enter through a layer "
+          "of their own."),
     Claim("the weight mirror brings B to W by the step of (2.6)", "section 2.3, (2.6)", "holds under a condition", (
         Theorem("weight-mirror", "Theorem WM1"),),
           "With a plus sign, decay and white noise. As printed, with a minus sign and without decay, B goes to -W "

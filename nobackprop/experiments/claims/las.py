@@ -102,8 +102,8 @@ CLAIMS = (
               lambda shelf: max(_printed(shelf, "las:table-2-mnist", label)
                                 for label in ("bp", "shallow", "dfa", "ltas"))
               < _printed(shelf, "las:table-2-mnist", "las") < 1 + _printed(shelf, "las:table-2-mnist", "dfa")),
-        Runs("mnist", "after 5 epochs LAS {mnist[las].both}, BP {mnist[bp].both}, DFA {mnist[dfa].both}: the mean of LAS is the "
-                      "best, but within the spread of BP's",
+        Runs("mnist", "after 5 epochs LAS {mnist[las].both}, BP {mnist[bp].both}, DFA {mnist[dfa].both}: the mean of "
+                      "LAS is the best, but within the spread of BP's",
              lambda shelf: shelf["mnist"]["las"].test == max(arm.test for arm in shelf["mnist"].arms.values())
              and shelf["mnist"]["las"].near(shelf["mnist"]["bp"])))),
     Claim("on CIFAR-10 all methods but shallow reach 0.6 with dense layers", "section IV-A, Table 2", "holds", (
@@ -178,14 +178,15 @@ CLAIMS = (
              lambda shelf: shelf["las_order"]["dfa, kernel"].above(shelf["las_order"]["shallow"]),
              lambda shelf: not any(shelf["las_order"][dfa].above(shelf["las_order"]["shallow"])
                                    for dfa in ("dfa", "dfa, lower rate"))),
-        Runs("digits-conv-60", "on digits, after {digits_conv_60.epochs} epochs, DFA reaches {digits_conv_60[dfa].both}, "
-                               "with one kernel-shaped B {digits_conv_60[dfa:kernel=yes].both}, and shallow "
-                               "{digits_conv_60[shallow].both}", lambda shelf: True,
+        Runs("digits-conv-60", "on digits, after {digits_conv_60.epochs} epochs, DFA reaches "
+                               "{digits_conv_60[dfa].both}, with one kernel-shaped B "
+                               "{digits_conv_60[dfa:kernel=yes].both}, and shallow {digits_conv_60[shallow].both}", lambda shelf: True,
              lambda shelf: not any(shelf["digits_conv_60"][dfa].above(shelf["digits_conv_60"]["shallow"])
                                    for dfa in ("dfa", "dfa:kernel=yes")))),
           "On CIFAR-10, with one kernel-shaped B for all positions and after a long training. After a short one both "
-          "kinds of B are below the floor; [results](results.md#convolutions-on-cifar-10-for-longer-why-dfa-lies-where-it-lies) has "
-          "the runs that show why."),
+          "kinds of B are below the floor; "
+          "[results](results.md#convolutions-on-cifar-10-for-longer-why-dfa-lies-where-it-lies) has the runs that show "
+          "why."),
     Claim("with convolutions LAS and LTAS are slightly above DFA on CIFAR-10", "section IV-B, Table 1", "holds", (
         Table(C10, "with Conv3 and flips LAS by {printed[las:table-1-cifar-10 | las, conv3, flip - dfa, conv3, "
                    "flip]:.2f} "
