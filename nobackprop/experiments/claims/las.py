@@ -180,7 +180,8 @@ CLAIMS = (
                                    for dfa in ("dfa", "dfa, lower rate"))),
         Runs("digits-conv-60", "on digits, after {digits_conv_60.epochs} epochs, DFA reaches "
                                "{digits_conv_60[dfa].both}, with one kernel-shaped B "
-                               "{digits_conv_60[dfa:kernel=yes].both}, and shallow {digits_conv_60[shallow].both}", lambda shelf: True,
+                               "{digits_conv_60[dfa:kernel=yes].both}, and shallow "
+                               "{digits_conv_60[shallow].both}", lambda shelf: True,
              lambda shelf: not any(shelf["digits_conv_60"][dfa].above(shelf["digits_conv_60"]["shallow"])
                                    for dfa in ("dfa", "dfa:kernel=yes")))),
           "On CIFAR-10, with one kernel-shaped B for all positions and after a long training. After a short one both "
