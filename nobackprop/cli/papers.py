@@ -20,15 +20,15 @@ def add_options(parser: Parser) -> None:
     --------
     >>> parser = Parser()
     >>> add_options(parser)
-    >>> parser.parse(["run", "al:table-2"]).scale
-    'smoke'
+    >>> parser.parse(["run", "al:table-2", "--scale", "small"]).scale
+    'small'
     """
     parser.add_argument("action", nargs="?", choices=("list", "show", "run"), default="list",
                         help="list them all; show what one prints and how it is read; run it; default: list")
     parser.add_argument("name", nargs="?", metavar="NAME", help="a table or figure, such as asap:table-3.1")
-    parser.add_argument("--scale", default="smoke", metavar="SCALE",
+    parser.add_argument("--scale", metavar="SCALE",
                         help="how much is run: smoke (seconds to minutes; the numbers mean nothing), small (what "
-                             "docs/results.md shows) or full (as in the paper); default: %(default)s")
+                             "docs/results.md shows) or full (as in the paper); default: smoke")
     parser.add_argument("--only", type=lambda text: names(text, "labels of arms with semicolons between", ";"),
                         metavar="ARM;...", help="only these of its arms; default: all")
     parser.add_argument("--seeds", type=seeds, metavar="N,...",
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.action != "run":
         ignored = [key for key in ("only", "seeds", "data_dir", "out") if getattr(args, key) is not None]
-        ignored += ["download"] * args.download
+        ignored += ["download"] * args.download + ["scale"] * (args.scale is not None)
         if ignored:
             raise InputError(f"papers {args.action} runs nothing: expected no --{ignored[0].replace('_', '-')}")
     if args.action == "list":
@@ -80,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
         show(exhibit.describe())
         return 0
     with listening():
-        plan = exhibit.check(args.scale, args.seeds, args.data_dir, args.download, args.threads, args.device, args.only)
+        plan = exhibit.check(args.scale or "smoke", args.seeds, args.data_dir, args.download, args.threads, args.device,
+                             args.only)
         with claim(args.out, args.name.replace(":", "-")) as folder:
             return carry_out(plan, folder, args, "papers run", _heading)
 

@@ -102,15 +102,15 @@ MNIST_SCALES = {
 
 # ---------------------------------------------------------------- chapter 5
 
-CIFAR_READING = """\
-The images went through JPEG once.  The thesis trains ResNet-18 at full width for 200 epochs with momentum and its
-own learning rate for each rule (Table 5.1).  At the smaller scales the network has an eighth of the width, and 2 x 2
-pixels are averaged, so that images of 16 x 16 can be seen often enough.  There all rules have the same budget and the
-same optimiser (Adam with decoupled weight decay, so that W - B shrinks by exactly 1 - lr lam a step).  bp, kp, fa, dfa
-and asap each have the learning rate that was best for it on validation data; local learning and asfp have that of bp
-and asap, and no other was tried for them.  The first block is untrained under activation sharing, as in the thesis.
-Direct feedback alignment is block-wise here: the gradient inside a residual block is exact, which the thesis's is
-not."""
+READING = """\
+The thesis trains networks of full width for 200 epochs, with momentum and a learning rate of its own for each rule
+(Table 5.1).  At the smaller scales the networks have an eighth of the width, squares of pixels are averaged if the line
+of the scale says so, and all rules have the same budget and the same optimiser (Adam with decoupled weight decay, so
+that W - B shrinks by exactly 1 - lr lam a step).  bp, kp, fa, dfa and asap each have the learning rate that was best
+for it on validation data of CIFAR-10; local learning and asfp have that of bp and asap, and no other was tried for
+them.  The first block is untrained under activation sharing, as in the thesis.  Direct feedback alignment is block-wise
+here: the gradient inside a residual block is exact, which the thesis's is not."""
+CIFAR_READING = "The images went through JPEG once.\n" + READING
 
 ADAMW = {"optimizer": "adamw", "batch_size": 64, "schedule": "cosine"}
 THESIS = {"optimizer": "momentum", "batch_size": 128, "schedule": "cosine", "epochs": 200, "weight_decay": 5e-4,
@@ -309,7 +309,7 @@ EXHIBITS = {exhibit.name: exhibit for exhibit in (
     Exhibit("asap:table-5.2-cifar-10", "The other two networks of Table 5.2 on CIFAR-10", "cifar-10",
             _table_5_2("cifar-10", "alexnet", "resnet34"), CIFAR_SCALES, CIFAR_READING),
     *(Exhibit(f"asap:table-5.2-{data}", f"ASAP against KP, FA and DFA on {title}", data, _table_5_2(data), scales,
-              CIFAR_READING) for data, title, scales in OTHER_DATA),
+              READING) for data, title, scales in OTHER_DATA),
     Exhibit("asap:table-5.3", "ASAP against local learning", "cifar-10", TABLE_5_3, CIFAR_SCALES, CIFAR_READING),
     Exhibit("asap:table-5.4", "The effect of weight decay", "cifar-10", TABLE_5_4, CIFAR_SCALES, DECAY_READING),
     Exhibit("asap:table-5.5", "ASFP without and with local classifiers", "cifar-10", _table_5_5("resnet18"),
@@ -320,7 +320,7 @@ EXHIBITS = {exhibit.name: exhibit for exhibit in (
     Exhibit("asap:figure-5.4", "ResNet-34 with blocks of two and of four layers", "cifar-10", _figure_5_4("cifar-10"),
             CIFAR_SCALES, CIFAR_READING),
     Exhibit("asap:figure-5.4-cifar-100", "ResNet-34 with blocks of two and of four layers, CIFAR-100", "cifar-100",
-            _figure_5_4("cifar-100"), CIFAR_SCALES, CIFAR_READING),
+            _figure_5_4("cifar-100"), CIFAR_SCALES, READING),
     Exhibit("asap:figure-6.1", "Accesses to external memory", "cifar-10", FIGURE_6_1, ACCESSES_SCALES, ACCESSES_READING,
             counted, ACCESSES, draw_accesses),
     Exhibit("asap:variants", "ASAP by the thesis's text, by its algorithm and by its published code", "cifar-10",

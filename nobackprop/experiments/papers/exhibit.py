@@ -1,6 +1,7 @@
 """A table or a figure of a paper as data: what was printed, what is run for it, at which scale."""
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -150,7 +151,9 @@ class Exhibit:
         return "\n".join([
             f"{self.name}: {self.title} ({self.data})", "",
             *(f"{arm.label:{width}}  {'not printed' if arm.printed is None else f'{arm.printed:.2f} %'}  "
-              f"(rule {arm.rule}, {arm.model})" for arm in self.arms), "", self.reading, "",
+              f"({', '.join([f'rule {arm.rule}', arm.model, *_own(arm)])})" for arm in self.arms), "",
+            # a line that begins with a space stays a line; the others are one paragraph, which the reader's width folds
+            re.sub(r"(?m)^(?! )(.*)\n(?! )", r"\1 ", self.reading).replace(":  ", ": "), "",
             *(f"{name}: {scale.train or 'all'} training images"
               f"{f', {scale.reduce} x {scale.reduce} pixels averaged' * (scale.reduce > 1)}, "
               f"widths times {scale.factor:g}, seeds "
@@ -269,6 +272,14 @@ class Plan:
         """
         train(self.jobs, self.results, folder, order, checkpoint, log_every)
         return self.results
+
+
+def _own(arm: Arm) -> list[str]:
+    """The settings of an arm that are not those of the scale, in words."""
+    texts = {scale: ", ".join(f"{key} {value}" for key, value in some.items())
+             for scale, some in {"": arm.settings, **arm.at}.items() if some}
+    return [text + " at " * any(scales) + " and ".join(scales) for text in dict.fromkeys(texts.values())
+            if (scales := [scale for scale in texts if texts[scale] == text])]
 
 
 def _model(arm: Arm, scale: Scale) -> str:

@@ -195,7 +195,7 @@ rate 1e-2."""
 
 SGD = {"optimizer": "sgd", "batch_size": 64}
 FIGURE_4_SCALES = {
-    "smoke": Scale(1000, 0.0625, SGD | {"epochs": 2, "lr": 0.1}, (0,), 300),
+    "smoke": Scale(1000, 0.0625, SGD | {"epochs": 2, "lr": 1e-2}, (0,), 300),
     "small": Scale(6000, 0.25, SGD | {"epochs": 20, "lr": 1e-2}, (0, 1, 2), 1000),
     "full": Scale(None, 1, SGD | {"epochs": 100, "lr": 1e-4}, (0, 1, 2)),
 }

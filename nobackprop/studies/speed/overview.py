@@ -207,7 +207,7 @@ def tables(stored: dict[str, Any]) -> str:
 
     Examples
     --------
-    >>> cell = {**cells()[0], "rule": "bp", "ms": 0.5, "turns": 5, "low": 0.7, "median": 0.75, "high": 0.8}
+    >>> cell = {**cells()[0], "rule": "bp", "ms": 3.0, "torch_ms": 4.0, "low": 0.7, "median": 0.75, "high": 0.8}
     >>> print(tables({"machine": {"cores": "2"}, "rows": [cell]}).splitlines()[4])
     | mlp:128,128, batch 64 | 1 | **0.75** (0.70, 0.80) | | | | |
     """

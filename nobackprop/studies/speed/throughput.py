@@ -244,8 +244,9 @@ def describe(result: dict[str, Any]) -> str:
                    f"{result['parameters']['affiliated']:,} affiliated ones, which prediction does not need",
         "stations": ", ".join(f"{station['ms']:.3g} ms (worker {station['worker'] + 1})"
                               for station in result["stations"]),
-        "pipeline": f"{rate['pipeline']:.3g} steps/s with {result['workers']} workers on {result['device']}, one BLAS "
-                    "thread each",
+        "pipeline": f"{rate['pipeline']:.3g} steps/s with {result['workers']} worker{'s' * (result['workers'] > 1)} on "
+                    f"{result['device']}, one BLAS thread each" + "; the network has one component, so "
+                    "nothing can run at the same time" * (len(result["stations"]) == 1),
         "in turn": f"{rate['sequential']:.3g} steps/s by the same stations one after another, one BLAS thread: the "
                    f"pipeline is {gain['median']:.2f} times as fast (quartiles {gain['low']:.2f} and "
                    f"{gain['high']:.2f})",
