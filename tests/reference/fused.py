@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nobackprop.studies.speed.bench import random_run, stepper
+from nobackprop.studies.speed.bench import REST, random_run, stepper
 from nobackprop.tree import leaves
-from nobackprop.workers import cores
+from nobackprop.workers import cores, limit
 
 RULES = ("bp", "las", "dfa")
 BLOCK = 1 << 16  # elements that Adam treats at a time, so that they stay in the cache
@@ -113,16 +113,21 @@ def fused_step(model: str, data: str, batch_size: int) -> Callable[[], None]:
     return one_step
 
 
-def race(steps: dict[str, Callable[[], None]], rounds: int, block: int) -> dict[str, np.ndarray]:
-    """Milliseconds a step, (rounds,) for each: by turns, so that all see the machine in the same state."""
+def race(steps: dict[str, Callable[[], None]], rounds: int, block: int, threads: int) -> dict[str, np.ndarray]:
+    """Milliseconds a step, (rounds,) for each: by turns, so that all see the machine in the same state.
+
+    The fused step has so many threads of BLAS, and the library's steps have so many workers.
+    """
     ms = {name: np.empty(rounds) for name in steps}
     for i in range(-1, rounds):  # the first round warms up
         for name, one_step in steps.items():
-            one_step()  # finds the arrays of another in the cache, and so is not counted
-            start = time.perf_counter()
-            for _ in range(block):
-                one_step()
-            ms[name][max(i, 0)] = (time.perf_counter() - start) / block * 1e3
+            with threadpool_limits(threads, user_api="blas") if name == "fused" else limit(threads):
+                time.sleep(REST if threads > 1 else 0.0)
+                one_step()  # finds the arrays of another in the cache, and so is not counted
+                start = time.perf_counter()
+                for _ in range(block):
+                    one_step()
+                ms[name][max(i, 0)] = (time.perf_counter() - start) / block * 1e3
     return ms
 
 
@@ -138,11 +143,10 @@ def main() -> None:
                         help="steps a turn; default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     args = parser.parse_args()
-    with threadpool_limits(args.threads, user_api="blas"):
-        steps = {"fused": fused_step(args.model, args.data, args.batch_size)}
-        for rule in RULES:
-            steps[rule] = stepper(random_run(args.model, args.data, rule, args.batch_size, "adam"))
-        ms = race(steps, args.rounds, args.block)
+    steps = {"fused": fused_step(args.model, args.data, args.batch_size)}
+    for rule in RULES:
+        steps[rule] = stepper(random_run(args.model, args.data, rule, args.batch_size, "adam"))
+    ms = race(steps, args.rounds, args.block, args.threads)
     names = ("low", "median", "high")
     ratios: dict[str, Any] = {
         rule: dict(zip(names, np.quantile(ms[rule] / ms["fused"], (0.25, 0.5, 0.75)).tolist(), strict=True))
