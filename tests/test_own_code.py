@@ -330,6 +330,26 @@ def test_every_fault_is_found_once(fault):
     assert what.startswith(which) and sentence in text
 
 
+@pytest.mark.parametrize("fault", SENT)
+def test_training_refuses_a_signal_of_another_shape_before_anything_has_moved(fault):
+    data = nb.data.load("xor")
+    run = nb.Run(nb.models.build("mlp:6,7,8", data.shape, data.classes), Forged(fault), data)
+    before = [w.copy() for _, w in leaves(run.params)]
+    with pytest.raises(InputError, match="^the signal of block 1, counted from 0, has shape .* as its output$"):
+        run.epoch()
+    assert all(np.array_equal(w, old) for (_, w), old in zip(leaves(run.params), before, strict=True))
+
+
+def test_a_rule_that_asks_blocks_by_itself_is_held_to_the_same():
+    class Alone(Forged):
+        def credit(self, net, params, state, tape, y, rng=None):
+            grads = backward(net, params, tape, {len(net) - 1: net.error(tape.output, y)})
+            grads[1] = net[1].backward(params[1], tape.caches[1], tape.h[2][:, :1], False)[1]
+            return Credit(grads)
+
+    assert "the signal of block 1, counted from 0, has shape (64, 1), expected (64, 7)" in check(Alone())[SIGNALS]
+
+
 def test_without_a_fault_none_is_found_and_no_check_is_left_out():
     assert check(Forged()) == dict.fromkeys(CHECKS, "")
 
