@@ -9,6 +9,7 @@ from test_plots import check_texts
 from tolerance import assert_close
 
 import nobackprop as nb
+from nobackprop import figures
 from nobackprop.errors import InputError
 from nobackprop.figures import COLOURS, looks
 from nobackprop.heads import ConvHead
@@ -212,7 +213,7 @@ def test_names_at_the_ends_are_apart_inside_the_panel_and_in_the_order_of_the_li
     for i, end in enumerate(ends):
         axes.plot([2, 1], [10**end, 1], label=f"line {i}")     # drawn from the right to the left
     axes.set(xlim=(0.9, 2), ylim=(1, 10), yscale=scale)
-    panels.end_names(axes)
+    figures.ends(axes)
     told = check_texts(figure)
     assert all(f"line {i}" in told for i in range(len(ends)))
     places = {text.get_text(): text.xy[1] for text in axes.texts}
@@ -228,7 +229,7 @@ def test_a_line_that_ends_in_nan_or_has_no_label_is_named_by_what_is_seen():
     axes.plot([1, 2, 3], [0.2, 0.4, 0.5])
     axes.plot([1, 2], [np.nan, np.nan], label="never there")
     axes.set(xlim=(1, 3), ylim=(0, 1))
-    panels.end_names(axes)
+    figures.ends(axes)
     assert [(text.get_text(), round(text.xy[1], 3)) for text in axes.texts] == [("cut", 0.4)]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection as FillBetween
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.lines import Line2D
 from records import exhibit_results
 from tolerance import assert_close
 
@@ -373,15 +374,22 @@ def png_size(path):
 
 def test_the_names_at_the_ends_keep_their_order_and_stay_in_the_panel():
     axes = plots.Figure().subplots()
-    axes.set_ylim(0, 1)
-    figures.ends(axes, [0.99, 0.98, 0.97, 0.5, 0.0, 0.01], looks([f"r{i}" for i in range(6)]), 0.1)
-    height = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    for height, look in zip([0.99, 0.98, 0.97, 0.5, 0.0, 0.01], looks([f"r{i}" for i in range(6)]), strict=True):
+        axes.plot([1, 2], [0.3, height], **look)
+    axes.set(xlim=(1, 2), ylim=(0, 1))
+    figures.ends(axes, samples=True)
+    height = {text.get_text(): text.xy[1] for text in axes.texts}
     assert sorted(height, key=height.get) == ["r4", "r5", "r3", "r2", "r1", "r0"]
-    assert min(np.diff(sorted(height.values()))) > 0.1 - 1e-9
     assert min(height.values()) >= 0 and max(height.values()) <= 1
     assert_close(np.array(height["r3"]), np.array(0.5))
-    lines = [collection.get_segments()[0][0][1] for collection in axes.collections]
-    assert_close(np.array(sorted(lines)), np.array(sorted(height.values())))
+    check_texts(axes.figure)
+    # before each name a piece of its own curve, with the colour and the dashes
+    samples = {float(line.get_ydata()[0]): line for line in axes.figure.findobj(Line2D)
+               if line.get_transform() is axes.transAxes}
+    assert sorted(samples) == sorted(height.values())
+    for line in axes.lines:
+        sample = samples[height[line.get_label()]]
+        assert (sample.get_color(), sample.get_linestyle()) == (line.get_color(), line.get_linestyle())
 
 
 @pytest.mark.slow

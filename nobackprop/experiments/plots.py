@@ -29,7 +29,6 @@ MOST_CURVES = 8  # of a panel
 FEW = 2  # epochs that are no course
 COLUMNS = 2
 WIDTH, LEVEL = 1.7, "#BBBBBB"
-ROOM = 0.075  # of the height of a small panel, for the name of a curve
 Curve = tuple[dict[str, Any], list[list[float | None]]]  # its look; for each epoch the values of all runs
 
 
@@ -226,8 +225,7 @@ def _courses(panels: Sequence[Panel], last: int) -> Figure:
         for level in panel.levels:
             axes.axhline(level, color=LEVEL, linewidth=0.8, linestyle=":")
         if not alike:
-            ends = [(height, look) for look, epochs in panel.curves if (height := _end(epochs)) is not None]
-            figures.ends(axes, [height for height, _ in ends], [look for _, look in ends], ROOM)
+            figures.ends(axes, samples=True)
     if alike:
         handles = [Line2D([], [], linewidth=WIDTH, color=look["color"], linestyle=look["linestyle"])
                    for look in arms.values()]
@@ -291,11 +289,6 @@ def _least(panels: Sequence[Panel], figure: Figure, side: str) -> list[tuple[Pan
     for panel, axes in found:
         least[panel.quantity] = min(least.get(panel.quantity, math.inf), getattr(axes.dataLim, side))
     return [(panel, axes, least[panel.quantity]) for panel, axes in found if math.isfinite(least[panel.quantity])]
-
-
-def _end(epochs: list[list[float | None]]) -> float | None:
-    """The last mean of a curve, or None if it has no value."""
-    return next((value for values in reversed(epochs) if (value := mean(values)) is not None), None)
 
 
 def _number(record: dict[str, Any], name: str) -> float | None:

@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
+from .. import figures
 from ..figures import looks
 from ..studies.pipeline import makespan, shares
 from .frame import Numbers, Picture
-from .panels import GOLD, beneath, colour_of, end_names, epochs, panels, tones
+from .panels import GOLD, beneath, colour_of, epochs, panels, tones
 
 GREY = "#707A84"
 
@@ -103,12 +104,12 @@ def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[s
                            label=f"$t_{i + 1}$, {name}")
         panel.set_ylim(0, 1.05 * most)
         epochs(panel, len(course))
-        end_names(panel)
+        figures.ends(panel)
     for (name, curve), style in zip(accuracy.items(), ("-", "--"), strict=True):
         axes[-1].plot(range(1, len(curve) + 1), curve, style, color=colour_of("al"), linewidth=1.9, label=name)
     axes[-1].set_ylim(0, 1.02)
     epochs(axes[-1], len(curve))
-    end_names(axes[-1])
+    figures.ends(axes[-1])
     return figure
 
 
@@ -175,12 +176,12 @@ def learning(losses: Mapping[str, Numbers], gaps: Mapping[str, Numbers],
             tone = tones(colour_of("al"), (len(curves) + 1) // 2)[i // 2]
             panel.semilogy(curve, "--" if i % 2 else "-", color=tone, linewidth=1.8, label=label)
         epochs(panel, len(curve) - 1, start=0)
-        end_names(panel)
+        figures.ends(panel)
     for look, curve in zip(looks(list(accuracy)), accuracy.values(), strict=True):
         axes[2].plot(range(1, len(curve) + 1), curve, linewidth=1.9, **look)
     axes[2].set_ylim(0, 1.02)
     epochs(axes[2], len(curve))
-    end_names(axes[2])
+    figures.ends(axes[2])
     axes[1].set_ylabel("mean square")
     return figure
 
@@ -309,7 +310,7 @@ def speed(mini_batches: int = 1000, most: int = 64, workers: Sequence[int] = (2,
     axes[1].set(ylabel="speed-up", xlim=(2, most))
     for panel in axes:
         panel.set_xlabel(r"hidden layers $\ell=2c$")
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -379,7 +380,7 @@ def distances(names: Sequence[str], ratios: Mapping[str, np.ndarray],
     for panel in axes:
         panel.set_xticks(range(len(names)), list(names))
         panel.set_xlim(0, len(names) - 1)
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 

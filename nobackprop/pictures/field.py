@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .. import figures
 from .frame import Numbers, Picture
-from .panels import GOLD, INK, STYLES, beneath, colour_of, end_names, panels, tones
+from .panels import GOLD, INK, STYLES, beneath, colour_of, panels, tones
 
 Curve = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
 
@@ -86,7 +87,7 @@ def inference(energies: Mapping[str, Numbers], errors: np.ndarray) -> Picture:
     axes[1].set_xlim(0, steps - 1)
     for panel in axes:
         panel.set_xlabel("step of the activities")
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -130,7 +131,7 @@ def coins(steps: Sequence[int], found: Mapping[str, Numbers], law: Mapping[str, 
     axes[1].minorticks_off()
     axes[1].set_xticks(x, [f"{value:g}" for value in x])
     for panel in axes:
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -167,7 +168,7 @@ def settling(states: Mapping[str, np.ndarray], nudges: Numbers, off: Numbers) ->
     axes[-1].set(xlabel=r"nudge $\beta$", xlim=(x.min(), x.max()))
     axes[-1].minorticks_off()
     axes[-1].set_xticks(x, [f"{value:g}" for value in x])
-    end_names(axes[-1])
+    figures.ends(axes[-1])
     return figure
 
 
@@ -213,7 +214,7 @@ def chords(pairs: Mapping[str, Sequence[tuple[float, float]]], functions: Mappin
     for (name, errors), style in zip(off.items(), STYLES):
         axes[-1].loglog(nudges, errors, marker="o", markersize=3, linestyle=style, color=colour_of("dp"), label=name)
     axes[-1].set(xlabel=r"nudge $\beta$", xlim=(min(nudges), max(nudges)))
-    end_names(axes[-1])
+    figures.ends(axes[-1])
     return figure
 
 
@@ -275,7 +276,7 @@ def variance(directions: Sequence[int], off: Numbers) -> Picture:
     axes.set(xlabel="directions in a step", ylabel="squared error, relative", xlim=(directions[0], directions[-1]))
     axes.minorticks_off()
     axes.set_xticks(directions, list(map(str, directions)))
-    end_names(axes)
+    figures.ends(axes)
     return figure
 
 

@@ -16,7 +16,6 @@ Numbers = Sequence[float] | np.ndarray
 GRID = "#E6E6E6"
 FORWARD, FEEDBACK = figures.BLUE, figures.VERMILION  # the colours of W and of B, everywhere
 DPI = 100
-HIGH = 0.26  # inches from a label of a line to the next
 
 
 class Picture(Figure):
@@ -114,74 +113,3 @@ def bare(axes: Axes) -> None:
     False
     """
     axes.set_axis_off()
-
-
-def name_lines(axes: Axes) -> None:
-    """Write the label of each line next to its right end, in its colour, so that no legend is needed.
-
-    Labels that would lie on each other are moved apart.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        The panel, with its lines in it and its limits set; lines whose labels begin with "_" get none.
-
-    Examples
-    --------
-    >>> _, axes = panels()
-    >>> _ = axes.plot([0, 1], [0, 1], label="a"), axes.plot([0, 1], [0, 1.001], label="b")
-    >>> name_lines(axes)
-    >>> [text.get_text() for text in axes.texts]
-    ['a', 'b']
-    """
-    lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
-    axes.set_ylim(axes.get_ylim())
-    left, right = axes.get_xlim()
-    figure, place = axes.get_figure(), axes.get_subplotspec()
-    assert isinstance(figure, Figure)
-    rows = place.get_gridspec().nrows if place else 1
-    least = HIGH * rows / figure.get_figheight()
-    ends = [axes.transAxes.inverted().transform(axes.transData.transform(np.asarray(line.get_xydata())[-1]))
-            for line in lines]
-    places = apart([float(end[1]) for end in ends], least)
-    for line, end, y in zip(lines, ends, places):
-        axes.annotate(str(line.get_label()), (float(end[0]), float(end[1])), (float(end[0]) + 0.02, y),
-                      xycoords="axes fraction", textcoords="axes fraction", color=line.get_color(), va="center",
-                      annotation_clip=False, fontsize=9)
-    axes.set_xlim(left, right)
-
-
-def apart(places: Sequence[float], least: float, low: float = 0.02, high: float = 0.98) -> list[float]:
-    """Return places that keep their order and are moved until neighbours have a distance of at least `least`.
-
-    Parameters
-    ----------
-    places : sequence of float
-    least : float
-        The distance.
-    low, high : float
-        No place is moved below or above these, as long as there is room between them.
-
-    Returns
-    -------
-    list of float
-
-    Examples
-    --------
-    >>> [round(place, 2) for place in apart([0.5, 0.5, 0.1], 0.1)]
-    [0.45, 0.55, 0.1]
-    >>> [round(place, 2) for place in apart([0.0, 0.0, 1.0], 0.1, 0, 1)]
-    [0.0, 0.1, 1.0]
-    """
-    rows: list[tuple[list[int], float]] = []  # labels that touch each other, and their middle
-    for i in sorted(range(len(places)), key=lambda i: places[i]):
-        members, middle = [i], min(max(places[i], low), high)
-        while rows and middle - rows[-1][1] < least * (len(members) + len(rows[-1][0])) / 2 - 1e-12:
-            lower, below = rows.pop()
-            middle = (len(lower) * below + len(members) * middle) / (len(lower) + len(members))
-            members = lower + members
-            half = least * (len(members) - 1) / 2
-            middle = max(min(middle, high - half), low + half)
-        rows.append((members, middle))
-    return [middle + (members.index(i) - (len(members) - 1) / 2) * least
-            for i in range(len(places)) for members, middle in rows if i in members]

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
+from .. import figures
 from ..figures import looks
 from ..heads import ConvHead
 from ..learn import Run
 from .frame import Numbers, Picture
-from .panels import GOLD, INK, STYLES, beneath, colour_of, end_names, epochs, panels
+from .panels import GOLD, INK, STYLES, beneath, colour_of, epochs, panels
 
 COSINE = r"cosine of $\delta_i$ with $\delta_i^{\mathrm{BP}}$"
 
@@ -76,7 +77,7 @@ def alignment(runs: Mapping[str, Run]) -> Picture:
                        label=rf"$\delta_{i}$")
         panel.set_ylim(-0.2, 1.03)
         epochs(panel, len(curves[0]))
-        end_names(panel)
+        figures.ends(panel)
     axes[0].set_ylabel(COSINE)
     return figure
 
@@ -228,7 +229,7 @@ def classifiers(away: Mapping[str, Numbers], right: Mapping[str, Numbers]) -> Pi
             panel.plot(range(1, len(curve) + 1), curve, linewidth=1.8, **look)
         panel.set_ylim(0, max(1, *(max(curve) for curve in curves.values())) * 1.02)
         epochs(panel, len(curve))
-        end_names(panel)
+        figures.ends(panel)
     axes[0].set_ylabel(r"$|\mathbf{B}_2^T\mathbf{h}_1-\mathbf{a}_L|\;/\;|\mathbf{a}_L|$")
     axes[1].set_ylabel("validation accuracy")
     return figure
@@ -324,7 +325,7 @@ def figure_4(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Picture:
             panel.plot(along, found.mean(0), linewidth=1.9, **look)
         panel.set_ylim(-0.05, 1.03)
         epochs(panel, found.shape[1])
-        end_names(panel)
+        figures.ends(panel)
     axes[0].set_ylabel(r"cosine of $\delta_1$ with $\delta_1^{\mathrm{BP}}$")
     return figure
 
@@ -361,5 +362,5 @@ def comparison(runs: Mapping[str, Sequence[Run]]) -> Picture:
     axes[1].set(ylabel=r"cosine of $\delta_1$ with $\delta_1^{\mathrm{BP}}$", ylim=(-0.2, 1.05))
     for panel in axes:
         epochs(panel, accuracy.shape[1])
-        end_names(panel)
+        figures.ends(panel)
     return figure

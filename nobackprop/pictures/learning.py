@@ -10,7 +10,7 @@ from .. import figures
 from ..data.tasks import task_of
 from ..errors import InputError
 from ..figures import looks
-from .frame import FORWARD, Picture, bare, heading, name_lines, panels
+from .frame import FORWARD, Picture, bare, heading, panels
 
 if TYPE_CHECKING:
     from ..experiments.outcome import Outcome
@@ -86,7 +86,7 @@ def courses(runs: Mapping[str, Run]) -> Picture:
     heading(right, "Do errors point where those of bp do?")
     for axes in (left, right):
         figures.epochs(axes)
-        name_lines(axes)
+        figures.ends(axes)
     return picture
 
 

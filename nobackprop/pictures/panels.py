@@ -1,4 +1,4 @@
-"""What these pictures share: panels, names at the ends of lines, and a legend that lies over nothing."""
+"""What these pictures share: panels, tones of a colour, and a legend that lies over nothing."""
 from __future__ import annotations
 
 import math
@@ -16,7 +16,6 @@ from .frame import Picture
 
 INK, GOLD, PALE = "#22313F", "#C9A227", "#8FB8DE"  # of what is no rule: they differ in lightness
 STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
-LETTERS = 9  # the size of names, in points
 
 
 def panels(*titles: str, width: float = 3.5, height: float = 3.0, rows: int = 1,
@@ -93,41 +92,6 @@ def colour_of(rule: str) -> str:
     '#000000'
     """
     return str(looks([rule])[0]["color"])
-
-
-def end_names(axes: Axes) -> None:
-    """Write the label of each line at its right end, in its colour; limits must be set before.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        The panel.
-
-    Examples
-    --------
-    >>> figure, (axes,) = panels("two lines")
-    >>> lines = axes.plot([1, 2], [3, 3], label="one") + axes.plot([1, 2], [3, 3], label="other")
-    >>> end_names(axes)
-    >>> [text.get_text() for text in axes.texts]
-    ['one', 'other']
-    """
-    figure, spec = axes.get_figure(), axes.get_subplotspec()
-    assert isinstance(figure, Figure)
-    high, _ = axes.get_xlim()[1], axes.get_ylim()
-    named, at = [], []
-    for line in axes.lines:
-        x, y = (np.asarray(values, float) for values in line.get_data())
-        there = np.isfinite(y) & (x <= high + 1e-9 * abs(high))
-        if not str(line.get_label()).startswith("_") and there.any():
-            named.append(line)
-            last = np.argmax(x[there])
-            end = (axes.transScale + axes.transLimits).transform((x[there][last], y[there][last]))
-            at.append(float(np.clip(end[1], 0, 1)))
-    tall = figure.get_figheight() / (spec.get_gridspec().nrows if spec else 1) - 0.9  # inches without titles
-    for line, place in zip(named, frame.apart(at, 1.35 * LETTERS / 72 / tall), strict=True):
-        axes.annotate(str(line.get_label()), (1, place), xycoords="axes fraction", xytext=(4, 0),
-                      textcoords="offset points", va="center", fontsize=LETTERS, color=line.get_color(),
-                      annotation_clip=False)
 
 
 def beneath(figure: Figure, columns: int = 4) -> None:

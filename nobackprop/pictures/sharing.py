@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from .. import figures
 from ..figures import looks
 from .frame import Picture
-from .panels import GOLD, INK, PALE, STYLES, colour_of, end_names, epochs, panels, tones
+from .panels import GOLD, INK, PALE, STYLES, colour_of, epochs, panels, tones
 
 Course = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
 
@@ -91,7 +92,7 @@ def proof(times: np.ndarray, errors: Sequence[np.ndarray], slow: np.ndarray, mov
         axes[1].plot(times, values, style, color=colour, linewidth=2,
                      label=rf"$|\mathbf{{{name}}}(t)-\mathbf{{{name}}}(0)|$")
     axes[1].set(xlim=(0, times[-1] / 2), ylim=(-0.05, None))
-    end_names(axes[1])
+    figures.ends(axes[1])
     fallen = np.concatenate([[0], np.cumsum((loss[1:] + loss[:-1]) / 2 * np.diff(times))])
     some = slice(0, np.searchsorted(times, times[-1] / 3), 8)
     axes[2].plot(times, H, color=INK, linewidth=2, label="$H(t)$")
@@ -144,7 +145,7 @@ def from_zero(modes: Mapping[str, tuple[Course, Course]],
         axes[1].axhline(rest, color="black", linestyle=":", linewidth=0.9)
     for panel, label in zip(axes, ("p", "loss"), strict=True):
         panel.set(xlabel="t", ylabel=label, xlim=(0, max(dots[0])))
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -176,7 +177,7 @@ def angles(courses: Mapping[str, np.ndarray]) -> Picture:
                                linewidth=0)
         panel.axhline(90, color="black", linewidth=0.8, linestyle=":")
         epochs(panel, found.shape[1] - 1, start=0)
-        end_names(panel)
+        figures.ends(panel)
     axes[0].set_ylabel("angle between W and C (degrees)")
     return figure
 
@@ -297,7 +298,7 @@ def meeting(decoupled: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
     axes[1].set(ylabel="cosine of W and B", ylim=(-0.05, 1.05))
     for panel in axes:
         panel.set(xlabel="step", xlim=(0, len(apart) - 1))
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -326,7 +327,7 @@ def driven(apart: Mapping[str, np.ndarray], bound: np.ndarray) -> Picture:
         axes.semilogy(course, linewidth=2, **look)
     axes.semilogy(bound, color="black", linestyle=":", label="bound of asfp")
     axes.set(xlabel="step", ylabel=r"$|\mathbf{W}-\mathbf{B}|$", xlim=(0, len(bound) - 1))
-    end_names(axes)
+    figures.ends(axes)
     return figure
 
 
@@ -368,7 +369,7 @@ def shortcuts(networks: np.ndarray, vectors: np.ndarray,
             axes[2].plot(curve, style, color=tone, linewidth=1.9, label=f"{label}, {what}")
     axes[2].set(ylim=(0, 1.03))
     epochs(axes[2], len(curve) - 1, start=0)
-    end_names(axes[2])
+    figures.ends(axes[2])
     return figure
 
 
@@ -408,7 +409,7 @@ def worth(bare: Mapping[str, np.ndarray], decays: Sequence[float], decayed: Mapp
     axes[1].set(xticks=range(len(decays)), xticklabels=[f"{decay:g}" for decay in decays], xlabel=r"$\lambda$",
                 xlim=(-0.15, len(decays) - 0.9), ylim=(low - 0.01, 1.003))
     for panel in axes:
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 

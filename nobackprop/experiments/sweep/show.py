@@ -107,26 +107,24 @@ def draw(results: Results) -> Figure:
     columns = min(len(parts), plots.COLUMNS)
     lines = -(-len(parts) // columns)
     figure = Figure(figsize=(5 * columns if columns > 1 else 7, 4.8 * lines), layout="constrained")
-    heights: list[list[float]] = []
     for place, part in enumerate(parts, start=1):
         first = {"sharex": figure.axes[0], "sharey": figure.axes[0]} if figure.axes else {}
         axes = figure.add_subplot(lines, columns, place, **first)
-        heights.append(_panel(axes, results, part, name, len(parts) == 1))
-    for part, axes, ends in zip(parts, figure.axes, heights, strict=True):
-        looks = figures.looks(part)
-        if len(parts) == 1:
-            figures.legend(figure, axes.lines[::2], [look["label"] for look in looks])
-        else:
-            figures.ends(axes, ends, looks, 0.6 * plots.ROOM)
+        _panel(axes, results, part, name, len(parts) == 1)
+    if len(parts) == 1:
+        curves = figure.axes[0].lines[::2]  # the others are rings
+        figures.legend(figure, curves, [str(line.get_label()) for line in curves])
+    else:
+        for axes in figure.axes:  # now that all curves are there, from which the panels have their limits
+            figures.ends(axes, samples=True)
     what = "setting" if name is None else _words(name)
     figures.title(figure, f"Which {what} suits which rule: {results['config']['data']}, {results['config']['model']} "
                           "(ring: the best)")
     return figure
 
 
-def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, bands: bool) -> list[float]:
-    """Draw the curves of some rules, each with a ring; return the height at which each curve ends."""
-    ends = []
+def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, bands: bool) -> None:
+    """Draw the curves of some rules, each with a ring."""
     names = varied([entry["settings"] for entry in results["search"]])
     ticks = list(dict.fromkeys(in_words(entry["settings"], names) for entry in results["search"]))
     for label, look in zip(labels, figures.looks(labels), strict=True):
@@ -146,7 +144,6 @@ def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, ba
                               color=look["color"])
         top = max(range(len(places)), key=means.__getitem__)
         axes.plot(places[top], means[top], "o", markersize=11, markerfacecolor="none", color=look["color"])
-        ends.append(means[-1])
     axes.set_ylabel(f"validation {in_place_of_accuracy(results)}")
     if name:
         axes.set_xscale("log")
@@ -156,7 +153,6 @@ def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, ba
     axes.grid(color="#E6E6E6", linewidth=0.6)
     axes.set_axisbelow(True)
     figures.open_frame(axes)
-    return ends
 
 
 def _words(name: str) -> str:
