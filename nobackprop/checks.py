@@ -232,10 +232,11 @@ def enough(what: str, came: int, least: int) -> None:
     --------
     >>> enough("batch_size", 0, 1)
     Traceback (most recent call last):
-    nobackprop.errors.InputError: batch_size must be at least 1, got 0: nothing is learnt from none
+    nobackprop.errors.InputError: batch_size must be at least 1, got 0: without a sample there is nothing to learn
     """
     if came < least:
-        why = "a batch-norm with one value a channel has no variance" if least > 1 else "nothing is learnt from none"
+        why = ("a batch-norm needs two values a channel, to have a variance" if least > 1
+               else "without a sample there is nothing to learn")
         raise InputError(f"{what} must be at least {least}, got {came}: {why}")
 
 

@@ -704,7 +704,9 @@ def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: in
     _image(layer, shape)
     rows, columns = (out_size(side, size, stride or size, layer.pad) for side in shape[:2])
     if min(rows, columns) < 1:
-        raise InputError(f"{layer} got images of {shape[0]} x {shape[1]}, smaller than its window")
+        least = size - 2 * layer.pad
+        raise InputError(f"{layer} got images of {shape[0]} x {shape[1]}, smaller than its window: expected at least "
+                         f"{least} x {least}")
     return rows, columns
 
 
@@ -1132,7 +1134,8 @@ def head_beside(block: Layer) -> Head:
     """
     head = block.head()
     if head is None:
-        raise InputError(f"there is no head for {block}: it has no layer with weights")
+        raise InputError(f"{block} has no layer with weights, expected one: the local module beside a block has the "
+                         "shape of its first one")
     return head
 
 

@@ -448,7 +448,7 @@ class Run:
     def test_accuracy(self) -> float:
         """Return the accuracy on the test set, from 0 to 1; raise InputError if no classes are learnt, see `test`."""
         if self.data.task != "classes":
-            raise InputError(f"{self.data.name} has {self.data.task}, which have no accuracy: see Run.test")
+            raise InputError(f"{self.data.name} has {self.data.task}, which have no accuracy: Run.test() measures them")
         return self.test()["accuracy"]
 
     def predictor(self) -> Predictor:

@@ -688,7 +688,8 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
     for i in reversed(range(len(blocks))):
         delta = signals.get(i, down)
         if delta is None:
-            raise InputError(f"block {i} hears nothing: it has no signal, and nothing comes down from above")
+            raise InputError(f"block {i} hears nothing: expected an entry {i} in signals, as no block above sends "
+                             "a signal down")
         check_signal(i, delta, tape.h[i + 1])
         down, grads[i] = blocks[i].backward(feedback[i], tape.caches[i], delta,
                                             want_down=i > 0 and i - 1 not in signals)

@@ -186,7 +186,8 @@ class CSV:
         try:
             text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read {self.path}, expected a new file, or one that this has written") from error
+            raise InputError(f"cannot read {self.path}, expected a new file, or one that this writer has "
+                             "written") from error
         if not text:
             return []
         table = csv.DictReader(text[:text.rfind("\n") + 1].splitlines(keepends=True))

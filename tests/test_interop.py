@@ -72,7 +72,7 @@ def test_a_layer_of_ones_own_is_refused_also_if_it_is_derived_from_another(name,
     pytest.importorskip(name, reason=f"{name} is not installed")
     net = Network((Doubled(2),))
     params, _ = network.init(net, np.random.default_rng(0), (3,))
-    with pytest.raises(InputError, match="has no form of Doubled"):
+    with pytest.raises(InputError, match="has no layer like Doubled"):
         use(net, params, tmp_path / "a")
     assert not list(tmp_path.iterdir())
 

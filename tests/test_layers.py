@@ -461,7 +461,7 @@ def test_a_head_stands_beside_whatever_has_weights(xp, name):
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name not in WITH_WEIGHTS])
 def test_no_head_stands_beside_what_has_none(name):
-    with pytest.raises(ValueError, match="there is no head for"):
+    with pytest.raises(ValueError, match="has no layer with weights, expected one"):
         head_beside(LAYERS[name][0])
 
 

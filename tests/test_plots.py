@@ -373,7 +373,7 @@ def png_size(path):
 
 
 def test_the_names_at_the_ends_keep_their_order_and_stay_in_the_panel():
-    axes = plots.Figure().subplots()
+    axes = plots.Figure(layout="constrained").subplots()
     for height, look in zip([0.99, 0.98, 0.97, 0.5, 0.0, 0.01], looks([f"r{i}" for i in range(6)]), strict=True):
         axes.plot([1, 2], [0.3, height], **look)
     axes.set(xlim=(1, 2), ylim=(0, 1))
@@ -390,6 +390,13 @@ def test_the_names_at_the_ends_keep_their_order_and_stay_in_the_panel():
     for line in axes.lines:
         sample = samples[height[line.get_label()]]
         assert (sample.get_color(), sample.get_linestyle()) == (line.get_color(), line.get_linestyle())
+
+
+def test_a_rule_of_ones_own_has_its_short_name_and_the_colour_of_its_long_one():
+    long = "nobackprop.experiments.papers.las:DenseBlocksDFA"
+    figure = draw(some_results(*(a_run(rule, 0, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3]) for rule in ("bp", long))))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["bp (ceiling)", "DenseBlocksDFA"]
+    assert figure.axes[0].lines[1].get_color() == colour_of(long)
 
 
 @pytest.mark.slow

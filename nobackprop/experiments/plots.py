@@ -21,7 +21,7 @@ from .. import figures
 from ..data.tasks import score, task_of
 from ..errors import InputError
 from ..figures import ROLES, looks
-from .results import by_rule, column, cosine, drawable, mean, recorded, seeds, sound
+from .results import by_rule, column, cosine, drawable, mean, recorded, seeds, shown, sound
 
 MOST_RULES = 200
 MOST_RECORDED = 6  # panels of what callbacks recorded; the table has all
@@ -29,7 +29,8 @@ MOST_CURVES = 8  # of a panel
 FEW = 2  # epochs that are no course
 COLUMNS = 2
 WIDTH, LEVEL = 1.7, "#BBBBBB"
-Curve = tuple[dict[str, Any], list[list[float | None]]]  # its look; for each epoch the values of all runs
+Look = dict[str, Any]
+Curve = tuple[Look, list[list[float | None]]]  # its look; for each epoch the values of all runs
 
 
 @dataclass(frozen=True)
@@ -151,10 +152,24 @@ def draw(results: dict[str, Any], rules: Mapping[str, str] | None = None, headin
               for name in recorded(results["runs"])[:MOST_RECORDED]]
     few = max(len(run["history"]) for run in results["runs"]) <= FEW
     parts = [list(arms)] if few else groups(list(arms))
+    names = shown(arms)
     panels = [Panel(panel.title, panel.label, [(look, column(arms[name], of)) for name, look in
-                                               zip(part, looks(part, rules), strict=True)], panel.limits)
+                                               zip(part, named(part, names, rules), strict=True)], panel.limits)
               for i in range(0, len(kinds), 2) for part in parts for panel, of in kinds[i:i + 2]]
     return over_epochs(panels, f"{heading}{': ' * bool(heading)}{_title(results, len(parts) == 1)}")
+
+
+def named(part: Sequence[str], names: Mapping[str, str], rules: Mapping[str, str] | None = None) -> list[Look]:
+    """Return the looks of the arms of one panel, with the names that `results.shown` gives them.
+
+    Examples
+    --------
+    >>> arms = ["bp", "./mine.py:Sign"]
+    >>> [look["label"] for look in named(arms, shown(arms))]
+    ['bp (ceiling)', 'Sign']
+    """
+    return [look if names[arm] == arm else look | {"label": names[arm]}
+            for arm, look in zip(part, looks(part, rules), strict=True)]
 
 
 def groups(labels: list[str]) -> list[list[str]]:
@@ -296,7 +311,7 @@ def _number(record: dict[str, Any], name: str) -> float | None:
     return drawable(record.get(name))
 
 
-def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], band: bool) -> None:
+def curve(axes: Axes, epochs: list[list[float | None]], look: Look, band: bool) -> None:
     """Draw a line of means over epochs, and their range as a band; draw nothing if there is no value.
 
     Parameters

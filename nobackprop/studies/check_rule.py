@@ -139,11 +139,12 @@ def signals(rule: Rule) -> str:
     """
     case = _case(rule)
     outputs = network.forward(case.net, case.params, case.x).h[1:]
-    case.net = replace(case.net, blocks=tuple(map(Listener, case.net)))
+    listeners = tuple(map(Listener, case.net))
+    case.net = replace(case.net, blocks=listeners)
     for _ in _gradients(case):
         pass
-    for i, (block, output) in enumerate(zip(case.net, outputs, strict=True)):
-        for signal in block.heard:  # a rule may ask blocks by itself, without the walk that compares
+    for i, (listener, output) in enumerate(zip(listeners, outputs, strict=True)):
+        for signal in listener.heard:  # a rule may ask blocks by itself, without the walk that compares
             network.check_signal(i, signal.delta, output)
     return ""
 

@@ -52,15 +52,17 @@ def table(results: Results) -> str:
     names = varied([entry["settings"] for entry in results["search"]]) or list(results["search"][0]["settings"])
     what = f"validation {in_place_of_accuracy(results)}"
     rows = [["rule", "setting", what, "tried"]]
-    for label, tried in _by_label(results).items():
+    by_label = _by_label(results)
+    shown = files.shown(by_label)
+    for label, tried in by_label.items():
         sound = [entry for entry in tried if not all("diverged" in run for run in entry["runs"])]
         if not sound:
-            rows.append([label, "-", "diverged", str(len(tried))])
+            rows.append([shown[label], "-", "diverged", str(len(tried))])
             continue
         top = max(sound, key=lambda entry: choice.score(entry["runs"]))
         values = [score(run, "validation") for run in top["runs"]]
         spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-     "
-        rows.append([label, in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",
+        rows.append([shown[label], in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",
                      str(len(tried))])
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]),
@@ -127,7 +129,8 @@ def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, ba
     """Draw the curves of some rules, each with a ring."""
     names = varied([entry["settings"] for entry in results["search"]])
     ticks = list(dict.fromkeys(in_words(entry["settings"], names) for entry in results["search"]))
-    for label, look in zip(labels, figures.looks(labels), strict=True):
+    shown = files.shown(_by_label(results))
+    for label, look in zip(labels, plots.named(labels, shown), strict=True):
         at = {}
         # of several at one place the best stays
         for entry in sorted(_by_label(results)[label], key=lambda entry: choice.score(entry["runs"])):

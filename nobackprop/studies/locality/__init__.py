@@ -543,8 +543,8 @@ def gradients(net: Network, rule: Rule, given: Given, seed: int = 0) -> tuple[li
     credit = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed))
     for tree in (align, credit.state):
         if not isinstance(tree, list | None):
-            raise InputError(f"what {type(rule).__name__} learns in addition to W is no list over blocks, but a "
-                             f"{type(tree).__name__}: nothing says which block it belongs to")
+            raise InputError(f"the gradients of the state of rule {type(rule).__name__} are a {type(tree).__name__}, "
+                             "expected a list with an entry for each block, or None")
     return [*credit.grads[:-1], None], [[tree[i] if tree and i < len(tree) else None for tree in (align, credit.state)]
                                         for i in range(len(net))]
 
