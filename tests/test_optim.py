@@ -333,7 +333,7 @@ def test_a_rate_that_cannot_be_is_refused_whenever_it_comes(name, wrong):
     (lambda: bind("sgd", {"W": np.ones(3, complex)}, LR), "expected an array of floats$"),
     (lambda: bind("sgd", {"W": np.ma.masked_array(np.ones(3))}, LR), "expected an array of floats$"),
     (lambda: bind("sgd", {"W": np.broadcast_to(1.0, 3)}, LR), "^the leaf W is "),
-    (lambda: bind("sgd", {"W": np.frombuffer(bytes(24))}, LR), "^the leaf W is read-only, expected an array that can be written"),
+    (lambda: bind("sgd", {"W": np.frombuffer(bytes(24))}, LR), "^the leaf W is read-only, expected an array that can"),
     (lambda: bind("sgd", {"W": np.ones((3, 4)).T}, LR), "^the leaf W is not contiguous"),
 ])
 def test_what_an_optimiser_cannot_be_bound_to(make, sentence):
