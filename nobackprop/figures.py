@@ -41,6 +41,7 @@ LONGEST = 1000  # letters of a text that are looked at
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PINK = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
 INDIGO, WINE, BROWN, VIOLET, GREY = "#2B0F8C", "#8A1F5C", "#5C3D00", "#7D5FF5", "#808080"
+GRID = "#E6E6E6"
 # A colour, and the rules that have it.
 FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (BLACK, ("bp",)),
@@ -194,6 +195,22 @@ def open_frame(*panels: Axes) -> None:
     """
     for axes in panels:
         axes.spines[["top", "right"]].set_visible(False)
+
+
+def grid(*panels: Axes) -> None:
+    """Draw a pale grid behind what these panels show, and no frame at the top and on the right.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> grid(axes)
+    >>> axes.get_axisbelow(), axes.spines["top"].get_visible()
+    (True, False)
+    """
+    for axes in panels:
+        axes.grid(color=GRID, linewidth=0.6)
+        axes.set_axisbelow(True)
+    open_frame(*panels)
 
 
 def epochs(axes: Axes) -> None:

@@ -158,7 +158,7 @@ def test_coverage_counts_the_patches_of_a_pixel():
 
 def test_the_best_rule_is_on_top():
     names = [label.get_text() for label in learning.accuracies(outcome()).axes[0].get_yticklabels()]
-    assert names == ["./winner.py:Winner", "shallow (floor)", "dfa", "bp (ceiling)"]
+    assert names == ["Winner", "shallow (floor)", "dfa", "bp (ceiling)"]
 
 
 def test_a_rule_that_sends_no_error_to_the_first_block_has_no_line_there():

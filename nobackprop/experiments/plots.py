@@ -291,9 +291,7 @@ def _grid(panels: Sequence[Panel], height: float, share: str) -> Figure:
             # names at the axes take room at both sides and rise above the panel by half a line; it lies on none of them
             axes.set_title(axes.get_title(), x=0, ha="left", pad=10)
             titles.add(panel.title)
-        axes.grid(color="#E6E6E6", linewidth=0.6)
-        axes.set_axisbelow(True)
-        figures.open_frame(axes)
+        figures.grid(axes)
     return figure
 
 

@@ -504,16 +504,12 @@ def table(results: dict[str, Any]) -> str:
              _text(mean([record["train_loss"] for record in last[rule]]), ".4f"),
              *(_text(mean([cosine(record, i) for record in last[rule]]), ".3f") for i in blocks),
              _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in of.items()]
-    widths = [max(map(len, cells)) for cells in zip(heads, *rows, strict=True)]
-    lines = ["  ".join([cells[0].ljust(widths[0]),
-                        *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))])
-             for cells in (heads, *rows)]
     number = seeds(results)
     return "\n".join([
         f"{', '.join(heads[1:1 + len(measures)])}: mean ± sample standard deviation over {number} "
         f"seed{'s' * (number != 1)}",
         "training loss, and cosine of delta_i with that of bp at hidden block i: mean at the last epoch",
-        "", *lines, *_recorded_table(of, last, names), *stopped(results), *diverged(results)])
+        "", aligned([heads, *rows], left=1), *_recorded_table(of, last, names), *stopped(results), *diverged(results)])
 
 
 def recorded(runs: list[dict[str, Any]]) -> list[str]:
@@ -548,7 +544,7 @@ def _recorded_table(of: dict[str, list[dict[str, Any]]], last: dict[str, list[di
         return []
     rows = [["rule", *keys], *([names[rule], *(_text(mean([drawable(record.get(key)) for record in records]), ".4g")
                                                for key in keys)] for rule, records in last.items())]
-    return ["", "also recorded: mean at the last epoch", "", *aligned(rows, left=1).split("\n")]
+    return ["", "also recorded: mean at the last epoch", "", aligned(rows, left=1)]
 
 
 def stopped(results: dict[str, Any]) -> list[str]:

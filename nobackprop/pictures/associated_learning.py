@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from .. import figures
-from ..figures import looks
+from ..figures import colour_of, looks
 from ..studies.pipeline import makespan, shares
 from .frame import Numbers, Picture
-from .panels import GOLD, beneath, colour_of, epochs, panels, tones
+from .panels import GOLD, beneath, epochs, panels, tones
 
 GREY = "#707A84"
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .. import figures
+from ..figures import colour_of
 from .frame import Numbers, Picture
-from .panels import GOLD, INK, STYLES, beneath, colour_of, panels, tones
+from .panels import GOLD, INK, STYLES, beneath, panels, tones
 
 Curve = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
 

@@ -13,7 +13,6 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from .. import figures
 
 Numbers = Sequence[float] | np.ndarray
-GRID = "#E6E6E6"
 FORWARD, FEEDBACK = figures.BLUE, figures.VERMILION  # the colours of W and of B, everywhere
 DPI = 100
 
@@ -81,10 +80,7 @@ def panels(columns: int = 1, rows: int = 1, width: float = 8.0, height: float = 
     """
     picture = Picture(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08))
     axes = picture.subplots(rows, columns, **more)
-    for one in picture.axes:
-        one.grid(color=GRID, linewidth=0.6)
-        one.set_axisbelow(True)
-        figures.open_frame(one)
+    figures.grid(*picture.axes)
     return picture, axes
 
 

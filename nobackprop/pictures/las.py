@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.ticker import NullFormatter
 
 from .. import figures
-from ..figures import looks
+from ..figures import colour_of, looks
 from ..heads import ConvHead
 from ..learn import Run
 from .frame import Numbers, Picture
-from .panels import GOLD, INK, STYLES, beneath, colour_of, epochs, panels
+from .panels import GOLD, INK, STYLES, beneath, epochs, panels
 
 COSINE = r"cosine of $\delta_i$ with $\delta_i^{\mathrm{BP}}$"
 

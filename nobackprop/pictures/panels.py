@@ -10,7 +10,6 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from .. import figures
-from ..figures import looks
 from . import frame
 from .frame import Picture
 
@@ -72,26 +71,6 @@ def tones(colour: str, number: int) -> list[str]:
     """
     weights = np.linspace(0.5, 1, number) if number > 1 else np.ones(1)
     return [to_hex(weight * np.array(to_rgb(colour)) + 1 - weight) for weight in weights]
-
-
-def colour_of(rule: str) -> str:
-    """Return the colour that a rule has in all figures.
-
-    Parameters
-    ----------
-    rule : str
-        Its name.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> colour_of("bp")
-    '#000000'
-    """
-    return str(looks([rule])[0]["color"])
 
 
 def beneath(figure: Figure, columns: int = 4) -> None:

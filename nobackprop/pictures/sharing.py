@@ -10,9 +10,9 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from .. import figures
-from ..figures import looks
+from ..figures import colour_of, looks
 from .frame import Picture
-from .panels import GOLD, INK, PALE, STYLES, colour_of, epochs, panels, tones
+from .panels import GOLD, INK, PALE, STYLES, epochs, panels, tones
 
 Course = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
 

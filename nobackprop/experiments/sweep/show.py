@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ... import figures
 from ...data.tasks import TASKS, score
 from ...errors import InputError
+from ...studies.text import aligned
 from .. import plots
 from .. import results as files
 from . import choice
@@ -64,11 +65,8 @@ def table(results: Results) -> str:
         spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-     "
         rows.append([shown[label], in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",
                      str(len(tried))])
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]),
-                        row[3].rjust(widths[3])]).rstrip() for row in rows]
-    text = "\n".join([f"{what} of the best setting: mean ± sample standard deviation over the seeds of the search", "",
-                      *lines])
+    text = (f"{what} of the best setting: mean ± sample standard deviation over the seeds of the search\n\n"
+            f"{aligned(rows, left=2)}")
     return f"{text}\n\nthe best settings on fresh seeds\n{files.table(dict(results))}" if results["runs"] else text
 
 
@@ -153,9 +151,7 @@ def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, ba
         axes.set_xlabel(_words(name))
     else:
         axes.set_xticks(range(len(ticks)), ticks, rotation=20, ha="right")
-    axes.grid(color="#E6E6E6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    figures.open_frame(axes)
+    figures.grid(axes)
 
 
 def _words(name: str) -> str:
