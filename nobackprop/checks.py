@@ -155,7 +155,7 @@ def targets(y: Array, expected: Shape) -> None:
 
 
 def values(net: Network, rule: Rule, y: Array) -> None:
-    """Raise InputError unless the numbers in the targets (N, C) are such as loss and rule can learn.
+    """Raise InputError unless loss and rule can learn the numbers in the targets (N, C).
 
     Cross-entropy is defined for probabilities: of other targets it is some number, and training goes somewhere.  So it
     is if a rule that learns classes gets numbers.
@@ -218,7 +218,7 @@ one-hot ones, or task='numbers' or task='labels'
 
 
 def _right(kind: str, y: Array) -> bool:
-    """Whether these targets are such as the loss of that name is defined for; a device is read once."""
+    """Whether the loss of that name is defined for these targets; a device is read only once."""
     if kind not in VALUES:
         return bool(array_module(y).isfinite(y).all())
     if kind != PROBABLE:

@@ -337,7 +337,7 @@ def ends(axes: Axes, samples: bool = False) -> None:
 
 
 def _height_of_end(axes: Axes, line: Line2D) -> float | None:
-    """The height in its panel, from 0 to 1, of the right end of what is seen of a line; None if it gets no name."""
+    """The height, from 0 to 1 in its panel, at which the visible part of a line ends; None if it gets no name."""
     high, _ = axes.get_xlim()[1], axes.get_ylim()
     x, y = (np.asarray(values, float) for values in line.get_data())
     there = np.isfinite(y) & (x <= high + 1e-9 * abs(high))

@@ -373,7 +373,7 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """Batch normalisation: each channel less its mean over batch and positions, and over its deviation.
+    """Batch normalisation: each channel minus its mean over batch and positions, divided by its standard deviation.
 
     Parameters
     ----------
@@ -448,7 +448,7 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """Layer normalisation: each sample, at each position, less its mean over the last axis, and over its deviation.
+    """Layer normalisation: each sample minus its mean over the last axis, divided by its standard deviation there.
 
     Parameters
     ----------
@@ -499,7 +499,7 @@ class LayerNorm(Layer):
 
 @dataclass(frozen=True)
 class UnitLength(Layer):
-    """Each sample over the root of the mean of its squares, so that its length says nothing to the next layer.
+    """Each sample divided by the root of the mean of its squares, so that the next layer cannot see its length.
 
     Parameters
     ----------
@@ -1114,7 +1114,7 @@ def _fit(layer: Layer, shape: Shape, params: Tree, **expected: Shape) -> None:
 
 
 def _below(params: Tree) -> Tree:
-    """Return the parameters of an inner layer for its `out_shape`, to which None would say: do not look at them."""
+    """Return the parameters of an inner layer, {} if there are none: None would tell `out_shape` not to check."""
     return {} if params is None else params
 
 
@@ -1190,7 +1190,7 @@ def _layers(layer: Layer, **came: object) -> None:
 
 
 def _not_too_deep(*parts: Layer) -> None:
-    """Raise InputError if these layers are the outermost of more than DEEPEST, each inside the one before.
+    """Raise InputError if some layers stand inside others, and these inside others, more than DEEPEST deep.
 
     Every walk through a network calls itself for what is inside a layer, and Python ends it at some depth.
     """

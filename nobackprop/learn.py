@@ -330,7 +330,7 @@ class Run:
             return self._epoch()
 
     def _epoch(self) -> dict[str, Any]:
-        """Do what `epoch` does, by the convolution that is set."""
+        """Do what `epoch` does; which kind of convolution is used is set already."""
         if not self.history:
             LOG.info("%r begins", self)
         called, spent = callback.Round(self, len(self.history) + 1), 0.0
@@ -587,7 +587,7 @@ class Run:
             raise InputError(f"cannot go on from {path}: {error}") from None
 
     def _restore(self, header: dict[str, Any], trees: dict[str, Tree]) -> None:
-        """Become the run that a checkpoint was made of."""
+        """Take over everything that a checkpoint holds."""
         here = self._learnt(lambda array: array)
         for name in here:
             self._copy(name, trees[name], here[name])
@@ -599,7 +599,7 @@ class Run:
         self.stopped = str(header.get("stopped", ""))
 
     def _pair(self, x: Array, targets: Array, xp: ModuleType) -> tuple[Array, Array]:
-        """Inputs and the rows of their targets, of the network's dtype, on its device."""
+        """Inputs and the rows of their targets, in the dtype of the settings, on the device of `xp`."""
         y = TASKS[self.data.task].rows(targets, self.data.classes, self.settings.dtype)
         return xp.asarray(x.astype(self.settings.dtype, copy=False)), xp.asarray(y)
 

@@ -290,7 +290,7 @@ def _beside(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
 
 
 def at_activation(block: Layer, cache: Any, delta: Array | None) -> Array | None:
-    """Return a signal at the input of the activation in which a block ends; None if it ends in none, or of None.
+    """Return a signal at the input of the activation in which a block ends; None if one of the two is missing.
 
     Examples
     --------

@@ -148,7 +148,7 @@ class CSV:
         self.runs.put(run, now.name, now.seed, [*before, now.record["train_loss"]])
 
     def _whole(self) -> bool:
-        """Say whether the file has the columns that are known, and a row can be put behind its last one."""
+        """Say whether the file has the known columns and ends with a whole row, so that a row can be appended."""
         if not self.path.exists():
             return False
         with self.path.open("rb") as file:

@@ -311,7 +311,7 @@ def check(source: Any, value: Any, form: Any, at: str = "") -> None:
 
 
 def _wanted(value: Any, form: Any) -> str:
-    """What was expected in place of a value, in words; nothing if the value is of that form, apart from its insides."""
+    """What was expected in place of a value, in words; empty if it has that form.  Its members are not looked at."""
     if isinstance(form, Number):
         name = f"{'an integer' if form.whole else 'a number'}{' or null' * form.null}"
         if value is None and form.null:
@@ -561,7 +561,7 @@ def stopped(results: dict[str, Any]) -> list[str]:
 
 
 def diverged(results: dict[str, Any]) -> list[str]:
-    """Return a line for each run that diverged, which says so, and that no mean holds it.
+    """Return a line for each run that diverged; it says so, and that the means leave the run out.
 
     Examples
     --------

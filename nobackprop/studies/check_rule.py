@@ -129,7 +129,7 @@ def _gradients(case: Case, look: Callable[[Tape], None] = lambda tape: None) -> 
 
 
 def signals(rule: Rule) -> str:
-    """Say which block is sent a signal that has not the shape of the block's output.
+    """Say which block is sent a signal of another shape than the block's output.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def signals(rule: Rule) -> str:
 
 
 def shapes(rule: Rule) -> str:
-    """Say which gradient has not the place and the shape of what it moves.
+    """Say which gradient has another place or another shape than what it moves.
 
     Examples
     --------

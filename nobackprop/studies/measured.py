@@ -49,7 +49,7 @@ class Store:
 
     @property
     def nothing(self) -> str:
-        """What the page says as long as nothing is stored."""
+        """The sentence that the page has as long as nothing is stored."""
         return f"Not measured yet: `make {self.target}` writes this place.\n"
 
     def read(self) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def _begin() -> None:
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, and that have nothing to say about semaphores if they are killed."""
+    """Start processes that Ctrl-C does not reach, and that print no warning of semaphores if they are killed."""
     name = "PYTHONWARNINGS"
     before, masks = os.environ.get(name), hasattr(signal, "pthread_sigmask")
     os.environ[name] = "ignore:resource_tracker:UserWarning" + (f",{before}" if before else "")

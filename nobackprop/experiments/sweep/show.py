@@ -181,7 +181,7 @@ def _axis(results: Results) -> str | None:
 
 
 def in_place_of_accuracy(results: Results) -> str:
-    """Return in words what decided, of every data set of a sweep.
+    """Return the measure that decided, in words, for every data set of a sweep.
 
     Examples
     --------

@@ -356,7 +356,7 @@ class Unanswered(Listener):
 
     def forward(self, params: Tree, h: Any, train: bool = True,
                 rng: np.random.Generator | None = None) -> tuple[Any, Any]:
-        """Do what the block does, and keep the answer back if it is the one that was given."""
+        """Do what the block does, but return NaN if the input is that of the forward pass."""
         out, cache = self.block.forward(params, h, train, rng)
         return nan(out) if np.array_equal(h, self.asked) else out, cache
 
@@ -375,7 +375,7 @@ def upward(net: Network, given: Given, j: int) -> Network:
 
 
 def unanswered(net: Network, given: Given) -> Network:
-    """Return the network whose output block gives its answer to the forward pass no second time, see `Unanswered`.
+    """Return the network whose output block does not give the same answer a second time, see `Unanswered`.
 
     Examples
     --------
