@@ -455,6 +455,10 @@ MUTANTS: dict[str, list[Mutant]] = {
                '[trial(config, name, *DATASETS[config["data"]].sizes(),', "tests/test_compare.py"),
     ],
     "nobackprop/experiments/results.py": [
+        Mutant("two rules of the user's own have one name", "if taken[name] == 1 and name", "if name",
+               "tests/test_compare.py"),
+        Mutant("a rule of the user's own passes for one of the library", 'and name.partition(":")[0] not in RULES', "",
+               "tests/test_compare.py"),
         Mutant("the deviation is that of a whole population", "statistics.stdev(values)", "statistics.pstdev(values)",
                "tests/test_compare.py"),
         Mutant("the cosine at h comes before that at a", '("alignment_at_a", "alignment")',
@@ -929,8 +933,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_plots.py"),
         Mutant("two arms look the same", "if (colour, line) not in taken), lines[0])", "), lines[0])",
                "tests/test_plots.py"),
-        Mutant("names at the ends of curves cover each other", "while len(blocks) > 1 and bottom",
-               "while False and bottom", "tests/test_plots.py"),
+        Mutant("names at the ends of curves cover each other", "while rows and middle - rows[-1][1] <",
+               "while False and middle - rows[-1][1] <", "tests/test_plots.py tests/test_pictures.py"),
     ],
     "nobackprop/experiments/plots.py": [
         Mutant("the training loss is drawn", 'partial(score, part="validation")',
