@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
@@ -34,7 +35,7 @@ ENDINGS = (".png", ".svg", ".pdf")
 INSIDE = 0.96  # of the width: other renderers' letters are a little wider, and there is a margin
 LINE_IN_LEGEND = 0.05  # of the width
 TWO_ROWS = 0.5  # inches of a legend that the height of a figure allows for
-LETTERS = 9  # the size of the names at the ends of lines, in points
+NEXT = 0.165  # inches from a name at the end of a line to the next one
 TITLES = 0.9  # inches of a panel's height that title and axis take
 LONGEST = 1000  # letters of a text that are looked at
 # The first seven are of Okabe and Ito.
@@ -294,7 +295,7 @@ def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> No
     figure.set_figheight(figure.get_figheight() + max(0, extent.height / figure.dpi - TWO_ROWS))
 
 
-def ends(axes: Axes, samples: bool = False) -> None:
+def ends(axes: Axes, looks: Sequence[Mapping[str, Any]] = ()) -> None:
     """Write the label of each line at its right end, next to the panel and in the line's colour.
 
     Names that would cover each other are moved apart.
@@ -302,11 +303,11 @@ def ends(axes: Axes, samples: bool = False) -> None:
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        The panel, with its lines in it and its limits set.  A line whose label begins with "_", or of which nothing is
-        seen, gets no name.
-    samples : bool
-        Whether a piece of the line stands before its name, as lines of the same colour differ by their dashes alone.
-        Such a name, which a user may have chosen, is also made to fit.
+        The panel, with its lines in it and its limits set.
+    looks : sequence of mapping, optional
+        The looks of the lines that get a name, as `looks` gives them.  Then a piece of the line stands before its name,
+        as lines of the same colour differ by their dashes alone, and the name, which a user may have chosen, is made to
+        fit.  If it is left out, all lines get a name but those whose labels begin with "_", as matplotlib has it.
 
     Examples
     --------
@@ -318,30 +319,28 @@ def ends(axes: Axes, samples: bool = False) -> None:
     """
     figure, spec = axes.get_figure(), axes.get_subplotspec()
     assert isinstance(figure, Figure)
-    found = [(line, height) for line in axes.lines if (height := _height_of_end(axes, line)) is not None]
+    dashes = {look["label"]: look["linestyle"] for look in looks}
+    wanted = [line for line in axes.lines if (line.get_label() in dashes if dashes
+                                              else not str(line.get_label()).startswith("_"))]
+    found = [(line, height) for line in wanted if (height := _height_of_end(axes, line)) is not None]
     tall = figure.get_figheight() / (spec.get_gridspec().nrows if spec else 1) - TITLES
-    places = apart([height for _, height in found], 1.5 * LETTERS / 72 / tall)
-    for (line, _), place in zip(found, places, strict=True):
-        start = 1.0
-        if samples:
-            start = 1.12
-            sample = Line2D([1.035, 1.115], [place, place])
-            sample.update_from(line)
-            sample.set(transform=axes.transAxes, clip_on=False)
-            figure.add_artist(sample)  # a line of the panel would be one of its curves
-        text = axes.annotate(str(line.get_label()), (start, place), xycoords="axes fraction", xytext=(4, 0),
-                             textcoords="offset points", va="center", fontsize=LETTERS, color=line.get_color(),
-                             annotation_clip=False)
-        if samples:
+    for (line, _), place in zip(found, apart([height for _, height in found], NEXT / tall), strict=True):
+        text = axes.annotate(str(line.get_label()), (1.12 if dashes else 1, place), xycoords="axes fraction",
+                             xytext=(4, 0), textcoords="offset points", va="center", fontsize=9,
+                             color=line.get_color(), annotation_clip=False)
+        if dashes:
+            axes.add_collection(LineCollection([[(1.035, place), (1.115, place)]], colors=line.get_color(),
+                                               linestyles=[dashes[line.get_label()]], linewidths=1.7, clip_on=False,
+                                               transform=axes.transAxes), autolim=False)
             fit(text, 0.13, most=1)
 
 
 def _height_of_end(axes: Axes, line: Line2D) -> float | None:
-    """The height, from 0 to 1 in its panel, at which the visible part of a line ends; None if it gets no name."""
+    """The height, from 0 to 1 in its panel, at which the visible part of a line ends; None if nothing is visible."""
     high, _ = axes.get_xlim()[1], axes.get_ylim()
     x, y = (np.asarray(values, float) for values in line.get_data())
     there = np.isfinite(y) & (x <= high + 1e-9 * abs(high))
-    if str(line.get_label()).startswith("_") or not there.any():
+    if not there.any():
         return None
     last = np.argmax(x[there])
     place = (axes.transScale + axes.transLimits).transform((x[there][last], y[there][last]))

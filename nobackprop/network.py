@@ -717,10 +717,10 @@ def check_signal(i: int, signal: Array, output: Kept) -> None:
     Traceback (most recent call last):
     nobackprop.errors.InputError: the signal of block 1, counted from 0, has shape (4, 1), expected (4, 2) as its output
     """
-    expected = getattr(output, "shape", None)
-    if expected is not None and np.shape(signal) != expected:
-        raise InputError(f"the signal of block {i}, counted from 0, has shape {np.shape(signal)}, expected {expected} "
-                         "as its output")
+    came, expected = getattr(signal, "shape", ()), getattr(output, "shape", None)
+    if expected is not None and came != expected:
+        raise InputError(f"the signal of block {i}, counted from 0, has shape {came}, expected {expected} as its "
+                         "output")
 
 
 def local(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> tuple[list[Any], list[Tree]]:

@@ -240,7 +240,7 @@ def _courses(panels: Sequence[Panel], last: int) -> Figure:
         for level in panel.levels:
             axes.axhline(level, color=LEVEL, linewidth=0.8, linestyle=":")
         if not alike:
-            figures.ends(axes, samples=True)
+            figures.ends(axes, [look for look, _ in panel.curves])
     if alike:
         handles = [Line2D([], [], linewidth=WIDTH, color=look["color"], linestyle=look["linestyle"])
                    for look in arms.values()]

@@ -115,8 +115,8 @@ def draw(results: Results) -> Figure:
         curves = figure.axes[0].lines[::2]  # the others are rings
         figures.legend(figure, curves, [str(line.get_label()) for line in curves])
     else:
-        for axes in figure.axes:  # now that all curves are there, from which the panels have their limits
-            figures.ends(axes, samples=True)
+        for part, axes in zip(parts, figure.axes, strict=True):  # once all curves are there, which set the limits
+            figures.ends(axes, plots.named(part, files.shown(by_label)))
     what = "setting" if name is None else _words(name)
     figures.title(figure, f"Which {what} suits which rule: {results['config']['data']}, {results['config']['model']} "
                           "(ring: the best)")
