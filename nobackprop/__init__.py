@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .experiments.outcome import compare
 else:
     def __getattr__(name: str) -> Any:
-        """Give `compare` to who asks for it: what trains and draws takes longer to come than all else."""
+        """Import `compare` only when it is asked for: what it needs takes longer to import than all else."""
         if name == "compare":
             from .experiments.outcome import compare
             return compare

@@ -133,7 +133,7 @@ class Moment:
         return shown
 
     def changed(self) -> bool:
-        """Say whether a list or a dict that was given from here is another one now."""
+        """Say whether somebody has changed a list or a dict that was handed out."""
         return any(len(before) != len(now := list(nodes(given))) or any(
             (key, id(child)) != (key_now, id(child_now))
             for (_, key, child), (_, key_now, child_now) in zip(before, now, strict=True))

@@ -1,4 +1,4 @@
-"""Checks of what a user hands in: whether networks, rules, trees, samples and targets fit each other.
+"""Checks of what a user hands in: whether networks, rules, data sets, trees, samples and targets fit each other.
 
 They are made once, before anything is computed, so that a mistake is told in one sentence.
 """
@@ -11,7 +11,9 @@ import numpy as np
 
 from . import network
 from .backend import Array, a_generator, array_module, to_numpy
-from .data.tasks import TASKS
+from .data import Dataset
+from .data.augment import check_size
+from .data.tasks import TASKS, losses
 from .errors import InputError, brief, integer
 from .layers import Shape
 from .network import Network, a_network
@@ -153,7 +155,7 @@ def targets(y: Array, expected: Shape) -> None:
 
 
 def values(net: Network, rule: Rule, y: Array) -> None:
-    """Raise InputError unless the numbers in the targets (N, C) are such as loss and rule can learn.
+    """Raise InputError unless loss and rule can learn the numbers in the targets (N, C).
 
     Cross-entropy is defined for probabilities: of other targets it is some number, and training goes somewhere.  So it
     is if a rule that learns classes gets numbers.
@@ -216,13 +218,53 @@ one-hot ones, or task='numbers' or task='labels'
 
 
 def _right(kind: str, y: Array) -> bool:
-    """Whether these targets are such as the loss of that name is defined for; a device is read once."""
+    """Whether the loss of that name is defined for these targets; a device is read only once."""
     if kind not in VALUES:
         return bool(array_module(y).isfinite(y).all())
     if kind != PROBABLE:
         return bool((y.min() >= 0) & (y.max() <= 1))
     slack = max(y.shape[1], 8) * (max(FLOAT32, np.finfo(y.dtype).eps) if y.dtype.kind == "f" else 0)
     return bool((y.min() >= 0) & (abs(y.sum(-1) - 1).max() <= slack))
+
+
+def data(came: Dataset, augment: str, net: Network, rule: Rule, name: str) -> None:
+    """Raise InputError unless a network can learn what a data set is about, under a rule.
+
+    Parameters
+    ----------
+    came : Dataset
+        The data set.
+    augment : str
+        How its images are to be changed, see `data.augment`; empty for not at all.
+    net : Network
+    rule : Rule
+    name : str
+        What the message calls the rule.
+
+    Raises
+    ------
+    InputError
+        If the samples are no images, or images that are too small for that change; if the rule cannot learn the task;
+        or if the network has the loss of another task.
+
+    Examples
+    --------
+    >>> from nobackprop import models, rules
+    >>> from nobackprop.data import load
+    >>> data(load("xor"), "flip", models.build("mlp:4", (30,), 4), rules.BP(), "bp")
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: augment 'flip' needs images (N, H, W, C), xor has samples of shape (30,)
+    """
+    if augment and len(came.shape) != 3:
+        raise InputError(f"augment '{augment}' needs images (N, H, W, C), {came.name} has samples of shape "
+                         f"{came.shape}")
+    if came.task not in rule.learns:
+        raise InputError(f"rule {name} can learn {' and '.join(rule.learns)} only, {came.name} has {came.task}")
+    if not TASKS[came.task].fits(net.loss):
+        raise InputError(f"the network's loss is {net.loss}, expected {' or '.join(losses(came.task))}: "
+                         f"{came.name} has {came.task}")
+    if augment:
+        check_size(augment, came.shape)
 
 
 def enough(what: str, came: int, least: int) -> None:
@@ -232,10 +274,11 @@ def enough(what: str, came: int, least: int) -> None:
     --------
     >>> enough("batch_size", 0, 1)
     Traceback (most recent call last):
-    nobackprop.errors.InputError: batch_size must be at least 1, got 0: nothing is learnt from none
+    nobackprop.errors.InputError: batch_size must be at least 1, got 0: without a sample there is nothing to learn
     """
     if came < least:
-        why = "a batch-norm with one value a channel has no variance" if least > 1 else "nothing is learnt from none"
+        why = ("a batch-norm needs two values a channel, to have a variance" if least > 1
+               else "without a sample there is nothing to learn")
         raise InputError(f"{what} must be at least {least}, got {came}: {why}")
 
 

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
@@ -33,11 +35,14 @@ ENDINGS = (".png", ".svg", ".pdf")
 INSIDE = 0.96  # of the width: other renderers' letters are a little wider, and there is a margin
 LINE_IN_LEGEND = 0.05  # of the width
 TWO_ROWS = 0.5  # inches of a legend that the height of a figure allows for
+NEXT = 0.165  # inches from a name at the end of a line to the next one
+TITLES = 0.9  # inches of a panel's height that title and axis take
 LONGEST = 1000  # letters of a text that are looked at
 # The first seven are of Okabe and Ito.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PINK = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
 INDIGO, WINE, BROWN, VIOLET, GREY = "#2B0F8C", "#8A1F5C", "#5C3D00", "#7D5FF5", "#808080"
+GRID = "#E6E6E6"
 # A colour, and the rules that have it.
 FAMILIES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (BLACK, ("bp",)),
@@ -193,6 +198,22 @@ def open_frame(*panels: Axes) -> None:
         axes.spines[["top", "right"]].set_visible(False)
 
 
+def grid(*panels: Axes) -> None:
+    """Draw a pale grid behind what these panels show, and no frame at the top and on the right.
+
+    Examples
+    --------
+    >>> axes = Figure().subplots()
+    >>> grid(axes)
+    >>> axes.get_axisbelow(), axes.spines["top"].get_visible()
+    (True, False)
+    """
+    for axes in panels:
+        axes.grid(color=GRID, linewidth=0.6)
+        axes.set_axisbelow(True)
+    open_frame(*panels)
+
+
 def epochs(axes: Axes) -> None:
     """Name the x axis "epoch", and mark only whole numbers on it.
 
@@ -274,50 +295,92 @@ def legend(figure: Figure, lines: Sequence[Artist], labels: Sequence[str]) -> No
     figure.set_figheight(figure.get_figheight() + max(0, extent.height / figure.dpi - TWO_ROWS))
 
 
-def ends(axes: Axes, heights: Sequence[float], looks: Sequence[Mapping[str, Any]], room: float) -> None:
-    """Write the name of each curve at its right end, next to the panel, in the curve's colour and with its line.
+def ends(axes: Axes, looks: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Write the label of each line at its right end, next to the panel and in the line's colour.
+
+    Names that would cover each other are moved apart.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        The panel, whose limits do not change afterwards.
-    heights : sequence of float
-        The last value of each curve.
-    looks : sequence of mapping
-        "color", "linestyle" and "label" of each, as `looks` gives them.
-    room : float
-        The height of a line of text, as a share of the panel's.  Names are moved until none covers another.
+        The panel, with its lines in it and its limits set.
+    looks : sequence of mapping, optional
+        The looks of the lines that get a name, as `looks` gives them.  Then a piece of the line stands before its name,
+        as lines of the same colour differ by their dashes alone, and the name, which a user may have chosen, is made to
+        fit.  If it is left out, all lines get a name but those whose labels begin with "_", as matplotlib has it.
 
     Examples
     --------
     >>> axes = Figure().subplots()
-    >>> ends(axes, [0.5, 0.5], looks(["fa", "las"]), room=0.1)
-    >>> [round(text.get_position()[1], 2) for text in axes.texts]
-    [0.45, 0.55]
+    >>> lines = axes.plot([1, 2], [3, 3], label="one") + axes.plot([1, 2], [3, 3], label="other")
+    >>> ends(axes)
+    >>> [text.get_text() for text in axes.texts]
+    ['one', 'other']
     """
-    low, high = map(float, axes.get_ylim())
-    wanted = sorted((min(max((height - low) / (high - low), 0), 1), i) for i, height in enumerate(heights))
-    # names that would cover each other become one block, around the mean of their places
-    blocks: list[list[tuple[float, int]]] = []
-
-    def bottom(block: list[tuple[float, int]]) -> float:
-        middle, half = sum(place for place, _ in block) / len(block), room * (len(block) - 1) / 2
-        return max(min(middle, 1 - half), half) - half
-
-    for one in wanted:
-        blocks.append([one])
-        while len(blocks) > 1 and bottom(blocks[-2]) + room * len(blocks[-2]) > bottom(blocks[-1]):
-            last = blocks.pop()
-            blocks[-1] += last
-    for block in blocks:
-        for j, (_, i) in enumerate(block):
-            look, height = looks[i], bottom(block) + room * j
-            axes.add_collection(LineCollection([[(1.035, height), (1.115, height)]], colors=look["color"],
-                                               linestyles=[look["linestyle"]], linewidths=1.7, clip_on=False,
+    figure, spec = axes.get_figure(), axes.get_subplotspec()
+    assert isinstance(figure, Figure)
+    dashes = {look["label"]: look["linestyle"] for look in looks}
+    wanted = [line for line in axes.lines if (line.get_label() in dashes if dashes
+                                              else not str(line.get_label()).startswith("_"))]
+    found = [(line, height) for line in wanted if (height := _height_of_end(axes, line)) is not None]
+    tall = figure.get_figheight() / (spec.get_gridspec().nrows if spec else 1) - TITLES
+    for (line, _), place in zip(found, apart([height for _, height in found], NEXT / tall), strict=True):
+        text = axes.annotate(str(line.get_label()), (1.12 if dashes else 1, place), xycoords="axes fraction",
+                             xytext=(4, 0), textcoords="offset points", va="center", fontsize=9,
+                             color=line.get_color(), annotation_clip=False)
+        if dashes:
+            axes.add_collection(LineCollection([[(1.035, place), (1.115, place)]], colors=line.get_color(),
+                                               linestyles=[dashes[line.get_label()]], linewidths=1.7, clip_on=False,
                                                transform=axes.transAxes), autolim=False)
-            text = axes.text(1.13, height, look["label"], color=look["color"], va="center", fontsize=8,
-                             transform=axes.transAxes)
             fit(text, 0.13, most=1)
+
+
+def _height_of_end(axes: Axes, line: Line2D) -> float | None:
+    """The height, from 0 to 1 in its panel, at which the visible part of a line ends; None if nothing is visible."""
+    high, _ = axes.get_xlim()[1], axes.get_ylim()
+    x, y = (np.asarray(values, float) for values in line.get_data())
+    there = np.isfinite(y) & (x <= high + 1e-9 * abs(high))
+    if not there.any():
+        return None
+    last = np.argmax(x[there])
+    place = (axes.transScale + axes.transLimits).transform((x[there][last], y[there][last]))
+    return float(np.clip(place[1], 0, 1))
+
+
+def apart(places: Sequence[float], least: float, low: float = 0.02, high: float = 0.98) -> list[float]:
+    """Return places that keep their order and are moved until neighbours have a distance of at least `least`.
+
+    Parameters
+    ----------
+    places : sequence of float
+    least : float
+        The distance.
+    low, high : float
+        No place is moved below or above these, as long as there is room between them.
+
+    Returns
+    -------
+    list of float
+
+    Examples
+    --------
+    >>> [round(place, 2) for place in apart([0.5, 0.5, 0.1], 0.1)]
+    [0.45, 0.55, 0.1]
+    >>> [round(place, 2) for place in apart([0.0, 0.0, 1.0], 0.1, 0, 1)]
+    [0.0, 0.1, 1.0]
+    """
+    rows: list[tuple[list[int], float]] = []  # labels that touch each other, and their middle
+    for i in sorted(range(len(places)), key=lambda i: places[i]):
+        members, middle = [i], min(max(places[i], low), high)
+        while rows and middle - rows[-1][1] < least * (len(members) + len(rows[-1][0])) / 2 - 1e-12:
+            lower, below = rows.pop()
+            middle = (len(lower) * below + len(members) * middle) / (len(lower) + len(members))
+            members = lower + members
+            half = least * (len(members) - 1) / 2
+            middle = max(min(middle, high - half), low + half)
+        rows.append((members, middle))
+    return [middle + (members.index(i) - (len(members) - 1) / 2) * least
+            for i in range(len(places)) for members, middle in rows if i in members]
 
 
 def names(axes: Axes, texts: Sequence[str]) -> None:

@@ -144,7 +144,7 @@ def _replaceable(path: str | os.PathLike[str], place: Path) -> os.stat_result | 
 
 
 def _kind(mode: int) -> str:
-    """What stands under a name that is no regular file's, in words."""
+    """What there is at a path that is no regular file, in words."""
     return next((words for kind, words in (
         (stat.S_IFDIR, "a folder"), (stat.S_IFIFO, "a pipe"), (stat.S_IFSOCK, "a socket"), (stat.S_IFCHR, "a device"),
         (stat.S_IFBLK, "a device")) if stat.S_IFMT(mode) == kind), "something else")

@@ -373,7 +373,7 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """Batch normalisation: each channel less its mean over batch and positions, and over its deviation.
+    """Batch normalisation: each channel minus its mean over batch and positions, divided by its standard deviation.
 
     Parameters
     ----------
@@ -448,7 +448,7 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """Layer normalisation: each sample, at each position, less its mean over the last axis, and over its deviation.
+    """Layer normalisation: each sample minus its mean over the last axis, divided by its standard deviation there.
 
     Parameters
     ----------
@@ -499,7 +499,7 @@ class LayerNorm(Layer):
 
 @dataclass(frozen=True)
 class UnitLength(Layer):
-    """Each sample over the root of the mean of its squares, so that its length says nothing to the next layer.
+    """Each sample divided by the root of the mean of its squares, so that the next layer cannot see its length.
 
     Parameters
     ----------
@@ -694,155 +694,6 @@ class GlobalPool(Layer):
     def backward(self, feedback: Tree, cache: Any, delta: Array,
                  want_down: bool = True) -> tuple[Array | None, Tree]:
         return pool.d_global_pool(delta, cache), None
-
-
-def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: int | None) -> tuple[int, int]:
-    """Return height and width after a layer with windows of that size.
-
-    Raises InputError if no window fits, or if samples are no images.
-    """
-    _image(layer, shape)
-    rows, columns = (out_size(side, size, stride or size, layer.pad) for side in shape[:2])
-    if min(rows, columns) < 1:
-        raise InputError(f"{layer} got images of {shape[0]} x {shape[1]}, smaller than its window")
-    return rows, columns
-
-
-def _weights(layer: Dense | Conv, rng: np.random.Generator, units: int, fan_in: int) -> Array:
-    """Return the first W (units, fan-in) of a layer: N(0, gain / fan-in).
-
-    Raises InputError if there is nothing to draw from, or if W would not fit into memory.
-    """
-    if not hasattr(rng, "standard_normal"):
-        raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
-    try:
-        drawn = rng.standard_normal((units, fan_in))
-    except InputError:
-        raise
-    except (MemoryError, ValueError):  # NumPy's words for a large array and for a very large one
-        raise InputError(f"{layer} has {units * fan_in:,} weights, which do not fit into memory") from None
-    return drawn * math.sqrt(layer.gain / fan_in)
-
-
-def _samples(layer: Layer, shape: Shape, expected: str = "at least one number in each", axes: int = 0) -> None:
-    """Raise InputError unless this is the shape of samples, with so many axes if a number of them is given."""
-    if not is_shape(shape) or len(shape) != (axes or len(shape)):
-        raise InputError(f"{layer} got samples of shape {brief(shape)}, expected {expected}")
-
-
-def is_shape(shape: object) -> bool:
-    """Return whether this can be the shape of one sample: a tuple of one whole number or more, all above 0.
-
-    Examples
-    --------
-    >>> is_shape((28, 28, 1)), is_shape(()), is_shape((8, 0)), is_shape(8)
-    (True, False, False, False)
-    """
-    return isinstance(shape, tuple | list) and bool(shape) and all(
-        isinstance(side, Integral) and not isinstance(side, bool) and int(side) > 0 for side in shape)
-
-
-def _image(layer: Layer, shape: Shape) -> None:
-    """Raise InputError unless samples of that shape are images."""
-    _samples(layer, shape, "images (H, W, C)", 3)
-
-
-def _fit(layer: Layer, shape: Shape, params: Tree, **expected: Shape) -> None:
-    """Raise InputError unless the parameters, if there are any, have the shapes that samples of `shape` need."""
-    for name, needed in expected.items() if params is not None else ():
-        came = getattr(params.get(name) if isinstance(params, dict) else None, "shape", None)
-        if came != tuple(needed):
-            raise InputError(f"{layer} got samples of shape {shape}, for which {name} would have the shape {needed}, "
-                             f"but {'there is no array of that name' if came is None else f'it has {came}'}")
-
-
-def _below(params: Tree) -> Tree:
-    """Return the parameters of an inner layer for its `out_shape`, to which None would say: do not look at them."""
-    return {} if params is None else params
-
-
-def _name(layer: Layer, field: str) -> str:
-    """Return what a message calls a field of a layer."""
-    return f"{field} of {type(layer).__name__}"
-
-
-def _set(layer: Layer, **values: object) -> None:
-    """Set fields of a layer that is being made: numbers of NumPy's would change the type of what they multiply."""
-    for name, value in values.items():
-        object.__setattr__(layer, name, value)
-
-
-def _whole(layer: Layer, **least: int) -> None:
-    """Raise InputError unless the fields of these names are whole numbers and not below the given ones."""
-    for name, low in least.items():
-        _set(layer, **{name: integer(_name(layer, name), getattr(layer, name), low, MOST)})
-
-
-def _positive(layer: Layer, name: str, most: float = math.inf) -> None:
-    """Raise InputError unless the field of that name is a number above 0 and at most `most`."""
-    _set(layer, **{name: number(_name(layer, name), getattr(layer, name), most=most)})
-
-
-def _window(layer: MaxPool | AvgPool) -> None:
-    """Raise InputError unless the numbers of a pooling layer make windows, each of which sees a part of the image."""
-    _whole(layer, size=1)
-    if layer.stride is not None:
-        _whole(layer, stride=1)
-    _set(layer, pad=integer(_name(layer, "pad"), layer.pad, 0, layer.size - 1))
-
-
-def tuple_of_layers(what: str, came: object) -> tuple[Layer, ...]:
-    """Return layers in a tuple; raise InputError unless they are layers in a tuple or a list.
-
-    Parameters
-    ----------
-    what : str
-        What the message calls them.
-    came : object
-        What the user gave.
-
-    Returns
-    -------
-    tuple of Layer
-
-    Raises
-    ------
-    InputError
-        If it is no tuple and no list, or if something in it is no layer.
-
-    Examples
-    --------
-    >>> tuple_of_layers("blocks of a Network", [Dense(3), Dense(4)])
-    (Dense(units=3, gain=2.0), Dense(units=4, gain=2.0))
-    >>> tuple_of_layers("blocks of a Network", (3, 4))
-    Traceback (most recent call last):
-    nobackprop.errors.InputError: blocks of a Network are (3, 4), expected a tuple of layers, as (Dense(8), Dense(3))
-    """
-    if not isinstance(came, tuple | list) or not all(isinstance(layer, Layer) for layer in came):
-        raise InputError(f"{what} are {brief(came)}, expected a tuple of layers, as (Dense(8), Dense(3))")
-    _not_too_deep(*came)
-    return tuple(came)
-
-
-def _layers(layer: Layer, **came: object) -> None:
-    """Raise InputError unless the parts of a layer are layers."""
-    for name, part in came.items():
-        if not isinstance(part, Layer):
-            raise InputError(f"{_name(layer, name)} is {brief(part)}, expected a layer such as Dense(8)")
-        _not_too_deep(part)
-
-
-def _not_too_deep(*parts: Layer) -> None:
-    """Raise InputError if these layers are the outermost of more than DEEPEST, each inside the one before.
-
-    Every walk through a network calls itself for what is inside a layer, and Python ends it at some depth.
-    """
-    inside, depth = list(parts), 1
-    while inside := [part for layer in inside for value in vars(layer).values()
-                     for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Layer)]:
-        depth += 1
-        if depth > DEEPEST:
-            raise InputError(f"layers stand more than {DEEPEST} deep inside of one another, expected at most {DEEPEST}")
 
 
 @dataclass(frozen=True)
@@ -1107,6 +958,9 @@ class Residual(Layer):
         return (body, short), after
 
 
+# ---------------------------------------------------------------- heads beside a block
+
+
 def head_beside(block: Layer) -> Head:
     """Return the head that is shaped like the first layer with weights of a block.
 
@@ -1132,7 +986,8 @@ def head_beside(block: Layer) -> Head:
     """
     head = block.head()
     if head is None:
-        raise InputError(f"there is no head for {block}: it has no layer with weights")
+        raise InputError(f"{block} has no layer with weights, expected one: the local module beside a block has the "
+                         "shape of its first one")
     return head
 
 
@@ -1191,3 +1046,157 @@ def kernel_beside(block: Layer) -> Head:
 
 
 BESIDE: dict[str, Callable[[Layer], Head]] = {"exact": head_beside, "published": published_beside}
+
+
+# ---------------------------------------------------------------- what a layer checks
+
+
+def _pooled(layer: Conv | MaxPool | AvgPool, shape: Shape, size: int, stride: int | None) -> tuple[int, int]:
+    """Return height and width after a layer with windows of that size.
+
+    Raises InputError if no window fits, or if samples are no images.
+    """
+    _image(layer, shape)
+    rows, columns = (out_size(side, size, stride or size, layer.pad) for side in shape[:2])
+    if min(rows, columns) < 1:
+        least = size - 2 * layer.pad
+        raise InputError(f"{layer} got images of {shape[0]} x {shape[1]}, smaller than its window: expected at least "
+                         f"{least} x {least}")
+    return rows, columns
+
+
+def _weights(layer: Dense | Conv, rng: np.random.Generator, units: int, fan_in: int) -> Array:
+    """Return the first W (units, fan-in) of a layer: N(0, gain / fan-in).
+
+    Raises InputError if there is nothing to draw from, or if W would not fit into memory.
+    """
+    if not hasattr(rng, "standard_normal"):
+        raise InputError(f"rng is {brief(rng)}, expected a generator, such as numpy.random.default_rng(0)")
+    try:
+        drawn = rng.standard_normal((units, fan_in))
+    except InputError:
+        raise
+    except (MemoryError, ValueError):  # NumPy's words for a large array and for a very large one
+        raise InputError(f"{layer} has {units * fan_in:,} weights, which do not fit into memory") from None
+    return drawn * math.sqrt(layer.gain / fan_in)
+
+
+def _samples(layer: Layer, shape: Shape, expected: str = "at least one number in each", axes: int = 0) -> None:
+    """Raise InputError unless this is the shape of samples, with so many axes if a number of them is given."""
+    if not is_shape(shape) or len(shape) != (axes or len(shape)):
+        raise InputError(f"{layer} got samples of shape {brief(shape)}, expected {expected}")
+
+
+def is_shape(shape: object) -> bool:
+    """Return whether this can be the shape of one sample: a tuple of one whole number or more, all above 0.
+
+    Examples
+    --------
+    >>> is_shape((28, 28, 1)), is_shape(()), is_shape((8, 0)), is_shape(8)
+    (True, False, False, False)
+    """
+    return isinstance(shape, tuple | list) and bool(shape) and all(
+        isinstance(side, Integral) and not isinstance(side, bool) and int(side) > 0 for side in shape)
+
+
+def _image(layer: Layer, shape: Shape) -> None:
+    """Raise InputError unless samples of that shape are images."""
+    _samples(layer, shape, "images (H, W, C)", 3)
+
+
+def _fit(layer: Layer, shape: Shape, params: Tree, **expected: Shape) -> None:
+    """Raise InputError unless the parameters, if there are any, have the shapes that samples of `shape` need."""
+    for name, needed in expected.items() if params is not None else ():
+        came = getattr(params.get(name) if isinstance(params, dict) else None, "shape", None)
+        if came != tuple(needed):
+            raise InputError(f"{layer} got samples of shape {shape}, for which {name} would have the shape {needed}, "
+                             f"but {'there is no array of that name' if came is None else f'it has {came}'}")
+
+
+def _below(params: Tree) -> Tree:
+    """Return the parameters of an inner layer, {} if there are none: None would tell `out_shape` not to check."""
+    return {} if params is None else params
+
+
+def _name(layer: Layer, field: str) -> str:
+    """Return what a message calls a field of a layer."""
+    return f"{field} of {type(layer).__name__}"
+
+
+def _set(layer: Layer, **values: object) -> None:
+    """Set fields of a layer that is being made: numbers of NumPy's would change the type of what they multiply."""
+    for name, value in values.items():
+        object.__setattr__(layer, name, value)
+
+
+def _whole(layer: Layer, **least: int) -> None:
+    """Raise InputError unless the fields of these names are whole numbers and not below the given ones."""
+    for name, low in least.items():
+        _set(layer, **{name: integer(_name(layer, name), getattr(layer, name), low, MOST)})
+
+
+def _positive(layer: Layer, name: str, most: float = math.inf) -> None:
+    """Raise InputError unless the field of that name is a number above 0 and at most `most`."""
+    _set(layer, **{name: number(_name(layer, name), getattr(layer, name), most=most)})
+
+
+def _window(layer: MaxPool | AvgPool) -> None:
+    """Raise InputError unless the numbers of a pooling layer make windows, each of which sees a part of the image."""
+    _whole(layer, size=1)
+    if layer.stride is not None:
+        _whole(layer, stride=1)
+    _set(layer, pad=integer(_name(layer, "pad"), layer.pad, 0, layer.size - 1))
+
+
+def tuple_of_layers(what: str, came: object) -> tuple[Layer, ...]:
+    """Return layers in a tuple; raise InputError unless they are layers in a tuple or a list.
+
+    Parameters
+    ----------
+    what : str
+        What the message calls them.
+    came : object
+        What the user gave.
+
+    Returns
+    -------
+    tuple of Layer
+
+    Raises
+    ------
+    InputError
+        If it is no tuple and no list, or if something in it is no layer.
+
+    Examples
+    --------
+    >>> tuple_of_layers("blocks of a Network", [Dense(3), Dense(4)])
+    (Dense(units=3, gain=2.0), Dense(units=4, gain=2.0))
+    >>> tuple_of_layers("blocks of a Network", (3, 4))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: blocks of a Network are (3, 4), expected a tuple of layers, as (Dense(8), Dense(3))
+    """
+    if not isinstance(came, tuple | list) or not all(isinstance(layer, Layer) for layer in came):
+        raise InputError(f"{what} are {brief(came)}, expected a tuple of layers, as (Dense(8), Dense(3))")
+    _not_too_deep(*came)
+    return tuple(came)
+
+
+def _layers(layer: Layer, **came: object) -> None:
+    """Raise InputError unless the parts of a layer are layers."""
+    for name, part in came.items():
+        if not isinstance(part, Layer):
+            raise InputError(f"{_name(layer, name)} is {brief(part)}, expected a layer such as Dense(8)")
+        _not_too_deep(part)
+
+
+def _not_too_deep(*parts: Layer) -> None:
+    """Raise InputError if some layers stand inside others, and these inside others, more than DEEPEST deep.
+
+    Every walk through a network calls itself for what is inside a layer, and Python ends it at some depth.
+    """
+    inside, depth = list(parts), 1
+    while inside := [part for layer in inside for value in vars(layer).values()
+                     for part in (value if isinstance(value, tuple) else (value,)) if isinstance(part, Layer)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise InputError(f"layers stand more than {DEEPEST} deep inside of one another, expected at most {DEEPEST}")

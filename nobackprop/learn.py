@@ -17,8 +17,8 @@ from . import callbacks as callback
 from .backend import Array, array_module, keep_freed_memory, open_device, to_module, to_numpy
 from .data import DATASETS, Dataset
 from .data import load as load_data
-from .data.augment import check_size, parse
-from .data.tasks import TASKS, losses
+from .data.augment import parse
+from .data.tasks import TASKS
 from .errors import InputError, brief, check_name, integer
 from .kernels import winograd
 from .network import Network, Tape
@@ -207,17 +207,7 @@ class Run:
         self.name = name or (rule if isinstance(rule, str) else checks.name_of(rule))
         draw_params, draw_state, self.rng, self.draw_augment = map(
             np.random.default_rng, np.random.SeedSequence(self.seed).spawn(4))
-        if self.settings.augment and len(data.shape) != 3:
-            raise InputError(f"augment '{self.settings.augment}' needs images (N, H, W, C), {data.name} has samples "
-                             f"of shape {data.shape}")
-        if data.task not in self.rule.learns:
-            raise InputError(f"rule {self.name} can learn {' and '.join(self.rule.learns)} only, {data.name} has "
-                             f"{data.task}")
-        if not TASKS[data.task].fits(net.loss):
-            raise InputError(f"the network's loss is {net.loss}, expected {' or '.join(losses(data.task))}: "
-                             f"{data.name} has {data.task}")
-        if self.settings.augment:
-            check_size(self.settings.augment, data.shape)
+        checks.data(data, self.settings.augment, net, self.rule, self.name)
         xp = open_device(device)
         keep_freed_memory()
         params, shapes = checks.init(net, draw_params, data.shape, self.settings.dtype)
@@ -340,7 +330,7 @@ class Run:
             return self._epoch()
 
     def _epoch(self) -> dict[str, Any]:
-        """Do what `epoch` does, by the convolution that is set."""
+        """Do what `epoch` does; which kind of convolution is used is set already."""
         if not self.history:
             LOG.info("%r begins", self)
         called, spent = callback.Round(self, len(self.history) + 1), 0.0
@@ -400,16 +390,23 @@ class Run:
         return next((path for path, fine in zip(learnt, sound, strict=True) if not fine), "")
 
     def _diverged(self, what: str, when: str, moved: bool = True) -> Diverged:
-        """The error that says what is not finite, when, and why, as far as it is known; `moved` says after a step."""
-        spoilt = [part for part in ("x_train", "x_validation") if not np.isfinite(getattr(self.data, part)).all()]
-        error = Diverged(f"rule {self.name}, seed {self.seed}: {what} at epoch {len(self.history) + 1}{when}; " + (
-            f"{' and '.join(spoilt)} of {self.data.name} hold{'s' * (len(spoilt) == 1)} numbers that are not finite"
-            if spoilt else "the network's first outputs are too large already" if not moved
-            else f"lr times weight_decay is {self.settings.lr * self.settings.weight_decay:g}, try less than 1"
-            if self.settings.lr * self.settings.weight_decay >= 1
-            else f"try a learning rate below {self.settings.lr:g}"))
+        """The error that says what is not finite, when, and what to try; `moved` says whether a step came before."""
+        error = Diverged(f"rule {self.name}, seed {self.seed}: {what} at epoch {len(self.history) + 1}{when}; "
+                         f"{self._why(moved)}")
         LOG.warning("%s", error)
         return error
+
+    def _why(self, moved: bool) -> str:
+        """Why numbers are not finite, as far as it is known, and what to try."""
+        spoilt = [part for part in ("x_train", "x_validation") if not np.isfinite(getattr(self.data, part)).all()]
+        if spoilt:
+            hold = "holds" if len(spoilt) == 1 else "hold"
+            return f"{' and '.join(spoilt)} of {self.data.name} {hold} numbers that are not finite"
+        if not moved:
+            return "the network's first outputs are too large already"
+        shrunk = self.settings.lr * self.settings.weight_decay
+        return (f"lr times weight_decay is {shrunk:g}, try less than 1" if shrunk >= 1
+                else f"try a learning rate below {self.settings.lr:g}")
 
     def _measure(self) -> dict[str, Any]:
         """What an epoch's record says besides the training loss."""
@@ -448,7 +445,7 @@ class Run:
     def test_accuracy(self) -> float:
         """Return the accuracy on the test set, from 0 to 1; raise InputError if no classes are learnt, see `test`."""
         if self.data.task != "classes":
-            raise InputError(f"{self.data.name} has {self.data.task}, which have no accuracy: see Run.test")
+            raise InputError(f"{self.data.name} has {self.data.task}, which have no accuracy: Run.test() measures them")
         return self.test()["accuracy"]
 
     def predictor(self) -> Predictor:
@@ -571,16 +568,17 @@ class Run:
             rule = get(rule) if isinstance(rule, str) else rule
             net = blueprint.build(header["network"]) if net is None else net
             checks.network_and_rule(net, rule)
-            found = load_data(of if data is None else data) if data is None or isinstance(data, str) else data
+            given = of if data is None else data
+            found = load_data(given) if isinstance(given, str) else given
             if not isinstance(found, Dataset):
                 raise InputError(f"data is {brief(data)}, expected a Dataset or the name of one")
-            for what, came, there in (
-                    ("data set", found.fingerprint, header["fingerprint"]), ("rule", describe(rule), header["rule"]),
-                    ("network", blueprint.draw(net), header["network"])):
+            if found.fingerprint != header["fingerprint"]:
+                raise InputError("it is of another data set than the one given" if data is not None
+                                 else f"it is of another data set than the library's own '{of}': pass it as data=...")
+            for what, came, there in (("rule", describe(rule), header["rule"]),
+                                      ("network", blueprint.draw(net), header["network"])):
                 if came != there:
-                    raise InputError(f"it is of another data set than the library's own '{of}': pass it as data=..."
-                                     if came == found.fingerprint and data is None
-                                     else f"it is of another {what} than the one given")
+                    raise InputError(f"it is of another {what} than the one given")
             run = cls(net, rule, found, Settings(**header["settings"]), header["seed"], device, header["name"],
                       callbacks)
             run._restore(header, trees)
@@ -589,7 +587,7 @@ class Run:
             raise InputError(f"cannot go on from {path}: {error}") from None
 
     def _restore(self, header: dict[str, Any], trees: dict[str, Tree]) -> None:
-        """Become the run that a checkpoint was made of."""
+        """Take over everything that a checkpoint holds."""
         here = self._learnt(lambda array: array)
         for name in here:
             self._copy(name, trees[name], here[name])
@@ -601,7 +599,7 @@ class Run:
         self.stopped = str(header.get("stopped", ""))
 
     def _pair(self, x: Array, targets: Array, xp: ModuleType) -> tuple[Array, Array]:
-        """Inputs and the rows of their targets, of the network's dtype, on its device."""
+        """Inputs and the rows of their targets, in the dtype of the settings, on the device of `xp`."""
         y = TASKS[self.data.task].rows(targets, self.data.classes, self.settings.dtype)
         return xp.asarray(x.astype(self.settings.dtype, copy=False)), xp.asarray(y)
 

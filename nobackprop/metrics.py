@@ -240,7 +240,7 @@ class Received(NamedTuple):
     @property
     def cosine(self) -> float | None:
         """The cosine of the two, as a mean over the samples, see `cosine`; None if there is none."""
-        return _number(self.sent, self.backprop)
+        return _known_cosine(self.sent, self.backprop)
 
     @property
     def ratio(self) -> float | None:
@@ -290,7 +290,7 @@ def _beside(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
 
 
 def at_activation(block: Layer, cache: Any, delta: Array | None) -> Array | None:
-    """Return a signal at the input of the activation in which a block ends; None if it ends in none, or of None.
+    """Return a signal at the input of the activation in which a block ends; None if one of the two is missing.
 
     Examples
     --------
@@ -349,12 +349,12 @@ def alignment(net: Network, rule: Rule, params: Tree, state: Tree, x: Array,
     for block, cache, u, v in _beside(net, rule, params, state, x, y)[:-1]:
         at_h = None if u is None or u.at_a else u.delta
         at_a = u.delta if u is not None and u.at_a else at_activation(block, cache, at_h)
-        result["alignment"].append(_number(at_h, v))
-        result["alignment_at_a"].append(_number(at_a, at_activation(block, cache, v)))
+        result["alignment"].append(_known_cosine(at_h, v))
+        result["alignment_at_a"].append(_known_cosine(at_a, at_activation(block, cache, v)))
     return result
 
 
-def _number(u: Array | None, v: Array | None) -> float | None:
+def _known_cosine(u: Array | None, v: Array | None) -> float | None:
     """The cosine of two signals, or None if one is missing or is 0 for every sample."""
     value = None if u is None or v is None else float(cosine(u, v))
     return None if value is None or np.isnan(value) else value

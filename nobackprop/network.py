@@ -643,7 +643,8 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
     Raises
     ------
     InputError
-        If a block has no signal, and nothing comes down to it from above.
+        If a block has no signal, and nothing comes down to it from above; or if a signal has another shape than the
+        output that it is for.
 
     Examples
     --------
@@ -660,10 +661,39 @@ def backward(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Arr
     for i in reversed(range(len(blocks))):
         delta = signals.get(i, down)
         if delta is None:
-            raise InputError(f"block {i} hears nothing: it has no signal, and nothing comes down from above")
+            raise InputError(f"block {i} hears nothing: expected an entry {i} in signals, as no block above sends "
+                             "a signal down")
+        check_signal(i, delta, tape.h[i + 1])
         down, grads[i] = blocks[i].backward(feedback[i], tape.caches[i], delta,
                                             want_down=i > 0 and i - 1 not in signals)
     return grads
+
+
+def check_signal(i: int, signal: Array, output: Kept) -> None:
+    """Raise InputError if the signal of block i has another shape than the block's output.
+
+    NumPy would spread a signal of the shape (N, 1) over all units of an activation, and train on.
+
+    Parameters
+    ----------
+    i : int
+        The place of the block in the network, counted from 0.
+    signal : array (N, ...)
+        What the block hears.
+    output : array (N, ...), object or None
+        What the tape keeps of the block's output.  If that is nothing, there is nothing to compare.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> check_signal(1, np.ones((4, 1)), np.ones((4, 2)))
+    Traceback (most recent call last):
+    nobackprop.errors.InputError: the signal of block 1, counted from 0, has shape (4, 1), expected (4, 2) as its output
+    """
+    came, expected = getattr(signal, "shape", ()), getattr(output, "shape", None)
+    if expected is not None and came != expected:
+        raise InputError(f"the signal of block {i}, counted from 0, has shape {came}, expected {expected} as its "
+                         "output")
 
 
 def local(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]) -> tuple[list[Any], list[Tree]]:
@@ -687,6 +717,11 @@ def local(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]
     grads : list
         The gradients of each block, None for a block without a signal or without parameters.
 
+    Raises
+    ------
+    InputError
+        If a signal has another shape than the output that it is for.
+
     Examples
     --------
     >>> import numpy as np
@@ -699,6 +734,7 @@ def local(net: Network, feedback: Tree, tape: Tape, signals: Mapping[int, Array]
     down: list[Any] = [None] * len(net)
     grads: list[Tree] = [None] * len(net)
     for i, delta in signals.items():
+        check_signal(i, delta, tape.h[i + 1])
         sent, grads[i] = net[i].backward(feedback[i], tape.caches[i], delta, want_down=i > 0)
         down[i] = sent if i > 0 else None
     return down, grads

@@ -174,9 +174,10 @@ class Optimizer:
             if xp is None or w.dtype.kind != "f":
                 raise InputError(f"the leaf {path or 'of the tree'} is {brief(w)}, expected an array of floats")
             if not w.flags.c_contiguous:
-                raise InputError(f"the leaf {path} is not contiguous: an optimiser cannot write into it")
+                raise InputError(f"the leaf {path} is not contiguous, expected an array as numpy.ascontiguousarray "
+                                 "makes it")
             if xp is np and not w.flags.writeable:
-                raise InputError(f"the leaf {path} is read-only: an optimiser cannot write into it")
+                raise InputError(f"the leaf {path} is read-only, expected an array that can be written to: a copy can")
             if path in self.slots:
                 raise InputError(f"two leaves of the tree have the path {path}")
             self.slots[path] = (w, [xp.zeros(w.size, w.dtype) for _ in range(self.memories)])
@@ -313,8 +314,8 @@ class Optimizer:
             return
         if w is None:
             there = [*self.slots][:4] + ["..."] * (len(self.slots) > 4)
-            raise InputError(f"the gradients are {_shown(g)}{f' at {path}' * bool(path)}, expected arrays at "
-                             f"{', '.join(there) or 'no place'} alone")
+            raise InputError(f"the gradients are {_shown(g)}{f' at {path}' * bool(path)}, expected arrays only where "
+                             f"the optimiser's tree has them: {', '.join(there) or 'nowhere'}")
         try:
             xp = array_module(w, g)
         except TypeError:

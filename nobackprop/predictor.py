@@ -236,8 +236,8 @@ class Predictor:
             try:
                 recall(name)
             except InputError:
-                raise InputError(f"the network answers as {name} says, expected a rule that rules.get knows by a text: "
-                                 "a file can name no other") from None
+                raise InputError(f"rule {name} predicts in a way of its own, and rules.get does not know it by a text: "
+                                 "expected a rule that a file can name") from None
         saving.write(path, blueprint.MODEL, header, {"params": self.params, "mean": self.mean, "scale": self.scale,
                                                      "y_mean": self.y_mean, "y_scale": self.y_scale})
 

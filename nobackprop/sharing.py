@@ -205,8 +205,8 @@ def match(h: Array, shape: tuple[int, ...], how: str = "max", C: Array | None = 
     if h.shape == shape:
         return h
     if h.ndim < len(shape) or any(a < b for a, b in zip(h.shape[1:-1], shape[1:-1])):
-        raise InputError(f"an activity of shape {h.shape[1:]} cannot stand for one of {shape[1:]}: "
-                         "nothing says what its further positions are")
+        raise InputError(f"an activity of shape {h.shape[1:]} cannot stand for one of {shape[1:]}, which "
+                         "has more positions: expected one that is at least as high and as wide")
     if h.ndim > len(shape):
         h = h.mean((1, 2)) if how == "random" else _windows(h, (1, 1), how)[:, 0, 0]
     elif h.shape[1:-1] != shape[1:-1]:

@@ -148,7 +148,7 @@ class CSV:
         self.runs.put(run, now.name, now.seed, [*before, now.record["train_loss"]])
 
     def _whole(self) -> bool:
-        """Say whether the file has the columns that are known, and a row can be put behind its last one."""
+        """Say whether the file has the known columns and ends with a whole row, so that a row can be appended."""
         if not self.path.exists():
             return False
         with self.path.open("rb") as file:
@@ -186,7 +186,8 @@ class CSV:
         try:
             text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read {self.path}, expected a new file, or one that this has written") from error
+            raise InputError(f"cannot read {self.path}, expected a new file, or one that this writer has "
+                             "written") from error
         if not text:
             return []
         table = csv.DictReader(text[:text.rfind("\n") + 1].splitlines(keepends=True))

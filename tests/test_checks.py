@@ -316,7 +316,7 @@ def test_one_sample_is_no_batch_where_a_channel_has_one_value():
     params, _ = network.init(net, np.random.default_rng(0), (5,))
     opt, none, x, y = SGD(params, 0.1), SGD(None, 0.1), np.ones((2, 5), "float32"), np.eye(3, dtype="float32")[:2]
     before = [w.tobytes() for _, w in leaves(params)]
-    with pytest.raises(InputError, match="the number of samples in x must be at least 2, got 1: a batch-norm with one"):
+    with pytest.raises(InputError, match="the number of samples in x must be at least 2, got 1: a batch-norm needs"):
         learn.step(net, RULES["bp"], params, None, opt, none, x[:1], y[:1], np.random.default_rng(0))
     assert [w.tobytes() for _, w in leaves(params)] == before
     learn.step(net, RULES["bp"], params, None, opt, none, x, y, np.random.default_rng(0))

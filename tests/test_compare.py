@@ -590,6 +590,22 @@ def test_the_table_holds_means_and_the_sample_deviation():
     assert len({len(line) for line in (head, las, shallow)}) == 1
 
 
+@pytest.mark.parametrize("arms, names", [
+    (["las", "./mine.py:Sign", "my.rules:Other:k=2"], ["las", "Sign", "Other:k=2"]),
+    (["./a.py:Sign", "./b.py:Sign", "./b.py:Sign:k=2"], ["./a.py:Sign", "./b.py:Sign", "Sign:k=2"]),
+    (["./a.py:Sign", "Sign"], ["./a.py:Sign", "Sign"]),
+    (["./a.py:las", "./a.py:dfa:k=2"], ["./a.py:las", "./a.py:dfa:k=2"]),  # as of the library: it would be mistaken
+    (["asap:k=4", "bp, no shortcut"], ["asap:k=4", "bp, no shortcut"])], ids=str)
+def test_a_table_names_a_rule_of_ones_own_by_its_class_if_no_other_is_called_the_same(arms, names):
+    assert results.shown(arms) == dict(zip(arms, names, strict=True))
+    runs = [a_run(arm, 0, 0.5, 1.0, [0.25]) for arm in arms]
+    for run in runs:
+        run["history"][-1]["length"] = 2.5
+    lines = results.table({"runs": runs}).splitlines()
+    assert [line[:line.index("  ")] for line in lines[4:4 + len(arms)]] == names
+    assert [line[:line.index("  ")] for line in lines[-len(arms):]] == names
+
+
 def test_a_diverged_run_is_in_no_mean_and_is_said_below():
     gone = a_run("las", 1, None, 77.0, [0.9]) | {"diverged": "rule las, seed 1: the loss became inf at epoch 3"}
     never = {"rule": "fa", "seed": 0, "seconds": 0.0, "test_accuracy": None, "history": [], "diverged": "rule fa, ..."}

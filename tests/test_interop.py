@@ -57,7 +57,7 @@ def test_without_the_other_library_one_sentence(monkeypatch, tmp_path, name, use
     ((NET, PARAMS, 3), "shape is 3, expected that of one sample"),
     ((NET, PARAMS, (8, 8, 1)), r"expected vectors \(F,\)"),
     ((nb.Predictor(NET, PARAMS, (3,), "ab"), PARAMS), "which has its own: expected nothing"),
-    ((nb.Predictor(NET, PARAMS, (3,), "ab", rule=nb.rules.get("ep")),), "answers as the rule ep says"),
+    ((nb.Predictor(NET, PARAMS, (3,), "ab", rule=nb.rules.get("ep")),), "rule ep predicts in a way of its own"),
     ((Network((Activation("relu"),)), [None], (4, 4, 1)), "output has shape"),
 ])
 def test_what_cannot_be_handed_over(given, sentence):
@@ -72,7 +72,7 @@ def test_a_layer_of_ones_own_is_refused_also_if_it_is_derived_from_another(name,
     pytest.importorskip(name, reason=f"{name} is not installed")
     net = Network((Doubled(2),))
     params, _ = network.init(net, np.random.default_rng(0), (3,))
-    with pytest.raises(InputError, match="has no form of Doubled"):
+    with pytest.raises(InputError, match="has no layer like Doubled"):
         use(net, params, tmp_path / "a")
     assert not list(tmp_path.iterdir())
 

@@ -79,7 +79,7 @@ def test_every_activation(tmp_path, name):
 def test_an_activation_without_a_form_is_refused(tmp_path, monkeypatch):
     assert {"identity", "relu", "tanh", "sigmoid", "elu", "leaky_relu", "gelu", "silu"} <= to_onnx.FORMS.keys()
     monkeypatch.setitem(ACTIVATIONS, "square", ACTIVATIONS["tanh"])
-    with pytest.raises(InputError, match="ONNX has no form of Activation.name='square'."):
+    with pytest.raises(InputError, match="ONNX has no layer like Activation.name='square'."):
         to_onnx.export(Network((Activation("square"),)), tmp_path / "a.onnx", [None], (3,))
     assert not list(tmp_path.iterdir())
 

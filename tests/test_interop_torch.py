@@ -126,7 +126,7 @@ def test_every_activation(name):
 
 def test_an_activation_that_pytorch_has_no_class_for_is_refused(monkeypatch):
     monkeypatch.setitem(ACTIVATIONS, "square", replace(ACTIVATIONS["tanh"], torch="square"))
-    with pytest.raises(InputError, match="PyTorch has no form of Activation.name='square'."):
+    with pytest.raises(InputError, match="PyTorch has no layer like Activation.name='square'."):
         to_torch.module(Network((Activation("square"),)), [None], (3,))
 
 

@@ -246,7 +246,7 @@ def test_a_rest_too_small_to_learn_from_joins_the_last_batch(small, monkeypatch,
 
 def test_batches_too_small_to_learn_from_are_refused(small):
     bn = models.build("mlp-bn:4", small.shape, 4)
-    with pytest.raises(InputError, match="^batch_size must be at least 2, got 1: a batch-norm with one value"):
+    with pytest.raises(InputError, match="^batch_size must be at least 2, got 1: a batch-norm needs two values"):
         learn.Run(bn, "bp", small, learn.Settings(batch_size=1))
     one = replace(small, x_train=small.x_train[:1], y_train=small.y_train[:1])
     with pytest.raises(InputError, match="^the number of training samples must be at least 2, got 1"):

@@ -456,7 +456,7 @@ class Unordered(BP):
 
 
 def test_a_state_that_belongs_to_no_block_is_refused():
-    with pytest.raises(ValueError, match="Unordered learns in addition to W is no list over blocks, but a dict"):
+    with pytest.raises(ValueError, match="the state of rule Unordered are a dict, expected a list"):
         locality.locality(Unordered())
 
 

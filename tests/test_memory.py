@@ -178,7 +178,7 @@ def test_the_columns_are_the_sizes_of_block_that_were_asked_for(rule, k, names):
     (lambda: measure(rule="asfp"), "rule 'asfp' stores"),
     (lambda: measure(rule="asapp"), "unknown rule 'asapp'"),
     (lambda: measure(data="cifar"), "unknown data set 'cifar'"),
-    (lambda: measure(k=0), "got k = 0"),
+    (lambda: measure(k=0), "k, the number of layers that share one activity, must be at least 1, got 0"),
     (lambda: measure(batch_size=0), "batch_size must be at least 1"),
 ])
 def test_mistakes_are_said(call, sentence):

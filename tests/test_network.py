@@ -1,6 +1,7 @@
 """A network as a whole: what it predicts, what it takes, and what it says of what does not fit."""
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from nobackprop.layers import (
 )
 from nobackprop.metrics import Listener
 from nobackprop.network import Network
+from nobackprop.tape import Mask
 from nobackprop.tree import leaves
 
 # Prediction
@@ -413,6 +415,25 @@ def test_a_block_that_hears_nothing_is_named():
     net, params, x = normed()
     tape = network.forward(net, params, x)
     assert refused(lambda: network.backward(net, params, tape, {})).startswith(f"block {len(net) - 1} hears nothing")
+
+
+@pytest.mark.parametrize("walk", [network.backward, network.local], ids=lambda walk: walk.__name__)
+@pytest.mark.parametrize("shape", [(4, 1), (4,), (1, 8), (3, 8), (4, 7), (8, 4), (), (4, 8, 1)], ids=str)
+def test_a_signal_of_another_shape_than_the_output_is_refused(walk, shape):
+    """NumPy would spread most of them over the units or the samples, and the gradients would have their shapes."""
+    net = models.build("mlp:8", (5,), 3)
+    params, _ = network.init(net, np.random.default_rng(0), (5,), "float64")
+    tape = network.forward(net, params, np.ones((4, 5)))
+    assert refused(lambda: walk(net, params, tape, {1: np.ones((4, 3)), 0: np.ones(shape)})) == (
+        f"the signal of block 0, counted from 0, has shape {shape}, expected (4, 8) as its output")
+
+
+def test_where_a_tape_keeps_less_than_an_output_its_shape_is_compared_if_it_is_there():
+    net, x = Network((Activation("relu"),)), np.ones((4, 8))
+    whole = network.forward(net, [None], x)
+    signs, nothing = (replace(whole, h=[x, kept]) for kept in (Mask.of(whole.output), None))
+    assert refused(lambda: network.backward(net, [None], signs, {0: x[:, :1]})).endswith("(4, 8) as its output")
+    assert network.backward(net, [None], signs, {0: x}) == network.backward(net, [None], nothing, {0: x}) == [None]
 
 
 # Every block by itself, and a network with other activations

@@ -333,7 +333,7 @@ def test_a_rate_that_cannot_be_is_refused_whenever_it_comes(name, wrong):
     (lambda: bind("sgd", {"W": np.ones(3, complex)}, LR), "expected an array of floats$"),
     (lambda: bind("sgd", {"W": np.ma.masked_array(np.ones(3))}, LR), "expected an array of floats$"),
     (lambda: bind("sgd", {"W": np.broadcast_to(1.0, 3)}, LR), "^the leaf W is "),
-    (lambda: bind("sgd", {"W": np.frombuffer(bytes(24))}, LR), "^the leaf W is read-only: an optimiser cannot write"),
+    (lambda: bind("sgd", {"W": np.frombuffer(bytes(24))}, LR), "^the leaf W is read-only, expected an array that can"),
     (lambda: bind("sgd", {"W": np.ones((3, 4)).T}, LR), "^the leaf W is not contiguous"),
 ])
 def test_what_an_optimiser_cannot_be_bound_to(make, sentence):
@@ -351,7 +351,7 @@ def test_a_gradient_that_is_no_array_of_numbers_moves_nothing(grads, name):
     if isinstance(grads, dict):
         grads = {"below": [{"W": np.ones((5, 7))}]} | grads  # it comes first
     opt = bind(name, params, LR)
-    with pytest.raises(InputError, match="^the gradient(s are .* alone| of gamma is .* as the leaf)$"):
+    with pytest.raises(InputError, match="^the gradient(s are .* tree has them: .*| of gamma is .* as the leaf)$"):
         opt(grads)
     assert set(opt.steps.values()) == {0}
     for (_, u), (_, v) in zip(leaves(params), leaves(drawn(0)), strict=True):
@@ -452,12 +452,12 @@ def test_a_tree_of_nothing_is_served():
 
 @pytest.mark.parametrize("grads, sentence", [
     ({"below": [{"W": np.ones((7, 5))}, None]}, r"^the gradient of below/0/W is .* \(7, 5\) .* \(5, 7\)"),
-    ({"below": [None, np.ones(3)]}, r"^the gradients are .* at below/1, expected arrays at "),
-    ({"other": np.ones(3)}, r"float64 at other, expected arrays at .*gamma.* alone$"),
+    ({"below": [None, np.ones(3)]}, r"^the gradients are .* at below/1, expected arrays only where "),
+    ({"other": np.ones(3)}, r"float64 at other, expected arrays only where .* has them: .*gamma"),
     ({"gamma": np.ones(18)}, r"the gradient of gamma is an array of shape \(18,\) and type float64, .* \(19,\)"),
-    (np.ones(3), r"^the gradients are an array of shape \(3,\) and type float64, expected arrays at "),
-    (3, "^the gradients are 3, expected arrays at "),
-    ([1, 2, 3], "^the gradients are 1 at 0, expected arrays at "),
+    (np.ones(3), r"^the gradients are an array of shape \(3,\) and type float64, expected arrays only where "),
+    (3, "^the gradients are 3, expected arrays only where "),
+    ([1, 2, 3], "^the gradients are 1 at 0, expected arrays only where "),
 ])
 def test_a_gradient_that_fits_nowhere_is_refused_with_its_path(grads, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -152,7 +152,7 @@ def test_a_frame_is_made_of_the_rows(monkeypatch):
     ({"rules": [3]}, "unknown rule 3, which is no name"),
     ({"rules": [nb.rules.BP]}, "unknown rule"), ({"seeds": [-1]}, "seed must be"),
     ({"epoch": 3}, "unknown setting 'epoch': did you mean 'epochs'"), ({"net": "mlp:8"}, "net is 'mlp:8'"),
-    ({"net": sequential([Dense(10)]), "model": "mlp:8"}, "model and net came, expected one of them"),
+    ({"net": sequential([Dense(10)]), "model": "mlp:8"}, "got model and net, expected one of the two"),
     ({"threads": 0}, "threads must be at least 1"), ({"device": "gpu"}, "unknown device 'gpu'"),
 ])
 def test_what_cannot_be_compared_is_one_sentence(wrong, sentence):

@@ -167,7 +167,7 @@ SMALL = ("--model", "mlp:8,8", "--epochs", "1", "--seeds", "0")
 def test_it_is_compared_with_the_built_in_ones(place, capsys):
     names = ["bp", "shallow", "fa", "dfa", "las", "ltas", SPEC]
     out = told(capsys, "compare", "--rules", ",".join(names), *SMALL, "--out", "out")
-    assert all(re.search(rf"^{re.escape(name)} +0\.\d", out, re.M) for name in names)
+    assert all(re.search(rf"^{name} +0\.\d", out, re.M) for name in [*names[:-1], "SignDFA"])
     assert [run["rule"] for run in json.loads((place / "out" / "results.json").read_text())["runs"]] == names
     assert (place / "out" / "figure.png").is_file()
     told(capsys, "plot", "out/results.json")
@@ -199,7 +199,8 @@ def test_an_interrupted_run_of_it_goes_on(place, capsys, monkeypatch):
 def test_a_sweep_a_measurement_and_a_table_take_it(place, capsys):
     (place / "sweep.toml").write_text(f'rules = ["{SPEC}"]\nlr = [0.01, 0.001]\nepochs = 1\nmodel = "mlp:4"\n'
                                       "seeds = [0]\nfresh_seeds = [1]\n")
-    assert SPEC in told(capsys, "sweep", "sweep.toml", "--processes", "1", "--out", "swept")
+    out = told(capsys, "sweep", "sweep.toml", "--processes", "1", "--out", "swept")
+    assert "\nSignDFA " in out and f"\n{SPEC} " not in out
     assert SPEC in told(capsys, "bench", "--rule", SPEC, "--model", "mlp:4", "--data", "digits", "--steps", "1")
     out = told(capsys, "locality", SPEC, "dfa")
     lines = out.splitlines()
@@ -328,6 +329,26 @@ def test_every_fault_is_found_once(fault):
     found, (which, sentence) = check(Forged(fault)), FAULTS[fault]
     (what, text), = [(what, text) for what, text in found.items() if text]
     assert what.startswith(which) and sentence in text
+
+
+@pytest.mark.parametrize("fault", SENT)
+def test_training_refuses_a_signal_of_another_shape_before_anything_has_moved(fault):
+    data = nb.data.load("xor")
+    run = nb.Run(nb.models.build("mlp:6,7,8", data.shape, data.classes), Forged(fault), data)
+    before = [w.copy() for _, w in leaves(run.params)]
+    with pytest.raises(InputError, match="^the signal of block 1, counted from 0, has shape .* as its output$"):
+        run.epoch()
+    assert all(np.array_equal(w, old) for (_, w), old in zip(leaves(run.params), before, strict=True))
+
+
+def test_a_rule_that_asks_blocks_by_itself_is_held_to_the_same():
+    class Alone(Forged):
+        def credit(self, net, params, state, tape, y, rng=None):
+            grads = backward(net, params, tape, {len(net) - 1: net.error(tape.output, y)})
+            grads[1] = net[1].backward(params[1], tape.caches[1], tape.h[2][:, :1], False)[1]
+            return Credit(grads)
+
+    assert "the signal of block 1, counted from 0, has shape (64, 1), expected (64, 7)" in check(Alone())[SIGNALS]
 
 
 def test_without_a_fault_none_is_found_and_no_check_is_left_out():
@@ -510,7 +531,7 @@ def test_what_a_function_lacks_is_said(place, capsys):
     assert "a function with an argument loss gets the one that came" in capsys.readouterr().err
     assert cli.main(["models", "--show", "./nets.py:flattened"]) == 2
     said = capsys.readouterr().err
-    assert "(8, 8, 1)" in said and "these samples are as those of digits, --data names others" in said
+    assert "(8, 8, 1)" in said and "without --data, samples are as those of digits" in said
     assert cli.main(["models", "--show", "./nets.py:flattened", "--data", "cifar-10"]) == 2
     assert "--data names others" not in capsys.readouterr().err
     assert cli.main(["train", "--model", "./nets.py:tinny"]) == 2

@@ -16,6 +16,7 @@ from PIL import Image
 from tolerance import assert_close
 
 import nobackprop as nb
+from nobackprop import figures
 from nobackprop.errors import InputError
 from nobackprop.pictures import frame, learning, neurons, products
 from nobackprop.pictures.film import Film
@@ -157,7 +158,7 @@ def test_coverage_counts_the_patches_of_a_pixel():
 
 def test_the_best_rule_is_on_top():
     names = [label.get_text() for label in learning.accuracies(outcome()).axes[0].get_yticklabels()]
-    assert names == ["./winner.py:Winner", "shallow (floor)", "dfa", "bp (ceiling)"]
+    assert names == ["Winner", "shallow (floor)", "dfa", "bp (ceiling)"]
 
 
 def test_a_rule_that_sends_no_error_to_the_first_block_has_no_line_there():
@@ -204,7 +205,7 @@ def test_a_film_has_the_first_and_the_last_step_and_its_words_say_the_angle():
 @given(places=st.lists(st.floats(-1, 2), min_size=1, max_size=8))
 def test_labels_are_apart_in_order_and_in_the_panel(places):
     least = 0.1
-    found = frame.apart(places, least)
+    found = figures.apart(places, least)
     order = np.argsort(places, kind="stable")
     assert np.diff(np.array(found)[order]).min(initial=least) >= least - 1e-9
     assert min(found) >= 0.02 - 1e-9 and max(found) <= 0.98 + 1e-9
@@ -213,7 +214,7 @@ def test_labels_are_apart_in_order_and_in_the_panel(places):
 @given(places=st.lists(st.floats(0.05, 0.95), min_size=1, max_size=8, unique=True))
 def test_labels_that_are_apart_stay(places):
     least = np.diff(np.sort(places)).min(initial=0.1) / 2
-    assert_close(np.array(frame.apart(places, least)), np.array(places))
+    assert_close(np.array(figures.apart(places, least)), np.array(places))
 
 
 # ---------------------------------------------------------------- what does not fit is said

@@ -9,10 +9,11 @@ from test_plots import check_texts
 from tolerance import assert_close
 
 import nobackprop as nb
+from nobackprop import figures
 from nobackprop.errors import InputError
 from nobackprop.figures import COLOURS, looks
 from nobackprop.heads import ConvHead
-from nobackprop.pictures import associated_learning, field, las, locality, panels, sharing
+from nobackprop.pictures import associated_learning, field, frame, las, locality, sharing
 from nobackprop.rules import RULES
 from nobackprop.studies.locality import measured
 from nobackprop.studies.locality.pages import COLUMNS, entries
@@ -208,11 +209,11 @@ def test_diagrams_stand_side_by_side_and_in_rows():
 @pytest.mark.parametrize("scale", ["linear", "log"])
 @pytest.mark.parametrize("ends", [[0.5], [1.0] * 8, [0.0] * 8, [0.5] * 8, [0.99, 0.01, 0.5, 0.98], [0.9, 0.91, 0.89]])
 def test_names_at_the_ends_are_apart_inside_the_panel_and_in_the_order_of_the_lines(ends, scale):
-    figure, (axes,) = panels.panels("lines")
+    figure, (axes,) = frame.titled("lines")
     for i, end in enumerate(ends):
         axes.plot([2, 1], [10**end, 1], label=f"line {i}")     # drawn from the right to the left
     axes.set(xlim=(0.9, 2), ylim=(1, 10), yscale=scale)
-    panels.end_names(axes)
+    figures.ends(axes)
     told = check_texts(figure)
     assert all(f"line {i}" in told for i in range(len(ends)))
     places = {text.get_text(): text.xy[1] for text in axes.texts}
@@ -223,12 +224,12 @@ def test_names_at_the_ends_are_apart_inside_the_panel_and_in_the_order_of_the_li
 
 
 def test_a_line_that_ends_in_nan_or_has_no_label_is_named_by_what_is_seen():
-    figure, (axes,) = panels.panels("lines")
+    figure, (axes,) = frame.titled("lines")
     axes.plot([1, 2, 3], [0.2, 0.4, np.nan], label="cut")
     axes.plot([1, 2, 3], [0.2, 0.4, 0.5])
     axes.plot([1, 2], [np.nan, np.nan], label="never there")
     axes.set(xlim=(1, 3), ylim=(0, 1))
-    panels.end_names(axes)
+    figures.ends(axes)
     assert [(text.get_text(), round(text.xy[1], 3)) for text in axes.texts] == [("cut", 0.4)]
 
 

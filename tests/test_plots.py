@@ -372,16 +372,31 @@ def png_size(path):
 
 
 def test_the_names_at_the_ends_keep_their_order_and_stay_in_the_panel():
-    axes = plots.Figure().subplots()
-    axes.set_ylim(0, 1)
-    figures.ends(axes, [0.99, 0.98, 0.97, 0.5, 0.0, 0.01], looks([f"r{i}" for i in range(6)]), 0.1)
-    height = {text.get_text(): text.get_position()[1] for text in axes.texts}
-    assert sorted(height, key=height.get) == ["r4", "r5", "r3", "r2", "r1", "r0"]
-    assert min(np.diff(sorted(height.values()))) > 0.1 - 1e-9
+    axes = plots.Figure(layout="constrained").subplots()
+    arms = looks(["r0", "r1", "r2", "r3", "_r4", "r5"])
+    for height, look in zip([0.99, 0.98, 0.97, 0.5, 0.0, 0.01], arms, strict=True):
+        axes.plot([1, 2], [0.3, height], **look)
+    axes.set(xlim=(1, 2), ylim=(0, 1))
+    figures.ends(axes, arms)
+    height = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert sorted(height, key=height.get) == ["_r4", "r5", "r3", "r2", "r1", "r0"]
     assert min(height.values()) >= 0 and max(height.values()) <= 1
     assert_close(np.array(height["r3"]), np.array(0.5))
-    lines = [collection.get_segments()[0][0][1] for collection in axes.collections]
-    assert_close(np.array(sorted(lines)), np.array(sorted(height.values())))
+    check_texts(axes.figure)
+    # before each name a piece of its own curve, with the colour and the dashes
+    samples = {float(one.get_segments()[0][0][1]): one for one in axes.collections}
+    assert sorted(samples) == sorted(height.values())
+    for look in arms:
+        sample = samples[height[look["label"]]]
+        assert to_hex(sample.get_colors()[0]).upper() == look["color"]
+        assert (sample.get_linestyles()[0][1] is None) == (look["linestyle"] == "-")
+
+
+def test_a_rule_of_ones_own_has_its_short_name_and_the_colour_of_its_long_one():
+    long = "nobackprop.experiments.papers.las:DenseBlocksDFA"
+    figure = draw(some_results(*(a_run(rule, 0, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3]) for rule in ("bp", long))))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["bp (ceiling)", "DenseBlocksDFA"]
+    assert figure.axes[0].lines[1].get_color() == colour_of(long)
 
 
 @pytest.mark.slow

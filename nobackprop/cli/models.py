@@ -85,7 +85,7 @@ def show(model: str, data: str | None, width: int = 80) -> str:
         except InputError as error:
             first = first or str(error)
             if name == tried[-1] and is_own(model) and data is None:
-                raise InputError(f"{first}; these samples are as those of {tried[0]}, --data names others") from None
+                raise InputError(f"{first}; without --data, samples are as those of {tried[0]}") from None
             if name == tried[-1]:
                 raise
     params, shapes = init(net, np.random.default_rng(0), shape)

@@ -161,6 +161,26 @@ def carry_out(work: Work, folder: Folder, args: argparse.Namespace, command: str
     except (InputError, BrokenPipeError):
         if stop is None:
             raise
+    if (code := ended_early(stop, folder)) is not None:
+        return code
+    if gone := [run["diverged"] for run in runs if "diverged" in run]:
+        more = f" (and {len(gone) - 1} more of the runs diverged)" if len(gone) > 1 else ""
+        raise InputError(f"{gone[0]}{more}")
+    if undrawn is not None:
+        raise undrawn
+    return 0
+
+
+def ended_early(stop: KeyboardInterrupt | BrokenPipeError | None, folder: Folder) -> int | None:
+    """Return the exit code of a command that was stopped, or whose results could not be stored; None of any other.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from nobackprop.experiments.folder import Folder
+    >>> ended_early(BrokenPipeError(), Folder(Path("runs"))), ended_early(None, Folder(Path("runs")))
+    (1, None)
+    """
     if isinstance(stop, KeyboardInterrupt):
         return exit_code(stop)
     if stop is not None:
@@ -168,12 +188,7 @@ def carry_out(work: Work, folder: Folder, args: argparse.Namespace, command: str
     if folder.path is None:
         tell(f"nobackprop: the results are shown and not stored: {one_line(folder.why)}")
         return 1
-    if gone := [run["diverged"] for run in runs if "diverged" in run]:
-        more = f" (and {len(gone) - 1} more of the runs diverged)" if len(gone) > 1 else ""
-        raise InputError(f"{gone[0]}{more}")
-    if undrawn is not None:
-        raise undrawn
-    return 0
+    return None
 
 
 def _interrupted(work: Work, folder: Folder, command: str) -> str:

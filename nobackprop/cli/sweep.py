@@ -8,10 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .ends import exit_code, listening
+from .ends import listening
 from .options import Parser, count, data_options
-from .output import one_line, say, tell
-from .running import check_typed, every
+from .output import say, tell
+from .running import check_typed, ended_early, every
 
 if TYPE_CHECKING:
     from ..experiments.folder import Folder
@@ -147,11 +147,8 @@ def _carry_out(sweep: Sweep, results: dict[str, Any], folder: Folder, args: argp
             raise
     if isinstance(stop, InputError):
         raise stop
-    if stop is not None:
-        return exit_code(stop) if isinstance(stop, KeyboardInterrupt) else 1
-    if folder.path is None:
-        tell(f"nobackprop: the results are shown and not stored: {one_line(folder.why)}")
-        return 1
+    if (code := ended_early(stop, folder)) is not None:
+        return code
     gone = [run["diverged"] for run in results["runs"] if "diverged" in run]
     lost = set(results["config"]["rules"]) - {entry["label"] for entry in results["best"]}
     if lost:

@@ -573,8 +573,8 @@ def _not_too_small(name: str, x: np.ndarray) -> None:
     largest = _largest(x)
     small = np.flatnonzero((largest > 0) & (largest < np.finfo(np.float32).tiny))
     if len(small):
-        raise InputError(f"{name} holds no number beyond {largest[small[0]]:.2g} in channel or feature {small[0]}, "
-                         "expected what float32 can hold, or standardise=True")
+        raise InputError(f"{name} holds numbers up to {largest[small[0]]:.2g} in channel or feature {small[0]}, which "
+                         "are too small for float32: expected larger ones, or standardise=True")
 
 
 def _standardised(name: str, x: np.ndarray, mean: ArrayLike, scale: ArrayLike) -> np.ndarray:

@@ -291,7 +291,7 @@ def _number(cell: str) -> float | None:
 
 def _row(path: Path, line: int, row: list[str], width: int, features: list[int], learnt: list[int],
          header: list[str] | None, numbers: array[float], cells: list[str], known: dict[str, str]) -> int:
-    """Put the features of a row into `numbers`, and its targets into `cells`; 1, as it is one row."""
+    """Put the features of a row into `numbers` and its targets into `cells`; return the number of rows, 1."""
     if len(row) != width:
         raise InputError(f"{path}, line {line}: {len(row)} cells, expected {width} as in the first row")
     for i in features:

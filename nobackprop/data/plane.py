@@ -71,7 +71,7 @@ def spirals(seed: int = 0) -> Dataset:
 
 
 def quadrants(seed: int = 0) -> Dataset:
-    """Make two classes of points, those whose two coordinates have the same sign and the others: an XOR that one sees.
+    """Make two classes of points: those whose two coordinates have the same sign, and the others.  It is an XOR.
 
     Parameters
     ----------

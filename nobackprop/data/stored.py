@@ -1,4 +1,4 @@
-"""A data set in one small file: what a place without scikit-learn, such as a web page, loads it from.
+"""A data set in one small file, from which it is loaded where there is no scikit-learn, as in a web page.
 
     stored.write(load("digits"), "folder/digits.nobackprop.npz")
     load("digits", data_dir="folder")

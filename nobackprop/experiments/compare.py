@@ -259,7 +259,7 @@ class Comparison:
 
 
 def _check_before_loading(config: dict[str, Any], name: str, own: Mapping[str, Rule] | None) -> None:
-    """Raise the InputError of a trial that cannot be, whatever the data set's samples are."""
+    """Raise InputError if a trial is impossible whatever the shape of the data set's samples is."""
     known = source(config["data"])
     if known.shape is None and models.is_own(config["model"]):
         return  # a function of the user's own may rely on the samples' shape

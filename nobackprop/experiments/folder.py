@@ -40,7 +40,7 @@ PAUSE = 2.0  # seconds between two writings of the results
 
 
 def _tell(text: str) -> None:
-    """Print a sentence to stderr if that takes it."""
+    """Print a sentence to stderr; nothing happens if stderr is closed or full."""
     with suppress(OSError):
         if sys.stderr is not None:
             print(text, file=sys.stderr, flush=True)

@@ -191,7 +191,7 @@ def compare(data: str | os.PathLike[str] | Dataset = "digits", rules: Sequence[s
     if isinstance(rules, str | Rule) or not isinstance(rules, Sequence) or not rules:
         raise InputError(f"rules is {brief(rules)}, expected a list of rules or of their names")
     if net is not None and (twice := {"model", "activation", "loss"} & settings.keys()):
-        raise InputError(f"{min(twice)} and net came, expected one of them: a network says it itself")
+        raise InputError(f"got {min(twice)} and net, expected one of the two: a network has activations and a loss")
     if net is not None:
         a_network(net)
     silent = not yes_or_no("progress", progress)

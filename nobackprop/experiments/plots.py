@@ -21,7 +21,7 @@ from .. import figures
 from ..data.tasks import score, task_of
 from ..errors import InputError
 from ..figures import ROLES, looks
-from .results import by_rule, column, cosine, drawable, mean, recorded, seeds, sound
+from .results import by_rule, column, cosine, drawable, mean, recorded, seeds, shown, sound
 
 MOST_RULES = 200
 MOST_RECORDED = 6  # panels of what callbacks recorded; the table has all
@@ -29,8 +29,8 @@ MOST_CURVES = 8  # of a panel
 FEW = 2  # epochs that are no course
 COLUMNS = 2
 WIDTH, LEVEL = 1.7, "#BBBBBB"
-ROOM = 0.075  # of the height of a small panel, for the name of a curve
-Curve = tuple[dict[str, Any], list[list[float | None]]]  # its look; for each epoch the values of all runs
+Look = dict[str, Any]
+Curve = tuple[Look, list[list[float | None]]]  # its look; for each epoch the values of all runs
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,24 @@ def draw(results: dict[str, Any], rules: Mapping[str, str] | None = None, headin
               for name in recorded(results["runs"])[:MOST_RECORDED]]
     few = max(len(run["history"]) for run in results["runs"]) <= FEW
     parts = [list(arms)] if few else groups(list(arms))
+    names = shown(arms)
     panels = [Panel(panel.title, panel.label, [(look, column(arms[name], of)) for name, look in
-                                               zip(part, looks(part, rules), strict=True)], panel.limits)
+                                               zip(part, named(part, names, rules), strict=True)], panel.limits)
               for i in range(0, len(kinds), 2) for part in parts for panel, of in kinds[i:i + 2]]
     return over_epochs(panels, f"{heading}{': ' * bool(heading)}{_title(results, len(parts) == 1)}")
+
+
+def named(part: Sequence[str], names: Mapping[str, str], rules: Mapping[str, str] | None = None) -> list[Look]:
+    """Return the looks of the arms of one panel, with the names that `results.shown` gives them.
+
+    Examples
+    --------
+    >>> arms = ["bp", "./mine.py:Sign"]
+    >>> [look["label"] for look in named(arms, shown(arms))]
+    ['bp (ceiling)', 'Sign']
+    """
+    return [look if names[arm] == arm else look | {"label": names[arm]}
+            for arm, look in zip(part, looks(part, rules), strict=True)]
 
 
 def groups(labels: list[str]) -> list[list[str]]:
@@ -226,8 +240,7 @@ def _courses(panels: Sequence[Panel], last: int) -> Figure:
         for level in panel.levels:
             axes.axhline(level, color=LEVEL, linewidth=0.8, linestyle=":")
         if not alike:
-            ends = [(height, look) for look, epochs in panel.curves if (height := _end(epochs)) is not None]
-            figures.ends(axes, [height for height, _ in ends], [look for _, look in ends], ROOM)
+            figures.ends(axes, [look for look, _ in panel.curves])
     if alike:
         handles = [Line2D([], [], linewidth=WIDTH, color=look["color"], linestyle=look["linestyle"])
                    for look in arms.values()]
@@ -278,9 +291,7 @@ def _grid(panels: Sequence[Panel], height: float, share: str) -> Figure:
             # names at the axes take room at both sides and rise above the panel by half a line; it lies on none of them
             axes.set_title(axes.get_title(), x=0, ha="left", pad=10)
             titles.add(panel.title)
-        axes.grid(color="#E6E6E6", linewidth=0.6)
-        axes.set_axisbelow(True)
-        figures.open_frame(axes)
+        figures.grid(axes)
     return figure
 
 
@@ -293,17 +304,12 @@ def _least(panels: Sequence[Panel], figure: Figure, side: str) -> list[tuple[Pan
     return [(panel, axes, least[panel.quantity]) for panel, axes in found if math.isfinite(least[panel.quantity])]
 
 
-def _end(epochs: list[list[float | None]]) -> float | None:
-    """The last mean of a curve, or None if it has no value."""
-    return next((value for values in reversed(epochs) if (value := mean(values)) is not None), None)
-
-
 def _number(record: dict[str, Any], name: str) -> float | None:
     """What a callback recorded under a name, if it is a number."""
     return drawable(record.get(name))
 
 
-def curve(axes: Axes, epochs: list[list[float | None]], look: dict[str, Any], band: bool) -> None:
+def curve(axes: Axes, epochs: list[list[float | None]], look: Look, band: bool) -> None:
     """Draw a line of means over epochs, and their range as a band; draw nothing if there is no value.
 
     Parameters

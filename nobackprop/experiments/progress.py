@@ -74,7 +74,7 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        """End the line or the bar; an error of stderr's must not hide the one that comes this way."""
+        """End the line or the bar; an error of stderr must not hide the error that ends the block."""
         with suppress(OSError):
             if self.bar is not None:
                 self.bar.close()

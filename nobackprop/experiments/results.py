@@ -24,13 +24,16 @@ import math
 import os
 import statistics
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ..data.tasks import TASKS, Measure, Task, measures_of, task_of
 from ..errors import InputError, brief
 from ..files import contents, writing
+from ..outside import split
+from ..rules import RULES
 from ..studies.text import aligned
 
 FORMAT = 2  # which `read` refuses to exceed, so that a newer file is not misread
@@ -308,7 +311,7 @@ def check(source: Any, value: Any, form: Any, at: str = "") -> None:
 
 
 def _wanted(value: Any, form: Any) -> str:
-    """What was expected in place of a value, in words; nothing if the value is of that form, apart from its insides."""
+    """What was expected in place of a value, in words; empty if it has that form.  Its members are not looked at."""
     if isinstance(form, Number):
         name = f"{'an integer' if form.whole else 'a number'}{' or null' * form.null}"
         if value is None and form.null:
@@ -351,6 +354,33 @@ def by_rule(results: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     for run in results["runs"]:
         rules.setdefault(run["rule"], []).append(run)
     return rules
+
+
+def shown(arms: Iterable[str]) -> dict[str, str]:
+    """Return what a table or a figure calls each arm: a rule of the user's own without its file or module.
+
+    Parameters
+    ----------
+    arms : iterable of str
+        All arms that are shown: rules as `rules.get` takes them, or labels.
+
+    Returns
+    -------
+    dict
+        The name of each arm.  Where the short name would be that of another arm, or of a rule of the library, it is the
+        long one.
+
+    Examples
+    --------
+    >>> shown(["dfa", "./mine.py:Sign", "my.rules:Sign:scale=2"])
+    {'dfa': 'dfa', './mine.py:Sign': 'Sign', 'my.rules:Sign:scale=2': 'Sign:scale=2'}
+    >>> shown(["./mine.py:Sign", "./other.py:Sign"])
+    {'./mine.py:Sign': './mine.py:Sign', './other.py:Sign': './other.py:Sign'}
+    """
+    short = {arm: ":".join(filter(None, own[1:])) if (own := split(arm)) else arm for arm in arms}
+    taken = Counter(short.values())
+    return {arm: name if taken[name] == 1 and name.partition(":")[0] not in RULES else arm
+            for arm, name in short.items()}
 
 
 def sound(results: dict[str, Any]) -> dict[str, Any]:
@@ -468,21 +498,18 @@ def table(results: dict[str, Any]) -> str:
     measures = measures_of(results["runs"])
     heads = ["rule", *(f"test {one.words}" for one in measures), "training loss",
              *(f"delta_{i + 1}" for i in blocks), "s/run"]
-    rows = [[rule, *(_spread([run.get(f"test_{one.name}") for run in runs]) if runs else "diverged"
-                     for one in measures),
+    names = shown(rules)
+    rows = [[names[rule], *(_spread([run.get(f"test_{one.name}") for run in runs]) if runs else "diverged"
+                            for one in measures),
              _text(mean([record["train_loss"] for record in last[rule]]), ".4f"),
              *(_text(mean([cosine(record, i) for record in last[rule]]), ".3f") for i in blocks),
              _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in of.items()]
-    widths = [max(map(len, cells)) for cells in zip(heads, *rows, strict=True)]
-    lines = ["  ".join([cells[0].ljust(widths[0]),
-                        *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))])
-             for cells in (heads, *rows)]
     number = seeds(results)
     return "\n".join([
         f"{', '.join(heads[1:1 + len(measures)])}: mean ± sample standard deviation over {number} "
         f"seed{'s' * (number != 1)}",
         "training loss, and cosine of delta_i with that of bp at hidden block i: mean at the last epoch",
-        "", *lines, *_recorded_table(of, last), *stopped(results), *diverged(results)])
+        "", aligned([heads, *rows], left=1), *_recorded_table(of, last, names), *stopped(results), *diverged(results)])
 
 
 def recorded(runs: list[dict[str, Any]]) -> list[str]:
@@ -509,14 +536,15 @@ def drawable(value: Any) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST else None
 
 
-def _recorded_table(of: dict[str, list[dict[str, Any]]], last: dict[str, list[dict[str, Any]]]) -> list[str]:
+def _recorded_table(of: dict[str, list[dict[str, Any]]], last: dict[str, list[dict[str, Any]]],
+                    names: dict[str, str]) -> list[str]:
     """The lines of the table of what callbacks recorded, if they recorded numbers."""
-    names = recorded([run for runs in of.values() for run in runs])
-    if not names:
+    keys = recorded([run for runs in of.values() for run in runs])
+    if not keys:
         return []
-    rows = [["rule", *names], *([rule, *(_text(mean([drawable(record.get(name)) for record in records]), ".4g")
-                                         for name in names)] for rule, records in last.items())]
-    return ["", "also recorded: mean at the last epoch", "", *aligned(rows, left=1).split("\n")]
+    rows = [["rule", *keys], *([names[rule], *(_text(mean([drawable(record.get(key)) for record in records]), ".4g")
+                                               for key in keys)] for rule, records in last.items())]
+    return ["", "also recorded: mean at the last epoch", "", aligned(rows, left=1)]
 
 
 def stopped(results: dict[str, Any]) -> list[str]:
@@ -533,7 +561,7 @@ def stopped(results: dict[str, Any]) -> list[str]:
 
 
 def diverged(results: dict[str, Any]) -> list[str]:
-    """Return a line for each run that diverged, which says so, and that no mean holds it.
+    """Return a line for each run that diverged; it says so, and that the means leave the run out.
 
     Examples
     --------

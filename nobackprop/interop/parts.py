@@ -68,8 +68,8 @@ def trained(source: Predictor | Run | Network, params: Tree = None, shape: Shape
         raise InputError("parameters or a shape came next to a Predictor or a Run, which has its own: expected nothing")
     found = source.predictor() if isinstance(source, Run) else source
     if type(found.rule).predict is not Rule.predict:
-        raise InputError(f"the network answers as the rule {describe(found.rule)} says, expected one that answers by "
-                         "its forward pass: no other library knows the rule")
+        raise InputError(f"rule {describe(found.rule)} predicts in a way of its own, which no other library has: "
+                         "expected a rule that predicts by the network's forward pass")
     return found
 
 
@@ -135,9 +135,9 @@ def no_form(where: str, layer: Layer) -> InputError:
     --------
     >>> from nobackprop.layers import Dense
     >>> no_form("PyTorch", Dense(2))
-    InputError("PyTorch has no form of Dense(units=2, gain=2.0), expected nobackprop's own layers")
+    InputError("PyTorch has no layer like Dense(units=2, gain=2.0), expected layers of nobackprop itself")
     """
-    return InputError(f"{where} has no form of {brief(layer)}, expected nobackprop's own layers")
+    return InputError(f"{where} has no layer like {brief(layer)}, expected layers of nobackprop itself")
 
 
 def own(where: str, layer: Layer) -> None:
@@ -150,7 +150,7 @@ def own(where: str, layer: Layer) -> None:
     ...     pass
     >>> own("ONNX", Doubled(2))
     Traceback (most recent call last):
-    nobackprop.errors.InputError: ONNX has no form of ...
+    nobackprop.errors.InputError: ONNX has no layer like ...
     """
     if type(layer).__module__ != Layer.__module__:
         raise no_form(where, layer)

@@ -203,7 +203,7 @@ def _pair(a: Array, y: Array) -> tuple[Array, Array]:
         raise InputError(f"the loss got targets of shape {y.shape} for outputs of shape {a.shape}, expected the same "
                          "shape: labels as one-hot rows, for example numpy.eye(classes)[labels]")
     if not len(a):
-        raise InputError("the loss is a mean over the samples of a batch, got a batch of none")
+        raise InputError("got a batch without samples, expected at least one: the loss is their mean")
     a, y = alike(a, y)
     return a, y
 

@@ -83,7 +83,7 @@ def plain_d_batchnorm(delta: Array, h: Array, gamma: Array, eps: float) -> tuple
 
 
 def plain_layernorm(h: Array, gamma: Array, beta: Array, eps: float) -> Array:
-    """Return layer normalisation in plain lines: each row of h less its mean, over its deviation, by gamma, plus beta.
+    """Return layer normalisation in plain lines: gamma (row - mean) / sqrt(var + eps) + beta for each row of h.
 
     Parameters
     ----------
@@ -348,7 +348,7 @@ def d_layernorm(delta: Array, h: Array, gamma: Array, eps: float) -> tuple[Array
 
 
 def unit_length(h: Array, eps: float) -> Array:
-    """Return every sample over the root of the mean of its squares.
+    """Return every sample divided by the root of the mean of its squares.
 
     Parameters
     ----------
@@ -396,12 +396,12 @@ def d_unit_length(delta: Array, h: Array, eps: float) -> Array:
 
 
 def _inverse_length(h: Array, eps: float) -> Array:
-    """Return one over the root of the mean of the squares of every sample, (N, 1, ...)."""
+    """Return 1 / the root of the mean of the squares of every sample, (N, 1, ...)."""
     return 1 / array_module(h).sqrt((h * h).mean(tuple(range(1, h.ndim)), keepdims=True) + eps)
 
 
 def _normal(h: Array, eps: float) -> tuple[Array, Array]:
-    """Return every row of h less its mean and over its deviation, (..., C), and one over the deviations, (..., 1)."""
+    """Return (row - mean) / deviation of every row of h, (..., C), and 1 / deviation, (..., 1)."""
     t = h - h.mean(-1, keepdims=True)
     inverse = 1 / array_module(h).sqrt((t * t).mean(-1, keepdims=True) + eps)
     t *= inverse

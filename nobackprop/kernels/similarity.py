@@ -172,7 +172,7 @@ def d_gaussian(delta: Array, h: Array, sigma: float) -> Array:
 
 
 def _from_mean(h: Array) -> Array:
-    """Return an image (N, H, W, C) less the mean of every channel over its positions."""
+    """Return an image (N, H, W, C) minus the mean of every channel over its positions."""
     return h - h.mean((1, 2))[:, None, None]
 
 
@@ -182,7 +182,7 @@ def _root(square: Array) -> Array:
 
 
 def _directions(h: Array) -> tuple[Array, Array]:
-    """Return the rows of h (N, F) less their mean and scaled to length 1, and the lengths (N, 1) that they had."""
+    """Return the rows of h (N, F) minus their mean and scaled to length 1, and the lengths (N, 1) that they had."""
     d = h - h.mean(-1)[:, None]
     length = _root((d * d).sum(-1))[:, None]
     d /= length

@@ -155,7 +155,7 @@ def is_own(spec: str) -> bool:
 
 
 def takes(spec: str, what: str) -> bool:
-    """Say whether a model follows an "activation" or a "loss" that is asked of it; of your own not every one does.
+    """Say whether a model follows an "activation" or a "loss" that is asked for; one of your own may not.
 
     Raises InputError if it is one of your own and cannot be read.
 

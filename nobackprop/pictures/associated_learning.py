@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from ..figures import looks
+from .. import figures
+from ..figures import colour_of, looks
 from ..studies.pipeline import makespan, shares
-from .frame import Numbers, Picture
-from .panels import GOLD, beneath, colour_of, end_names, epochs, panels, tones
+from .frame import GOLD, Numbers, Picture, beneath, epochs, titled, tones
 
 GREY = "#707A84"
 
@@ -37,7 +37,7 @@ def fold(units: Sequence[int], components: int) -> Picture:
     >>> [text.get_text() for text in figure.axes[0].texts][:2]
     ['$s_0$$=x$', '64']
     """
-    figure, (axes,) = panels("Each component is one floor of the folded network", width=8.5,
+    figure, (axes,) = titled("Each component is one floor of the folded network", width=8.5,
                              height=1.2 + 1.1 * components)
     blue = colour_of("al")
 
@@ -93,7 +93,7 @@ def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[s
     >>> len(codes({"true labels": two}, {"with the stop": [0.1, 0.5, 0.9], "without": [0.1, 0.2, 0.9]}).axes)
     2
     """
-    figure, axes = panels(*(f"distance of codes, {kind}" for kind in distances), "validation accuracy, true labels",
+    figure, axes = titled(*(f"distance of codes, {kind}" for kind in distances), "validation accuracy, true labels",
                           width=4.0, height=3.2)
     most = max(course.max() for both in distances.values() for course in both.values())
     for panel, both in zip(axes, distances.values()):
@@ -103,12 +103,12 @@ def codes(distances: Mapping[str, Mapping[str, np.ndarray]], accuracy: Mapping[s
                            label=f"$t_{i + 1}$, {name}")
         panel.set_ylim(0, 1.05 * most)
         epochs(panel, len(course))
-        end_names(panel)
+        figures.ends(panel)
     for (name, curve), style in zip(accuracy.items(), ("-", "--"), strict=True):
         axes[-1].plot(range(1, len(curve) + 1), curve, style, color=colour_of("al"), linewidth=1.9, label=name)
     axes[-1].set_ylim(0, 1.02)
     epochs(axes[-1], len(curve))
-    end_names(axes[-1])
+    figures.ends(axes[-1])
     return figure
 
 
@@ -130,7 +130,7 @@ def independence(changes: Mapping[str, np.ndarray]) -> Picture:
     >>> len(independence({"(4.7)": np.eye(3)}).axes)
     1
     """
-    figure, axes = panels(*changes, width=3.5, height=3.1)
+    figure, axes = titled(*changes, width=3.5, height=3.1)
     for panel, change in zip(axes, changes.values(), strict=True):
         each = range(1, len(change) + 1)
         panel.imshow(change > 0, cmap=matplotlib.colors.ListedColormap(["#EEF2F5", colour_of("al")]), vmin=0, vmax=1)
@@ -168,19 +168,19 @@ def learning(losses: Mapping[str, Numbers], gaps: Mapping[str, Numbers],
     >>> len(learning({"L_1": [1.0, 0.5]}, {"t'_1": [1.0, 0.9]}, {"al": [0.1, 0.9], "bp": [0.5, 0.9]}).axes)
     3
     """
-    figure, axes = panels("losses of both components", "decoded minus coded, validation", "validation accuracy",
+    figure, axes = titled("losses of both components", "decoded minus coded, validation", "validation accuracy",
                           width=4.0, height=3.2)
     for panel, curves in zip(axes, (losses, gaps)):
         for i, (label, curve) in enumerate(curves.items()):
             tone = tones(colour_of("al"), (len(curves) + 1) // 2)[i // 2]
             panel.semilogy(curve, "--" if i % 2 else "-", color=tone, linewidth=1.8, label=label)
         epochs(panel, len(curve) - 1, start=0)
-        end_names(panel)
+        figures.ends(panel)
     for look, curve in zip(looks(list(accuracy)), accuracy.values(), strict=True):
         axes[2].plot(range(1, len(curve) + 1), curve, linewidth=1.9, **look)
     axes[2].set_ylim(0, 1.02)
     epochs(axes[2], len(curve))
-    end_names(axes[2])
+    figures.ends(axes[2])
     axes[1].set_ylabel("mean square")
     return figure
 
@@ -203,7 +203,7 @@ def components(losses: Mapping[int, np.ndarray]) -> Picture:
     >>> len(components({1: np.ones((3, 1)), 2: np.ones((3, 2))}).axes)
     1
     """
-    figure, (axes,) = panels("associated loss after training: mean and range of the seeds", width=7.0, height=3.3)
+    figure, (axes,) = titled("associated loss after training: mean and range of the seeds", width=7.0, height=3.3)
     for n, (number, found) in enumerate(losses.items()):
         places, tone = np.arange(1, number + 1) + 0.07 * (n - 1), tones(colour_of("al"), len(losses))[n]
         axes.semilogy(places, found.mean(0), "os^"[n] + "-", color=tone,
@@ -241,7 +241,7 @@ def chart(times: Sequence[Sequence[tuple[float, float]]], weights: Sequence[int]
     2
     """
     c, n = len(times), len(times[0])
-    figure, (left, right) = panels(f"Table 1: {c} components, {units} mini-batches take {units + c - 1} units",
+    figure, (left, right) = titled(f"Table 1: {c} components, {units} mini-batches take {units + c - 1} units",
                                    f"measured: {workers} workers, {n} mini-batches", width=5.7, height=2.9)
     zero = min(start for station in times for start, _ in station)
     for component in range(c):
@@ -292,7 +292,7 @@ def speed(mini_batches: int = 1000, most: int = 64, workers: Sequence[int] = (2,
     2
     """
     n, layers = mini_batches, 2 * np.arange(1, most // 2 + 1)
-    figure, axes = panels(f"{n} mini-batches, equal components", "what is gained with $c$ workers", width=4.6,
+    figure, axes = titled(f"{n} mini-batches, equal components", "what is gained with $c$ workers", width=4.6,
                           height=3.2)
     blue = colour_of("al")
     axes[0].loglog(layers, n * layers / 2, "--", color=blue, label="in turn: $n\\,c$")
@@ -309,7 +309,7 @@ def speed(mini_batches: int = 1000, most: int = 64, workers: Sequence[int] = (2,
     axes[1].set(ylabel="speed-up", xlim=(2, most))
     for panel in axes:
         panel.set_xlabel(r"hidden layers $\ell=2c$")
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -334,7 +334,7 @@ def layers(points: Mapping[str, Mapping[str, np.ndarray]], labels: np.ndarray) -
     2
     """
     titles = [f"{rule}: {layer}" for rule, row in points.items() for layer in row]
-    figure, axes = panels(*titles, width=2.75, height=2.6, rows=len(points))
+    figure, axes = titled(*titles, width=2.75, height=2.6, rows=len(points))
     for panel, found in zip(axes, (places for row in points.values() for places in row.values()), strict=True):
         dots = panel.scatter(found[:, 0], found[:, 1], c=labels, cmap="tab10", s=9, linewidth=0)
         panel.set(xticks=[], yticks=[])
@@ -367,7 +367,7 @@ def distances(names: Sequence[str], ratios: Mapping[str, np.ndarray],
     >>> len(distances(["x", "s_1"], {"bp": np.ones((3, 2))}, {"bp": (np.ones(2), np.ones(2))}).axes)
     2
     """
-    figure, axes = panels("distance between / within classes", "both mean distances", width=4.6, height=3.3)
+    figure, axes = titled("distance between / within classes", "both mean distances", width=4.6, height=3.3)
     colours = {name: {"al": colour_of("al"), "bp": "black"}.get(name, GOLD) for name in ratios}
     for name, found in ratios.items():
         along = range(len(names))
@@ -379,7 +379,7 @@ def distances(names: Sequence[str], ratios: Mapping[str, np.ndarray],
     for panel in axes:
         panel.set_xticks(range(len(names)), list(names))
         panel.set_xlim(0, len(names) - 1)
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .frame import Numbers, Picture
-from .panels import GOLD, INK, STYLES, beneath, colour_of, end_names, panels, tones
+from .. import figures
+from ..figures import colour_of
+from .frame import GOLD, INK, STYLES, Numbers, Picture, beneath, titled, tones
 
 Curve = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
 
@@ -39,7 +40,7 @@ def landscape(grid: tuple[np.ndarray, np.ndarray], energies: Mapping[str, np.nda
     >>> len(landscape((x, x), {"a bowl": x**2 + x[:, None]**2}, {"a bowl": {"down": way}}, ("s_1", "s_2")).axes)
     1
     """
-    figure, axes = panels(*energies, width=4.0, height=3.6)
+    figure, axes = titled(*energies, width=4.0, height=3.6)
     for panel, (title, energy) in zip(axes, energies.items(), strict=True):
         levels = energy.min() + (np.percentile(energy, 90) - energy.min()) * np.linspace(0, 1, 15) ** 2
         panel.contourf(*grid, energy, levels=levels, cmap="Greys", alpha=0.5, extend="max")
@@ -74,7 +75,7 @@ def inference(energies: Mapping[str, Numbers], errors: np.ndarray) -> Picture:
     >>> len(inference({"0.1": [2.0, 1.0]}, np.array([[0.0, 0.0], [0.0, 1.0], [0.5, 1.0]])).axes)
     2
     """
-    figure, axes = panels("a step that is too long lets the energy rise", "the error climbs down, a block a step",
+    figure, axes = titled("a step that is too long lets the energy rise", "the error climbs down, a block a step",
                           width=4.6, height=3.2)
     for tone, style, (label, course) in zip(tones(colour_of("pc"), len(energies)), STYLES, energies.items()):
         axes[0].plot(course, linestyle=style, color=tone, linewidth=1.8, label=label)
@@ -86,7 +87,7 @@ def inference(energies: Mapping[str, Numbers], errors: np.ndarray) -> Picture:
     axes[1].set_xlim(0, steps - 1)
     for panel in axes:
         panel.set_xlabel("step of the activities")
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -115,7 +116,7 @@ def coins(steps: Sequence[int], found: Mapping[str, Numbers], law: Mapping[str, 
     >>> len(coins([1, 2], share, share, [0.2, 0.1], {"pc": [0.2, 0.1]}).axes)
     2
     """
-    figure, axes = panels("fixed prediction obeys the law of coins", "settled: error of the gradient",
+    figure, axes = titled("fixed prediction obeys the law of coins", "settled: error of the gradient",
                           width=4.8, height=3.2)
     for tone, label in zip(tones(colour_of("pc-fixed"), len(law)), law, strict=True):
         axes[0].plot(steps, law[label], color=tone, linewidth=1.6, label=label)
@@ -130,7 +131,7 @@ def coins(steps: Sequence[int], found: Mapping[str, Numbers], law: Mapping[str, 
     axes[1].minorticks_off()
     axes[1].set_xticks(x, [f"{value:g}" for value in x])
     for panel in axes:
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -156,7 +157,7 @@ def settling(states: Mapping[str, np.ndarray], nudges: Numbers, off: Numbers) ->
     >>> len(settling({"weak weights": np.zeros((5, 3))}, [0.2, 0.1], [0.04, 0.01]).axes)
     2
     """
-    figure, axes = panels(*states, r"error of the gradient: as $\beta^2$", width=3.8, height=3.2)
+    figure, axes = titled(*states, r"error of the gradient: as $\beta^2$", width=3.8, height=3.2)
     for panel, course in zip(axes, states.values()):
         for state, tone in zip(course.T, tones(colour_of("ep"), course.shape[1]), strict=True):
             panel.plot(state, color=tone, linewidth=1.3)
@@ -167,7 +168,7 @@ def settling(states: Mapping[str, np.ndarray], nudges: Numbers, off: Numbers) ->
     axes[-1].set(xlabel=r"nudge $\beta$", xlim=(x.min(), x.max()))
     axes[-1].minorticks_off()
     axes[-1].set_xticks(x, [f"{value:g}" for value in x])
-    end_names(axes[-1])
+    figures.ends(axes[-1])
     return figure
 
 
@@ -198,7 +199,7 @@ def chords(pairs: Mapping[str, Sequence[tuple[float, float]]], functions: Mappin
     2
     """
     titles = {"relu": "relu: the short chord is the tangent", "tanh": "tanh: no chord is the tangent"}
-    figure, axes = panels(*(titles.get(name, name) for name in functions), "error of the gradient", width=3.8,
+    figure, axes = titled(*(titles.get(name, name) for name in functions), "error of the gradient", width=3.8,
                           height=3.2)
     for panel, (name, (a, values)) in zip(axes, functions.items()):
         panel.plot(a, values, color="#9AA5B1", linewidth=1.6)
@@ -213,7 +214,7 @@ def chords(pairs: Mapping[str, Sequence[tuple[float, float]]], functions: Mappin
     for (name, errors), style in zip(off.items(), STYLES):
         axes[-1].loglog(nudges, errors, marker="o", markersize=3, linestyle=style, color=colour_of("dp"), label=name)
     axes[-1].set(xlabel=r"nudge $\beta$", xlim=(min(nudges), max(nudges)))
-    end_names(axes[-1])
+    figures.ends(axes[-1])
     return figure
 
 
@@ -237,7 +238,7 @@ def goodness(found: Mapping[str, tuple[np.ndarray, np.ndarray]], threshold: floa
     >>> len(goodness({"block 1": (np.arange(9.0), np.arange(9.0) / 2)}, 4.0).axes)
     1
     """
-    figure, axes = panels(*found, width=2.9, height=2.8)
+    figure, axes = titled(*found, width=2.9, height=2.8)
     for panel, (right, wrong) in zip(axes, found.values(), strict=True):
         edges = np.linspace(0, 1.05 * np.percentile(np.r_[right, wrong], 99), 30).tolist()
         panel.hist(right, edges, color=colour_of("ff"), alpha=0.75, label="true label")
@@ -268,14 +269,14 @@ def variance(directions: Sequence[int], off: Numbers) -> Picture:
     >>> len(variance([1, 4], [40.0, 10.0]).axes)
     1
     """
-    figure, (axes,) = panels("twice the directions, half the squared error", width=5.6, height=3.1)
+    figure, (axes,) = titled("twice the directions, half the squared error", width=5.6, height=3.1)
     axes.loglog(directions, off, "o-", color=colour_of("activity"), label="measured")
     axes.loglog(directions, off[0] * directions[0] / np.array(directions, float), ":", color=INK,
                 label="1 / directions")
     axes.set(xlabel="directions in a step", ylabel="squared error, relative", xlim=(directions[0], directions[-1]))
     axes.minorticks_off()
     axes.set_xticks(directions, list(map(str, directions)))
-    end_names(axes)
+    figures.ends(axes)
     return figure
 
 

@@ -1,22 +1,24 @@
-"""What the figures of the notebooks share: a figure that a notebook shows by itself, and panels in one style."""
+"""What the figures of the notebooks share: a figure that a notebook shows by itself, panels in one style, colours."""
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .. import figures
 
 Numbers = Sequence[float] | np.ndarray
-GRID = "#E6E6E6"
 FORWARD, FEEDBACK = figures.BLUE, figures.VERMILION  # the colours of W and of B, everywhere
+INK, GOLD, PALE = "#22313F", "#C9A227", "#8FB8DE"  # colours of things that are no rules; they differ in lightness
+STYLES: tuple[Any, ...] = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 DPI = 100
-HIGH = 0.26  # inches from a label of a line to the next
 
 
 class Picture(Figure):
@@ -82,11 +84,41 @@ def panels(columns: int = 1, rows: int = 1, width: float = 8.0, height: float = 
     """
     picture = Picture(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08))
     axes = picture.subplots(rows, columns, **more)
-    for one in picture.axes:
-        one.grid(color=GRID, linewidth=0.6)
-        one.set_axisbelow(True)
-        figures.open_frame(one)
+    figures.grid(*picture.axes)
     return picture, axes
+
+
+def titled(*titles: str, width: float = 3.5, height: float = 3.0, rows: int = 1,
+           share: bool = False) -> tuple[Picture, list[Axes]]:
+    """Return a picture with a panel for each title.
+
+    Parameters
+    ----------
+    *titles : str
+        The titles, in the order of reading; signs of matplotlib's formulas are drawn as formulas.
+    width, height : float
+        The size of a panel, in inches.
+    rows : int
+        The number of rows.
+    share : bool
+        Whether all panels have the same y axis.
+
+    Returns
+    -------
+    Picture
+    list of matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> picture, (left, right) = titled("before", "after")
+    >>> right.get_title()
+    'after'
+    """
+    columns = math.ceil(len(titles) / rows)
+    picture, axes = panels(columns, rows, width * columns, height * rows, squeeze=False, sharey=share)
+    for one, title in zip(axes.ravel(), titles, strict=True):
+        one.set_title(title, fontsize=11)
+    return picture, list(axes.ravel())
 
 
 def heading(axes: Axes, text: str) -> None:
@@ -116,72 +148,74 @@ def bare(axes: Axes) -> None:
     axes.set_axis_off()
 
 
-def name_lines(axes: Axes) -> None:
-    """Write the label of each line next to its right end, in its colour, so that no legend is needed.
+def tones(colour: str, number: int) -> list[str]:
+    """Return tones of one colour, from a light one to itself, for the values of an option of one rule.
 
-    Labels that would lie on each other are moved apart.
+    Parameters
+    ----------
+    colour : str
+        The colour.
+    number : int
+        How many tones.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> tones("#000000", 3)
+    ['#808080', '#404040', '#000000']
+    """
+    weights = np.linspace(0.5, 1, number) if number > 1 else np.ones(1)
+    return [to_hex(weight * np.array(to_rgb(colour)) + 1 - weight) for weight in weights]
+
+
+def beneath(figure: Figure, columns: int = 4) -> None:
+    """Put one legend beneath all panels, with each label once.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    columns : int
+        How many labels stand in a row at most.
+
+    Examples
+    --------
+    >>> figure, (axes,) = titled("one line")
+    >>> line = axes.plot([1, 2], label="a line")
+    >>> beneath(figure)
+    >>> [text.get_text() for text in figure.legends[0].get_texts()]
+    ['a line']
+    """
+    found: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(list(found.values()), list(found), loc="outside lower center", ncols=min(len(found), columns),
+                  frameon=False)
+    figure.set_figheight(figure.get_figheight() + 0.25 * math.ceil(len(found) / columns))
+
+
+def epochs(axes: Axes, number: int, start: int = 1) -> None:
+    """Mark whole epochs on the x axis, which ends with the last one.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        The panel, with its lines in it and its limits set; lines whose labels begin with "_" get none.
+        The panel.
+    number : int
+        The last epoch.
+    start : int
+        The first epoch; 0 is before any training.
 
     Examples
     --------
-    >>> _, axes = panels()
-    >>> _ = axes.plot([0, 1], [0, 1], label="a"), axes.plot([0, 1], [0, 1.001], label="b")
-    >>> name_lines(axes)
-    >>> [text.get_text() for text in axes.texts]
-    ['a', 'b']
+    >>> figure, (axes,) = titled("epochs")
+    >>> epochs(axes, 10)
+    >>> [float(end) for end in axes.get_xlim()]
+    [1.0, 10.0]
     """
-    lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
-    axes.set_ylim(axes.get_ylim())
-    left, right = axes.get_xlim()
-    figure, place = axes.get_figure(), axes.get_subplotspec()
-    assert isinstance(figure, Figure)
-    rows = place.get_gridspec().nrows if place else 1
-    least = HIGH * rows / figure.get_figheight()
-    ends = [axes.transAxes.inverted().transform(axes.transData.transform(np.asarray(line.get_xydata())[-1]))
-            for line in lines]
-    places = apart([float(end[1]) for end in ends], least)
-    for line, end, y in zip(lines, ends, places):
-        axes.annotate(str(line.get_label()), (float(end[0]), float(end[1])), (float(end[0]) + 0.02, y),
-                      xycoords="axes fraction", textcoords="axes fraction", color=line.get_color(), va="center",
-                      annotation_clip=False, fontsize=9)
-    axes.set_xlim(left, right)
-
-
-def apart(places: Sequence[float], least: float, low: float = 0.02, high: float = 0.98) -> list[float]:
-    """Return places that keep their order and are moved until neighbours have a distance of at least `least`.
-
-    Parameters
-    ----------
-    places : sequence of float
-    least : float
-        The distance.
-    low, high : float
-        No place is moved below or above these, as long as there is room between them.
-
-    Returns
-    -------
-    list of float
-
-    Examples
-    --------
-    >>> [round(place, 2) for place in apart([0.5, 0.5, 0.1], 0.1)]
-    [0.45, 0.55, 0.1]
-    >>> [round(place, 2) for place in apart([0.0, 0.0, 1.0], 0.1, 0, 1)]
-    [0.0, 0.1, 1.0]
-    """
-    rows: list[tuple[list[int], float]] = []  # labels that touch each other, and their middle
-    for i in sorted(range(len(places)), key=lambda i: places[i]):
-        members, middle = [i], min(max(places[i], low), high)
-        while rows and middle - rows[-1][1] < least * (len(members) + len(rows[-1][0])) / 2 - 1e-12:
-            lower, below = rows.pop()
-            middle = (len(lower) * below + len(members) * middle) / (len(lower) + len(members))
-            members = lower + members
-            half = least * (len(members) - 1) / 2
-            middle = max(min(middle, high - half), low + half)
-        rows.append((members, middle))
-    return [middle + (members.index(i) - (len(members) - 1) / 2) * least
-            for i in range(len(places)) for members, middle in rows if i in members]
+    figures.epochs(axes)
+    axes.set_xlim(start, max(number, start + 1))

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.ticker import NullFormatter
 
-from ..figures import looks
+from .. import figures
+from ..figures import colour_of, looks
 from ..heads import ConvHead
 from ..learn import Run
-from .frame import Numbers, Picture
-from .panels import GOLD, INK, STYLES, beneath, colour_of, end_names, epochs, panels
+from .frame import GOLD, INK, STYLES, Numbers, Picture, beneath, epochs, titled
 
 COSINE = r"cosine of $\delta_i$ with $\delta_i^{\mathrm{BP}}$"
 
@@ -35,7 +35,7 @@ def errors(said: np.ndarray, target: np.ndarray, e: np.ndarray, samples: int = 1
     >>> len(errors(np.full((4, 3), 1 / 3), np.eye(3)[[0, 1, 2, 0]], np.zeros((4, 3))).axes)   # and the colour bar
     4
     """
-    figure, axes = panels(r"$\mathbf{y}$: what the network says", r"$\mathbf{y}^*$: the target",
+    figure, axes = titled(r"$\mathbf{y}$: what the network says", r"$\mathbf{y}^*$: the target",
                           r"$\mathbf{e}=\mathbf{y}-\mathbf{y}^*$", width=3.1, height=2.8, share=True)
     for panel, image in zip(axes, (said, target, e), strict=True):
         shown = panel.imshow(image[:samples], cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto")
@@ -67,7 +67,7 @@ def alignment(runs: Mapping[str, Run]) -> Picture:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['$\\\\delta_1$', '$\\\\delta_2$']
     """
-    figure, axes = panels(*(f"{name}: signals turn towards those of bp" for name in runs), width=3.9, height=2.9,
+    figure, axes = titled(*(f"{name}: signals turn towards those of bp" for name in runs), width=3.9, height=2.9,
                           share=True)
     for panel, (name, run) in zip(axes, runs.items(), strict=True):
         curves = np.array(run.history.column("alignment_at_a"), float).T
@@ -76,7 +76,7 @@ def alignment(runs: Mapping[str, Run]) -> Picture:
                        label=rf"$\delta_{i}$")
         panel.set_ylim(-0.2, 1.03)
         epochs(panel, len(curves[0]))
-        end_names(panel)
+        figures.ends(panel)
     axes[0].set_ylabel(COSINE)
     return figure
 
@@ -106,7 +106,7 @@ def flow(times: np.ndarray, one: tuple[np.ndarray, np.ndarray],
     >>> len(flow(times, course, [course]).axes)
     3
     """
-    figure, axes = panels("one weight a layer: the loss rises first", "matrices: loss over its start",
+    figure, axes = titled("one weight a layer: the loss rises first", "matrices: loss over its start",
                           "matrices: H above its end", height=3.1)
     F, H = one
     fallen = np.concatenate([[0], np.cumsum((F[1:] + F[:-1]) / 2 * np.diff(times))])
@@ -152,7 +152,7 @@ def module(losses: Numbers, floor: float, said: np.ndarray, before: np.ndarray, 
     >>> len(module([2.0, 1.0, 0.6], 0.5, said, 0 * said, 0.9 * said).axes)
     3
     """
-    figure, axes = panels("the module's loss falls to least squares", "what it says at first",
+    figure, axes = titled("the module's loss falls to least squares", "what it says at first",
                           f"what it says after {len(losses)} steps")
     colour = colour_of("las")
     axes[0].loglog(range(1, len(losses) + 1), losses, color=colour, linewidth=1.8)
@@ -190,7 +190,7 @@ def signs(printed: Numbers, corrected: Numbers, exact: Sequence[Numbers]) -> Pic
     >>> len(signs([1.0, 2.0], [1.0, 0.5], [[1.0, 2.0], [1.0, 0.5]]).axes)
     1
     """
-    figure, (axes,) = panels("Only with the other sign does the module get there", width=6.5, height=3.4)
+    figure, (axes,) = titled("Only with the other sign does the module get there", width=6.5, height=3.4)
     for found, style, name in ((printed, "--", r"(21) as printed: $-\eta$"), (corrected, "-", r"corrected: $+\eta$")):
         axes.semilogy(found, color=colour_of("las"), linestyle=style, linewidth=2, label=name)
     for theory in exact:
@@ -221,14 +221,14 @@ def classifiers(away: Mapping[str, Numbers], right: Mapping[str, Numbers]) -> Pi
     >>> len(classifiers({"las": [1.0, 0.5]}, {"las": [0.5, 0.9]}).axes)
     2
     """
-    figure, axes = panels(r"how far $\mathbf{B}_2^T\mathbf{h}_1$ is from $\mathbf{a}_L$",
+    figure, axes = titled(r"how far $\mathbf{B}_2^T\mathbf{h}_1$ is from $\mathbf{a}_L$",
                           r"the module on $\mathbf{h}_1$ as a classifier", width=4.2)
     for panel, curves in zip(axes, (away, right), strict=True):
         for look, curve in zip(looks(list(curves)), curves.values(), strict=True):
             panel.plot(range(1, len(curve) + 1), curve, linewidth=1.8, **look)
         panel.set_ylim(0, max(1, *(max(curve) for curve in curves.values())) * 1.02)
         epochs(panel, len(curve))
-        end_names(panel)
+        figures.ends(panel)
     axes[0].set_ylabel(r"$|\mathbf{B}_2^T\mathbf{h}_1-\mathbf{a}_L|\;/\;|\mathbf{a}_L|$")
     axes[1].set_ylabel("validation accuracy")
     return figure
@@ -256,7 +256,7 @@ def convolution(B: np.ndarray, heads: Sequence[ConvHead], side: int) -> Picture:
     >>> len(convolution(np.arange(9.0)[None], [ConvHead(3, 1, 1), ConvHead(3, 2, 1)], 8).axes)
     3
     """
-    figure, axes = panels("kernel of one class", *(f"sent with stride {head.stride}" for head in heads), width=2.7,
+    figure, axes = titled("kernel of one class", *(f"sent with stride {head.stride}" for head in heads), width=2.7,
                           height=2.6)
     k, most = heads[0].kernel, np.abs(B).max()
     sent = [head.positions(side, side) * head.send(B[:1], np.ones((1, 1)), (1, side, side, 1))[0, :, :, 0]
@@ -287,7 +287,7 @@ def conditions(found: Mapping[str, tuple[Numbers, Numbers, float | None]]) -> Pi
     >>> len(conditions(panels).axes)
     2
     """
-    figure, axes = panels(*found, width=3.0, share=True)
+    figure, axes = titled(*found, width=3.0, share=True)
     for panel, (distance, loss, rest) in zip(axes, found.values(), strict=True):
         panel.semilogy(distance, color=colour_of("las"), linewidth=1.9, label=r"$|\mathbf{D}|$")
         panel.semilogy(np.maximum(loss, 1e-14), color=GOLD, linestyle="--", linewidth=1.7, label="loss (20)")
@@ -316,7 +316,7 @@ def figure_4(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Picture:
     >>> len(figure_4({"random B": {"las": np.array([[0.1, 0.5], [0.2, 0.6]])}}).axes)
     1
     """
-    figure, axes = panels(*curves, width=4.5, height=3.3, share=True)
+    figure, axes = titled(*curves, width=4.5, height=3.3, share=True)
     for panel, rules in zip(axes, curves.values(), strict=True):
         for look, found in zip(looks(list(rules)), rules.values(), strict=True):
             along = range(1, found.shape[1] + 1)
@@ -324,7 +324,7 @@ def figure_4(curves: Mapping[str, Mapping[str, np.ndarray]]) -> Picture:
             panel.plot(along, found.mean(0), linewidth=1.9, **look)
         panel.set_ylim(-0.05, 1.03)
         epochs(panel, found.shape[1])
-        end_names(panel)
+        figures.ends(panel)
     axes[0].set_ylabel(r"cosine of $\delta_1$ with $\delta_1^{\mathrm{BP}}$")
     return figure
 
@@ -350,7 +350,7 @@ def comparison(runs: Mapping[str, Sequence[Run]]) -> Picture:
     >>> [len(axes.lines) for axes in comparison(runs).axes]             # shallow sends nothing to the first block
     [2, 1]
     """
-    figure, axes = panels("learning", "alignment of the first hidden block", width=4.6, height=3.4)
+    figure, axes = titled("learning", "alignment of the first hidden block", width=4.6, height=3.4)
     for those, look in zip(runs.values(), looks(list(runs)), strict=True):
         accuracy = np.array([run.history.column("validation_accuracy") for run in those], float)
         axes[0].plot(range(1, accuracy.shape[1] + 1), accuracy.mean(0), linewidth=1.8, **look)
@@ -361,5 +361,5 @@ def comparison(runs: Mapping[str, Sequence[Run]]) -> Picture:
     axes[1].set(ylabel=r"cosine of $\delta_1$ with $\delta_1^{\mathrm{BP}}$", ylim=(-0.2, 1.05))
     for panel in axes:
         epochs(panel, accuracy.shape[1])
-        end_names(panel)
+        figures.ends(panel)
     return figure

@@ -9,8 +9,10 @@ import numpy as np
 from .. import figures
 from ..data.tasks import task_of
 from ..errors import InputError
+from ..experiments.plots import named
+from ..experiments.results import shown
 from ..figures import looks
-from .frame import FORWARD, Picture, bare, heading, name_lines, panels
+from .frame import FORWARD, Picture, bare, heading, panels
 
 if TYPE_CHECKING:
     from ..experiments.outcome import Outcome
@@ -86,7 +88,7 @@ def courses(runs: Mapping[str, Run]) -> Picture:
     heading(right, "Do errors point where those of bp do?")
     for axes in (left, right):
         figures.epochs(axes)
-        name_lines(axes)
+        figures.ends(axes)
     return picture
 
 
@@ -115,7 +117,7 @@ def accuracies(found: Outcome, words: str = "") -> Picture:
     of: dict[str, list[float]] = {}
     for run in found.results["runs"]:
         of.setdefault(run["rule"], []).append(run["test_accuracy"])
-    styles = dict(zip(of, looks(list(of))))
+    styles = dict(zip(of, named(list(of), shown(of))))
     order = sorted(of, key=lambda rule: float(np.mean(of[rule])))
     picture, axes = panels(width=7.5, height=0.5 * len(order) + 1.1)
     for row, rule in enumerate(order):

@@ -13,8 +13,7 @@ from ..rules import get
 from ..studies.diagram import svg
 from ..studies.locality import Locality, measured
 from ..studies.locality.pages import COLUMNS, entries
-from .frame import Picture
-from .panels import panels
+from .frame import Picture, titled
 
 READ, CLEAN = "#D55E00", "#E8EEF2"
 SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
@@ -100,7 +99,7 @@ def spoilt(found: Mapping[str, np.ndarray]) -> Picture:
     >>> len(spoilt({"fa": np.zeros((4, 5), bool)}).axes)
     1
     """
-    figure, axes = panels(*found, width=2.7, height=2.9)
+    figure, axes = titled(*found, width=2.7, height=2.9)
     for panel, cells in zip(axes, found.values(), strict=True):
         panel.pcolormesh(cells, cmap=matplotlib.colors.ListedColormap([CLEAN, READ]), vmin=0, vmax=1,
                          edgecolors="white", linewidth=2)

@@ -13,7 +13,7 @@ from ..errors import InputError, integer
 from ..figures import looks
 from ..studies.turning import angle
 from .film import Film
-from .frame import FEEDBACK, FORWARD, Picture, bare, heading, name_lines, panels
+from .frame import FEEDBACK, FORWARD, Picture, bare, heading, panels
 
 RADIUS = 0.32
 RULES = ("bp", "fa", "shallow")  # in whose colours backpropagation, feedback alignment and no feedback are drawn
@@ -108,7 +108,7 @@ def courses(runs: Mapping[str, np.ndarray]) -> Picture:
     heading(left, "The loss falls, even with the wrong sign,")
     heading(right, "because v changes its sign")
     for axes in (left, right):
-        name_lines(axes)
+        figures.ends(axes)
     return picture
 
 
@@ -149,7 +149,7 @@ def fits(x: np.ndarray, target: np.ndarray, runs: Mapping[str, Sequence[Mapping[
     right.set(xlabel="step", ylabel="loss", yscale="log")
     heading(left, "Answers after training (dots: the targets)")
     heading(right, "The loss, on a logarithmic scale")
-    name_lines(right)
+    figures.ends(right)
     return picture
 
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ..figures import looks
-from .frame import Picture
-from .panels import GOLD, INK, PALE, STYLES, colour_of, end_names, epochs, panels, tones
+from .. import figures
+from ..figures import colour_of, looks
+from .frame import GOLD, INK, PALE, STYLES, Picture, epochs, titled, tones
 
 Course = tuple[np.ndarray, np.ndarray]  # places on the x axis, and values
 
@@ -35,7 +35,7 @@ def updates(cosines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
     1
     """
     titles = {"fa": "fa: B on the way down", "foa": "foa: C on the way up"}
-    figure, axes = panels(*(titles.get(name, name) for name in cosines), width=4.2, share=True)
+    figure, axes = titled(*(titles.get(name, name) for name in cosines), width=4.2, share=True)
     for panel, (name, both) in zip(axes, cosines.items(), strict=True):
         for values, style, label in zip(both, (":", "-"), ("before learning", "afterwards"), strict=True):
             layers = range(1, values.shape[1] + 1)
@@ -81,7 +81,7 @@ def proof(times: np.ndarray, errors: Sequence[np.ndarray], slow: np.ndarray, mov
     >>> len(proof(t, [np.exp(-t)], np.exp(-t), {"r": t, "K": 0 * t}, np.exp(-t), np.exp(-t), (t, t, 1.0, 0.0)).axes)
     4
     """
-    figure, axes = panels("the error goes to 0 from any start", "K is conserved, r of (3.19) is not",
+    figure, axes = titled("the error goes to 0 from any start", "K is conserved, r of (3.19) is not",
                           "H falls by the loss", "M may rise: one weight each, K < 0", width=4.6, rows=2)
     for i, course in enumerate(errors):
         axes[0].semilogy(times, course, color=PALE, linewidth=1.2, label="_" if i else "starts drawn at random")
@@ -91,7 +91,7 @@ def proof(times: np.ndarray, errors: Sequence[np.ndarray], slow: np.ndarray, mov
         axes[1].plot(times, values, style, color=colour, linewidth=2,
                      label=rf"$|\mathbf{{{name}}}(t)-\mathbf{{{name}}}(0)|$")
     axes[1].set(xlim=(0, times[-1] / 2), ylim=(-0.05, None))
-    end_names(axes[1])
+    figures.ends(axes[1])
     fallen = np.concatenate([[0], np.cumsum((loss[1:] + loss[:-1]) / 2 * np.diff(times))])
     some = slice(0, np.searchsorted(times, times[-1] / 3), 8)
     axes[2].plot(times, H, color=INK, linewidth=2, label="$H(t)$")
@@ -133,7 +133,7 @@ def from_zero(modes: Mapping[str, tuple[Course, Course]],
     >>> len(from_zero({"s = 1": (course, course)}, {"rank 1": (course, course, 2.0)}).axes)
     2
     """
-    figure, axes = panels("each direction p(t) goes its own way", r"what the range of $\mathbf{TC}^T$ lacks is left",
+    figure, axes = titled("each direction p(t) goes its own way", r"what the range of $\mathbf{TC}^T$ lacks is left",
                           width=4.2, height=3.1)
     for (name, (line, dots)), style in zip(modes.items(), STYLES):
         axes[0].plot(*line, linestyle=style, color=colour_of("foa"), linewidth=2, label=name)
@@ -144,7 +144,7 @@ def from_zero(modes: Mapping[str, tuple[Course, Course]],
         axes[1].axhline(rest, color="black", linestyle=":", linewidth=0.9)
     for panel, label in zip(axes, ("p", "loss"), strict=True):
         panel.set(xlabel="t", ylabel=label, xlim=(0, max(dots[0])))
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -166,7 +166,7 @@ def angles(courses: Mapping[str, np.ndarray]) -> Picture:
     >>> len(angles({"linear": np.full((2, 4, 3), 90.0)}).axes)
     1
     """
-    figure, axes = panels(*(f"{title}: does W turn towards C?" for title in courses), width=4.3, height=3.2, share=True)
+    figure, axes = titled(*(f"{title}: does W turn towards C?" for title in courses), width=4.3, height=3.2, share=True)
     for panel, found in zip(axes, courses.values(), strict=True):
         for i, (style, tone) in enumerate(zip(STYLES, tones(colour_of("foa"), found.shape[2]))):
             curves = found[:, :, i]
@@ -176,7 +176,7 @@ def angles(courses: Mapping[str, np.ndarray]) -> Picture:
                                linewidth=0)
         panel.axhline(90, color="black", linewidth=0.8, linestyle=":")
         epochs(panel, found.shape[1] - 1, start=0)
-        end_names(panel)
+        figures.ends(panel)
     axes[0].set_ylabel("angle between W and C (degrees)")
     return figure
 
@@ -201,7 +201,7 @@ def plans(rows: Mapping[str, Sequence[int]], dense: Sequence[bool]) -> Picture:
     >>> len(plans({"text, k = 2": (0, 1, 1, 3)}, [False, False, False, True]).axes)
     1
     """
-    figure, axes = panels(*[""] * len(rows), width=11, height=1.1, rows=len(rows))
+    figure, axes = titled(*[""] * len(rows), width=11, height=1.1, rows=len(rows))
     for panel, (name, plan) in zip(axes, rows.items(), strict=True):
         for j, source in enumerate(plan):
             _from(panel, j, source)
@@ -283,7 +283,7 @@ def meeting(decoupled: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
     >>> len(meeting({"decay 1": (course, course, 1 - course)}, {"sgd": (course, course)}).axes)
     3
     """
-    figure, axes = panels(r"decoupled decay: the distance is $(1-\mathrm{lr}\,\lambda)^t$",
+    figure, axes = titled(r"decoupled decay: the distance is $(1-\mathrm{lr}\,\lambda)^t$",
                           "the angle closes without decay, too", "coupled decay: Adam leaves the law", width=4.0)
     for tone, (label, (apart, exact, cosines)) in zip(tones(colour_of("asap"), len(decoupled)), decoupled.items(),
                                                       strict=True):
@@ -297,7 +297,7 @@ def meeting(decoupled: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
     axes[1].set(ylabel="cosine of W and B", ylim=(-0.05, 1.05))
     for panel in axes:
         panel.set(xlabel="step", xlim=(0, len(apart) - 1))
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -321,12 +321,12 @@ def driven(apart: Mapping[str, np.ndarray], bound: np.ndarray) -> Picture:
     >>> len(driven({"asap": np.exp(-np.arange(9.0))}, np.ones(9)).axes)
     1
     """
-    figure, (axes,) = panels("asap's distance goes to 0, asfp's to a level", width=6.5, height=3.3)
+    figure, (axes,) = titled("asap's distance goes to 0, asfp's to a level", width=6.5, height=3.3)
     for look, course in zip(looks(list(apart)), apart.values(), strict=True):
         axes.semilogy(course, linewidth=2, **look)
     axes.semilogy(bound, color="black", linestyle=":", label="bound of asfp")
     axes.set(xlabel="step", ylabel=r"$|\mathbf{W}-\mathbf{B}|$", xlim=(0, len(bound) - 1))
-    end_names(axes)
+    figures.ends(axes)
     return figure
 
 
@@ -354,7 +354,7 @@ def shortcuts(networks: np.ndarray, vectors: np.ndarray,
     >>> len(shortcuts(points, points, {"above a block": (np.ones(3), np.zeros(3))}).axes)
     3
     """
-    figure, axes = panels("(5.1): updates of 60 networks", "relu behind the sum: random vectors",
+    figure, axes = titled("(5.1): updates of 60 networks", "relu behind the sum: random vectors",
                           "learning: cosine with the exact update", width=3.9, height=3.6)
     names = ((r"$\cos(g_1,\,g_2)$", r"$\cos(g_1+g_2,\,g_2)$"),
              (r"$\cos(\mathrm{relu}(a),\,h)$", r"$\cos(\mathrm{relu}(a+h),\,h)$"))
@@ -368,7 +368,7 @@ def shortcuts(networks: np.ndarray, vectors: np.ndarray,
             axes[2].plot(curve, style, color=tone, linewidth=1.9, label=f"{label}, {what}")
     axes[2].set(ylim=(0, 1.03))
     epochs(axes[2], len(curve) - 1, start=0)
-    end_names(axes[2])
+    figures.ends(axes[2])
     return figure
 
 
@@ -394,7 +394,7 @@ def worth(bare: Mapping[str, np.ndarray], decays: Sequence[float], decayed: Mapp
     >>> len(worth({"bp": np.full((2, 3), 0.9)}, (0, 1), {"bp": np.full((2, 3), 0.9)}).axes)
     2
     """
-    figure, axes = panels(r"what shortcuts are worth ($\lambda=1$)", "what weight decay is worth (with shortcuts)",
+    figure, axes = titled(r"what shortcuts are worth ($\lambda=1$)", "what weight decay is worth (with shortcuts)",
                           width=4.8, height=3.5)
     for panel, rules in zip(axes, (bare, decayed), strict=True):
         for name, found in rules.items():
@@ -408,7 +408,7 @@ def worth(bare: Mapping[str, np.ndarray], decays: Sequence[float], decayed: Mapp
     axes[1].set(xticks=range(len(decays)), xticklabels=[f"{decay:g}" for decay in decays], xlabel=r"$\lambda$",
                 xlim=(-0.15, len(decays) - 0.9), ylim=(low - 0.01, 1.003))
     for panel in axes:
-        end_names(panel)
+        figures.ends(panel)
     return figure
 
 
@@ -440,7 +440,7 @@ def accesses(result: Mapping[str, Any]) -> Picture:
     >>> [axes.get_xlabel() for axes in accesses(measure("mlp:4,4,4", "digits", "asap", batch_size=2)).axes]
     ['accesses (millions)', 'accesses (millions)', 'MB']
     """
-    figure, axes = panels("as (6.1)-(6.2) count", "with B as well as W", "held by the tape, measured", width=3.4,
+    figure, axes = titled("as (6.1)-(6.2) count", "with B as well as W", "held by the tape, measured", width=3.4,
                           height=2.6, share=True)
     columns = result["columns"]
     for place, (name, column) in enumerate(columns.items()):

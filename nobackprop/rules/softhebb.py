@@ -67,7 +67,7 @@ class SoftHebb(Rule):
         return 2 if len(net) > 1 else 1
 
     def init(self, rng: np.random.Generator, net: Network, params: Tree, shapes: list[tuple[int, ...]]) -> Tree:
-        """Raise InputError if a hidden block has not one array of weights, whose rows compete; see `Rule.init`."""
+        """Raise InputError unless each hidden block has one array of weights, whose rows compete; see `Rule.init`."""
         for i, p in enumerate(params[:-1]):
             found = [W.shape for _, W in leaves(weights(p))]
             if len(found) != 1 or found[0][0] != shapes[i + 1][-1]:

@@ -47,6 +47,11 @@ class Store:
     path: Path
     form: str
 
+    @property
+    def nothing(self) -> str:
+        """The sentence that the page has as long as nothing is stored."""
+        return f"Not measured yet: `make {self.target}` writes this place.\n"
+
     def read(self) -> dict[str, Any]:
         """Return what is stored; raise InputError if the file is missing, or if it is no such file."""
         try:

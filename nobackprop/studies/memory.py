@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from .. import figures, models, network, rules
 from ..data import source
 from ..data.tasks import TASKS
-from ..errors import InputError
+from ..errors import InputError, integer
 from ..feedback import weights
 from ..network import Network, Tape
 from ..room import check_room
@@ -239,10 +239,9 @@ def measure(model: str = "resnet18", data: str = "cifar-10", rule: str = "asap",
     {'bp': [1, 2, 3, 4, 5], 'asap:k=2': [1, 3], 'asap:k=4': [1]}
     """
     known = source(data)
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size}")
-    if k is not None and k < 1:
-        raise InputError(f"k, the number of layers that share one activity, must be at least 1, got k = {k}")
+    integer("batch_size", batch_size, 1)
+    if k is not None:
+        integer("k, the number of layers that share one activity,", k, 1)
     asked = rules.get(rule)
     parts = rule.split(":")
     options = [part for part in parts if "=" in part]  # they stand at the end

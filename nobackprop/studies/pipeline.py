@@ -24,7 +24,7 @@ import numpy as np
 
 from .. import learn, metrics, network
 from ..backend import Array, array_module, synchronize
-from ..errors import InputError
+from ..errors import InputError, integer
 from ..layers import Layer, Shape
 from ..network import Network
 from ..optim import Optimizer
@@ -566,8 +566,7 @@ def run(stations: Sequence[Station], batches: Iterable[Batch], workers: int = 2,
     [3]
     """
     for name, value in (("workers", workers), ("depth", depth), ("blas", blas)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
+        integer(name, value, 1)
     if not threads_start():
         raise InputError(f"the pipeline needs {workers} thread(s), and no thread can start here: expected a Python "
                          "with threads, or one_by_one, which leaves the same bits")

@@ -257,7 +257,7 @@ def text(stored: dict[str, Any]) -> str:
           for who in WHO for freed in FREED}
     count = {row["rule"]: row for row in rows if "rule" in row}
     if not count or not all(of.values()):
-        return "Not measured yet: `make memory` writes this place.\n"
+        return STORE.nothing
     middle = {key: statistics.median(map(above, found)) for key, found in of.items()}
     lines = []
     for who in WHO:

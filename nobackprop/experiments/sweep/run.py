@@ -192,7 +192,7 @@ def _begin() -> None:
 
 @contextmanager
 def _quiet_start() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach, and that have nothing to say about semaphores if they are killed."""
+    """Start processes that Ctrl-C does not reach, and that print no warning of semaphores if they are killed."""
     name = "PYTHONWARNINGS"
     before, masks = os.environ.get(name), hasattr(signal, "pthread_sigmask")
     os.environ[name] = "ignore:resource_tracker:UserWarning" + (f",{before}" if before else "")
@@ -411,6 +411,84 @@ def as_json(sweep: Sweep) -> dict[str, Any]:
     return asked | ({"of": of} if of else {})
 
 
+class Ledger:
+    """What is known of the runs of a sweep while it goes on: it is written to the folder, and told.
+
+    Parameters
+    ----------
+    sweep, results, folder, tell
+        As of `run`.
+
+    Attributes
+    ----------
+    known : dict
+        The results of every run that has ended, by the key of its task.
+
+    Examples
+    --------
+    >>> sweep = parse({"rules": ["bp"], "lr": [0.1, 0.2], "seeds": [0], "fresh_seeds": [1]})
+    >>> ledger = Ledger(sweep, {}, Folder(Path("nowhere")), print)
+    >>> ledger.total, ledger.known
+    (3, {})
+    """
+
+    def __init__(self, sweep: Sweep, results: Results, folder: Folder,
+                 tell: Callable[[str, int, int], None]) -> None:
+        self.sweep, self.results, self.folder, self.tell = sweep, results, folder, tell
+        self.known: dict[str, Results] = {}
+        points = sweep.points
+        self.total = len(points) * len(sweep.seeds) + len({point.group for point in points}) * len(sweep.fresh_seeds)
+        labels, several = choice.labels(points), choice.varied([point.settings for point in points])
+        self.words = {point.key(seed): ", ".join([
+            labels[point], *([choice.in_words(point.settings, several)] if several else []), f"seed {seed}"])
+            for point in points for seed in (*sweep.seeds, *sweep.fresh_seeds)}
+        self.filled, self.written = 0.0, folder.path
+
+    def place(self, task: Task) -> Path | None:
+        """Return the folder of a run; None if nothing can be written."""
+        return self.folder.path / RUNS / task.key if self.folder.path is not None else None
+
+    def path(self, task: Task) -> str | None:
+        """Return the same as a text, which is handed to another process."""
+        where = self.place(task)
+        return None if where is None else str(where)
+
+    def missing(self, wanted: Sequence[Task]) -> list[Task]:
+        """Return those tasks whose runs have not ended yet, and keep the results of the others."""
+        todo = []
+        for task in wanted:
+            where = self.place(task)
+            found = kept(where) if where is not None else None
+            if found is not None and has_finished(found):
+                self.known[task.key] = found
+            else:
+                todo.append(task)
+        return todo
+
+    def enter(self, task: Task, found: Results) -> None:
+        """Keep the results of a run that has just ended, write them where they are not yet, and tell of it."""
+        self.known[task.key] = found
+        where = self.place(task)
+        if where is not None and not (where / RESULTS).exists():  # trained on another machine, or the disk is full
+            self.folder.write_below(f"{RUNS}/{task.key}", found)
+        path = self.folder.path  # now, as the write may have lost the folder
+        if path is not None and path != self.written:  # all goes to the new one
+            self.written = path
+            for key, one in self.known.items():
+                self.folder.write_below(f"{RUNS}/{key}", one)
+        if time.monotonic() - self.filled > PAUSE:
+            self.write()
+            self.filled = time.monotonic()
+        one, = found["runs"]
+        outcome = "diverged" if "diverged" in one else f"{last_score(one['history'][-1], 'validation'):.4f}"
+        self.tell(f"{self.words[task.key]}: {outcome}", len(self.known), self.total)
+
+    def write(self) -> None:
+        """Put all that is known into the results, and write them."""
+        _fill(self.results, self.sweep, self.sweep.points, self.known)
+        self.folder.write(self.results)
+
+
 def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = None, scheduler: str | None = None,
         data_dir: str | None = None, download: bool = False, checkpoint: Every = MINUTE,
         tell: Callable[[str, int, int], None] = lambda text, ended, of: None) -> None:
@@ -437,71 +515,26 @@ def run(sweep: Sweep, results: Results, folder: Folder, processes: int | None = 
     InputError
         If the runs cannot be done.
     """
-    points = sweep.points
+    ledger = Ledger(sweep, results, folder, tell)
     count = max(1, workers.cores() // sweep.threads) if processes is None else processes
-    search = tasks(points, sweep.seeds, sweep.threads, True)
-    groups = len({point.group for point in points})
     results["config"]["interrupted"] = True  # until all have ended, however the process ends
-    total, ended = len(search) + groups * len(sweep.fresh_seeds), 0
-    known: dict[str, Results] = {}
-    labels, several = choice.labels(points), choice.varied([point.settings for point in points])
-    words = {point.key(seed): ", ".join([
-        labels[point], *([choice.in_words(point.settings, several)] if several else []), f"seed {seed}"])
-        for point in points for seed in (*sweep.seeds, *sweep.fresh_seeds)}
-    filled, written = 0.0, folder.path
-
-    def place(task: Task) -> Path | None:
-        return folder.path / RUNS / task.key if folder.path is not None else None
-
-    def put(task: Task, found: Results) -> None:
-        nonlocal ended
-        known[task.key] = found
-        ended += 1
-
-    def done(task: Task, found: Results) -> None:
-        nonlocal filled, written
-        put(task, found)
-        where = place(task)
-        if where is not None and not (where / RESULTS).exists():  # trained on another machine, or the disk is full
-            folder.write_below(f"{RUNS}/{task.key}", found)
-        if folder.path is not None and folder.path != written:  # the old folder is lost: all goes to the new one
-            written = folder.path
-            for key, one in known.items():
-                folder.write_below(f"{RUNS}/{key}", one)
-        if time.monotonic() - filled > PAUSE:
-            _fill(results, sweep, points, known)
-            folder.write(results)
-            filled = time.monotonic()
-        one, = found["runs"]
-        outcome = "diverged" if "diverged" in one else f"{last_score(one['history'][-1], 'validation'):.4f}"
-        tell(f"{words[task.key]}: {outcome}", ended, total)
 
     def do(wanted: Sequence[Task]) -> None:
-        todo = []
-        for task in wanted:
-            where = place(task)
-            found = kept(where) if where is not None else None
-            if found is not None and has_finished(found):
-                put(task, found)
-            else:
-                todo.append(task)
-        _fill(results, sweep, points, known)
-        folder.write(results)
+        todo = ledger.missing(wanted)
+        ledger.write()
         if todo and scheduler is not None:
-            on_cluster(todo, done, scheduler, data_dir, download)
+            on_cluster(todo, ledger.enter, scheduler, data_dir, download)
         elif todo:
-            local.run(todo, done, lambda task: str(where) if (where := place(task)) is not None else None,
-                      data_dir, download, checkpoint)
+            local.run(todo, ledger.enter, ledger.path, data_dir, download, checkpoint)
 
     try:
         with Processes(count) as local:
-            do(search)
-            chosen = choice.best(points, _found(sweep, points, known))
+            do(tasks(sweep.points, sweep.seeds, sweep.threads, True))
+            chosen = choice.best(sweep.points, _found(sweep, sweep.points, ledger.known))
             do(tasks(chosen, sweep.fresh_seeds, sweep.threads, False))
         results["config"].pop("interrupted", None)
     finally:
-        _fill(results, sweep, points, known)
-        folder.write(results)
+        ledger.write()
 
 
 def _found(sweep: Sweep, points: Sequence[Point], known: Mapping[str, Results]) -> dict[Point, list[dict[str, Any]]]:

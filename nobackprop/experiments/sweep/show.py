@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ... import figures
 from ...data.tasks import TASKS, score
 from ...errors import InputError
+from ...studies.text import aligned
 from .. import plots
 from .. import results as files
 from . import choice
@@ -52,21 +53,20 @@ def table(results: Results) -> str:
     names = varied([entry["settings"] for entry in results["search"]]) or list(results["search"][0]["settings"])
     what = f"validation {in_place_of_accuracy(results)}"
     rows = [["rule", "setting", what, "tried"]]
-    for label, tried in _by_label(results).items():
+    by_label = _by_label(results)
+    shown = files.shown(by_label)
+    for label, tried in by_label.items():
         sound = [entry for entry in tried if not all("diverged" in run for run in entry["runs"])]
         if not sound:
-            rows.append([label, "-", "diverged", str(len(tried))])
+            rows.append([shown[label], "-", "diverged", str(len(tried))])
             continue
         top = max(sound, key=lambda entry: choice.score(entry["runs"]))
         values = [score(run, "validation") for run in top["runs"]]
         spread = f"{statistics.stdev(values):.4f}" if len(values) > 1 else "-     "
-        rows.append([label, in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",
+        rows.append([shown[label], in_words(top["settings"], names), f"{statistics.fmean(values):.4f} ± {spread}",
                      str(len(tried))])
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]),
-                        row[3].rjust(widths[3])]).rstrip() for row in rows]
-    text = "\n".join([f"{what} of the best setting: mean ± sample standard deviation over the seeds of the search", "",
-                      *lines])
+    text = (f"{what} of the best setting: mean ± sample standard deviation over the seeds of the search\n\n"
+            f"{aligned(rows, left=2)}")
     return f"{text}\n\nthe best settings on fresh seeds\n{files.table(dict(results))}" if results["runs"] else text
 
 
@@ -107,29 +107,28 @@ def draw(results: Results) -> Figure:
     columns = min(len(parts), plots.COLUMNS)
     lines = -(-len(parts) // columns)
     figure = Figure(figsize=(5 * columns if columns > 1 else 7, 4.8 * lines), layout="constrained")
-    heights: list[list[float]] = []
     for place, part in enumerate(parts, start=1):
         first = {"sharex": figure.axes[0], "sharey": figure.axes[0]} if figure.axes else {}
         axes = figure.add_subplot(lines, columns, place, **first)
-        heights.append(_panel(axes, results, part, name, len(parts) == 1))
-    for part, axes, ends in zip(parts, figure.axes, heights, strict=True):
-        looks = figures.looks(part)
-        if len(parts) == 1:
-            figures.legend(figure, axes.lines[::2], [look["label"] for look in looks])
-        else:
-            figures.ends(axes, ends, looks, 0.6 * plots.ROOM)
+        _panel(axes, results, part, name, len(parts) == 1)
+    if len(parts) == 1:
+        curves = figure.axes[0].lines[::2]  # the others are rings
+        figures.legend(figure, curves, [str(line.get_label()) for line in curves])
+    else:
+        for part, axes in zip(parts, figure.axes, strict=True):  # once all curves are there, which set the limits
+            figures.ends(axes, plots.named(part, files.shown(by_label)))
     what = "setting" if name is None else _words(name)
     figures.title(figure, f"Which {what} suits which rule: {results['config']['data']}, {results['config']['model']} "
                           "(ring: the best)")
     return figure
 
 
-def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, bands: bool) -> list[float]:
-    """Draw the curves of some rules, each with a ring; return the height at which each curve ends."""
-    ends = []
+def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, bands: bool) -> None:
+    """Draw the curves of some rules, each with a ring."""
     names = varied([entry["settings"] for entry in results["search"]])
     ticks = list(dict.fromkeys(in_words(entry["settings"], names) for entry in results["search"]))
-    for label, look in zip(labels, figures.looks(labels), strict=True):
+    shown = files.shown(_by_label(results))
+    for label, look in zip(labels, plots.named(labels, shown), strict=True):
         at = {}
         # of several at one place the best stays
         for entry in sorted(_by_label(results)[label], key=lambda entry: choice.score(entry["runs"])):
@@ -146,17 +145,13 @@ def _panel(axes: Axes, results: Results, labels: list[str], name: str | None, ba
                               color=look["color"])
         top = max(range(len(places)), key=means.__getitem__)
         axes.plot(places[top], means[top], "o", markersize=11, markerfacecolor="none", color=look["color"])
-        ends.append(means[-1])
     axes.set_ylabel(f"validation {in_place_of_accuracy(results)}")
     if name:
         axes.set_xscale("log")
         axes.set_xlabel(_words(name))
     else:
         axes.set_xticks(range(len(ticks)), ticks, rotation=20, ha="right")
-    axes.grid(color="#E6E6E6", linewidth=0.6)
-    axes.set_axisbelow(True)
-    figures.open_frame(axes)
-    return ends
+    figures.grid(axes)
 
 
 def _words(name: str) -> str:
@@ -186,7 +181,7 @@ def _axis(results: Results) -> str | None:
 
 
 def in_place_of_accuracy(results: Results) -> str:
-    """Return in words what decided, of every data set of a sweep.
+    """Return the measure that decided, in words, for every data set of a sweep.
 
     Examples
     --------

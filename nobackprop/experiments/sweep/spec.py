@@ -45,7 +45,7 @@ GROUP = ("data", "model")  # what is compared side by side, and not searched: ea
 
 @dataclass(frozen=True)
 class Range:
-    """All numbers from `low` to `high`, drawn so that every factor is equally likely: 0.001 to 0.01 as 0.01 to 0.1.
+    """All numbers from `low` to `high`, on a logarithmic scale: 0.001 to 0.01 is as likely as 0.01 to 0.1.
 
     Parameters
     ----------

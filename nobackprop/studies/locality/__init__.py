@@ -356,7 +356,7 @@ class Unanswered(Listener):
 
     def forward(self, params: Tree, h: Any, train: bool = True,
                 rng: np.random.Generator | None = None) -> tuple[Any, Any]:
-        """Do what the block does, and keep the answer back if it is the one that was given."""
+        """Do what the block does, but return NaN if the input is that of the forward pass."""
         out, cache = self.block.forward(params, h, train, rng)
         return nan(out) if np.array_equal(h, self.asked) else out, cache
 
@@ -375,7 +375,7 @@ def upward(net: Network, given: Given, j: int) -> Network:
 
 
 def unanswered(net: Network, given: Given) -> Network:
-    """Return the network whose output block gives its answer to the forward pass no second time, see `Unanswered`.
+    """Return the network whose output block does not give the same answer a second time, see `Unanswered`.
 
     Examples
     --------
@@ -543,8 +543,8 @@ def gradients(net: Network, rule: Rule, given: Given, seed: int = 0) -> tuple[li
     credit = rule.credit(net, given.params, given.state, given.tape, given.y, _draws(seed))
     for tree in (align, credit.state):
         if not isinstance(tree, list | None):
-            raise InputError(f"what {type(rule).__name__} learns in addition to W is no list over blocks, but a "
-                             f"{type(tree).__name__}: nothing says which block it belongs to")
+            raise InputError(f"the gradients of the state of rule {type(rule).__name__} are a {type(tree).__name__}, "
+                             "expected a list with an entry for each block, or None")
     return [*credit.grads[:-1], None], [[tree[i] if tree and i < len(tree) else None for tree in (align, credit.state)]
                                         for i in range(len(net))]
 

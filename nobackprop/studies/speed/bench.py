@@ -24,7 +24,7 @@ from ...backend import synchronize
 from ...data import Dataset, source
 from ...data.own import called
 from ...data.tasks import TASKS
-from ...errors import InputError, check_name, unknown
+from ...errors import InputError, check_name, integer, unknown
 from ...kernels import winograd
 from ...learn import Run, step
 from ...room import check_room
@@ -103,8 +103,8 @@ def measure(model: str = "mlp:1024,1024", data: str = "mnist", rule: str = "bp",
     threads = cores() if threads is None else threads
     check_name("convolution", convolution, CONVOLUTIONS)
     for name, value in (("batch_size", batch_size), ("threads", threads), ("steps", steps)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
+        if value is not None:
+            integer(name, value, 1)
 
     if against is not None:
         _can_race(against, device)

@@ -212,7 +212,7 @@ def tables(stored: dict[str, Any]) -> str:
     | mlp:128,128, batch 64 | 1 | **0.75** (0.70, 0.80) | | | | |
     """
     if not stored["rows"]:
-        return "Not measured yet: `make bench-all` writes this place.\n"
+        return STORE.nothing
     parts = [said(stored["machine"])]
     for kernels in KERNELS:
         lines = [f"| kernels for {kernels} | threads | {' | '.join(RULES)} |", "|---" * (2 + len(RULES)) + "|"]

@@ -234,7 +234,7 @@ def text(stored: dict[str, Any]) -> str:
     rows = [[f"{row['model']}, batch {row['batch_size']}", row["rule"],
              *(f"{100 * row['shares'][name]:.0f}" for name in COLUMNS)] for row in stored["rows"] if "shares" in row]
     if not rows:
-        return "Not measured yet: `make shares` writes this place.\n"
+        return STORE.nothing
     return said(stored["machine"]) + "\n\n" + table(["percent of a step", "rule", *COLUMNS], rows) + "\n"
 
 

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from ... import figures, metrics
 from ...backend import synchronize
-from ...errors import InputError
+from ...errors import integer
 from ...learn import Run
 from ...optim import bind
 from ...workers import cores, limit
@@ -86,8 +86,8 @@ def measure(model: str = PAPER, data: str = "mnist", rule: str = "al", batch_siz
     ['pipeline', 'sequential', 'sequential_blas', 'sequential_threads', 'bp']
     """
     for name, value in (("workers", workers), ("steps", steps), ("rounds", rounds), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
+        if value is not None:
+            integer(name, value, 1)
     threads = cores() if threads is None else threads
     run = random_run(model, data, rule, batch_size, optimizer, device)
     line = assemble(run.net, run.rule, run.params, run.state, lambda tree: bind(optimizer, tree, run.settings.lr))
