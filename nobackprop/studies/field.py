@@ -377,10 +377,10 @@ def beside_print() -> str:
 
 PAGE = """# A map of the field
 
-Most rules of this library are backpropagation in which one thing is replaced by another; a few replace the whole backward
-walk. This page says what each rule replaces, which rules are equal under which conditions, and what a step costs.
-`python -m nobackprop.studies.field docs/field.md` writes it, and a test fails if it is not what the code says. The symbols are in
-[glossary.md](glossary.md).
+Most rules of this library are backpropagation in which one thing is replaced by another; a few replace the whole
+backward walk. This page says what each rule replaces, which rules are equal under which conditions, and what a step
+costs. `python -m nobackprop.studies.field docs/field.md` writes it, and a test fails if it is not what the code says.
+The symbols are in [glossary.md](glossary.md).
 
 ## What is substituted
 
