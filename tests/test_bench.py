@@ -194,8 +194,8 @@ def test_the_ratio_is_of_the_times_of_a_turn(monkeypatch):
     monkeypatch.setattr(torch_twin, "load", lambda: torch)
     monkeypatch.setattr(torch_twin, "stepper", lambda run: f"their {run}")
 
-    def turns(functions, rounds, rest):
-        assert (functions, rounds, rest, threads) == (["our step", "their run"], 5, bench.REST, [2])
+    def turns(functions, rounds, number):
+        assert (functions, rounds, number, threads) == (["our step", "their run"], 5, 2, [2])
         return np.array([[1.0, 2, 3, 4, 50], [4.0, 4, 4, 4, 4]]) / 1e3
 
     monkeypatch.setattr(bench, "time_in_turns", turns)
@@ -218,10 +218,20 @@ def test_the_ratio_is_of_the_times_of_a_turn(monkeypatch):
 def test_steps_take_turns(monkeypatch):
     log: list[str] = []
     monkeypatch.setattr(bench.time, "perf_counter", lambda: noted(log, "|", float(len(log))))
-    monkeypatch.setattr(bench.time, "sleep", lambda seconds: log.append("z" * round(10 * seconds)))
-    seconds = bench.time_in_turns([partial(log.append, "a"), partial(log.append, "b")], 3, 0.1)
-    assert "".join(log) == "za|a|zb|b|" * (bench.WARM_UP + 3)
+    seconds = bench.time_in_turns([partial(log.append, "a"), partial(log.append, "b")], 3)
+    assert "".join(log) == "a|a|b|b|" * (bench.WARM_UP + 3)
     assert seconds.shape == (2, 3) and (seconds == 2).all()
+
+
+def test_steps_of_several_threads_rest_and_come_in_a_row(monkeypatch):
+    """By hand: three steps of 0.03 s make a burst of 0.1 s; the clock counts what the log holds."""
+    log: list[str] = []
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: noted(log, "|", float(len(log))))
+    monkeypatch.setattr(bench.time, "sleep", lambda seconds: log.append(f"sleep {seconds} "))
+    assert_close(bench.burst(partial(log.append, "a"), 0.03, threads=2), 4 / 3)
+    assert "".join(log) == f"sleep {bench.REST} aaa|aaa|"
+    log.clear()
+    assert bench.burst(partial(log.append, "a"), 9.0, threads=2) == 2 and "".join(log).endswith(" a|a|")
 
 
 @pytest.mark.parametrize("usual, rounds", [(1.0, 20), (0.05, 30), (1e-6, 500)])
@@ -446,7 +456,7 @@ def test_leaves_larger_than_a_block(monkeypatch):
 
 def test_the_race_takes_turns():
     log: list[str] = []
-    ms = fused.race({name: partial(log.append, name) for name in "ab"}, rounds=3, block=2)
+    ms = fused.race({name: partial(log.append, name) for name in "ab"}, rounds=3, block=2, threads=1)
     assert "".join(log) == "aaabbb" * 4
     assert {name: times.shape for name, times in ms.items()} == {"a": (3,), "b": (3,)}
     assert all((times >= 0).all() for times in ms.values())

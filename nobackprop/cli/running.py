@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import InputError
 from .ends import exit_code
 from .options import Parser, count, positive
-from .output import one_line, say, show, tell
+from .output import one_line, say, show, tell, width
 
 if TYPE_CHECKING:
     from ..experiments.folder import Folder
@@ -154,7 +154,7 @@ def carry_out(work: Work, folder: Folder, args: argparse.Namespace, command: str
         where = f"wrote {folder.path / RESULTS}" + ("" if undrawn else f" and {folder.path / FIGURE}")
     try:
         if runs:
-            show(f"\n{heading(found)}{results.table(found)}\n")
+            show(f"\n{heading(found)}{results.table(found, width())}\n")
             say(where)
         if stop is not None:
             say(_interrupted(work, folder, command))

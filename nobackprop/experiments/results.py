@@ -25,7 +25,7 @@ import os
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -468,13 +468,15 @@ def by_place(series: list[list[float | None]]) -> list[list[float | None]]:
     return [[values[i] for values in series if i < len(values)] for i in range(max(map(len, series)))]
 
 
-def table(results: dict[str, Any]) -> str:
+def table(results: dict[str, Any], width: int | None = None) -> str:
     """Return a comparison as plain text, a line for each rule.
 
     Parameters
     ----------
     results : dict
         Of the form above.
+    width : int, optional
+        How long lines may be: there are fewer cosines if there is no room for them.
 
     Returns
     -------
@@ -493,23 +495,28 @@ def table(results: dict[str, Any]) -> str:
     of = {rule: sound({"runs": runs})["runs"] for rule, runs in rules.items()}
     last = {rule: [run["history"][-1] for run in runs] for rule, runs in of.items()}
     number = max((len(record["alignment"]) for records in last.values() for record in records), default=0)
-    # of a deep network five, the first and the last among them: more would not fit a terminal
-    blocks = sorted({round(i * (number - 1) / 4) for i in range(5)}) if number > 5 else list(range(number))
-    measures = measures_of(results["runs"])
-    heads = ["rule", *(f"test {one.words}" for one in measures), "training loss",
-             *(f"delta_{i + 1}" for i in blocks), "s/run"]
-    names = shown(rules)
-    rows = [[names[rule], *(_spread([run.get(f"test_{one.name}") for run in runs]) if runs else "diverged"
-                            for one in measures),
-             _text(mean([record["train_loss"] for record in last[rule]]), ".4f"),
-             *(_text(mean([cosine(record, i) for record in last[rule]]), ".3f") for i in blocks),
-             _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in of.items()]
-    number = seeds(results)
+    measures, names, over = measures_of(results["runs"]), shown(rules), seeds(results)
+
+    def lines(blocks: Sequence[int]) -> str:
+        heads = ["rule", *(f"test {one.words}" for one in measures), "training loss",
+                 *(f"delta_{i + 1}" for i in blocks), "s/run"]
+        rows = [[names[rule], *(_spread([run.get(f"test_{one.name}") for run in runs]) if runs else "diverged"
+                                for one in measures),
+                 _text(mean([record["train_loss"] for record in last[rule]]), ".4f"),
+                 *(_text(mean([cosine(record, i) for record in last[rule]]), ".3f") for i in blocks),
+                 _text(mean([run["seconds"] for run in runs]), ".1f")] for rule, runs in of.items()]
+        return aligned([heads, *rows], left=1)
+
+    # of a deep network five cosines, the first and the last among them: more would not fit a terminal
+    for most in range(min(number, 5), -1, -1):
+        found = lines([round(i * (number - 1) / max(most - 1, 1)) for i in range(most)])
+        if width is None or max(map(len, found.split("\n"))) <= width:
+            break
     return "\n".join([
-        f"{', '.join(heads[1:1 + len(measures)])}: mean ± sample standard deviation over {number} "
-        f"seed{'s' * (number != 1)}",
+        f"{', '.join(f'test {one.words}' for one in measures)}: mean ± sample standard deviation over {over} "
+        f"seed{'s' * (over != 1)}",
         "training loss, and cosine of delta_i with that of bp at hidden block i: mean at the last epoch",
-        "", aligned([heads, *rows], left=1), *_recorded_table(of, last, names), *stopped(results), *diverged(results)])
+        "", found, *_recorded_table(of, last, names), *stopped(results), *diverged(results)])
 
 
 def recorded(runs: list[dict[str, Any]]) -> list[str]:
@@ -520,9 +527,14 @@ def recorded(runs: list[dict[str, Any]]) -> list[str]:
     >>> recorded([{"history": [{"epoch": 1, "length": 2.5, "series": [1, 2], "note": "a text"}]}])
     ['length']
     """
+    return _found(runs, lambda value: drawable(value) is not None)
+
+
+def _found(runs: list[dict[str, Any]], is_it: Callable[[Any], bool]) -> list[str]:
+    """The names of what callbacks recorded, if it is of some kind."""
     known = {*FORM["runs"][0]["history"][0]}
     return list(dict.fromkeys(key for run in runs for record in run["history"] for key, value in record.items()
-                              if key not in known and key.isprintable() and drawable(value) is not None))
+                              if key not in known and key.isprintable() and is_it(value)))
 
 
 def drawable(value: Any) -> float | None:
@@ -539,12 +551,21 @@ def drawable(value: Any) -> float | None:
 def _recorded_table(of: dict[str, list[dict[str, Any]]], last: dict[str, list[dict[str, Any]]],
                     names: dict[str, str]) -> list[str]:
     """The lines of the table of what callbacks recorded, if they recorded numbers."""
-    keys = recorded([run for runs in of.values() for run in runs])
+    keys = _found([run for runs in of.values() for run in runs], lambda value: drawable(value) is not None or (
+        isinstance(value, list) and 0 < len(value) <= 5 and any(drawable(one) is not None for one in value)))
     if not keys:
         return []
-    rows = [["rule", *keys], *([names[rule], *(_text(mean([drawable(record.get(key)) for record in records]), ".4g")
-                                               for key in keys)] for rule, records in last.items())]
+    rows = [["rule", *keys], *([names[rule], *(_means([record.get(key) for record in records]) for key in keys)]
+                               for rule, records in last.items())]
     return ["", "also recorded: mean at the last epoch", "", aligned(rows, left=1)]
+
+
+def _means(values: list[Any]) -> str:
+    """The mean of numbers as text; of short lists of numbers the mean at each place."""
+    if any(isinstance(value, list) for value in values):
+        return ", ".join(_text(mean([drawable(value) for value in place]), ".4g")
+                         for place in by_place([value for value in values if isinstance(value, list)]))
+    return _text(mean([drawable(value) for value in values]), ".4g")
 
 
 def stopped(results: dict[str, Any]) -> list[str]:

@@ -38,6 +38,7 @@ WARM_UP = 5
 SECONDS, FEWEST, MOST = 3.0, 20, 500  # of timed steps, if nobody says how many
 # seconds until the threads of a library sleep: after a step they go on asking for work, and keep a core from the others
 REST = 0.1
+BURST = 0.1  # seconds of steps in a row that are not counted, and then of steps that are: a core wakes up slowly
 AGAINST = ("torch",)
 # by task: random targets, of a generator, a number of samples and a number of outputs
 NOISE: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
@@ -199,7 +200,7 @@ def race_torch(run: Run, one_step: Callable[[], None], threads: int,
     """
     torch = torch_twin.load()
     with torch_twin.threads_of(torch, threads):
-        ours, theirs = 1e3 * time_in_turns([one_step, torch_twin.stepper(run)], steps, REST if threads > 1 else 0.0)
+        ours, theirs = 1e3 * time_in_turns([one_step, torch_twin.stepper(run)], steps, threads)
     low, median, high = map(float, np.quantile(ours / theirs, (0.25, 0.5, 0.75)))
     return ours, {"name": "torch", "version": str(torch.__version__), "ms_per_step": _summary(theirs),
                   "ratio": {"median": median, "low": low, "high": high}}
@@ -366,7 +367,7 @@ def time_steps(one_step: Callable[[], None], xp: ModuleType, steps: int | None =
     return np.array([timed() for _ in range(steps)])
 
 
-def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = None, rest: float = 0.0) -> np.ndarray:
+def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = None, threads: int = 1) -> np.ndarray:
     """Time steps of several functions in turns, so that all of them see the machine in the same state.
 
     Parameters
@@ -375,32 +376,57 @@ def time_in_turns(functions: Sequence[Callable[[], None]], rounds: int | None = 
         Functions that each take one step, on the host.
     rounds : int, optional
         The number of turns; None stands for as many as fit in about 3 s.
-    rest : float
-        The seconds of sleep before every function.
+    threads : int
+        The number of threads that a step has: see `burst`.
 
     Returns
     -------
     numpy.ndarray, shape (functions, rounds)
-        The seconds of each step.
+        The seconds of a step of each function in each turn.
 
     Examples
     --------
     >>> time_in_turns([lambda: None, lambda: None], rounds=3).shape
     (2, 3)
     """
-    def timed(one_step: Callable[[], None]) -> float:
-        time.sleep(rest)
-        one_step()  # is not counted, because the cache holds the arrays of another function
-        start = time.perf_counter()
+    usual = np.array([[burst(one_step) for one_step in functions] for _ in range(WARM_UP)]).min(0)
+    rounds = rounds or _fitting(usual.sum())
+    return np.array([[burst(*pair, threads) for pair in zip(functions, usual, strict=True)] for _ in range(rounds)]).T
+
+
+def burst(one_step: Callable[[], None], usual: float = BURST, threads: int = 1) -> float:
+    """Time a step among steps of other functions.
+
+    Parameters
+    ----------
+    one_step : callable
+    usual : float
+        The seconds that a step takes, about.
+    threads : int
+        If a step has one thread, one step is not counted, because the cache holds the arrays of another function, and
+        the next one is.  If it has more, all threads rest for REST seconds first, and steps of BURST seconds stand in
+        the place of each of the two.
+
+    Returns
+    -------
+    float
+        The seconds of a step.
+
+    Examples
+    --------
+    >>> burst(lambda: None) < 1
+    True
+    """
+    steps = 1
+    if threads > 1:
+        time.sleep(REST)
+        steps = max(1, round(BURST / max(usual, 1e-7)))
+    for _ in range(steps):
         one_step()
-        return time.perf_counter() - start
-
-    def turn() -> list[float]:
-        return [timed(one_step) for one_step in functions]
-
-    usual = min(sum(turn()) for _ in range(WARM_UP)) + rest * len(functions)
-    rounds = rounds or _fitting(usual)
-    return np.array([turn() for _ in range(rounds)]).T
+    start = time.perf_counter()
+    for _ in range(steps):
+        one_step()
+    return (time.perf_counter() - start) / steps
 
 
 def _fitting(seconds: float) -> int:

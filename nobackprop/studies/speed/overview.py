@@ -26,7 +26,7 @@ from ...backend import synchronize
 from ...errors import InputError
 from ..measured import Store, machine, said
 from . import torch_twin
-from .bench import REST, random_run, stepper
+from .bench import burst, random_run, stepper
 
 STORE = Store("bench-all", Path("docs") / "results" / "studies" / "performance.json", "nobackprop performance 1")
 PAGE, FIGURE = (Path("docs") / name for name in ("performance.md", "performance.png"))
@@ -45,10 +45,9 @@ KERNELS: dict[str, dict[str, str]] = {
     "AVX2": {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
              "MKL_ENABLE_INSTRUCTIONS": "AVX2"},
 }
-SECONDS = 20.0  # of turns in a cell: 42 cells in twenty minutes
+SECONDS = 15.0  # of turns in a cell: 42 cells in twenty minutes
 FEWEST, MOST = 5, 400
 TICKS = (0.25, 0.5, 1, 2, 4)
-LONG = 0.1  # seconds: a step that takes longer is not warmed up, as it fills the cache anyway
 
 
 def measure(model: str, data: str, batch_size: int, threads: int, seconds: float = SECONDS,
@@ -95,7 +94,7 @@ def measure(model: str, data: str, batch_size: int, threads: int, seconds: float
             ours = partial(synchronize, runs["bp"].xp)
             steps = [partial(_in_order, one_step, wait) for one_step, wait in zip(
                 steps, [*[ours] * len(runs), torch.cuda.synchronize], strict=True)]
-        spent = turns(steps, seconds, REST if threads > 1 else 0.0)
+        spent = turns(steps, seconds, threads)
     ratios = spent[:-1] / spent[-1]
     rows = [{"rule": rule, "ms": 1e3 * float(np.median(spent[i])), "turns": spent.shape[1],
              **dict(zip(("low", "median", "high"), np.quantile(ratios[i], (0.25, 0.5, 0.75)).tolist(), strict=True))}
@@ -111,15 +110,15 @@ def _in_order(one_step: Callable[[], None], wait: Callable[[], None]) -> None:
     wait()
 
 
-def turns(steps: Sequence[Callable[[], None]], seconds: float, rest: float = 0.0) -> np.ndarray:
+def turns(steps: Sequence[Callable[[], None]], seconds: float, threads: int = 1) -> np.ndarray:
     """Time steps of several functions by turns, for about so long.
 
     Parameters
     ----------
     steps : sequence of callable
     seconds : float
-    rest : float
-        The seconds of sleep before every step; it is no part of its time.
+    threads : int
+        The number of threads that a step has: see `bench.burst`.
 
     Returns
     -------
@@ -131,19 +130,11 @@ def turns(steps: Sequence[Callable[[], None]], seconds: float, rest: float = 0.0
     >>> turns([lambda: None, lambda: None], 0.0).shape
     (2, 5)
     """
-    def timed(step: Callable[[], None], warm: bool) -> float:
-        time.sleep(rest)
-        if warm:
-            step()  # finds the arrays of another function in the cache
-        start = time.perf_counter()
-        step()
-        return time.perf_counter() - start
-
-    usual = [timed(step, True) for step in steps]
+    usual = [burst(step) for step in steps]
     rows: list[list[float]] = []
     start = time.perf_counter()
     while len(rows) < FEWEST or (len(rows) < MOST and time.perf_counter() - start < seconds):
-        rows.append([timed(step, once < LONG) for step, once in zip(steps, usual, strict=True)])
+        rows.append([burst(step, once, threads) for step, once in zip(steps, usual, strict=True)])
     return np.array(rows).T
 
 
