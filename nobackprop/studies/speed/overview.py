@@ -47,7 +47,7 @@ KERNELS: dict[str, dict[str, str]] = {
 }
 SECONDS = 15.0  # of turns in a cell: 42 cells in twenty minutes
 FEWEST, MOST = 5, 400
-TICKS = (0.25, 0.5, 1, 2, 4)
+TICKS = (0.25, 0.5, 1, 2)
 
 
 def measure(model: str, data: str, batch_size: int, threads: int, seconds: float = SECONDS,
