@@ -163,6 +163,22 @@ def test_numbers_of_a_file_by_hand(tmp_path):
                                          "0,1")
 
 
+@pytest.mark.parametrize(("config", "end"), [
+    ({"lr": 0.5, "batch_size": 8}, " --lr 0.5 --batch-size 8"),
+    ({"lr": 0.5, "rule_settings": {"b": {"lr": 1.0}}}, "  # rates differ by rule: see the file"),
+    ({"lr": 0.5, "rule_settings": {"b": {"activation": "elu"}}}, " --lr 0.5"),
+    ({"exhibit": "las:table-2-mnist", "scale": "full", "rules": ["bp", "las"], "seeds": [0]},
+     'papers run las:table-2-mnist --scale full --only "bp;las" --seeds 0'),
+    ({"exhibit": "las:table-2-mnist", "scale": "full", "rules": ["bp", "shallow", "dfa", "las", "ltas"],
+      "seeds": [0, 1, 2]},
+     "papers run las:table-2-mnist --scale full"),
+])
+def test_a_command_runs_a_file_again(config, end):
+    file = SHELF["xor"].__class__("some", {"runs": [], "config": {
+        "data": "xor", "model": "mlp:4", "rules": ["a", "b"], "epochs": 2, "seeds": [0, 1], **config}})
+    assert file.command.endswith(end) and file.command.count("--seeds") == ("full" not in config.values() or "0" in end)
+
+
 def test_above_is_by_more_than_the_larger_spread():
     def arm(*accuracies):
         return SHELF["xor"]["bp"].__class__(tuple({"test_accuracy": value} for value in accuracies))

@@ -238,8 +238,11 @@ class File:
         """The command that runs it again."""
         config = self.config
         if "exhibit" in config:
-            labels = [arm.label for arm in EXHIBITS[config["exhibit"]].arms]
-            some = "" if config["rules"] == labels else f" --only \"{';'.join(config['rules'])}\""
+            exhibit = EXHIBITS[config["exhibit"]]
+            some = "" if config["rules"] == [arm.label for arm in exhibit.arms] else (
+                f" --only \"{';'.join(config['rules'])}\"")
+            if config["seeds"] != list(exhibit.scales[config["scale"]].seeds):
+                some += f" --seeds {','.join(map(str, config['seeds']))}"
             return f"nobackprop papers run {config['exhibit']} --scale {config['scale']}{some}"
         own = config.get("rule_settings") or {}
         rates = {(own.get(rule) or {}).get("lr", config.get("lr")) for rule in config["rules"]}
