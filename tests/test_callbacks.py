@@ -262,7 +262,8 @@ def test_numbers_are_in_the_table_the_figure_the_file_and_the_rows(tmp_path):
              for rule, runs in results.by_rule(found.results).items()}
     lines = found.table().splitlines()
     start = lines.index("also recorded: mean at the last epoch")
-    assert lines[start + 2].split() == ["rule", "length", "draw"]
+    assert lines[start + 2].split() == ["rule", "length", "series", "draw"]
+    assert lines[start + 3].split()[2:4] == ["1,", "2"]
     assert [line.split()[:2] for line in lines[start + 3:start + 5]] == [[rule, f"{mean:.4g}"]
                                                                         for rule, mean in means.items()]
     assert [axes.get_title() for axes in found.plot().axes] == [
@@ -273,7 +274,8 @@ def test_numbers_are_in_the_table_the_figure_the_file_and_the_rows(tmp_path):
     assert found.rows()[0]["series_2"] == 2.0 and "length" in found.rows()[0]
 
 
-@pytest.mark.parametrize("value", [None, "text", 1e301, True, [1], {"a": 1}], ids=repr)
+@pytest.mark.parametrize("value", [None, "text", 1e301, True, [], ["text"], [[1]], [1] * 6, {"a": 1}],
+                         ids=repr)
 def test_what_is_no_number_to_draw_is_in_no_table(value):
     record = {"epoch": 1, "train_loss": 0.5, "validation_accuracy": 1.0, "alignment": [1.0], "alignment_at_a": [1.0]}
     run = {"rule": "bp", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}

@@ -645,3 +645,13 @@ def test_a_cosine_lies_between_minus_1_and_1(done, tmp_path, cosine, fits):
     else:
         with pytest.raises(InputError, match=f"alignment.0.' is {cosine}, expected a number or null from -1 to 1"):
             results.read(path)
+
+
+@pytest.mark.parametrize("width, blocks", [(109, [1, 3, 5, 8, 10]), (108, [1, 4, 7, 10]), (99, [1, 5, 10]),
+                                           (82, [1, 10]), (72, [1]), (63, []), (9, [])])
+def test_a_table_has_as_many_cosines_as_its_line_has_room_for(width, blocks):
+    record = {"train_loss": 0.5, "validation_accuracy": 1.0, "alignment": [0.5] * 10, "alignment_at_a": [0.5] * 10}
+    run = {"rule": "a rule with a long label", "seed": 0, "seconds": 2.0, "test_accuracy": 0.9, "history": [record]}
+    head, row = results.table({"runs": [run]}, width).splitlines()[3:5]
+    assert [word for word in head.split() if word.startswith("delta")] == [f"delta_{i}" for i in blocks]
+    assert len(row) == len(head) and (len(head) <= width or not blocks)

@@ -39,7 +39,7 @@ def test_all_rules_take_turns_on_the_device(pair, monkeypatch):
     """A turn ends with PyTorch; after each step the clock waits for the device that took it."""
     torch, log = pair
     monkeypatch.setattr(overview, "SECONDS", 0.0)
-    monkeypatch.setattr(overview, "turns", lambda steps, seconds: np.array([
+    monkeypatch.setattr(overview, "turns", lambda steps, seconds, threads: np.array([
         [one_step() or 1.0 + i, 2.0 + i] for i, one_step in enumerate(steps)]))
     monkeypatch.setattr(gpu, "NETWORKS", (("conv3:0.03", "cifar-10", 2),))
     rows = gpu.on_device(gpu.cells()[0])

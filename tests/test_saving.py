@@ -145,7 +145,7 @@ def test_every_optimiser_and_schedule_goes_on(optimizer, schedule, tmp_path):
 @pytest.mark.parametrize("rule", ["bp", "las", "asap", "spsa"])
 def test_images_with_augmentation_go_on_on_any_number_of_threads(rule, threads, tmp_path):
     settings = nb.Settings(epochs=3, batch_size=8, augment="flip,crop:1", schedule="cosine")
-    with workers.limit(threads, True):
+    with workers.limit(threads):
         check_goes_on(Run(CONV, rule, IMAGES, settings, seed=5), tmp_path / "run.safetensors", IMAGES)
 
 

@@ -135,7 +135,7 @@ def no_form(where: str, layer: Layer) -> InputError:
     --------
     >>> from nobackprop.layers import Dense
     >>> no_form("PyTorch", Dense(2))
-    InputError("PyTorch has no layer like Dense(units=2, gain=2.0), expected layers of nobackprop itself")
+    InputError('PyTorch has no layer like Dense(units=2, gain=2.0), expected layers of nobackprop itself')
     """
     return InputError(f"{where} has no layer like {brief(layer)}, expected layers of nobackprop itself")
 
