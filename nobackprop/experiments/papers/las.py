@@ -157,13 +157,12 @@ def draw_alignment(results: dict[str, Any]) -> Figure:
     2
     """
     figure = Figure(figsize=(10, 3.8), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    panels, looks = figure.subplots(1, 2, sharey=True), {look["label"]: look for look in figures.looks(RULES_4)}
     for axes, start in zip(panels, STARTS):
         for label, runs in by_rule(results).items():
             rule, _, own = label.partition(", ")
             if own == start:
-                plots.curve(axes, column(runs, partial(cosine, block=0)),
-                            {"color": COLOURS[rule], "linestyle": "-", "label": rule}, band=True)
+                plots.curve(axes, column(runs, partial(cosine, block=0)), looks[rule], band=True)
         figures.title(axes, start)
         figures.epochs(axes)
         figures.open_frame(axes)
@@ -171,12 +170,12 @@ def draw_alignment(results: dict[str, Any]) -> Figure:
             axes.legend(frameon=False)
     panels[0].set_ylabel("cosine of delta_1 with BP's")
     config, number = results["config"], seeds(results)
-    figures.title(figure, f"Alignment on {config['data']}, scale {config['scale']}, {number} "
-                          f"seed{'s' * (number != 1)}: mean and range")
+    figures.title(figure, f"Alignment on {config['data']}, scale {config['scale']}, "
+                          + ("1 seed" if number == 1 else f"mean and range of {number} seeds"))
     return figure
 
 
-COLOURS = {"dfa": figures.VERMILION, "las": figures.BLUE, "ltas": figures.GREY}
+RULES_4 = ("dfa", "las", "ltas")
 STARTS: Mapping[str, Mapping[str, str]] = {
     "from the product": {"dfa": f"{HERE}:FromProducts", "las": f"{HERE}:LASFromProducts",
                          "ltas": f"{HERE}:LTASFromProducts"},
