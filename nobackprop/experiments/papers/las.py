@@ -302,8 +302,10 @@ def _rates(of: Exhibit, epochs: int) -> Exhibit:
 
 
 # what a hundred classes do; the rates as in BEST, by las:many-classes-rates, in which dfa had two that are equally good
-MANY_BEST = {"bp": 1e-3, "shallow": 1e-3, "dfa": 1e-4, "las": 1e-3, "ltas": 1e-4}
-MANY = tuple(Arm(rule, rule, "conv3", None, FLIP, at={"small": {"lr": MANY_BEST[rule]}}) for rule in METHODS)
+MANY_BEST = {"bp": 1e-3, "shallow": 1e-3, "dfa": 1e-4, "las": 1e-3, "las, lower rate": 3e-4, "ltas": 1e-4,
+             "ltas, higher rate": 3e-4}
+MANY = tuple(Arm(label, label.partition(",")[0], "conv3", None, FLIP, at={"small": {"lr": rate}})
+             for label, rate in MANY_BEST.items())
 MANY_SCALES = {"smoke": CONV_SCALES["smoke"],
                "small": replace(CONV_SCALES["small"], train=None, reduce=1,
                                 settings={**CONV_SCALES["small"].settings, "epochs": 15}),
@@ -312,7 +314,8 @@ MANY_READING = """\
 The claim is that of CIFAR-100 in Tables 1 and 2: with many classes DFA falls to the level of shallow, and LAS and LTAS
 stay near BP.  Here it is asked of the classes of Tiny ImageNet, averaged to 32 x 32 pixels, and Conv3 with flips.  At
 the scale "small" the network has an eighth of the width, and each rule has the best of four rates on validation images,
-which las:many-classes-rates found."""
+which las:many-classes-rates found.  That search is short: with the rate that won it, las breaks down in epoch five.
+"las, lower rate" and "ltas, higher rate" have the next best one."""
 
 # the same network, with the modules of the text and with those of the published code
 VARIANTS = (
