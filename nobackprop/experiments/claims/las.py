@@ -75,7 +75,8 @@ CLAIMS = (
                    lambda shelf: shelf["feedback_digits"]["dfa"].test > shelf["feedback_digits"]["adaptive-dfa"].test)),
           "Two small tasks; the paper cites a larger one."),
     Claim("the signals of LAS and LTAS come closer to those of BP as learning goes on", "section III-D, Fig. "
-                                                                                        "4", "holds", (
+                                                                                        "4",
+          "holds under a condition", (
         Runs("las-figure-4", "as printed, from the product of the first weights: LAS from "
                              "{las_figure_4[las, from the product].first_cosine[0]:.2f} to "
                              "{las_figure_4[las, from the product].cosine[0]:.2f}, LTAS to "
@@ -91,8 +92,18 @@ CLAIMS = (
              lambda shelf: all(shelf["mnist"][rule].cosine[0] > shelf["mnist"][rule].first_cosine[0] + 0.05
                                for rule in ("las", "ltas"))),
         Runs("digits", "on digits LAS {digits[las].first_cosine[0]:.2f} and {digits[las].cosine[0]:.2f}",
-             lambda shelf: shelf["digits"]["las"].cosine[0] > shelf["digits"]["las"].first_cosine[0] + 0.05)),
-          "With the paper's SGD and both starts, and with Adam in short trainings."),
+             lambda shelf: shelf["digits"]["las"].cosine[0] > shelf["digits"]["las"].first_cosine[0] + 0.05),
+        Runs("las-table-2-mnist", "{las_table_2_mnist.epochs} epochs of Adam on MNIST: LAS from "
+                                  "{las_table_2_mnist[las].first_cosine[0]:.2f} up to "
+                                  "{las_table_2_mnist[las].highest_cosine[0]:.2f} and down to "
+                                  "{las_table_2_mnist[las].cosine[0]:.2f}, LTAS from "
+                                  "{las_table_2_mnist[ltas].first_cosine[0]:.2f} up to "
+                                  "{las_table_2_mnist[ltas].highest_cosine[0]:.2f} and down to "
+                                  "{las_table_2_mnist[ltas].cosine[0]:.2f}", lambda shelf: True,
+             lambda shelf: all(shelf["las_table_2_mnist"][rule].cosine[0]
+                               < shelf["las_table_2_mnist"][rule].first_cosine[0] for rule in ("las", "ltas")))),
+          "With the paper's SGD, whose rate is small, and with Adam in short trainings. In a long training with Adam "
+          "the signals of LAS and LTAS turn away from those of BP again."),
     Claim("the alignment of DFA does not grow much", "section III-D, Fig. 4", "holds under a condition", (
         Runs("mnist", "on MNIST it is {mnist[dfa].first_cosine[0]:.2f} after the first epoch and "
                       "{mnist[dfa].cosine[0]:.2f} after the last; on digits it grows from "
@@ -107,13 +118,19 @@ CLAIMS = (
              < shelf["las_figure_4"]["dfa, from the product"].first_cosine[0],
              lambda shelf: shelf["las_figure_4"]["dfa, from random"].cosine[0]
              > shelf["las_figure_4"]["dfa, from random"].first_cosine[0] + 0.05),
+        Runs("las-table-2-mnist", "in {las_table_2_mnist.epochs} epochs of Adam it grows from "
+                                  "{las_table_2_mnist[dfa].first_cosine[0]:.2f} to "
+                                  "{las_table_2_mnist[dfa].cosine[0]:.2f}", lambda shelf: True,
+             lambda shelf: shelf["las_table_2_mnist"]["dfa"].cosine[0]
+             > shelf["las_table_2_mnist"]["dfa"].first_cosine[0] + 0.2),
         Runs("las-order", "with Conv3 it grows from {las_order[dfa, kernel].first_cosine[2]:.2f} to "
                           "{las_order[dfa, kernel].cosine[2]:.2f} in the third convolution", lambda shelf: True,
              lambda shelf: shelf["las_order"]["dfa, kernel"].cosine[2]
              > shelf["las_order"]["dfa, kernel"].first_cosine[2] + 0.05)),
           "From the paper's start, at which it is high; and in a short training with dense layers after its first "
-          "epoch. From random it grows."),
-    Claim("on MNIST all methods are nearly alike, and LAS is best", "section IV-A, Table 2", "holds", (
+          "epoch. From random it grows, and in a long training it ends above that of LAS."),
+    Claim("on MNIST all methods are nearly alike, and LAS is best", "section IV-A, Table 2",
+          "holds under a condition", (
         Table("las:table-2-mnist", "LAS is {printed[las:table-2-mnist | las - bp]:.2f} points above BP and "
                                    "{printed[las:table-2-mnist | las - dfa]:.2f} above DFA",
               lambda shelf: max(_printed(shelf, "las:table-2-mnist", label)
@@ -122,7 +139,14 @@ CLAIMS = (
         Runs("mnist", "after 5 epochs LAS {mnist[las].both}, BP {mnist[bp].both}, DFA {mnist[dfa].both}: the mean of "
                       "LAS is the best, but within the spread of BP's",
              lambda shelf: shelf["mnist"]["las"].test == max(arm.test for arm in shelf["mnist"].arms.values())
-             and shelf["mnist"]["las"].near(shelf["mnist"]["bp"])))),
+             and shelf["mnist"]["las"].near(shelf["mnist"]["bp"])),
+        Runs("las-table-2-mnist", "after {las_table_2_mnist.epochs} epochs with one seed LAS "
+                                  "{las_table_2_mnist[las].test:.4f}, LTAS {las_table_2_mnist[ltas].test:.4f}, BP "
+                                  "{las_table_2_mnist[bp].test:.4f}, DFA {las_table_2_mnist[dfa].test:.4f}",
+             lambda shelf: True, lambda shelf: shelf["las_table_2_mnist"]["las"].test
+             < min(shelf["las_table_2_mnist"][rule].test for rule in ("bp", "ltas", "dfa")))),
+          "They are nearly alike. LAS is best with the paper's settings, which it does not print, and in a short "
+          "training."),
     Claim("on CIFAR-10 all methods but shallow reach 0.6 with dense layers", "section IV-A, Table 2", "holds", (
         Table("las:table-2-cifar-10", "the lowest is DFA with {printed[las:table-2-cifar-10 | dfa]:.2f} %; shallow has "
                                       "{printed[las:table-2-cifar-10 | shallow]:.2f} %",
