@@ -101,10 +101,11 @@ class Arm:
         return self.cosine_at(0)
 
     @property
-    def highest_cosine(self) -> list[float]:
-        """The highest that the mean cosine of each hidden block was at the end of an epoch; it has no value at some."""
+    def highest_cosine(self) -> list[float | None]:
+        """The mean cosine of each hidden block at the end of the epoch in which it was highest."""
         epochs = [self.cosine_at(epoch) for epoch in range(self.epochs)]
-        return [max(-1.0 if value is None else value for value in of_block) for of_block in zip(*epochs, strict=True)]
+        return [max((value for value in of_block if value is not None), default=None)
+                for of_block in zip(*epochs, strict=True)]
 
     def validation(self, epoch: int) -> float:
         """Return the mean validation accuracy at an epoch, which is counted from 0; -1 is the last one."""

@@ -153,7 +153,7 @@ class Exhibit:
             *(f"{arm.label:{width}}  {'not printed' if arm.printed is None else f'{arm.printed:.2f} %'}  "
               f"({', '.join([f'rule {arm.rule}', arm.model, *_own(arm)])})" for arm in self.arms), "",
             # a line that begins with a space stays a line; the others are one paragraph, which the reader's width folds
-            re.sub(r"(?m)^(?! )(.*)\n(?! )", r"\1 ", self.reading).replace(":  ", ": "), "",
+            re.sub(r"(?m)^(?! )(.*)\n(?! )", r"\1 ", self.reading), "",
             *(f"{name}: {scale.train or 'all'} training images"
               f"{f', {scale.reduce} x {scale.reduce} pixels averaged' * (scale.reduce > 1)}, "
               f"widths times {scale.factor:g}, seeds "

@@ -204,40 +204,46 @@ def tables(stored: dict[str, Any]) -> str:
     """
     if not stored["rows"]:
         return STORE.nothing
-    parts = [said(stored["machine"])]
+    parts, by_cell = [said(stored["machine"])], _by_cell(stored)
     for kernels in KERNELS:
         lines = [f"| kernels for {kernels} | threads | {' | '.join(RULES)} |", "|---" * (2 + len(RULES)) + "|"]
         for model, data, batch in NETWORKS:
             for threads in THREADS:
-                found = {row["rule"]: row for row in stored["rows"]
-                         if _is_of(row, model, data, batch, threads, kernels)}
-                if found:
-                    texts = " | ".join(_text(found.get(rule)) for rule in RULES)
+                found = [by_cell.get((model, data, batch, threads, kernels, rule)) for rule in RULES]
+                if any(found):
+                    texts = " | ".join(map(_text, found))
                     lines.append(f"| {model}, batch {batch} | {threads} | {texts} |".replace("|  |", "| |").replace(
                         "|  |", "| |"))
         if len(lines) > 2:
             parts.append("\n".join(lines))
-    return "\n\n".join([*parts, f"![The same, as points with quartiles]({FIGURE.name})", _aims(stored["rows"]),
-                          _second(stored["rows"])]) + "\n"
+    return "\n\n".join([*parts, f"![The same, as points with quartiles]({FIGURE.name})", _aims(by_cell),
+                          _second(by_cell)]) + "\n"
 
 
-def _aims(rows: list[dict[str, Any]]) -> str:
+Rows = dict[tuple[Any, ...], dict[str, Any]]
+
+
+def _by_cell(stored: dict[str, Any]) -> Rows:
+    """The rows by model, data, batch size, threads, kernels and rule."""
+    return {tuple(row[key] for key in ("model", "data", "batch_size", "threads", "kernels", "rule")): row
+            for row in stored["rows"]}
+
+
+def _aims(by_cell: Rows) -> str:
     """The table of the aims, and by how much each is missed."""
     columns = [(kernels, threads) for kernels in KERNELS for threads in THREADS]
     lines = [f"| network | rule | aim | {' | '.join(f'{k}, {t} thread' + 's' * (t > 1) for k, t in columns)} |",
              "|---" * (3 + len(columns)) + "|"]
     for model, data, batch in NETWORKS:
         for rule, aim in AIMS.get(model, {}).items():
-            ratios = [next((row["median"] for row in rows if row["rule"] == rule
-                            and _is_of(row, model, data, batch, threads, kernels)), None)
-                      for kernels, threads in columns]
-            texts = ["" if ratio is None else f"**{ratio:.2f}**" if ratio <= aim else
-                     f"{ratio:.2f}, {100 * (ratio / aim - 1):.0f} % above" for ratio in ratios]
+            found = [by_cell.get((model, data, batch, threads, kernels, rule)) for kernels, threads in columns]
+            texts = ["" if row is None else f"**{row['median']:.2f}**" if row["median"] <= aim else
+                     f"{row['median']:.2f}, {100 * (row['median'] / aim - 1):.0f} % above" for row in found]
             lines.append(f"| {model}, batch {batch} | {rule} | {aim:.2f} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
 
-def _second(rows: list[dict[str, Any]]) -> str:
+def _second(by_cell: Rows) -> str:
     """The table of the second thread: the time of a step of bp with one thread, divided by that with two."""
     lines = [f"| with two threads, a step of bp is so many times as fast | {' | '.join(KERNELS)} | PyTorch, "
              f"{' | PyTorch, '.join(KERNELS)} |", "|---" * (1 + 2 * len(KERNELS)) + "|"]
@@ -245,16 +251,10 @@ def _second(rows: list[dict[str, Any]]) -> str:
         texts = []
         for clock in ("ms", "torch_ms"):
             for kernels in KERNELS:
-                one, two = (next((row[clock] for row in rows if row["rule"] == "bp"
-                                  and _is_of(row, model, data, batch, threads, kernels)), None) for threads in THREADS)
-                texts.append("" if one is None or two is None else f"{one / two:.2f}")
+                one, two = (by_cell.get((model, data, batch, threads, kernels, "bp")) for threads in THREADS)
+                texts.append(f"{one[clock] / two[clock]:.2f}" if one and two else "")
         lines.append(f"| {model}, batch {batch} | {' | '.join(texts)} |")
     return "\n".join(lines)
-
-
-def _is_of(row: dict[str, Any], *cell: Any) -> bool:
-    """Say whether a row was measured in this cell: model, data, batch size, threads and kernels."""
-    return (row["model"], row["data"], row["batch_size"], row["threads"], row["kernels"]) == cell
 
 
 def _text(row: dict[str, Any] | None) -> str:
@@ -282,14 +282,14 @@ def draw(stored: dict[str, Any]) -> Figure:
     6
     """
     figure = Figure(figsize=(10, 10), layout="constrained")
+    by_cell = _by_cell(stored)
     panels = figure.subplots(len(KERNELS), len(THREADS), sharex=True, sharey=True, squeeze=False)
     for (i, kernels), (j, threads) in ((a, b) for a in enumerate(KERNELS) for b in enumerate(THREADS)):
         axes = panels[i, j]
         for below, (rule, look, sign) in enumerate(zip(RULES, figures.looks(RULES), "os^Dv", strict=True),
                                                    -(len(RULES) // 2)):
-            rows = [(k, row) for k, (model, data, batch) in enumerate(NETWORKS) for row in stored["rows"]
-                    if "median" in row and row["rule"] == rule
-                    and _is_of(row, model, data, batch, threads, kernels)]
+            rows = [(k, row) for k, (model, data, batch) in enumerate(NETWORKS)
+                    if "median" in (row := by_cell.get((model, data, batch, threads, kernels, rule), {}))]
             places = [k + 0.14 * below for k, _ in rows]  # no point hides another one
             axes.errorbar([row["median"] for _, row in rows], places, fmt=sign, markersize=4, label=rule,
                           color=look["color"], xerr=[[row["median"] - row["low"] for _, row in rows],
