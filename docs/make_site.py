@@ -69,7 +69,9 @@ def build(to: Path) -> None:
 
     source = BUILD / "site-source"
     used = site_pages.write(source)
-    arguments = ["-W", "--keep-going", "-q", "-j", "2", "-c", ROOT / "docs", "-d", BUILD / "site-doctrees", source, to]
+    # -a writes all pages: a search index that is made of an old one and of some new pages loses the pages' titles
+    arguments = ["-W", "--keep-going", "-q", "-a", "-j", "2", "-c", ROOT / "docs", "-d", BUILD / "site-doctrees",
+                 source, to]
     subprocess.run([sys.executable, "-m", "sphinx", *map(str, arguments)], check=True)
     for page in to.rglob("*.html"):
         if not {"lite", "_static"} & set(page.relative_to(to).parts):
