@@ -653,6 +653,15 @@ MUTANTS: dict[str, list[Mutant]] = {
         Mutant("every layer has the angle of the first", "partial(_angle_of, layer=layer)",
                "partial(_angle_of, layer=0)", "tests/test_papers.py"),
     ],
+    "nobackprop/studies/depth.py": [
+        Mutant("the other one is not backpropagation", '(rule, get("bp"))', '(rule, get("fa"))', "tests/test_depth.py"),
+        Mutant("a layer that shares its own input counts", 'if path.split("/")[-1] == "W"][1:]',
+               'if path.split("/")[-1] == "W"]', "tests/test_depth.py"),
+        Mutant("the length of a gradient counts", "/ np.sqrt((g * g).sum() * (t * t).sum())", "/ (t * t).sum()",
+               "tests/test_depth.py"),
+        Mutant("the last gradient is compared with itself", "np.mean(found[0] ** 2)", "np.mean(found[-1] ** 2)",
+               "tests/test_depth.py"),
+    ],
     "nobackprop/studies/turning.py": [
         Mutant("an angle is in radians", "float(np.degrees(np.arccos(", "float((np.arccos(", "tests/test_turning.py"),
         Mutant("an angle sees the length of one matrix alone", "(W * W).sum() * (B * B).sum()",

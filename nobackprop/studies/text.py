@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from ..errors import InputError
 from ..files import atomic
 
+# what `fit` takes for the name at the beginning of a line: one or two words; or more, but no sentence; or nothing
+NAMES = (r" *\S+(?: \S+)?  +", r" *(?:\S+ ){2,5}\S*[^\s.]  +", r" *")
+
 
 def aligned(rows: Sequence[Sequence[str]], left: int | None = None, width: int | None = None) -> str:
     """Return a table whose columns are as wide as their longest cell.
@@ -65,7 +68,8 @@ def fold(text: str, width: int) -> list[str]:
 def fit(text: str, width: int) -> str:
     """Return a text whose long lines are folded; what follows stands below the beginning of the line's words.
 
-    If a line begins with a word and two spaces, such as the number of an equation, it goes on below what follows these.
+    If a line begins with a few words and two spaces, such as the number of an equation or the name of an arm, it goes
+    on below what follows these.  A sentence, which ends in a period, is no such name.
     A word that is longer than a line, such as the name of a test, stays whole, so that it can be copied.
 
     Parameters
@@ -81,10 +85,13 @@ def fit(text: str, width: int) -> str:
     (24)  one
           two
           three
+    >>> print(fit("las, lower rate  rule las, lr 0.0003", 34))
+    las, lower rate  rule las, lr
+                     0.0003
     """
     lines = []
     for line in text.split("\n"):
-        starts = [found.end() for form in (r" *\S+(?: \S+)?  +", r" *") if (found := re.match(form, line))]
+        starts = [found.end() for form in NAMES if (found := re.match(form, line))]
         indent = " " * next((start for start in starts if start <= width // 2), 0)
         lines += textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False,
                                break_on_hyphens=False) if len(line) > width and len(line.split()) > 1 else [line]

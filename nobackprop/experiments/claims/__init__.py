@@ -197,7 +197,7 @@ class Reads(Shown):
 
 @dataclass(frozen=True)
 class Counted(Shown):
-    """Numbers that are counted and not trained; `source` is the command that shows them.
+    """Numbers that are computed without training; `source` is the command that shows them.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ class Counted(Shown):
     Examples
     --------
     >>> Counted("nobackprop memory", "{ratio}", lambda found: True, count=lambda: {"ratio": 0.5}).text(Shelf())
-    '0.5 (counted)'
+    '0.5 (computed)'
     """
 
     count: Callable[[], Mapping[str, Any]] = dict
@@ -224,7 +224,7 @@ class Counted(Shown):
 
     def link(self) -> str:
         """Return a word that says how they came about."""
-        return "counted"
+        return "computed"
 
     def command(self, shelf: Shelf) -> str:
         """Return the command that shows them."""

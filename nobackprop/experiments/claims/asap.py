@@ -10,6 +10,8 @@ import numpy as np
 from ... import models, network
 from ...feedback import weights
 from ...sharing import plan
+from ...studies.depth import GROUPS, RESNETS, nearness
+from ...studies.field import cost
 from ...studies.memory import accesses, stored
 from ...tape import Keep
 from ...tree import leaves
@@ -84,6 +86,18 @@ def _depths() -> dict[str, float]:
             (("alexnet", "alexnet-small"), ("resnet18", "resnet18"), ("resnet34", "resnet34"))}
 
 
+@cache
+def _products() -> dict[str, float]:
+    """The multiplications of a step, over those of one forward pass."""
+    return {name: cost(rule)["products"] for name, rule in (("bp", "bp"), ("foa", "foa"), ("sharing", "as"))}
+
+
+@cache
+def _near() -> dict[str, float]:
+    """How near the shared updates of a ResNet-18 are to the exact ones, at the start."""
+    return {f"{name.split()[0]}{k}": nearness(model, k) for name, model in RESNETS.items() for k in GROUPS}
+
+
 FOA = "asap_table_3_1"
 T52, T53 = "asap:table-5.2", "asap:table-5.3"
 
@@ -135,6 +149,21 @@ CLAIMS = (
              lambda shelf: shelf[FOA]["foa, nonlinear"].angles[1] > shelf[FOA]["foa, linear"].angles[1]),),
           "With a tenth of the thesis's epochs at ten times its rate, and with 784 inputs that enter through a layer "
           "of their own."),
+    Claim("forward alignment computes more than backpropagation, and activation sharing does not", "section 4.1",
+          "holds", (
+              Counted("python -m nobackprop.studies.field", "the multiplications of a step are {foa:.2f} times those "
+                      "of one forward pass with forward alignment, {bp:.2f} times with BP, and {sharing:.2f} times "
+                      "with activation sharing, which does not train the first block",
+                      lambda found: found["foa"] > found["bp"] >= found["sharing"], count=_products),)),
+    Claim("smaller groups bring the update of activation sharing nearer to that of BP", "section 4.1",
+          "holds under a condition", (
+              Counted("python -m nobackprop.studies.depth", "ResNet-18 at its start: the mean cosine of the two is "
+                      "{with2:.2f} with groups of two layers and {with4:.2f} with groups of four; without shortcuts "
+                      "{without2:.2f} and {without4:.2f}",
+                      lambda found: found["with2"] > found["with4"] + 0.05,
+                      lambda found: found["without2"] < found["without4"] + 0.05, count=_near),),
+          "If a shortcut carries the shared activity to the layer that learns. Without one, the random weights of a "
+          "layer mix the activity, and the size of the group makes no difference."),
     Claim("the weight mirror brings B to W by the step of (2.6)", "section 2.3, (2.6)", "holds under a condition", (
         Theorem("weight-mirror", "Theorem WM1"),),
           "With a plus sign, decay and white noise. As printed, with a minus sign and without decay, B goes to -W "
@@ -157,6 +186,11 @@ CLAIMS = (
                                "{asap_table_5_5[asap].cosine[2]:.2f}",
              lambda shelf: (shelf["asap_table_5_5"]["asfp"].cosine[2] or 0)
              < (shelf["asap_table_5_5"]["asap"].cosine[2] or 0)))),
+    Claim("ASFP updates W from the layer's own input, and ASAP does not", "section 4.3", "holds", (
+        Reads("asfp", "hidden blocks that learn: {learns}; from their own input: {presynaptic}",
+              lambda found: found.hidden.presynaptic == found.hidden.learns),
+        Reads("asap", "ASAP: {learns}; from their own input: {presynaptic}",
+              lambda found: found.hidden.presynaptic < found.hidden.learns))),
     Claim("ASAP needs no bidirectional connections", "section 4.2.2", "holds under a condition", (
         Reads("asap", "with the plan of Algorithm 1 hidden blocks {presynaptic} learn from their own input",
               lambda found: len(found.hidden.presynaptic) == 1),
@@ -325,4 +359,13 @@ CLAIMS = (
     Claim("learning without gradients does not scale to large networks", "section 8.1", "holds under a condition", (
         Theorem("gradient-free", "Theorem G1"), Theorem("gradient-free", "Theorem G5")),
           "For methods that shake all parameters at once: the variance grows with their number."),
+    Claim("learning without gradients transports no weights", "section 8.1", "holds", (
+        Reads("spsa", "blocks to which W of another block is carried: {transport}",
+              lambda found: not found.hidden.transport),),
+          "Simultaneous perturbation is the example here. Its losses depend on all weights."),
+    Claim("learning without gradients needs more steps, as it has no exact derivatives", "section 8.1",
+          "holds under a condition", (
+              Theorem("gradient-free", "Theorem G5"), Theorem("gradient-free", "Corollary")),
+          "It needs more steps. The reason is another one: the bound grows with the number of parameters even if the "
+          "slope along every direction is exact."),
 )

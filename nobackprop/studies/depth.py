@@ -1,0 +1,161 @@
+"""What depth does to an update at the start of a training: how far sharing turns it, and how small it becomes.
+
+Two papers give reasons for their rules that a gradient at the first step can show.  Woo 2023, section 4.1: activation
+sharing in small groups of layers comes nearer to backpropagation.  Kao and Chen 2020, section 4.4: in associated
+learning gradients travel only within a component, so that they do not vanish.  The command
+`python -m nobackprop.studies.depth` prints both tables, in less than a minute.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import models, network
+from ..data import load, one_hot
+from ..network import Network
+from ..rules import Rule, get
+from ..tree import Tree, leaves
+from .text import aligned
+
+SEEDS, SAMPLES, WIDTH = (0, 1, 2), 32, 64
+GROUPS, DEPTHS = (2, 4), (2, 4, 8, 16)
+RESNETS = {"with shortcuts": "resnet18:0.125", "without shortcuts": "resnet18-noshortcut:0.125"}
+
+
+def gradients(net: Network, rule: Rule, shape: tuple[int, ...], x: np.ndarray, y: np.ndarray,
+              seed: int) -> tuple[list[Tree], list[Tree]]:
+    """Return what a rule and backpropagation teach the same network at its start.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    rule : Rule
+        The rule.
+    shape : tuple of int
+        The shape of one sample.
+    x, y : array (N, ...), array (N, C)
+        Samples, and their classes as one-hot targets.
+    seed : int
+        What the weights and the rule's state are drawn from.
+
+    Returns
+    -------
+    list of Tree, list of Tree
+        The gradients of each block, first the rule's, then those of backpropagation.
+
+    Examples
+    --------
+    >>> net = models.build("mlp:4,5", (3,), 2)
+    >>> ours, true = gradients(net, get("shallow"), (3,), np.ones((2, 3)), np.eye(2), 0)
+    >>> [g is None for g in ours], bool((ours[2]["W"] == true[2]["W"]).all())
+    ([True, False, False], True)
+    """
+    rng = np.random.default_rng(seed)
+    params, shapes = network.init(net, rng, shape, "float64")
+    found = []
+    for one in (rule, get("bp")):
+        state = one.init(rng, net, params, shapes)
+        tape = one.forward(net, params, state, x, rng)
+        found.append(one.credit(net, params, state, tape, y, rng).grads)
+    return found[0], found[1]
+
+
+def nearness(model: str, k: int, seeds: Sequence[int] = SEEDS, samples: int = SAMPLES) -> float:
+    """Return how near the updates of activation sharing in groups of k layers are to those of backpropagation.
+
+    Parameters
+    ----------
+    model : str
+        A network.  Its input are digits of which every pixel is drawn as a square of 2 x 2, so (16, 16, 1).
+    k : int
+        How many layers learn from one shared activity.
+    seeds : sequence of int
+        One network is drawn for each.
+    samples : int
+        How many digits are in the batch.
+
+    Returns
+    -------
+    float
+        The cosine of the two gradients of W, as a mean over the seeds and over all W whose shared activity is not their
+        own input.
+
+    Examples
+    --------
+    >>> round(nearness("mlp:8,8", 2, seeds=[0], samples=8), 2)
+    0.8
+    """
+    data = load("digits")
+    x = data.x_train[:samples].astype("float64").repeat(2, 1).repeat(2, 2)
+    y = one_hot(data.y_train[:samples], data.classes).astype("float64")
+    net = models.build(model, x.shape[1:], data.classes)
+    cosines = []
+    for seed in seeds:
+        ours, true = gradients(net, get(f"as:k={k}"), x.shape[1:], x, y, seed)
+        # the first layer above the first block shares its own input, and so has the exact gradient
+        pairs = [(g, t) for (path, g), (_, t) in zip(leaves(ours[1:]), leaves(true[1:]), strict=True)
+                 if path.split("/")[-1] == "W"][1:]
+        cosines += [(g * t).sum() / np.sqrt((g * g).sum() * (t * t).sum()) for g, t in pairs]
+    return float(np.mean(cosines))
+
+
+def shrinkage(rule: str, blocks: int, seeds: Sequence[int] = SEEDS, samples: int = SAMPLES) -> float:
+    """Return how much smaller the gradient of the first block is than that of the last one, at the start.
+
+    Parameters
+    ----------
+    rule : str
+        The rule.
+    blocks : int
+        The number of hidden blocks, dense layers of `WIDTH` sigmoid units.
+    seeds, samples
+        As in `nearness`; the inputs are the digits.
+
+    Returns
+    -------
+    float
+        The root mean square of the gradient of the first W over that of the last W; the geometric mean over the seeds.
+
+    Examples
+    --------
+    >>> shrinkage("bp", 6, seeds=[0], samples=8) < shrinkage("bp", 2, seeds=[0], samples=8) < 1
+    True
+    """
+    data = load("digits")
+    x = data.x_train[:samples].astype("float64")
+    y = one_hot(data.y_train[:samples], data.classes).astype("float64")
+    net = models.build("mlp:" + ",".join([str(WIDTH)] * blocks), data.shape, data.classes, "sigmoid")
+    logs = []
+    for seed in seeds:
+        ours, _ = gradients(net, get(rule), data.shape, x, y, seed)
+        found = [W for path, W in leaves(ours) if path.split("/")[-1] == "W"]
+        logs.append(np.log(np.mean(found[0] ** 2) / np.mean(found[-1] ** 2)) / 2)
+    return float(np.exp(np.mean(logs)))
+
+
+def tables() -> str:
+    """Return both tables as text.
+
+    Examples
+    --------
+    >>> from unittest import mock
+    >>> from nobackprop.studies import depth
+    >>> with mock.patch.object(depth, "nearness", return_value=0.5), mock.patch.object(depth, "shrinkage",
+    ...                                                                               return_value=1e-3):
+    ...     print(depth.tables().splitlines()[-1])
+    16     1.0e-03  1.0e-03
+    """
+    near = [("ResNet-18, an eighth of the widths", *(f"groups of {k}" for k in GROUPS)),
+            *((name, *(f"{nearness(model, k):.2f}" for k in GROUPS)) for name, model in RESNETS.items())]
+    small = [("depth", "bp", "al"), *((str(blocks), *(f"{shrinkage(rule, blocks):.1e}" for rule in ("bp", "al")))
+                                      for blocks in DEPTHS)]
+    return "\n".join([
+        "Activation sharing: the cosine of its updates with those of backpropagation", "", aligned(near, left=1), "",
+        f"The gradient of the first W over that of the last, in networks of {WIDTH} sigmoid units a layer", "",
+        aligned(small, left=1)])
+
+
+if __name__ == "__main__":
+    print(tables())
