@@ -55,15 +55,16 @@ def test_a_layer_of_sigmoid_units_shrinks_the_gradient_of_bp_by_more_than_the_la
     assert depth.shrinkage("bp", blocks + 2, seeds=[0, 1, 2]) < depth.shrinkage("bp", blocks, seeds=[0, 1, 2]) / 16
 
 
-def test_components_do_not_shrink_it():
-    few, many = (depth.shrinkage("al", blocks, seeds=[0, 1, 2]) for blocks in (4, 16))
+@pytest.mark.parametrize("activation", ["sigmoid", "elu,sigmoid"])
+def test_components_do_not_shrink_it(activation):
+    few, many = (depth.shrinkage("al", blocks, activation, seeds=[0, 1, 2]) for blocks in (4, 16))
     assert few / 2 < many < 2 * few
 
 
 def test_the_command_prints_both_tables(monkeypatch, capsys):
     monkeypatch.setattr(depth, "nearness", lambda model, k: k / 10)
-    monkeypatch.setattr(depth, "shrinkage", lambda rule, blocks: 1 / blocks)
+    monkeypatch.setattr(depth, "shrinkage", lambda rule, blocks, activation: len(activation) / blocks)
     print(depth.tables())
     out = capsys.readouterr().out
     assert "with shortcuts                             0.20         0.40" in out
-    assert "8      1.2e-01  1.2e-01" in out and "16     6.2e-02  6.2e-02" in out
+    assert "8          8.8e-01      8.8e-01   5.0e-01          1.4e+00" in out

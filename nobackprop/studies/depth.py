@@ -20,6 +20,7 @@ from .text import aligned
 
 SEEDS, SAMPLES, WIDTH = (0, 1, 2), 32, 64
 GROUPS, DEPTHS = (2, 4), (2, 4, 8, 16)
+UNITS = (("bp", "sigmoid"), ("al", "sigmoid"), ("bp", "relu"), ("al", "elu,sigmoid"))
 RESNETS = {"with shortcuts": "resnet18:0.125", "without shortcuts": "resnet18-noshortcut:0.125"}
 
 
@@ -101,7 +102,8 @@ def nearness(model: str, k: int, seeds: Sequence[int] = SEEDS, samples: int = SA
     return float(np.mean(cosines))
 
 
-def shrinkage(rule: str, blocks: int, seeds: Sequence[int] = SEEDS, samples: int = SAMPLES) -> float:
+def shrinkage(rule: str, blocks: int, activation: str = "sigmoid", seeds: Sequence[int] = SEEDS,
+              samples: int = SAMPLES) -> float:
     """Return how much smaller the gradient of the first block is than that of the last one, at the start.
 
     Parameters
@@ -109,7 +111,9 @@ def shrinkage(rule: str, blocks: int, seeds: Sequence[int] = SEEDS, samples: int
     rule : str
         The rule.
     blocks : int
-        The number of hidden blocks, dense layers of `WIDTH` sigmoid units.
+        The number of hidden blocks, dense layers of `WIDTH` units.
+    activation : str
+        Their activation.
     seeds, samples
         As in `nearness`; the inputs are the digits.
 
@@ -126,7 +130,7 @@ def shrinkage(rule: str, blocks: int, seeds: Sequence[int] = SEEDS, samples: int
     data = load("digits")
     x = data.x_train[:samples].astype("float64")
     y = one_hot(data.y_train[:samples], data.classes).astype("float64")
-    net = models.build("mlp:" + ",".join([str(WIDTH)] * blocks), data.shape, data.classes, "sigmoid")
+    net = models.build("mlp:" + ",".join([str(WIDTH)] * blocks), data.shape, data.classes, activation)
     logs = []
     for seed in seeds:
         ours, _ = gradients(net, get(rule), data.shape, x, y, seed)
@@ -145,15 +149,16 @@ def tables() -> str:
     >>> with mock.patch.object(depth, "nearness", return_value=0.5), mock.patch.object(depth, "shrinkage",
     ...                                                                               return_value=1e-3):
     ...     print(depth.tables().splitlines()[-1])
-    16     1.0e-03  1.0e-03
+    16         1.0e-03      1.0e-03   1.0e-03          1.0e-03
     """
     near = [("ResNet-18, an eighth of the widths", *(f"groups of {k}" for k in GROUPS)),
             *((name, *(f"{nearness(model, k):.2f}" for k in GROUPS)) for name, model in RESNETS.items())]
-    small = [("depth", "bp", "al"), *((str(blocks), *(f"{shrinkage(rule, blocks):.1e}" for rule in ("bp", "al")))
-                                      for blocks in DEPTHS)]
+    small = [("depth", *(f"{rule}, {activation}" for rule, activation in UNITS)),
+             *((str(blocks), *(f"{shrinkage(rule, blocks, activation):.1e}" for rule, activation in UNITS))
+               for blocks in DEPTHS)]
     return "\n".join([
         "Activation sharing: the cosine of its updates with those of backpropagation", "", aligned(near, left=1), "",
-        f"The gradient of the first W over that of the last, in networks of {WIDTH} sigmoid units a layer", "",
+        f"The gradient of the first W over that of the last, in networks of {WIDTH} units a layer", "",
         aligned(small, left=1)])
 
 

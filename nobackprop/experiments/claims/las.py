@@ -1,8 +1,13 @@
 """What Yang, Lee, Park 2024 claim of LAS and LTAS."""
 from __future__ import annotations
 
+from functools import cache
+
+import numpy as np
+
+from ... import metrics, models, network, rules
 from ..shelf import Shelf
-from . import Claim, Reads, Runs, Table, Theorem
+from . import Claim, Counted, Reads, Runs, Table, Theorem
 
 PAPER = "LAS: Yang, Lee, Park 2024"
 TABLES = ("mnist", "cifar-10", "cifar-100")
@@ -33,12 +38,29 @@ def _stronger(shelf: Shelf, method: str, model: str) -> float:
     return _conv(shelf, "cifar-100", method, model, "strong") - _conv(shelf, "cifar-100", method, model, "flip")
 
 
+@cache
+def _modules() -> dict[str, int]:
+    """The parameters of a module beside each convolution of Conv3 on CIFAR-10: dense, and with a kernel and pooling."""
+    rng, net, shape, classes = np.random.default_rng(0), models.build("conv3", (32, 32, 3), 10), (32, 32, 3), 10
+    params, shapes = network.init(net, rng, shape)
+    state = rules.get("las").init(rng, net, params, shapes)
+    return {f"{kind}{i + 1}": size for i in range(3)
+            for kind, size in (("dense", classes * int(np.prod(shapes[i + 1]))), ("pooled", metrics.size(state[i])))}
+
+
+def _cosines(shelf: Shelf, name: str, labels: tuple[str, ...]) -> list[float]:
+    """The cosines of delta_1 with that of BP at the end of stored runs."""
+    return [shelf[name][label].cosine[0] for label in labels]
+
+
+PRODUCT = ("las, from the product", "ltas, from the product", "dfa, from the product")
+DIRECT = ("las", "ltas", "dfa")
 MODELS = ("conv3", "conv3-bn", "resnet18")
 PAIRS = [(model, augment) for augment in ("flip", "strong") for model in MODELS]
 C10, C100, TINY = "las:table-1-cifar-10", "las:table-1-cifar-100", "las:table-1-tiny-imagenet"
 
 CLAIMS = (
-    Claim("LAS and LTAS solve the weight transport problem", "abstract; section V", "holds under a condition", (
+    Claim("LAS and LTAS solve the weight transport problem", "section V", "holds under a condition", (
         Reads("las", "W of another block is transported to hidden block {transport} of {learns} (the last block is "
                      "{blocks})", lambda found: not found.hidden.transport - {max(found.hidden.learns)},
               lambda found: found.hidden.transport == {max(found.hidden.learns)}),
@@ -50,7 +72,7 @@ CLAIMS = (
         Reads("dfa", "hidden blocks that read what blocks above have recorded: {above}",
               lambda found: not found.hidden.above),),
           "All of them still wait for the output error, which comes after the whole forward pass."),
-    Claim("LAS keeps this: its layers can be updated in parallel", "abstract; section III-A", "holds", (
+    Claim("the layers of LAS can be updated in parallel", "sections III-A and IV-A", "holds", (
         Reads("las", "hidden blocks that read what blocks above have recorded: {above}",
               lambda found: not found.hidden.above),)),
     Claim("the modules of LTAS learn without the network's output", "section III-B", "holds", (
@@ -63,17 +85,39 @@ CLAIMS = (
           "The printed sign makes this equilibrium repelling; with the other sign B comes there if the activities of "
           "the "
           "layer span its space, if the step is small enough, and if there are no biases."),
-    Claim("exact alignment is a matter of linear networks alone", "section III-D", "holds", (
-        Theorem("las", "Theorem S4"),), "In any other network a module rests at the linear regression of a_L on h_i."),
+    Claim("B can equal the product of the weights above only in linear networks", "section III-D", "holds", (
+        Theorem("las", "Theorem S4"),),
+          "In every network a module rests at the linear regression of a_L on h_i. This is the product of the weights "
+          "if the network is linear and has no biases."),
     Claim("adaptive feedback, which follows the product of the weights, is worse than DFA in nonlinear networks",
           "section III-D", "does not hold", (
               Runs("feedback-xor", "on XOR (tanh) it reaches {feedback_xor[adaptive-dfa].both}, and DFA "
                                    "{feedback_xor[dfa].both}",
                    lambda shelf: shelf["feedback_xor"]["dfa"].test > shelf["feedback_xor"]["adaptive-dfa"].test),
-              Runs("feedback-digits", "on digits (ReLU) {feedback_digits[adaptive-dfa].both} and "
-                                      "{feedback_digits[dfa].both}",
+              Runs("feedback-digits", "on digits (ReLU) it reaches {feedback_digits[adaptive-dfa].both}, and DFA "
+                                      "{feedback_digits[dfa].both}: the difference is within the spread",
                    lambda shelf: shelf["feedback_digits"]["dfa"].test > shelf["feedback_digits"]["adaptive-dfa"].test)),
-          "Two small tasks; the paper cites a larger one."),
+          "On these two small tasks; the paper cites a larger one."),
+    Claim("the signals of LAS and LTAS are better aligned with those of BP than those of DFA",
+          "abstract; section III-D", "holds under a condition", (
+              Runs("las-figure-4", "cosine of delta_1 with BP's, as printed, at the end: LAS "
+                                   "{las_figure_4[las, from the product].cosine[0]:.2f}, LTAS "
+                                   "{las_figure_4[ltas, from the product].cosine[0]:.2f}, DFA "
+                                   "{las_figure_4[dfa, from the product].cosine[0]:.2f}",
+                   lambda shelf: min(_cosines(shelf, "las_figure_4", PRODUCT)[:2])
+                   > _cosines(shelf, "las_figure_4", PRODUCT)[2] + 0.05),
+              Runs("mnist", "MNIST, {mnist.epochs} epochs of Adam: {mnist[las].cosine[0]:.2f}, "
+                            "{mnist[ltas].cosine[0]:.2f} and {mnist[dfa].cosine[0]:.2f}",
+                   lambda shelf: min(_cosines(shelf, "mnist", DIRECT)[:2])
+                   > _cosines(shelf, "mnist", DIRECT)[2] + 0.05),
+              Runs("las-table-2-mnist", "MNIST, {las_table_2_mnist.epochs} epochs of Adam: "
+                                        "{las_table_2_mnist[las].cosine[0]:.2f}, "
+                                        "{las_table_2_mnist[ltas].cosine[0]:.2f} and "
+                                        "{las_table_2_mnist[dfa].cosine[0]:.2f}", lambda shelf: True,
+                   lambda shelf: max(_cosines(shelf, "las_table_2_mnist", DIRECT)[:2])
+                   < _cosines(shelf, "las_table_2_mnist", DIRECT)[2] - 0.05)),
+          "With the paper's SGD, whose rate is small, and with Adam in short trainings. After a long training with "
+          "Adam DFA is the better aligned one."),
     Claim("the signals of LAS and LTAS come closer to those of BP as learning goes on", "section III-D, Fig. "
                                                                                         "4",
           "holds under a condition", (
@@ -127,8 +171,9 @@ CLAIMS = (
                           "{las_order[dfa, kernel].cosine[2]:.2f} in the third convolution", lambda shelf: True,
              lambda shelf: shelf["las_order"]["dfa, kernel"].cosine[2]
              > shelf["las_order"]["dfa, kernel"].first_cosine[2] + 0.05)),
-          "From the paper's start, at which it is high; and in a short training with dense layers after its first "
-          "epoch. From random it grows, and in a long training it ends above that of LAS."),
+          "It hardly changes in two cases: from the paper's start, where it is high already; and, with dense layers, "
+          "after the first epoch of a short training. From random it grows, and in a long training it ends above that "
+          "of LAS."),
     Claim("on MNIST all methods are nearly alike, and LAS is best", "section IV-A, Table 2",
           "holds under a condition", (
         Table("las:table-2-mnist", "LAS is {printed[las:table-2-mnist | las - bp]:.2f} points above BP and "
@@ -153,15 +198,21 @@ CLAIMS = (
               lambda shelf: min(_printed(shelf, "las:table-2-cifar-10", label)
                                 for label in ("bp", "dfa", "las", "ltas")) >= 60
               > _printed(shelf, "las:table-2-cifar-10", "shallow")),)),
-    Claim("with a hundred classes DFA falls to the level of shallow", "section IV-A, Table 2", "holds", (
+    Claim("with a hundred classes DFA falls to the level of shallow", "section IV-A, Table 2",
+          "holds under a condition", (
         Table("las:table-2-cifar-100", "DFA is {printed[las:table-2-cifar-100 | dfa - shallow]:.2f} points above "
                                        "shallow",
               lambda shelf: abs(_printed(shelf, "las:table-2-cifar-100", "dfa - shallow")) < 1),
         Runs("mlp-tiny", "on 100 classes of Tiny ImageNet DFA reaches {mlp_tiny[dfa].both}, shallow "
                          "{mlp_tiny[shallow].both}: below it",
              lambda shelf: not shelf["mlp_tiny"]["dfa"].above(shelf["mlp_tiny"]["shallow"])),
-        Runs("conv-tiny", "with convolutions {conv_tiny[dfa].both} and {conv_tiny[shallow].both}",
-             lambda shelf: not shelf["conv_tiny"]["dfa"].above(shelf["conv_tiny"]["shallow"])))),
+        Runs("conv-tiny", "with convolutions DFA {conv_tiny[dfa].both}, shallow {conv_tiny[shallow].both}",
+             lambda shelf: not shelf["conv_tiny"]["dfa"].above(shelf["conv_tiny"]["shallow"])),
+        Table(C100, "with Conv3 and flips DFA is {printed[las:table-1-cifar-100 | dfa, conv3, flip - shallow, conv3, "
+                    "flip]:.2f} points above shallow", lambda shelf: True,
+              lambda shelf: _printed(shelf, C100, "dfa, conv3, flip - shallow, conv3, flip") > 5)),
+          "With dense layers, after a long training. In the short runs here DFA is far below shallow; with the paper's "
+          "convolutions it is above."),
     Claim("with a hundred classes LAS and LTAS stay near BP", "section IV-A, Table 2", "holds under a condition", (
         Table("las:table-2-cifar-100", "LAS is {printed[las:table-2-cifar-100 | bp - las]:.2f} points below BP, and "
                                        "DFA "
@@ -171,27 +222,50 @@ CLAIMS = (
                           "{conv_tiny[las].both}, shallow {conv_tiny[shallow].both} and BP {conv_tiny[bp].both}",
              lambda shelf: shelf["conv_tiny"]["las"].above(shelf["conv_tiny"]["shallow"]),
              lambda shelf: shelf["conv_tiny"]["bp"].above(shelf["conv_tiny"]["las"])),
-        Runs("mlp-tiny", "with dense layers, after {mlp_tiny.epochs} epochs, LAS {mlp_tiny[las].both} and LTAS "
-                         "{mlp_tiny[ltas].both}, below shallow, {mlp_tiny[shallow].both}", lambda shelf: True,
-             lambda shelf: all(shelf["mlp_tiny"]["shallow"].above(shelf["mlp_tiny"][rule])
+        Runs("mlp-tiny", "with dense layers, after {mlp_tiny.epochs} epochs, LAS {mlp_tiny[las].both}, LTAS "
+                         "{mlp_tiny[ltas].both} and BP {mlp_tiny[bp].both}; but shallow has {mlp_tiny[shallow].both}",
+             lambda shelf: all(shelf["mlp_tiny"]["bp"].test - shelf["mlp_tiny"][rule].test < 0.02
                                for rule in ("las", "ltas")))),
-          "With dense layers and after long training. After a short one with convolutions LAS lies nearer to the floor "
-          "than to BP."),
+          "With dense layers. With convolutions LAS lies nearer to shallow than to BP after a short training."),
     Claim("on all tasks LAS and LTAS are far above shallow", "section IV-A, Table 2", "does not hold", (
         Table("las:table-2-mnist", "on MNIST LAS is {printed[las:table-2-mnist | las - shallow]:.2f} points above "
                                    "shallow, "
                                    "LTAS {printed[las:table-2-mnist | ltas - shallow]:.2f}",
               lambda shelf: min(*_dense(shelf, "las - shallow"), *_dense(shelf, "ltas - shallow")) > 1),),
           "It holds on CIFAR-10 and CIFAR-100."),
-    Claim("a local module always improves direct feedback, with dense layers", "section IV-A, Table 2", "holds", (
+    Claim("LAS and LTAS are good because the lower layers learn, and not because the last two learn as in BP",
+          "section IV-A, Table 2", "holds under a condition", (
+              Runs("xor", "on XOR LAS {xor[las].both}, LTAS {xor[ltas].both}, and shallow, which trains the last two "
+                          "layers alone, {xor[shallow].both}",
+                   lambda shelf: all(shelf["xor"][rule].above(shelf["xor"]["shallow"]) for rule in ("las", "ltas"))),
+              Table("las:table-2-mnist", "on MNIST shallow has {printed[las:table-2-mnist | shallow]:.2f} %, BP "
+                                         "{printed[las:table-2-mnist | bp]:.2f} % and LAS "
+                                         "{printed[las:table-2-mnist | las]:.2f} %", lambda shelf: True,
+                    lambda shelf: _printed(shelf, "las:table-2-mnist", "las - shallow") < 0.5)),
+          "If the task needs lower layers that learn. MNIST hardly does."),
+    Claim("a local module always improves direct feedback, with dense layers", "section IV-A, Table 2",
+          "holds under a condition", (
         Table("las:table-2-mnist", "LAS is above DFA by {printed[las:table-2-mnist | las - dfa]:.2f} points on MNIST, "
                                    "{printed[las:table-2-cifar-10 | las - dfa]:.2f} on CIFAR-10 and "
                                    "{printed[las:table-2-cifar-100 | las - dfa]:.2f} on CIFAR-100",
               lambda shelf: min(*_dense(shelf, "las - dfa"), *_dense(shelf, "ltas - dfa")) > 0),
         Runs("xor", "on XOR LAS {xor[las].both} and DFA {xor[dfa].both}",
              lambda shelf: shelf["xor"]["las"].above(shelf["xor"]["dfa"])),
-        Runs("digits", "on digits {digits[las].both} and {digits[dfa].both}, which is within the spread",
-             lambda shelf: shelf["digits"]["las"].test > shelf["digits"]["dfa"].test))),
+        Runs("digits", "on digits LAS {digits[las].both} and DFA {digits[dfa].both}, which is within the spread",
+             lambda shelf: shelf["digits"]["las"].test > shelf["digits"]["dfa"].test),
+        Runs("las-table-2-mnist", "after {las_table_2_mnist.epochs} epochs on MNIST, one seed, LAS "
+                                  "{las_table_2_mnist[las].test:.4f}, LTAS {las_table_2_mnist[ltas].test:.4f} and DFA "
+                                  "{las_table_2_mnist[dfa].test:.4f}", lambda shelf: True,
+             lambda shelf: shelf["las_table_2_mnist"]["las"].test < shelf["las_table_2_mnist"]["dfa"].test)),
+          "In the paper's table and in the short runs. In a long run with one seed here LAS is a little below DFA."),
+    Claim("beside a convolution a dense module needs far more parameters than one with a kernel and pooling",
+          "section III-C", "holds under a condition", (
+              Counted("nobackprop models --show conv3 --data cifar-10", "Conv3 on CIFAR-10, from the input up: dense "
+                      "modules have {dense1:,}, {dense2:,} and {dense3:,} parameters, those with a kernel {pooled1:,}, "
+                      "{pooled2:,} and {pooled3:,}", lambda found: found["dense1"] > 2 * found["pooled1"],
+                      lambda found: found["dense3"] <= found["pooled3"], count=_modules),),
+          "If the map has many more places than the kernel. The third map has 4 x 4 places, and the kernel 5 x 5, of "
+          "which only those on the map count here."),
     Claim("DFA does not work well with convolutions", "sections I and IV-B, after earlier work", "holds", (
         Runs("conv-cifar10", "on CIFAR-10, after {conv_cifar10.epochs} epochs, DFA reaches {conv_cifar10[dfa].both}, "
                              "which is below shallow, {conv_cifar10[shallow].both}; its cosines with BP in the three "
@@ -199,22 +273,22 @@ CLAIMS = (
                              "and "
                              "{conv_cifar10[dfa].cosine[2]:.3f}",
              lambda shelf: not shelf["conv_cifar10"]["dfa"].above(shelf["conv_cifar10"]["shallow"])),
-        Runs("digits-conv", "on digits, after {digits_conv.epochs} epochs, {digits_conv[dfa].both} and "
-                            "{digits_conv[shallow].both}; with one kernel-shaped B for all positions "
+        Runs("digits-conv", "on digits, after {digits_conv.epochs} epochs, DFA {digits_conv[dfa].both} and shallow "
+                            "{digits_conv[shallow].both}; with one B of the kernel's shape, used at every position, "
                             "{digits_conv[dfa:kernel=yes].both}",
              lambda shelf: all(shelf["digits_conv"]["shallow"].above(shelf["digits_conv"][rule])
                                for rule in ("dfa", "dfa:kernel=yes"))),
-        Runs("digits-conv-60", "after {digits_conv_60.epochs} epochs {digits_conv_60[dfa].both} and "
-                               "{digits_conv_60[shallow].both}, and LAS {digits_conv_60[las].both}",
+        Runs("digits-conv-60", "after {digits_conv_60.epochs} epochs DFA {digits_conv_60[dfa].both}, shallow "
+                               "{digits_conv_60[shallow].both} and LAS {digits_conv_60[las].both}",
              lambda shelf: not shelf["digits_conv_60"]["dfa"].above(shelf["digits_conv_60"]["shallow"])
              and shelf["digits_conv_60"]["las"].above(shelf["digits_conv_60"]["dfa"])))),
     Claim("with convolutions DFA still is above shallow", "Table 1", "holds under a condition", (
         Table(C10, "with Conv3 and flips by {printed[las:table-1-cifar-10 | dfa, conv3, flip - shallow, conv3, "
                    "flip]:.2f} points",
               lambda shelf: _printed(shelf, C10, "dfa, conv3, flip - shallow, conv3, flip") > 0),
-        Runs("las-order", "on CIFAR-10, after {las_order.epochs} epochs, DFA with one kernel-shaped B for all "
-                          "positions, as in the published code, reaches {las_order[dfa, kernel].both}, shallow "
-                          "{las_order[shallow].both}, and DFA with a column of B for each unit "
+        Runs("las-order", "on CIFAR-10, after {las_order.epochs} epochs, DFA with one B of the kernel's shape, "
+                          "used at every position as in the published code, reaches {las_order[dfa, kernel].both}, "
+                          "shallow {las_order[shallow].both}, and DFA with a column of B for each unit "
                           "{las_order[dfa].both}, or {las_order[dfa, lower rate].both} at a lower rate",
              lambda shelf: shelf["las_order"]["dfa, kernel"].above(shelf["las_order"]["shallow"]),
              lambda shelf: not any(shelf["las_order"][dfa].above(shelf["las_order"]["shallow"])
@@ -225,11 +299,11 @@ CLAIMS = (
                                "{digits_conv_60[shallow].both}", lambda shelf: True,
              lambda shelf: not any(shelf["digits_conv_60"][dfa].above(shelf["digits_conv_60"]["shallow"])
                                    for dfa in ("dfa", "dfa:kernel=yes")))),
-          "On CIFAR-10, with one kernel-shaped B for all positions and after a long training. After a short one both "
-          "kinds of B are below the floor; "
+          "On CIFAR-10, with one B of the kernel's shape and after a long training. After a short one both kinds of B "
+          "are below shallow; "
           "[results](results.md#convolutions-on-cifar-10-for-longer-why-dfa-lies-where-it-lies) has the runs that show "
           "why."),
-    Claim("with convolutions LAS and LTAS are slightly above DFA on CIFAR-10", "section IV-B, Table 1", "holds", (
+    Claim("with convolutions and flips LAS and LTAS are above DFA on CIFAR-10", "section IV-B, Table 1", "holds", (
         Table(C10, "with Conv3 and flips LAS by {printed[las:table-1-cifar-10 | las, conv3, flip - dfa, conv3, "
                    "flip]:.2f} "
                    "points, LTAS by {printed[las:table-1-cifar-10 | ltas, conv3, flip - dfa, conv3, flip]:.2f}",
@@ -244,7 +318,14 @@ CLAIMS = (
              lambda shelf: all(shelf["las_order"]["las"].above(shelf["las_order"][dfa])
                                for dfa in ("dfa", "dfa, lower rate", "dfa, kernel"))),
         Runs("digits-conv", "on digits LAS {digits_conv[las].both}, DFA {digits_conv[dfa].both}",
-             lambda shelf: shelf["digits_conv"]["las"].above(shelf["digits_conv"]["dfa"])))),
+             lambda shelf: shelf["digits_conv"]["las"].above(shelf["digits_conv"]["dfa"]))),
+          "The paper calls the improvement slight. In the runs here, which are shorter, it is large."),
+    Claim("on CIFAR-100 LAS and LTAS are far above DFA with convolutions", "section IV-B, Table 1", "holds", (
+        Table(C100, "the smallest lead is that of LTAS with ResNet18 and flips: "
+                    "{printed[las:table-1-cifar-100 | ltas, resnet18, flip - dfa, resnet18, flip]:.2f} points",
+              lambda shelf: min(_gain(shelf, "cifar-100", method, *pair) for method in ("las", "ltas")
+                                for pair in PAIRS)
+              == _gain(shelf, "cifar-100", "ltas", "resnet18", "flip") > 3),)),
     Claim("on CIFAR-100 LAS and LTAS are even better than BP with Conv3", "section IV-B, Table 1",
           "holds under a condition", (
               Table(C100, "LTAS is {printed[las:table-1-cifar-100 | ltas, conv3, flip - bp, conv3, flip]:.2f} points "
@@ -260,7 +341,7 @@ CLAIMS = (
                                 < min(_conv(shelf, data, method, model, "flip") for model in ("conv3", "conv3-bn"))
                                 for data in ("cifar-10", "cifar-100") for method in ("bp", "dfa", "las", "ltas"))),),
           "The paper suspects overfitting. Its published code has a 7x7 stem with stride 2, which may be the reason; "
-          "las:variants would tell."),
+          "the experiment las:variants, which was not run, would show it."),
     Claim("with strong augmentation LAS and LTAS improve on DFA for all networks and tasks", "section IV-B, Table 1",
           "does not hold", (
               Table(C10, "ResNet18 on CIFAR-10: DFA {printed[las:table-1-cifar-10 | dfa, resnet18, strong]:.2f} %, LAS "
@@ -282,7 +363,8 @@ CLAIMS = (
                                       for method in ("las", "ltas") for model in ("conv3", "resnet18")),
                     lambda shelf: _stronger(shelf, "las", "conv3-bn") < _stronger(shelf, "dfa", "conv3-bn")),),
           "Not for LAS with Conv3+BN."),
-    Claim("LAS is further above DFA the harder the task is", "section IV-B, Tables 1 and 2", "holds", (
+    Claim("LAS is further above DFA the harder the task is", "section IV-B, Tables 1 and 2",
+          "holds under a condition", (
         Table(C100, "with Conv3 and flips {printed[las:table-1-cifar-10 | las, conv3, flip - dfa, conv3, flip]:.2f} "
                     "points "
                     "on CIFAR-10 and {printed[las:table-1-cifar-100 | las, conv3, flip - dfa, conv3, flip]:.2f} on "
@@ -291,15 +373,26 @@ CLAIMS = (
               lambda shelf: all(_gain(shelf, "cifar-100", "las", *pair) > _gain(shelf, "cifar-10", "las", *pair)
                                 for pair in PAIRS) and _gain(shelf, "tiny-imagenet", "las", "resnet18", "strong")
               > _gain(shelf, "cifar-100", "las", "resnet18", "strong")
-              and _dense(shelf, "las - dfa") == sorted(_dense(shelf, "las - dfa"))),)),
-    Claim("LAS gains on DFA especially with convolutions", "section I; Tables 1 and 2", "holds", (
+              and _dense(shelf, "las - dfa") == sorted(_dense(shelf, "las - dfa"))),
+        Runs("conv-tiny", "after {conv_tiny.epochs} epochs with Conv3 {conv_cifar10[las - dfa].points:.1f} points on "
+                          "CIFAR-10, and {conv_tiny[las - dfa].points:.1f} on 100 classes of Tiny ImageNet",
+             lambda shelf: True,
+             lambda shelf: shelf["conv_tiny"]["las - dfa"].points < shelf["conv_cifar10"]["las - dfa"].points)),
+          "After a long training. After a short one the lead in points is smaller with a hundred classes."),
+    Claim("LAS gains on DFA especially with convolutions", "section I; Tables 1 and 2", "holds under a condition", (
         Table(C10, "on CIFAR-10 {printed[las:table-1-cifar-10 | las, conv3, flip - dfa, conv3, flip]:.2f} points with "
                    "Conv3 and {printed[las:table-2-cifar-10 | las - dfa]:.2f} with dense layers; on CIFAR-100 "
                    "{printed[las:table-1-cifar-100 | las, conv3, flip - dfa, conv3, flip]:.2f} and "
                    "{printed[las:table-2-cifar-100 | las - dfa]:.2f}",
               lambda shelf: all(_gain(shelf, data, "las", "conv3", "flip")
                                 > _printed(shelf, f"las:table-2-{data}", "las - dfa")
-                                for data in ("cifar-10", "cifar-100"))),)),
+                                for data in ("cifar-10", "cifar-100"))),
+        Table(C10, "with ResNet18 and strong augmentation LAS is "
+                   "{printed[las:table-1-cifar-10 | dfa, resnet18, strong - las, resnet18, strong]:.2f} points below "
+                   "DFA on CIFAR-10", lambda shelf: True,
+              lambda shelf: _gain(shelf, "cifar-10", "las", "resnet18", "strong")
+              < _printed(shelf, "las:table-2-cifar-10", "las - dfa"))),
+          "With Conv3. Not with ResNet18 and strong augmentation on CIFAR-10."),
     Claim("batch normalisation plays an important role for DFA, LAS and LTAS", "section IV-B, Table 1",
           "holds under a condition", (
               Table(C100, "on CIFAR-100 with flips it brings DFA "
