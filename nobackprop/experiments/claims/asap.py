@@ -353,7 +353,12 @@ CLAIMS = (
               f"points less on CIFAR-10, {_row('cifar-100', 'resnet34')['asap'] - BLOCK_OF_4['cifar-100']:.2f} on "
               f"CIFAR-100",
               lambda shelf: all(_row(data, "resnet34")["asap"] - BLOCK_OF_4[data] < 1
-                                for data in ("cifar-10", "cifar-100"))),)),
+                                for data in ("cifar-10", "cifar-100"))),
+        Runs("asap-figure-5.4", "ResNet-34 after {asap_figure_5_4.epochs} epochs on CIFAR-10: four layers "
+                                "{asap_figure_5_4[asap, k = 4].both}, two {asap_figure_5_4[asap].both}, and BP "
+                                "{asap_figure_5_4[bp].both}",
+             lambda shelf: shelf["asap_figure_5_4"]["asap"].near(shelf["asap_figure_5_4"]["asap, k = 4"])
+             and shelf["asap_figure_5_4"]["bp"].above(shelf["asap_figure_5_4"]["asap, k = 4"])))),
     Claim("the overhead of memory falls by reducing the block size", "section 5.2.2", "does not hold", (
         Counted("nobackprop memory --model resnet18", "ASAP needs {k2:.2f} of BP's accesses with k = 2, and {k4:.2f} "
                 "with k = 4", lambda found: found["k2"] < found["k4"], count=_resnets),),
