@@ -437,8 +437,9 @@ def fit(text: Text, share: float = 1.0, most: int = 3) -> None:
     rest = rest if len(rest) <= LONGEST else _ends(rest, LONGEST)
     while wide(rest) and len(lines) < most - 1:
         line = longest(rest, _start)
-        # between words, if one ends in the second half
-        end = max(line.rfind(sign, len(line) // 2) for sign in " ,:") + 1 or max(len(line), 1)
+        # between words, if one ends in the second half; if not, within a name such as mlp:1024,1024
+        half = len(line) // 2
+        end = line.rfind(" ", half) + 1 or max(line.rfind(sign, half) for sign in ",:") + 1 or max(len(line), 1)
         lines.append(rest[:end].rstrip())
         rest = rest[end:]
     lines.append(longest(rest, _ends) if wide(rest) else rest)

@@ -501,6 +501,13 @@ def test_a_title_is_inside_the_figure_whatever_the_model_is_called(model):
     assert ("…" in lines[-1]) == (len(whole) > 300)
 
 
+@pytest.mark.parametrize("before", range(40, 120, 4))
+def test_a_title_is_broken_between_words_if_there_are_some(before):
+    run = a_run("las", 0, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])
+    figure = draw(some_results(run, model=f"{'x' * before}, resnet18:0.125"))
+    assert any("resnet18:0.125" in line for line in figure.get_suptitle().splitlines())
+
+
 def test_what_is_too_long_keeps_its_start_and_its_end():
     legend, = draw(some_results(a_run(f"start{'W' * 500}end", 0, [0.1] * 3, [0.1] * 3))).legends
     text, = legend.get_texts()
