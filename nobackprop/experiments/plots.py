@@ -151,7 +151,7 @@ def draw(results: dict[str, Any], rules: Mapping[str, str] | None = None, headin
     kinds += [(Panel(name, "", ()), partial(_number, name=name))
               for name in recorded(results["runs"])[:MOST_RECORDED]]
     few = max(len(run["history"]) for run in results["runs"]) <= FEW
-    parts = [list(arms)] if few else groups(list(arms))
+    parts = [list(arms)] if few else groups(list(arms), rules)
     names = shown(arms)
     panels = [Panel(panel.title, panel.label, [(look, column(arms[name], of)) for name, look in
                                                zip(part, named(part, names, rules), strict=True)], panel.limits)
@@ -172,8 +172,10 @@ def named(part: Sequence[str], names: Mapping[str, str], rules: Mapping[str, str
             for arm, look in zip(part, looks(part, rules), strict=True)]
 
 
-def groups(labels: list[str]) -> list[list[str]]:
+def groups(labels: list[str], rules: Mapping[str, str] | None = None) -> list[list[str]]:
     """Divide arms into groups of at most eight, with the ceiling and the floor in each.
+
+    If there are several networks, each with its own ceiling, the arms of a network stay together.
 
     Examples
     --------
@@ -181,14 +183,32 @@ def groups(labels: list[str]) -> list[list[str]]:
     [['bp', 'fa', 'las']]
     >>> [len(group) for group in groups(["bp", *map(str, range(11))])]
     [7, 6]
+    >>> groups([f"{rule}{network}" for network in ("", ", resnet34") for rule in ("bp", "fa", "kp", "las", "dfa")])[1]
+    ['bp, resnet34', 'fa, resnet34', 'kp, resnet34', 'las, resnet34', 'dfa, resnet34']
     """
     if len(labels) <= MOST_CURVES:
         return [labels]
-    everywhere = [label for label in labels if label in ROLES]
-    others = [label for label in labels if label not in ROLES]
-    number = -(-len(others) // (MOST_CURVES - len(everywhere)))
-    size = -(-len(others) // number)
-    return [everywhere + others[i:i + size] for i in range(0, len(others), size)]
+    variants: dict[str, list[str]] = {}
+    ceilings = set()
+    for label in labels:
+        rule, variant = figures.split(label, (rules or {}).get(label))
+        variants.setdefault(variant, []).append(label)
+        if rule == "bp":
+            ceilings.add(variant)
+    if len(variants) > 1 and ceilings == set(variants):
+        everywhere, units = list[str](), list(variants.values())
+    else:
+        everywhere = [label for label in labels if label in ROLES]
+        units = [[label] for label in labels if label not in ROLES]
+    several = sum(map(len, units))
+    size = -(-several // -(-several // (MOST_CURVES - len(everywhere))))
+    found: list[list[str]] = []
+    for unit in units:
+        if found and len(found[-1]) + len(unit) <= size:
+            found[-1] += unit
+        else:
+            found.append(list(unit))
+    return [everywhere + group for group in found]
 
 
 # ---------------------------------------------------------------- panels
