@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tolerance import assert_close
 
 from nobackprop import models
 from nobackprop.data import load
@@ -26,7 +27,7 @@ def test_an_update_from_a_positive_multiple_of_the_activity_is_nearest(monkeypat
 
     gradients = depth.gradients
     monkeypatch.setattr(depth, "gradients", longer)
-    assert depth.nearness("mlp:6,5,4", 2, seeds=[0, 1], samples=8) == pytest.approx(1, abs=1e-12)
+    assert_close(depth.nearness("mlp:6,5,4", 2, seeds=[0, 1], samples=8), 1.0)
 
 
 def test_the_layer_that_shares_its_own_input_does_not_count():
@@ -38,7 +39,8 @@ def test_the_layer_that_shares_its_own_input_does_not_count():
     ours, true = depth.gradients(net, get("as:k=2"), (16, 16, 1), x, np.eye(10)[data.y_train[:8]], 0)
     g, t = ours[2]["W"].ravel(), true[2]["W"].ravel()
     cosine = float(g @ t / np.linalg.norm(g) / np.linalg.norm(t))
-    assert depth.nearness("mlp:6,5", 2, seeds=[0], samples=8) == pytest.approx(cosine, abs=1e-12) != 1
+    assert cosine < 0.9
+    assert_close(depth.nearness("mlp:6,5", 2, seeds=[0], samples=8), cosine, of=1.0)
 
 
 def test_a_group_of_two_is_a_residual_block():

@@ -3,10 +3,11 @@
 Two papers give reasons for their rules that a gradient at the first step can show.  Woo 2023, section 4.1: activation
 sharing in small groups of layers comes nearer to backpropagation.  Kao and Chen 2020, section 4.4: in associated
 learning gradients travel only within a component, so that they do not vanish.  The command
-`python -m nobackprop.studies.depth` prints both tables, in less than a minute.
+`python -m nobackprop.studies.depth [FILE]` prints both tables, or writes them to FILE, in less than a minute.
 """
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..data import load, one_hot
 from ..network import Network
 from ..rules import Rule, get
 from ..tree import Tree, leaves
-from .text import aligned
+from .text import aligned, write_page
 
 SEEDS, SAMPLES, WIDTH = (0, 1, 2), 32, 64
 GROUPS, DEPTHS = (2, 4), (2, 4, 8, 16)
@@ -156,11 +157,20 @@ def tables() -> str:
     small = [("depth", *(f"{rule}, {activation}" for rule, activation in UNITS)),
              *((str(blocks), *(f"{shrinkage(rule, blocks, activation):.1e}" for rule, activation in UNITS))
                for blocks in DEPTHS)]
-    return "\n".join([
-        "Activation sharing: the cosine of its updates with those of backpropagation", "", aligned(near, left=1), "",
-        f"The gradient of the first W over that of the last, in networks of {WIDTH} units a layer", "",
-        aligned(small, left=1)])
+    return f"""\
+Both tables are of networks that have not learned yet, for a batch of {SAMPLES} digits; means over {len(SEEDS)} seeds.
+
+Activation sharing: the cosine of its update of a W with that of backpropagation, as a mean over the layers
+
+{aligned(near, left=1)}
+
+How much smaller the gradient of the first W is than that of the last: the ratio of their root mean squares, in dense
+networks with `depth` hidden layers of {WIDTH} units.  "elu,sigmoid", which associated learning (al) has if no other
+activation is asked for, is ELU in the lower half and sigmoid above.
+
+{aligned(small, left=1)}
+"""
 
 
 if __name__ == "__main__":
-    print(tables())
+    write_page(sys.argv[1:], "nobackprop.studies.depth", tables)

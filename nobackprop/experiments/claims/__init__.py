@@ -300,8 +300,8 @@ them no longer fits its verdict.
 A claim *holds* if everything that decides it shows it. It *holds under a condition* if it is true when the condition is
 met, and if something here shows that it can fail when the condition is not met. It *does not hold* if what decides it
 contradicts the sentence of the paper; the note says which part of the sentence is true. Many runs here are far smaller
-than those of the papers: if only a run of another size could decide, the claim is *not tested at this scale*. "Above"
-means here: by more than the larger spread over the seeds of the two.
+than those of the papers: if only a run of another size could decide, the claim is *not tested at this scale*, even if
+there is a small run. "Above" means here: by more than the larger spread over the seeds of the two.
 """
 
 

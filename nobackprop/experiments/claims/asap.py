@@ -267,7 +267,7 @@ CLAIMS = (
                        shelf["asap_figure_5_1"]["asap, max"])),),
           "In a short training of a narrow network, in which random weights are the best. The thesis draws a figure "
           "and prints no numbers."),
-    Claim("ASAP is above FA and DFA in all experiments", "section 5.2.2, Table 5.2", "holds", (
+    Claim("ASAP is above FA and DFA in all experiments", "section 5.2.2, Table 5.2", "holds under a condition", (
         Table(T52, f"in all {len(ROWS)} rows; the smallest lead over DFA is "
                    f"{min(row['asap'] - row['dfa'] for row in ROWS):.2f} points",
               lambda shelf: all(row["asap"] > max(row["fa"], row["dfa"]) for row in ROWS)),
@@ -277,12 +277,15 @@ CLAIMS = (
              and _small(shelf, "asap").above(_small(shelf, "fa"))),
         Runs("asap-table-5.2-longer", "after {asap_table_5_2_longer.epochs} epochs ASAP "
                                       "{asap_table_5_2_longer[asap].both}, DFA {asap_table_5_2_longer[dfa].both}, FA "
-                                      "{asap_table_5_2_longer[fa].both}; without shortcuts, DFA to every layer "
+                                      "{asap_table_5_2_longer[fa].both}; without shortcuts ASAP "
+                                      "{asap_table_5_2_longer[asap, no shortcut].both}, DFA "
+                                      "{asap_table_5_2_longer[dfa, no shortcut].both}, and DFA to every layer "
                                       "{asap_table_5_2_longer[dfa, every layer].both}",
-             lambda shelf: all(_longer(shelf, "asap").above(_longer(shelf, rule))
-                               for rule in ("fa", "dfa", "dfa, no shortcut", "dfa, every layer")))),
-          "DFA here has exact gradients inside of blocks, and so is stronger than that of the thesis; but not DFA to "
-          "every layer."),
+             lambda shelf: all(_longer(shelf, "asap").above(_longer(shelf, rule)) for rule in ("fa", "dfa")),
+             lambda shelf: all(_longer(shelf, rule).above(_longer(shelf, "asap, no shortcut"))
+                               for rule in ("dfa, no shortcut", "dfa, every layer")))),
+          "With shortcuts. Without them ASAP is above DFA in the thesis, and below it in a short training at one rate. "
+          "DFA to every layer has no exact gradient inside of a block, as in the thesis."),
     Claim("ASAP is below Kolen-Pollack", "section 5.2.2, Table 5.2", "holds", (
         Table(T52, f"in all {len(ROWS)} rows", lambda shelf: all(row["asap"] < row["kp"] for row in ROWS)),
         Runs("asap-table-5.2", "KP {asap_table_5_2[kp].both}, ASAP {asap_table_5_2[asap].both}",
@@ -305,8 +308,8 @@ CLAIMS = (
               Runs("asap-table-5.2-longer", "after {asap_table_5_2_longer.epochs} epochs "
                                             "{asap_table_5_2_longer[bp - asap].points:.1f} points",
                    lambda shelf: True, lambda shelf: _longer(shelf, "bp").above(_longer(shelf, "asap")))),
-          "On CIFAR-10 with shortcuts, after 200 epochs. On Tiny ImageNet, and early in training, the gap is nine "
-          "points or more."),
+          "On CIFAR-10 with shortcuts, after 200 epochs. On CIFAR-100 the printed gap is five to nine points; on Tiny "
+          "ImageNet, and early in training, it is nine or more."),
     Claim("FA and DFA fail to train ResNet-34 on CIFAR-100 and Tiny ImageNet", "section 5.2.2", "holds", (
         Table("asap:table-5.2-cifar-100",
               f"FA has {_row('cifar-100', 'resnet34')['fa']:.2f} % and {_row('tiny-imagenet', 'resnet34')['fa']:.2f} "
@@ -344,9 +347,12 @@ CLAIMS = (
              < 2 * _small(shelf, "bp - bp, no shortcut").test)),
           "After a long training. In a short one BP gains nearly as much."),
     Claim("a shortcut brings the shared update nearer to the exact one", "section 5.2.2, (5.1)-(5.6)",
-          "holds under a condition", (Theorem("activation-sharing", "Lemma 4"),
-                                      Theorem("activation-sharing", "Lemma 5")),
-          "For one layer and the same error."),
+          "holds under a condition", (
+              Theorem("activation-sharing", "Lemma 4"), Theorem("activation-sharing", "Lemma 5"),
+              Counted("python -m nobackprop.studies.depth", "ResNet-18 at its start, groups of two layers: the mean "
+                      "cosine of the two is {with2:.2f} with shortcuts and {without2:.2f} without",
+                      lambda found: found["with2"] > found["without2"] + 0.1, count=_near)),
+          "The theorems are of one layer and the same error."),
     Claim("blocks of four layers are about as good as blocks of two", "section 5.2.2, Fig. 5.4", "holds", (
         Table("asap:figure-5.4-cifar-100", f"ResNet-34: "
                                            f"{_row('cifar-10', 'resnet34')['asap'] - BLOCK_OF_4['cifar-10']:.2f} "
