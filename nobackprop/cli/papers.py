@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import InputError
 from .ends import listening
-from .options import Parser, data_options, machine_options, names, seeds
+from .options import Parser, data_options, machine_options, names, once, seeds
 from .output import show, show_list
 from .running import carry_out, check_typed, running_options
 
@@ -29,7 +29,8 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--scale", metavar="SCALE",
                         help="how much is run: smoke (seconds to minutes; the numbers mean nothing), small (what "
                              "docs/results.md shows) or full (as in the paper); default: smoke")
-    parser.add_argument("--only", type=lambda text: names(text, "labels of arms with semicolons between", ";"),
+    parser.add_argument("--only", type=lambda text: once(names(text, "labels of arms with semicolons between", ";"),
+                                                         text, "arm"),
                         metavar="ARM;...", help="only these of its arms; default: all")
     parser.add_argument("--seeds", type=seeds, metavar="N,...",
                         help="one run of every arm with each; default: those of the scale")
