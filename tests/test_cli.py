@@ -224,8 +224,8 @@ MISTAKES = {
     "papers run al:table-2 --only a --only b": "nobackprop papers: error: the option --only is there 2 times",
     "papers list al:table-2": "nobackprop: papers list shows all of them: expected no name, or papers show al:tab",
     "papers show al:table-2 --out a": "nobackprop: papers show runs nothing: expected no --out\n",
-    "papers run al:table-2 --only a;b;a": "nobackprop papers: error: argument --only: got 'a;b;a', expected every arm once, "
-                                          "not a again\n",
+    "papers run al:table-2 --only a;b;a": "nobackprop papers: error: argument --only: got 'a;b;a', expected every arm "
+                                          "once, not a again\n",
     "papers run al:table-2 --only a b": "nobackprop papers: error: unexpected argument 'b': the values of --only are "
                                         "one word, with semicolons between them\n",
     "papers --seeds 0": "nobackprop: papers list runs nothing: expected no --seeds\n",
