@@ -946,6 +946,8 @@ MUTANTS: dict[str, list[Mutant]] = {
                "tests/test_pictures.py"),
     ],
     "nobackprop/experiments/plots.py": [
+        Mutant("the arms of a network are torn apart", "ceilings == set(variants)", "not variants",
+               "tests/test_plots.py"),
         Mutant("the training loss is drawn", 'partial(score, part="validation")',
                'lambda record: record["train_loss"]',
                "tests/test_plots.py"),

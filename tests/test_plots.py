@@ -501,6 +501,26 @@ def test_a_title_is_inside_the_figure_whatever_the_model_is_called(model):
     assert ("…" in lines[-1]) == (len(whole) > 300)
 
 
+@pytest.mark.parametrize("rules", [("bp", "al"), ("bp", "al", "dtp"), ("bp", "mostafa", "predsim", "phsic", "asap")])
+@pytest.mark.parametrize("networks", [2, 3, 5, 7])
+def test_the_arms_of_a_network_share_a_panel_with_their_own_ceiling(rules, networks):
+    labels = [f"{rule}, net{i}" for i in range(networks) for rule in rules]
+    found = plots.groups(labels)
+    assert sum(found, []) == labels and all(len(group) <= 8 for group in found)
+    assert all(f"bp, {label.partition(', ')[2]}" in group for group in found for label in group)
+
+
+def test_no_panel_has_more_than_eight_curves():
+    labels = [f"{rule}, net{i}" for i in range(2) for rule in ("bp", "fa", "kp", "las", "ltas", "dfa", "al", "dtp", "ff")]
+    found = plots.groups(labels)
+    assert sum(found, []) == labels and all(len(group) <= 8 for group in found)
+
+
+def test_a_ceiling_that_all_share_is_in_every_panel():
+    found = plots.groups(["bp", *(f"las, {i}" for i in range(12))])
+    assert len(found) == 2 and all(group[0] == "bp" for group in found)
+
+
 @pytest.mark.parametrize("before", range(40, 120, 4))
 def test_a_title_is_broken_between_words_if_there_are_some(before):
     run = a_run("las", 0, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])

@@ -195,7 +195,7 @@ def groups(labels: list[str], rules: Mapping[str, str] | None = None) -> list[li
         variants.setdefault(variant, []).append(label)
         if rule == "bp":
             ceilings.add(variant)
-    if len(variants) > 1 and ceilings == set(variants):
+    if len(variants) > 1 and ceilings == set(variants) and max(map(len, variants.values())) <= MOST_CURVES:
         everywhere, units = list[str](), list(variants.values())
     else:
         everywhere = [label for label in labels if label in ROLES]
