@@ -511,7 +511,8 @@ def test_the_arms_of_a_network_share_a_panel_with_their_own_ceiling(rules, netwo
 
 
 def test_no_panel_has_more_than_eight_curves():
-    labels = [f"{rule}, net{i}" for i in range(2) for rule in ("bp", "fa", "kp", "las", "ltas", "dfa", "al", "dtp", "ff")]
+    rules = ("bp", "fa", "kp", "las", "ltas", "dfa", "al", "dtp", "ff")
+    labels = [f"{rule}, net{i}" for i in range(2) for rule in rules]
     found = plots.groups(labels)
     assert sum(found, []) == labels and all(len(group) <= 8 for group in found)
 
