@@ -86,7 +86,8 @@ class Shown:
     holds : callable
         holds(facts) says whether they show what the claim says.
     fails : callable, optional
-        Of a claim that holds under a condition: whether they show that it fails without the condition.
+        fails(facts) says whether they show that it fails; of a claim that holds under a condition, without the
+        condition.  A claim that is not tested may have small runs, of which both functions say no.
 
     Examples
     --------
@@ -247,7 +248,7 @@ class Claim:
     verdict : str
         One of VERDICTS.
     by : tuple
-        What decides it; empty for a claim that is not tested.
+        What decides it; of a claim that is not tested nothing, or small runs that do not decide.
     note : str
         The condition, or why it fails, or what is missing.
     exhibit : str
@@ -273,12 +274,13 @@ class Claim:
             case "holds":
                 fits = bool(self.by) and False not in said and True not in against
             case "does not hold":
-                fits = bool(self.by) and True not in said
+                fits = bool(self.by) and True not in said and False not in against
             case "holds under a condition":
                 fits = bool(self.note) and bool(self.by) and False not in said and (
                     True in against or any(isinstance(one, Theorem) for one in self.by)) and False not in against
             case _:
-                fits = bool(self.exhibit) and shelf.of(self.exhibit) is None
+                undecided = bool(said) and not any(answer is None or answer for answer in said + against)
+                fits = bool(self.exhibit) and (undecided or not said and shelf.of(self.exhibit) is None)
         if not fits:
             raise InputError(f"'{self.words}' has the verdict '{self.verdict}', and what decides it says "
                              f"{said}, {against}{f', {self.exhibit}' * bool(self.exhibit)}")

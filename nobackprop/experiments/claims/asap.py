@@ -55,6 +55,12 @@ def _local(shelf: Shelf, label: str) -> Any:
     return shelf["asap_table_5_3"][label]
 
 
+def _ahead(shelf: Shelf, label: str, others: tuple[str, ...]) -> bool:
+    """Whether an arm of the stored Fig. 5.1 is above others with every seed."""
+    arms = shelf["asap_figure_5_1"]
+    return all(mine > other for name in others for mine, other in zip(arms[label].each, arms[name].each, strict=True))
+
+
 def _range(numbers: Iterable[float]) -> float:
     """The largest minus the smallest."""
     found = sorted(numbers)
@@ -258,15 +264,16 @@ CLAIMS = (
         Reads("asap", "blocks to which W of another block is carried: {transport}",
               lambda found: not found.hidden.transport),)),
     Claim("repeated channels and max-pooling are the best of three ways to match dimensions", "section 5.2.1, Fig. 5.1",
-          "does not hold", (
+          "not tested at this scale", (
               Runs("asap-figure-5.1", "AlexNet with an eighth of the widths, after {asap_figure_5_1.epochs} epochs: "
                                       "max-pooling {asap_figure_5_1[asap, max].both}, average pooling "
                                       "{asap_figure_5_1[asap, avg].both}, random weights "
                                       "{asap_figure_5_1[asap, random].both}",
-                   lambda shelf: not shelf["asap_figure_5_1"]["asap, random"].above(
-                       shelf["asap_figure_5_1"]["asap, max"])),),
-          "In a short training of a narrow network, in which random weights are the best. The thesis draws a figure "
-          "and prints no numbers."),
+                   lambda shelf: _ahead(shelf, "asap, max", ("asap, avg", "asap, random")),
+                   lambda shelf: any(_ahead(shelf, other, ("asap, max",))
+                                     for other in ("asap, avg", "asap, random"))),),
+          "A short training of a narrow network does not decide: max-pooling and random weights change their order "
+          "from seed to seed. The thesis draws a figure and prints no numbers.", "asap:figure-5.1"),
     Claim("ASAP is above FA and DFA in all experiments", "section 5.2.2, Table 5.2", "holds under a condition", (
         Table(T52, f"in all {len(ROWS)} rows; the smallest lead over DFA is "
                    f"{min(row['asap'] - row['dfa'] for row in ROWS):.2f} points",
