@@ -298,11 +298,12 @@ compare; if one has only just begun, wait for it
                              "can go on") from None
         stored = files.read(path / RESULTS, begun=True)
         if (found := stored.get("command")) != command:
-            by = "an older nobackprop" if found is None else f"nobackprop {found}"
-            raise InputError(f"{path} holds results of {by}, expected those of nobackprop {command}")
+            by = "that do not name their command" if found is None else f"of nobackprop {found}"
+            raise InputError(f"{path} holds results {by}, expected those of nobackprop {command}")
         if (version := stored.get("environment", {}).get("nobackprop")) != __version__:
-            raise InputError(f"{path} holds results of nobackprop {brief(version)}, expected those of {__version__}: "
-                             "another version may compute other numbers")
+            by = "that do not name their version" if version is None else f"of nobackprop {brief(version)}"
+            raise InputError(f"{path} holds results {by}, expected those of {__version__}: another version may compute "
+                             "other numbers")
         remove_strays(path)
         _compare_machines(stored.get("environment", {}))
         folder = Folder(path, stored)
