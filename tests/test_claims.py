@@ -7,7 +7,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tolerance import assert_close
 
 from nobackprop import cli
 from nobackprop.errors import InputError
@@ -15,6 +17,7 @@ from nobackprop.experiments import claims
 from nobackprop.experiments.claims import VERDICTS, Claim, Counted, Runs, Shown, Table, Theorem, al, asap, las
 from nobackprop.experiments.papers import EXHIBITS
 from nobackprop.experiments.shelf import STORED, Shelf
+from nobackprop.optim import Momentum
 
 PAPERS = {paper.PAPER: paper.CLAIMS for paper in (las, asap, al)}
 ALL = [claim for found in PAPERS.values() for claim in found]
@@ -76,6 +79,16 @@ def test_every_command_is_one(claim, capsys):
             capsys.readouterr()
         elif words[1] == "papers":
             assert words[3] in EXHIBITS
+
+
+@pytest.mark.parametrize("rate", [3e-2, 1.0])
+def test_what_is_left_of_w_minus_b_is_what_the_optimiser_leaves(rate):
+    steps, tree, no_gradient = 300, {"W": np.array([1.0])}, {"W": np.zeros(1)}
+    optimiser = Momentum(tree, rate, weight_decay=5e-4)
+    for t in range(steps):
+        optimiser.lr = rate * (1 + np.cos(np.pi * t / steps)) / 2
+        optimiser(no_gradient)
+    assert_close(asap._left_after(steps, rate), abs(float(tree["W"][0])), of=1.0)
 
 
 UNDECIDED = [claim for claim in ALL if claim.verdict == "not tested at this scale" and claim.by]

@@ -14,8 +14,9 @@ import numpy as np
 
 from .. import models, network
 from ..data import load, one_hot
+from ..feedback import weights
 from ..network import Network
-from ..rules import Rule, get
+from ..rules import get
 from ..tree import Tree, leaves
 from .text import aligned, write_page
 
@@ -25,43 +26,38 @@ UNITS = (("bp", "sigmoid"), ("al", "sigmoid"), ("bp", "relu"), ("al", "elu,sigmo
 RESNETS = {"with shortcuts": "resnet18:0.125", "without shortcuts": "resnet18-noshortcut:0.125"}
 
 
-def gradients(net: Network, rule: Rule, shape: tuple[int, ...], x: np.ndarray, y: np.ndarray,
-              seed: int) -> tuple[list[Tree], list[Tree]]:
-    """Return what a rule and backpropagation teach the same network at its start.
+def first_gradients(net: Network, rule: str, x: np.ndarray, y: np.ndarray, seed: int) -> list[Tree]:
+    """Return what a rule teaches a network at its start.
 
     Parameters
     ----------
     net : Network
         The network.
-    rule : Rule
+    rule : str
         The rule.
-    shape : tuple of int
-        The shape of one sample.
     x, y : array (N, ...), array (N, C)
         Samples, and their classes as one-hot targets.
     seed : int
-        What the weights and the rule's state are drawn from.
+        What the weights are drawn from, which are the same under every rule, and the rule's state.
 
     Returns
     -------
-    list of Tree, list of Tree
-        The gradients of each block, first the rule's, then those of backpropagation.
+    list of Tree
+        The gradients of each block.
 
     Examples
     --------
     >>> net = models.build("mlp:4,5", (3,), 2)
-    >>> ours, true = gradients(net, get("shallow"), (3,), np.ones((2, 3)), np.eye(2), 0)
+    >>> ours, true = (first_gradients(net, rule, np.ones((2, 3)), np.eye(2), 0) for rule in ("shallow", "bp"))
     >>> [g is None for g in ours], bool((ours[2]["W"] == true[2]["W"]).all())
     ([True, False, False], True)
     """
-    rng = np.random.default_rng(seed)
-    params, shapes = network.init(net, rng, shape, "float64")
-    found = []
-    for one in (rule, get("bp")):
-        state = one.init(rng, net, params, shapes)
-        tape = one.forward(net, params, state, x, rng)
-        found.append(one.credit(net, params, state, tape, y, rng).grads)
-    return found[0], found[1]
+    rng, learns = np.random.default_rng(seed), get(rule)
+    params, shapes = network.init(net, rng, x.shape[1:], "float64")
+    state = learns.init(rng, net, params, shapes)
+    tape = learns.forward(net, params, state, x, rng)
+    grads: list[Tree] = learns.credit(net, params, state, tape, y, rng).grads
+    return grads
 
 
 def nearness(model: str, k: int, seeds: Sequence[int] = SEEDS, samples: int = SAMPLES) -> float:
@@ -95,11 +91,10 @@ def nearness(model: str, k: int, seeds: Sequence[int] = SEEDS, samples: int = SA
     net = models.build(model, x.shape[1:], data.classes)
     cosines = []
     for seed in seeds:
-        ours, true = gradients(net, get(f"as:k={k}"), x.shape[1:], x, y, seed)
         # the first layer above the first block shares its own input, and so has the exact gradient
-        pairs = [(g, t) for (path, g), (_, t) in zip(leaves(ours[1:]), leaves(true[1:]), strict=True)
-                 if path.split("/")[-1] == "W"][1:]
-        cosines += [(g * t).sum() / np.sqrt((g * g).sum() * (t * t).sum()) for g, t in pairs]
+        ours, true = ([W for _, W in leaves(weights(first_gradients(net, rule, x, y, seed)[1:]))][1:]
+                      for rule in (f"as:k={k}", "bp"))
+        cosines += [(g * t).sum() / np.sqrt((g * g).sum() * (t * t).sum()) for g, t in zip(ours, true, strict=True)]
     return float(np.mean(cosines))
 
 
@@ -134,8 +129,7 @@ def shrinkage(rule: str, blocks: int, activation: str = "sigmoid", seeds: Sequen
     net = models.build("mlp:" + ",".join([str(WIDTH)] * blocks), data.shape, data.classes, activation)
     logs = []
     for seed in seeds:
-        ours, _ = gradients(net, get(rule), data.shape, x, y, seed)
-        found = [W for path, W in leaves(ours) if path.split("/")[-1] == "W"]
+        found = [W for _, W in leaves(weights(first_gradients(net, rule, x, y, seed)))]
         logs.append(np.log(np.mean(found[0] ** 2) / np.mean(found[-1] ** 2)) / 2)
     return float(np.exp(np.mean(logs)))
 

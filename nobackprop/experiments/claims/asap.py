@@ -1,6 +1,7 @@
 """What Woo 2023 claims of forward alignment, activation sharing, ASAP and ASFP."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -97,14 +98,16 @@ def _counts(model: str, batch: int = 128) -> dict[str, float]:
 @cache
 def _left() -> dict[str, float]:
     """What the thesis's training leaves of W - B at three rates of Table 5.1, by heavy ball with coupled decay."""
-    steps, momentum, decay, left = 200 * 391, 0.9, 5e-4, {}
-    for name, rate in (("high", 3e-2), ("middle", 3e-3), ("low", 1e-4)):
-        difference, velocity = 1.0, 0.0
-        for t in range(steps):
-            velocity = momentum * velocity + decay * difference
-            difference -= rate * (1 + np.cos(np.pi * t / steps)) / 2 * velocity
-        left[name] = abs(float(difference))
-    return left
+    return {name: _left_after(200 * 391, rate) for name, rate in (("high", 3e-2), ("middle", 3e-3), ("low", 1e-4))}
+
+
+def _left_after(steps: int, rate: float) -> float:
+    """The same after some steps, at a rate that falls along a cosine."""
+    momentum, decay, difference, velocity = 0.9, 5e-4, 1.0, 0.0
+    for t in range(steps):
+        velocity = momentum * velocity + decay * difference
+        difference -= rate * (1 + math.cos(math.pi * t / steps)) / 2 * velocity
+    return abs(difference)
 
 
 def _resnets() -> dict[str, float]:

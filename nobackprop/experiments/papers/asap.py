@@ -164,11 +164,9 @@ def _table_5_2(data: str, *models: str) -> tuple[Arm, ...]:
 
 
 # the first row for three times as many epochs, and DFA with and without an exact gradient inside its blocks
-LONGER = (*_table_5_2("cifar-10", "resnet18"),
-          *(arm for arm in _table_5_2("cifar-10", "resnet18-noshortcut") if arm.rule in ("dfa", "asap")),
-          Arm("dfa, every layer", "dfa", "resnet18-layers",
-              dict(zip(RULES, TABLE_5_2["cifar-10"]["resnet18-noshortcut"][0], strict=True))["dfa"],
-              at=_at("dfa", FEEDBACK_RATES["resnet18"])))
+NO_SHORTCUT = {arm.rule: arm for arm in _table_5_2("cifar-10", "resnet18-noshortcut")}
+LONGER = (*_table_5_2("cifar-10", "resnet18"), NO_SHORTCUT["dfa"], NO_SHORTCUT["asap"],
+          replace(NO_SHORTCUT["dfa"], label="dfa, every layer", model="resnet18-layers"))
 LONGER_SCALES = CIFAR_SCALES | {"small": replace(CIFAR_SCALES["small"],
                                                  settings={**CIFAR_SCALES["small"].settings, "epochs": 12})}
 LONGER_READING = CIFAR_READING + """
