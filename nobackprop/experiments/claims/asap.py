@@ -4,7 +4,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -39,21 +38,6 @@ def _gap(data: str, model: str) -> float:
 def _printed(shelf: Shelf, name: str) -> float:
     """A printed number, or a difference of two, in per cent."""
     return float(shelf["printed"][name])
-
-
-def _small(shelf: Shelf, label: str) -> Any:
-    """An arm of the stored Table 5.2."""
-    return shelf["asap_table_5_2"][label]
-
-
-def _longer(shelf: Shelf, label: str) -> Any:
-    """An arm of the stored Table 5.2 with more epochs."""
-    return shelf["asap_table_5_2_longer"][label]
-
-
-def _local(shelf: Shelf, label: str) -> Any:
-    """An arm of the stored Table 5.3, or a difference of two."""
-    return shelf["asap_table_5_3"][label]
 
 
 def _ahead(shelf: Shelf, label: str, others: tuple[str, ...]) -> bool:
@@ -134,7 +118,8 @@ def _near() -> dict[str, float]:
     return {f"{name.split()[0]}{k}": nearness(model, k) for name, model in RESNETS.items() for k in GROUPS}
 
 
-FOA = "asap_table_3_1"
+FOA, LOCAL = "asap_table_3_1", "asap_table_5_3"
+SMALL, LONGER = "asap_table_5_2", "asap_table_5_2_longer"
 T52, T53 = "asap:table-5.2", "asap:table-5.3"
 
 CLAIMS = (
@@ -231,7 +216,7 @@ CLAIMS = (
         Theorem("kolen-pollack", "Corollary K1"),
         Runs("asap-table-5.2", "cosine of ASAP's signal with BP's in the third block: "
                                "{asap_table_5_2[asap].cosine[2]:.2f}",
-             lambda shelf: (_small(shelf, "asap").cosine[2] or 0) > 0.9),
+             lambda shelf: (shelf[SMALL]["asap"].cosine[2] or 0) > 0.9),
         Runs("asap-table-5.4", "without decay {asap_table_5_4[asap, decay 0].cosine[2]:.2f}", lambda shelf: True,
              lambda shelf: (shelf["asap_table_5_4"]["asap, decay 0"].cosine[2] or 0) < 0.9)),
           "With weight decay, which (4.5) and (4.6) leave out."),
@@ -283,26 +268,26 @@ CLAIMS = (
               lambda shelf: all(row["asap"] > max(row["fa"], row["dfa"]) for row in ROWS)),
         Runs("asap-table-5.2", "ResNet-18 after {asap_table_5_2.epochs} epochs: ASAP {asap_table_5_2[asap].both}, DFA "
                                "{asap_table_5_2[dfa].both}, FA {asap_table_5_2[fa].both}",
-             lambda shelf: _small(shelf, "asap").above(_small(shelf, "dfa"))
-             and _small(shelf, "asap").above(_small(shelf, "fa"))),
+             lambda shelf: shelf[SMALL]["asap"].above(shelf[SMALL]["dfa"])
+             and shelf[SMALL]["asap"].above(shelf[SMALL]["fa"])),
         Runs("asap-table-5.2-longer", "after {asap_table_5_2_longer.epochs} epochs ASAP "
                                       "{asap_table_5_2_longer[asap].both}, DFA {asap_table_5_2_longer[dfa].both}, FA "
                                       "{asap_table_5_2_longer[fa].both}; without shortcuts ASAP "
                                       "{asap_table_5_2_longer[asap, no shortcut].both}, DFA "
                                       "{asap_table_5_2_longer[dfa, no shortcut].both}, and DFA to every layer "
                                       "{asap_table_5_2_longer[dfa, every layer].both}",
-             lambda shelf: all(_longer(shelf, "asap").above(_longer(shelf, rule)) for rule in ("fa", "dfa")),
-             lambda shelf: all(_longer(shelf, rule).above(_longer(shelf, "asap, no shortcut"))
+             lambda shelf: all(shelf[LONGER]["asap"].above(shelf[LONGER][rule]) for rule in ("fa", "dfa")),
+             lambda shelf: all(shelf[LONGER][rule].above(shelf[LONGER]["asap, no shortcut"])
                                for rule in ("dfa, no shortcut", "dfa, every layer")))),
           "With shortcuts. Without them ASAP is above DFA in the thesis, and below it in a short training at one rate. "
           "DFA to every layer has no exact gradient inside of a block, as in the thesis."),
     Claim("ASAP is below Kolen-Pollack", "section 5.2.2, Table 5.2", "holds", (
         Table(T52, f"in all {len(ROWS)} rows", lambda shelf: all(row["asap"] < row["kp"] for row in ROWS)),
         Runs("asap-table-5.2", "KP {asap_table_5_2[kp].both}, ASAP {asap_table_5_2[asap].both}",
-             lambda shelf: _small(shelf, "kp").above(_small(shelf, "asap"))),
+             lambda shelf: shelf[SMALL]["kp"].above(shelf[SMALL]["asap"])),
         Runs("asap-table-5.2-longer", "after {asap_table_5_2_longer.epochs} epochs KP "
                                       "{asap_table_5_2_longer[kp].both}, ASAP {asap_table_5_2_longer[asap].both}",
-             lambda shelf: _longer(shelf, "kp").above(_longer(shelf, "asap"))))),
+             lambda shelf: shelf[LONGER]["kp"].above(shelf[LONGER]["asap"])))),
     Claim("ASAP is comparable to backpropagation in deep convolutional networks", "section 5.2.2, Table 5.2",
           "holds under a condition", (
               Table(T52, f"ResNet-34: {_gap('cifar-10', 'resnet34'):.2f} "
@@ -314,10 +299,10 @@ CLAIMS = (
                     lambda shelf: _gap("tiny-imagenet", "resnet34") > 5),
               Runs("asap-table-5.2", "ResNet-18 after {asap_table_5_2.epochs} epochs: "
                                      "{asap_table_5_2[bp - asap].points:.1f} points below BP",
-                   lambda shelf: True, lambda shelf: _small(shelf, "bp").above(_small(shelf, "asap"))),
+                   lambda shelf: True, lambda shelf: shelf[SMALL]["bp"].above(shelf[SMALL]["asap"])),
               Runs("asap-table-5.2-longer", "after {asap_table_5_2_longer.epochs} epochs "
                                             "{asap_table_5_2_longer[bp - asap].points:.1f} points",
-                   lambda shelf: True, lambda shelf: _longer(shelf, "bp").above(_longer(shelf, "asap")))),
+                   lambda shelf: True, lambda shelf: shelf[LONGER]["bp"].above(shelf[LONGER]["asap"]))),
           "On CIFAR-10 with shortcuts, after 200 epochs. On CIFAR-100 the printed gap is five to nine points; on Tiny "
           "ImageNet, and early in training, it is nine or more."),
     Claim("FA and DFA fail to train ResNet-34 on CIFAR-100 and Tiny ImageNet", "section 5.2.2", "holds", (
@@ -353,8 +338,8 @@ CLAIMS = (
         Runs("asap-table-5.2", "after {asap_table_5_2.epochs} epochs {asap_table_5_2[asap - asap, no "
                                "shortcut].points:.1f} "
                                "points, and BP {asap_table_5_2[bp - bp, no shortcut].points:.1f}",
-             lambda shelf: True, lambda shelf: _small(shelf, "asap - asap, no shortcut").test
-             < 2 * _small(shelf, "bp - bp, no shortcut").test)),
+             lambda shelf: True, lambda shelf: shelf[SMALL]["asap - asap, no shortcut"].test
+             < 2 * shelf[SMALL]["bp - bp, no shortcut"].test)),
           "After a long training. In a short one BP gains nearly as much."),
     Claim("a shortcut brings the shared update nearer to the exact one", "section 5.2.2, (5.1)-(5.6)",
           "holds under a condition", (
@@ -406,7 +391,7 @@ CLAIMS = (
         Runs("asap-table-5.3", "after {asap_table_5_3.epochs} epochs ResNet-18: ASAP {asap_table_5_3[asap].both}, the "
                                "best of them {asap_table_5_3[predsim].both}; ResNet-34: "
                                "{asap_table_5_3[asap, resnet34].both} and {asap_table_5_3[phsic, resnet34].both}",
-             lambda shelf: all(_local(shelf, f"asap{more}").above(_local(shelf, f"{rule}{more}"))
+             lambda shelf: all(shelf[LOCAL][f"asap{more}"].above(shelf[LOCAL][f"{rule}{more}"])
                                for rule in ("mostafa", "predsim", "phsic") for more in ("", ", resnet34"))))),
     Claim("local learning degrades in ResNets, while ASAP is comparable to BP", "section 5.2.2, Table 5.3",
           "holds under a condition", (
@@ -422,9 +407,9 @@ CLAIMS = (
                                "{asap_table_5_3[bp, resnet34 - phsic, resnet34].points:.1f} points below BP, ASAP "
                                "{asap_table_5_3[bp - asap].points:.1f} and "
                                "{asap_table_5_3[bp, resnet34 - asap, resnet34].points:.1f}",
-             lambda shelf: all(_local(shelf, f"bp{more}").above(_local(shelf, f"{rule}{more}"))
+             lambda shelf: all(shelf[LOCAL][f"bp{more}"].above(shelf[LOCAL][f"{rule}{more}"])
                                for rule in ("mostafa", "predsim", "phsic") for more in ("", ", resnet34")),
-             lambda shelf: all(_local(shelf, f"bp{more} - asap{more}").points > 5 for more in ("", ", resnet34")))),
+             lambda shelf: all(shelf[LOCAL][f"bp{more} - asap{more}"].points > 5 for more in ("", ", resnet34")))),
           "After a long training. After a short one ASAP, too, is far below BP."),
     Claim("weight decay changes the accuracy of ASAP more than that of BP", "section 5.2.3, Table 5.4",
           "holds under a condition", (
@@ -476,7 +461,7 @@ CLAIMS = (
                                      "{asap_table_5_5[asfp-lc - asfp].points:.1f} points, and DFA is at "
                                      "{asap_table_5_2[dfa].both}",
                    lambda shelf: shelf["asap_table_5_5"]["asfp-lc"].test > shelf["asap_table_5_5"]["asfp"].test,
-                   lambda shelf: shelf["asap_table_5_5"]["asfp-lc"].test < _small(shelf, "dfa").test),
+                   lambda shelf: shelf["asap_table_5_5"]["asfp-lc"].test < shelf[SMALL]["dfa"].test),
               Runs("asap-table-5.5-resnet34", "with ResNet-34 ASFP has {asap_table_5_5_resnet34[asfp].both} without "
                                               "and {asap_table_5_5_resnet34[asfp-lc].both} with them",
                    lambda shelf: True, lambda shelf: not shelf["asap_table_5_5_resnet34"]["asfp-lc"].above(
